@@ -1,0 +1,500 @@
+//! What a sale needs to know, and why: declared once, asked by name.
+//!
+//! An [`Ask`] is a promise to the customer as much as a query to the wallet: it names its purpose in a sentence that
+//! is shown, it asks for no claim that is not listed, and it says how long an answer counts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::UnixTime;
+
+/// The type under which the identification data of the EU wallet are asked for, whichever member state issued them.
+pub const PID: &str = "urn:eudi:pid:1";
+
+/// The id of the credential that [`Ask::over`] asks for.
+pub(crate) const AGE: &str = "age";
+
+/// One thing a merchant may ask for: a name, a purpose in words, and the credentials that answer it.
+///
+/// ```
+/// use firsthand::Ask;
+///
+/// let age = Ask::new("age", "Wine is sold to adults").over(18);
+/// assert_eq!(age.name(), "age");
+/// assert_eq!(age.proof_age_s(), 30 * 60);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    name: String,
+    purpose: String,
+    wanted: Vec<Wanted>,
+    over: Option<u8>,
+    proof_age_s: u64,
+    status: StatusPolicy,
+    kept: Vec<Keep>,
+    transactions: Vec<Transaction>,
+}
+
+/// How long a proof counts unless the ask says otherwise: long enough to finish a purchase, short enough that a
+/// borrowed browser does not stay an adult's.
+const PROOF_AGE_S: u64 = 30 * 60;
+
+impl Ask {
+    /// An ask for nothing yet.
+    ///
+    /// `name` is how pages and routes refer to it, `[a-z0-9_-]`, at most 32 bytes; `purpose` is a sentence that the
+    /// customer reads.
+    #[must_use]
+    pub fn new(name: impl Into<String>, purpose: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            purpose: purpose.into(),
+            wanted: Vec::new(),
+            over: None,
+            proof_age_s: PROOF_AGE_S,
+            status: StatusPolicy::MustBeValid,
+            kept: Vec::new(),
+            transactions: Vec::new(),
+        }
+    }
+
+    /// Asks whether the customer is at least `years` old, from identification data, in the form that says least:
+    /// `age_equal_or_over`, else `age_over_N`, else the date of birth, from which the answer is computed in memory.
+    #[must_use]
+    pub fn over(mut self, years: u8) -> Self {
+        let wanted = Wanted::sd_jwt_vc(PID)
+            .either(["age_equal_or_over".to_owned(), years.to_string()])
+            .either([format!("age_over_{years}")])
+            .either(["birthdate"]);
+        self.over = Some(years);
+        self.wanted.push(wanted.named(AGE));
+        self
+    }
+
+    /// Asks for a credential, under an id by which its claims are read afterwards.
+    #[must_use]
+    pub fn credential(mut self, id: impl Into<String>, wanted: Wanted) -> Self {
+        self.wanted.push(wanted.named(id));
+        self
+    }
+
+    /// How old a proof may be when a route requires it, in seconds. Thirty minutes unless said here.
+    #[must_use]
+    pub const fn within_s(mut self, proof_age_s: u64) -> Self {
+        self.proof_age_s = proof_age_s;
+        self
+    }
+
+    /// What to do when nobody can say whether a credential was revoked.
+    #[must_use]
+    pub const fn status(mut self, policy: StatusPolicy) -> Self {
+        self.status = policy;
+        self
+    }
+
+    /// Keeps the value of one claim in the customer's record for `keep_s` seconds, for a purpose that the customer is
+    /// shown. Without this, no value outlives the visit. The claim is one that the ask asks for, its path joined by `.`;
+    /// said twice, the last counts. Of an answer that came [across devices](Device::CrossDevice) nothing is kept.
+    #[must_use]
+    pub fn keep(mut self, claim: impl Into<String>, purpose: impl Into<String>, keep_s: u64) -> Self {
+        let keep = Keep { claim: claim.into(), purpose: purpose.into(), keep_s };
+        self.kept.retain(|earlier| earlier.claim != keep.claim);
+        self.kept.push(keep);
+        self
+    }
+
+    /// Has the wallet sign a transaction together with its answer (OpenID4VP 1.0, 8.4).
+    ///
+    /// # Errors
+    /// [`AskError::TransactionOnIdentity`] for identification data: a government's credential authorises no payment;
+    /// [`AskError::NoSuchCredential`] if the ask has no credential of that id. (Every credential that an ask wants is
+    /// bound to its holder, so there is always a signature.)
+    pub fn transaction(mut self, transaction: Transaction) -> Result<Self, AskError> {
+        let Some(wanted) = self.wanted.iter().find(|w| w.id == transaction.credential) else {
+            return Err(AskError::NoSuchCredential(transaction.credential));
+        };
+        if wanted.types.iter().any(|t| is_identity(t)) {
+            return Err(AskError::TransactionOnIdentity(transaction.credential));
+        }
+        self.transactions.push(transaction);
+        Ok(self)
+    }
+
+    /// The name by which pages and routes refer to it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why it is asked, as the customer reads it.
+    #[must_use]
+    pub fn purpose(&self) -> &str {
+        &self.purpose
+    }
+
+    /// How old a proof may be, in seconds.
+    #[must_use]
+    pub const fn proof_age_s(&self) -> u64 {
+        self.proof_age_s
+    }
+
+    /// The credentials that answer it.
+    #[must_use]
+    pub fn wanted(&self) -> &[Wanted] {
+        &self.wanted
+    }
+
+    /// The age in years that it asks about.
+    #[must_use]
+    pub const fn age(&self) -> Option<u8> {
+        self.over
+    }
+
+    /// What happens when the status of a credential cannot be learned.
+    #[must_use]
+    pub const fn status_policy(&self) -> StatusPolicy {
+        self.status
+    }
+
+    /// The claims whose values are kept.
+    #[must_use]
+    pub fn kept(&self) -> &[Keep] {
+        &self.kept
+    }
+
+    /// The transactions that the wallet signs.
+    #[must_use]
+    pub fn transactions(&self) -> &[Transaction] {
+        &self.transactions
+    }
+
+    /// Whether it is the other one, but for what is to be signed with it at this moment.
+    pub(crate) fn is_the_same_question(&self, other: &Self) -> bool {
+        Self { transactions: Vec::new(), ..self.clone() } == Self { transactions: Vec::new(), ..other.clone() }
+    }
+
+    /// Whether a proof answers it as it is now: a gate that was raised is not opened by what opened the lower one.
+    pub(crate) fn is_answered_by(&self, proof: &Proof) -> bool {
+        let shown = |name: &String| proof.outcome.split(", ").any(|shown| shown == name);
+        let all_of = || self.wanted.iter().flat_map(|wanted| &wanted.all_of).filter_map(|path| path.first());
+        proof.ask == self.name
+            && match self.over {
+                Some(years) => proof.outcome == over(years),
+                None => all_of().all(shown),
+            }
+    }
+
+    /// Whether it can be asked at all.
+    ///
+    /// # Errors
+    /// What a merchant has to change.
+    pub fn check(&self) -> Result<(), AskError> {
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 32
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+        };
+        if !plain(&self.name) {
+            return Err(AskError::Name(self.name.clone()));
+        }
+        if self.purpose.trim().is_empty() {
+            return Err(AskError::NoPurpose(self.name.clone()));
+        }
+        if self.wanted.is_empty() {
+            return Err(AskError::Nothing(self.name.clone()));
+        }
+        for keep in &self.kept {
+            // What is kept is what the customer was asked for, to the letter: nothing slips in with a path above it.
+            let asked = |path: &[String]| path.join(".") == keep.claim;
+            if !self.wanted.iter().any(|wanted| wanted.paths().any(asked)) {
+                return Err(AskError::KeepNotAsked { name: self.name.clone(), claim: keep.claim.clone() });
+            }
+            if keep.keep_s == 0 {
+                return Err(AskError::KeepNoTime { name: self.name.clone(), claim: keep.claim.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One credential that an ask wants, always from the hands of its holder: the wallet proves the key it is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub(crate) id: String,
+    pub(crate) format: &'static str,
+    pub(crate) types: Vec<String>,
+    pub(crate) all_of: Vec<Vec<String>>,
+    pub(crate) one_of: Vec<Vec<String>>,
+}
+
+impl Wanted {
+    /// A credential in the format `dc+sd-jwt` of the type `vct`.
+    #[must_use]
+    pub fn sd_jwt_vc(vct: impl Into<String>) -> Self {
+        Self { id: String::new(), format: "dc+sd-jwt", types: vec![vct.into()], all_of: Vec::new(), one_of: Vec::new() }
+    }
+
+    /// Also accepts a credential of this type.
+    #[must_use]
+    pub fn or_type(mut self, vct: impl Into<String>) -> Self {
+        self.types.push(vct.into());
+        self
+    }
+
+    /// Asks for a claim, by its path from the top of the credential.
+    #[must_use]
+    pub fn claim<P: Into<String>>(mut self, path: impl IntoIterator<Item = P>) -> Self {
+        self.all_of.push(path.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Asks for a claim that may stand in for the others named so; the wallet gives the first that it has.
+    #[must_use]
+    pub fn either<P: Into<String>>(mut self, path: impl IntoIterator<Item = P>) -> Self {
+        self.one_of.push(path.into_iter().map(Into::into).collect());
+        self
+    }
+
+    fn named(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// The id by which its claims are read.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The claims asked for, by path, the alternatives last.
+    pub fn paths(&self) -> impl Iterator<Item = &[String]> {
+        self.all_of.iter().chain(&self.one_of).map(Vec::as_slice)
+    }
+}
+
+/// What to do when nobody can say whether a credential was revoked (its list cannot be fetched, or makes no valid
+/// statement). A credential that *is* revoked or suspended is refused under every policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatusPolicy {
+    /// Refuse: the default, since a thief can make a list unreachable more easily than valid.
+    MustBeValid,
+    /// Accept: for what a wrong answer costs little.
+    AcceptUndetermined,
+}
+
+/// A value that may outlive the visit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The claim, its path joined by `.`.
+    pub claim: String,
+    /// Why it is kept, as the customer reads it.
+    pub purpose: String,
+    /// For how long, in seconds.
+    pub keep_s: u64,
+}
+
+/// Something that the wallet signs together with its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transaction {
+    pub(crate) credential: String,
+    pub(crate) kind: String,
+    pub(crate) details: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Transaction {
+    /// A transaction of the type `kind`, to be signed with the credential that the ask calls `credential`. `details`
+    /// are the further members of the transaction data object, shown by the wallet.
+    #[must_use]
+    pub fn new(
+        kind: impl Into<String>,
+        credential: impl Into<String>,
+        details: serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
+        Self { credential: credential.into(), kind: kind.into(), details }
+    }
+}
+
+/// Why an ask cannot be asked. Always the merchant's to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The name is empty, too long or has other characters.
+    #[error("the name {0:?} of an ask must be 1 to 32 of a-z, 0-9, - and _")]
+    Name(String),
+    /// Nothing tells the customer why.
+    #[error("the ask {0:?} needs a purpose that the customer can read")]
+    NoPurpose(String),
+    /// No credential answers it.
+    #[error("the ask {0:?} asks for nothing: add .over(..) or .credential(..)")]
+    Nothing(String),
+    /// Two asks of one name.
+    #[error("two asks are named {0:?}")]
+    Twice(String),
+    /// The query that comes of it is not one that a wallet may be sent.
+    #[error("the ask {name:?} makes no valid query: {reason}")]
+    Query {
+        /// The ask.
+        name: String,
+        /// What is wrong with the query.
+        reason: String,
+    },
+    /// A claim is to be kept that is not asked for.
+    #[error("the ask {name:?} keeps {claim:?} and does not ask for it: add .claim(..), or keep what is asked for")]
+    KeepNotAsked {
+        /// The ask.
+        name: String,
+        /// The claim, its path joined by `.`.
+        claim: String,
+    },
+    /// A claim is to be kept for no time.
+    #[error("the ask {name:?} keeps {claim:?} for 0 seconds: say for how long, or do not keep it")]
+    KeepNoTime {
+        /// The ask.
+        name: String,
+        /// The claim, its path joined by `.`.
+        claim: String,
+    },
+    /// Transaction data for a credential that is not asked for.
+    #[error("the ask has no credential {0:?}")]
+    NoSuchCredential(String),
+    /// Transaction data for identification data.
+    #[error("{0:?} asks for identification data, which sign no transaction")]
+    TransactionOnIdentity(String),
+}
+
+/// Whether a type is identification data, of the EU or of one member state.
+fn is_identity(vct: &str) -> bool {
+    vct == "urn:eudi:pid" || vct.starts_with("urn:eudi:pid:")
+}
+
+/// What an ask established about a customer, and when: kept without the values that it was computed from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The ask that was answered.
+    pub ask: String,
+    /// Why it was asked, in the words of that day.
+    pub purpose: String,
+    /// What it established, such as `over 18`, or the names of the claims that were shown.
+    pub outcome: String,
+    /// When the wallet answered.
+    pub at: UnixTime,
+    /// Whether the wallet was on the same device as the browser.
+    pub device: Device,
+}
+
+/// What a proof of age establishes.
+pub(crate) fn over(years: u8) -> String {
+    format!("over {years}")
+}
+
+/// Where the wallet was, as seen from the browser that asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// On the device of the browser: the answer came back through it.
+    SameDevice,
+    /// On another device, by a QR code. Whoever held that device may not be who sits at the browser (somebody can
+    /// show a customer a code that is not the shop's), so this never attaches to, reads or changes another record.
+    CrossDevice,
+}
+
+/// The age in full years on the day of `now` (UTC) of somebody born on `birthdate` (`YYYY-MM-DD`).
+///
+/// Returns `None` for anything that is not a date in the past 150 years.
+#[must_use]
+pub fn age_on(birthdate: &str, now: UnixTime) -> Option<u8> {
+    // Only the full form counts: jiff would also take a date with a time, and a year alone proves no age.
+    if birthdate.len() != 10 {
+        return None;
+    }
+    let born: jiff::civil::Date = birthdate.parse().ok()?;
+    let today = jiff::Timestamp::from_second(now.as_secs()).ok()?.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let mut years = i32::from(today.year()) - i32::from(born.year());
+    // Somebody born on 29 February comes of age on 1 March of a common year.
+    if (today.month(), today.day()) < (born.month(), born.day()) {
+        years -= 1;
+    }
+    u8::try_from(years).ok().filter(|years| *years <= 150)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_birthday_counts_from_the_day_itself() {
+        let noon = |date: &str| {
+            let date: jiff::civil::Date = date.parse().unwrap();
+            UnixTime::from_secs(date.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second())
+        };
+        let check =
+            |born: &str, today: &str, age: Option<u8>| assert_eq!(age_on(born, noon(today)), age, "{born} {today}");
+        check("2008-11-22", "2026-11-22", Some(18));
+        check("2008-11-23", "2026-11-22", Some(17));
+        check("2008-02-29", "2026-02-28", Some(17));
+        check("2008-02-29", "2026-03-01", Some(18));
+        check("2027-01-01", "2026-11-22", None);
+        check("1850-01-01", "2026-11-22", None);
+        check("2008", "2026-11-22", None);
+        check("2008-13-01", "2026-11-22", None);
+        check("2008-11-22T00:00:00Z", "2026-11-22", None);
+    }
+
+    #[test]
+    fn identification_data_sign_no_transaction() {
+        let pay = |credential: &str| Transaction::new("urn:eudi:sca:payment:1", credential, serde_json::Map::new());
+        let ask = |wanted: Wanted| Ask::new("pay", "To pay").credential("card", wanted);
+        assert!(ask(Wanted::sd_jwt_vc("urn:example:sca")).transaction(pay("card")).is_ok());
+        assert_eq!(
+            ask(Wanted::sd_jwt_vc("urn:eudi:pid:de:1")).transaction(pay("card")),
+            Err(AskError::TransactionOnIdentity("card".into()))
+        );
+        assert_eq!(
+            ask(Wanted::sd_jwt_vc("urn:example:sca")).transaction(pay("other")),
+            Err(AskError::NoSuchCredential("other".into()))
+        );
+    }
+
+    #[test]
+    fn a_raised_gate_is_not_opened_by_what_opened_the_lower_one() {
+        let proof = |ask: &str, outcome: &str| Proof {
+            ask: ask.into(),
+            purpose: "p".into(),
+            outcome: outcome.into(),
+            at: UnixTime::from_secs(0),
+            device: Device::SameDevice,
+        };
+        let age = Ask::new("age", "Wine").over(18);
+        assert!(age.is_answered_by(&proof("age", "over 18")));
+        assert!(!age.is_answered_by(&proof("age", "over 16")));
+        assert!(!age.is_answered_by(&proof("other", "over 18")));
+        let wanted = |claim: &str| Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim([claim]);
+        let ask = |claim: &str| Ask::new("name", "To greet").credential("pid", wanted(claim));
+        assert!(ask("family_name").is_answered_by(&proof("name", "given_name, family_name")));
+        assert!(!ask("address").is_answered_by(&proof("name", "given_name, family_name")));
+    }
+
+    #[test]
+    fn an_ask_says_what_is_missing() {
+        assert!(Ask::new("age", "Wine").over(18).check().is_ok());
+        assert_eq!(Ask::new("Age!", "Wine").over(18).check(), Err(AskError::Name("Age!".into())));
+        assert_eq!(Ask::new("age", " ").over(18).check(), Err(AskError::NoPurpose("age".into())));
+        assert_eq!(Ask::new("age", "Wine").check(), Err(AskError::Nothing("age".into())));
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_kept_and_for_a_time() {
+        let wanted = || Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim(["address", "locality"]).either(["email"]);
+        let ask =
+            |claim: &str, keep_s| Ask::new("name", "To greet").credential("pid", wanted()).keep(claim, "w", keep_s);
+        for asked in ["given_name", "address.locality", "email"] {
+            assert_eq!(ask(asked, 1).check(), Ok(()), "{asked}");
+            let none = AskError::KeepNoTime { name: "name".into(), claim: asked.into() };
+            assert_eq!(ask(asked, 0).check(), Err(none), "{asked}");
+        }
+        for other in ["family_name", "address", "address.locality.x", "locality", ""] {
+            let refused = AskError::KeepNotAsked { name: "name".into(), claim: other.into() };
+            assert_eq!(ask(other, 1).check(), Err(refused), "{other}");
+        }
+    }
+}

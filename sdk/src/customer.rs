@@ -1,0 +1,255 @@
+//! Who a customer is to this shop: a record with a name of its own, and the keys that prove it is them.
+//!
+//! The name ([`CustomerId`]) is random and means nothing elsewhere; it is no proof of anything. The proof is control of
+//! a binding, and every binding is shown as a DID that no other business ever sees.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ask::Proof, store::Persisted, time::UnixTime};
+
+/// A customer's name in this shop: opaque, random, made to sit in a column `customers.firsthand_id` of the merchant's
+/// own. It is a name, not a proof.
+///
+/// Written `c_` and 32 hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CustomerId(String);
+
+/// A text that is not a customer's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a customer id: c_ and 32 hexadecimal digits")]
+pub struct NotACustomerId;
+
+impl CustomerId {
+    /// The name that these random bytes make.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(format!("c_{:032x}", u128::from_be_bytes(bytes)))
+    }
+
+    /// As it stands in a column.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for CustomerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::fmt::Debug for CustomerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CustomerId({})", self.0)
+    }
+}
+
+impl std::str::FromStr for CustomerId {
+    type Err = NotACustomerId;
+
+    fn from_str(text: &str) -> Result<Self, NotACustomerId> {
+        let digits = text.strip_prefix("c_").ok_or(NotACustomerId)?;
+        let plain = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+        if plain { Ok(Self(text.to_owned())) } else { Err(NotACustomerId) }
+    }
+}
+
+impl TryFrom<String> for CustomerId {
+    type Error = NotACustomerId;
+
+    fn try_from(text: String) -> Result<Self, NotACustomerId> {
+        text.parse()
+    }
+}
+
+impl From<CustomerId> for String {
+    fn from(id: CustomerId) -> Self {
+        id.0
+    }
+}
+
+/// How strongly a customer proved to be themselves, weakest first. Stronger rungs come with what can carry them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rung {
+    /// A key that a browser keeps.
+    BrowserKey,
+}
+
+impl Rung {
+    /// As it stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BrowserKey => "browser_key",
+        }
+    }
+}
+
+/// What the shop keeps of a customer. No value of any claim, unless an ask said that it is kept, until when and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomerRecord {
+    /// Since when.
+    pub created_at: UnixTime,
+    /// What was proved: the latest proof for each ask.
+    pub proofs: Vec<Proof>,
+}
+
+/// A value that an ask said it keeps: a record of its own, which ends when the time is over that the ask said.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The ask that brought it.
+    pub ask: String,
+    /// The claim, its path joined by `.`.
+    pub claim: String,
+    /// Why it is kept.
+    pub purpose: String,
+    /// Until when.
+    pub until: UnixTime,
+    /// The sealed value.
+    pub sealed: String,
+    /// A keyed digest of the value: says whether another answer contradicts it, and is nothing outside this shop.
+    pub digest: String,
+}
+
+/// What an answer says of a claim that is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The claim, its path joined by `.`.
+    pub claim: String,
+    /// The keyed digests of the value: under the current root secret, and under those before it, since what is kept may
+    /// be older than the current one.
+    pub digests: Vec<String>,
+}
+
+impl std::fmt::Debug for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Said").field("claim", &self.claim).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("claim", &self.claim).field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+impl CustomerRecord {
+    /// A new customer.
+    #[must_use]
+    pub const fn new(now: UnixTime) -> Self {
+        Self { created_at: now, proofs: Vec::new() }
+    }
+
+    /// The customer proved something: the newer proof takes the place of the older one.
+    #[must_use]
+    pub fn proved(mut self, proof: Proof) -> Self {
+        self.proofs.retain(|p| p.ask != proof.ask);
+        self.proofs.push(proof);
+        self
+    }
+
+    /// The proof for an ask, if it is not older than `age_s`.
+    #[must_use]
+    pub fn proof(&self, ask: &str, age_s: u64, now: UnixTime) -> Option<&Proof> {
+        self.proofs.iter().find(|p| p.ask == ask && now.since_s(p.at) <= age_s)
+    }
+}
+
+impl Kept {
+    /// Whether an answer says something else of this claim: somebody else may be sitting there.
+    #[must_use]
+    pub fn is_contradicted_by(&self, said: &[Said], now: UnixTime) -> bool {
+        self.until > now && said.iter().any(|s| s.claim == self.claim && !s.digests.contains(&self.digest))
+    }
+}
+
+impl Persisted for Kept {
+    const KIND: &'static str = "kept";
+    const SCHEMA: u16 = 1;
+}
+
+impl Persisted for CustomerRecord {
+    const KIND: &'static str = "customer";
+    const SCHEMA: u16 = 1;
+}
+
+/// One way in which a customer is recognised, as stored under the key's thumbprint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// How strong it is.
+    pub rung: Rung,
+    /// The key as a DID: the customer's name for themselves, with this shop alone.
+    pub did: String,
+    /// Since when.
+    pub since: UnixTime,
+    /// Whether it opens sessions. Sign-out closes it: then only a stronger binding of the same record opens it again.
+    pub locked: bool,
+}
+
+impl Persisted for Binding {
+    const KIND: &'static str = "binding";
+    const SCHEMA: u16 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::Device;
+
+    const NOON: UnixTime = UnixTime::from_secs(1_795_000_000);
+
+    fn proof(ask: &str, at: UnixTime) -> Proof {
+        Proof { ask: ask.into(), purpose: "p".into(), outcome: "o".into(), at, device: Device::SameDevice }
+    }
+
+    fn kept(claim: &str, digest: &str) -> Kept {
+        Kept {
+            ask: "a".into(),
+            claim: claim.into(),
+            purpose: "p".into(),
+            until: NOON.plus_s(100),
+            sealed: String::new(),
+            digest: digest.into(),
+        }
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_is_written() {
+        let id = CustomerId::from_random([0xab; 16]);
+        assert_eq!(id.to_string().parse(), Ok(id.clone()));
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
+        for bad in ["", "c_", "c_AB", "x_00000000000000000000000000000000", "c_0000000000000000000000000000000G"] {
+            assert_eq!(bad.parse::<CustomerId>(), Err(NotACustomerId), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_proof_ages() {
+        let record = CustomerRecord::new(NOON).proved(proof("age", NOON));
+        assert!(record.proof("age", 60, NOON.plus_s(60)).is_some());
+        assert!(record.proof("age", 60, NOON.plus_s(61)).is_none());
+        assert!(record.proof("address", 60, NOON).is_none());
+        let newer = record.proved(proof("age", NOON.plus_s(100)));
+        assert_eq!(newer.proofs.len(), 1);
+        assert!(newer.proof("age", 60, NOON.plus_s(150)).is_some());
+    }
+
+    #[test]
+    fn another_value_contradicts_and_a_new_claim_does_not() {
+        let kept = kept("birthdate", "one");
+        let said = |claim: &str, digests: &[&str]| Said {
+            claim: claim.into(),
+            digests: digests.iter().map(|&digest| digest.into()).collect(),
+        };
+        assert!(kept.is_contradicted_by(&[said("birthdate", &["two", "too"])], NOON));
+        assert!(!kept.is_contradicted_by(&[said("birthdate", &["one"]), said("city", &["x"])], NOON));
+        assert!(!kept.is_contradicted_by(&[said("birthdate", &["new", "one"])], NOON), "an earlier root");
+        assert!(!kept.is_contradicted_by(&[said("birthdate", &["two"])], NOON.plus_s(100)));
+    }
+}

@@ -1,0 +1,314 @@
+//! Everything that can go wrong, first by whose fault it is.
+
+use std::sync::Arc;
+
+use crate::{
+    ask::AskError,
+    fetch::FetchError,
+    format::FormatError,
+    keys::KeysError,
+    presentation::StepError,
+    protocol::{dcql::DcqlError, dpop::DpopError, openid4vp::ResponseError, status_list::StatusError},
+    store::{BoxError, StoreError},
+    trust::TrustError,
+};
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The wallet's answer failed a check.
+    #[error("the wallet's answer is refused: {0}")]
+    Answer(#[from] AnswerError),
+    /// The browser's proof failed a check.
+    #[error("the proof of possession is refused: {0}")]
+    Proof(#[from] ProofError),
+    /// A presentation does not stand where this step begins.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// What was asked for is not to be had by this customer, or not now.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A part that the merchant runs did not answer.
+    #[error("{seam} did not answer")]
+    Unavailable {
+        /// Which part.
+        seam: &'static str,
+        /// What it said.
+        #[source]
+        source: BoxError,
+    },
+    /// The program uses the library in a way that cannot work. Never caused by what a stranger sends.
+    #[error("the program is not set up right: {0}")]
+    Misuse(String),
+}
+
+/// Who has to do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The wallet, or who made its answer.
+    Wallet,
+    /// The issuer of a credential.
+    Issuer,
+    /// The browser, or who sent its request.
+    Browser,
+    /// Nobody: the customer may try again.
+    Customer,
+    /// The merchant's configuration.
+    Merchant,
+    /// The merchant's machines, or the network.
+    Operations,
+}
+
+/// Which check of a wallet's answer failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// The envelope is wrong.
+    #[error(transparent)]
+    Response(#[from] ResponseError),
+    /// A presentation is not what its format demands.
+    #[error("credential {credential}: {source}")]
+    Format {
+        /// The query's id for it.
+        credential: String,
+        /// The check that failed.
+        source: FormatError,
+    },
+    /// The issuer is not believed.
+    #[error("credential {credential}: {source}")]
+    Trust {
+        /// The query's id for it.
+        credential: String,
+        /// Why not.
+        source: TrustError,
+    },
+    /// The issuer's keys could not be fetched.
+    #[error("credential {credential}: its issuer's keys cannot be fetched: {source}")]
+    IssuerKeys {
+        /// The query's id for it.
+        credential: String,
+        /// Why not; whoever waited for the same document was told the same.
+        source: Arc<FetchError>,
+    },
+    /// The credential was revoked, or is suspended.
+    #[error("credential {credential} is {status}")]
+    Revoked {
+        /// The query's id for it.
+        credential: String,
+        /// `revoked`, `suspended`, or the number of an unknown status.
+        status: String,
+    },
+    /// Nobody can say whether the credential was revoked.
+    #[error("credential {credential}: its status cannot be learned: {source}")]
+    StatusUnknown {
+        /// The query's id for it.
+        credential: String,
+        /// Why not; whoever waited for the same list was told the same.
+        source: Arc<StatusUnknown>,
+    },
+    /// What came back does not answer the query.
+    #[error(transparent)]
+    Query(#[from] DcqlError),
+    /// The credential says that the customer is younger than the ask demands, or does not say.
+    #[error("the age that was asked for is not reached")]
+    AgeNotReached,
+}
+
+/// Why a status cannot be learned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatusUnknown {
+    /// The list could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The list makes no valid statement.
+    #[error(transparent)]
+    List(#[from] StatusError),
+    /// The list is signed by somebody who may not speak for this issuer.
+    #[error(transparent)]
+    Signer(#[from] TrustError),
+}
+
+/// Which check of a browser's proof failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// No proof came with a request that needs one.
+    #[error("no proof: send a DPoP header (RFC 9449)")]
+    Missing,
+    /// Two proofs, or a header that is not text.
+    #[error("send exactly one DPoP header")]
+    Header,
+    /// A check of RFC 9449, 4.3 failed.
+    #[error(transparent)]
+    Dpop(#[from] DpopError),
+    /// The nonce is missing or old: use the one that comes with this answer.
+    #[error("use the nonce that comes with this answer")]
+    UseNonce,
+    /// This very proof was used before.
+    #[error("this proof was used before")]
+    Replayed,
+    /// The body is not the one that the proof names, or the proof names none.
+    #[error("content_digest is missing from the proof, or is not that of the body")]
+    ContentDigest,
+    /// The access token is unknown, over, revoked, or another key's.
+    #[error("the access token is not valid: drop it and begin a new session")]
+    Token,
+    /// An `Authorization` that is not `DPoP` and one token.
+    #[error("send Authorization: DPoP with one access token")]
+    Authorization,
+}
+
+/// What cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No ask of that name.
+    #[error("this shop asks for nothing of that name")]
+    NoSuchAsk,
+    /// No presentation of that name, or not any more.
+    #[error("no such presentation, or not any more")]
+    NoSuchPresentation,
+    /// No session of that name.
+    #[error("no such session")]
+    NoSuchSession,
+    /// The address to return to is not a path of this shop.
+    #[error("return_to must be a path of this shop that begins with one /")]
+    ReturnTo,
+    /// The nonce that a wallet chose cannot be echoed.
+    #[error("wallet_nonce must be 1 to {0} visible ASCII characters")]
+    WalletNonce(usize),
+    /// The key is nobody's yet.
+    #[error("this key is not known: present a credential first")]
+    UnknownKey,
+    /// The customer signed out with this key.
+    #[error("this key was signed out: make a new one")]
+    BindingLocked,
+    /// The answer says something else about the customer than what is kept.
+    #[error("this is not what is known of the customer of this browser: begin as another person, with a new key")]
+    AnotherPerson {
+        /// The claims that differ, by name.
+        claims: Vec<String>,
+    },
+    /// A route needs a customer.
+    #[error("this needs a customer who is known")]
+    NotKnown,
+    /// A route needs a proof, or a newer one.
+    #[error("this needs a proof for {ask:?}, not older than {age_s} s")]
+    ProofNeeded {
+        /// The ask.
+        ask: String,
+        /// How old a proof may be.
+        age_s: u64,
+    },
+    /// Too much from one key, for one presentation, or in all.
+    #[error("too many requests: try again in {retry_s} s")]
+    TooMany {
+        /// When to try again.
+        retry_s: u64,
+    },
+}
+
+impl Error {
+    /// The stable name of the error, snake case: for programs, dashboards and tests.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Answer(e) => e.code(),
+            Self::Proof(e) => e.code(),
+            Self::Step(e) => e.code(),
+            Self::Refused(e) => e.code(),
+            Self::Unavailable { .. } => "unavailable",
+            Self::Misuse(_) => "misuse",
+        }
+    }
+
+    /// Who has to do something about it.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::Answer(AnswerError::IssuerKeys { .. } | AnswerError::StatusUnknown { .. }) => Fault::Issuer,
+            Self::Answer(_) => Fault::Wallet,
+            Self::Proof(_) => Fault::Browser,
+            Self::Step(_) | Self::Refused(_) => Fault::Customer,
+            Self::Unavailable { .. } => Fault::Operations,
+            Self::Misuse(_) => Fault::Merchant,
+        }
+    }
+}
+
+impl AnswerError {
+    /// The stable name of the check that failed.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Response(e) => e.code(),
+            Self::Format { source, .. } => source.code(),
+            Self::Trust { source, .. } => source.code(),
+            Self::IssuerKeys { .. } => "issuer_keys_unavailable",
+            Self::Revoked { .. } => "credential_revoked",
+            Self::StatusUnknown { .. } => "status_unknown",
+            Self::Query(e) => e.code(),
+            Self::AgeNotReached => "age_not_reached",
+        }
+    }
+}
+
+impl ProofError {
+    /// The stable name: of RFC 9449 where it has one.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UseNonce => "use_dpop_nonce",
+            Self::Token | Self::Authorization => "invalid_token",
+            Self::Missing | Self::Header | Self::Dpop(_) | Self::Replayed | Self::ContentDigest => "invalid_dpop_proof",
+        }
+    }
+}
+
+impl Refusal {
+    /// The stable name of the refusal.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchAsk => "no_such_ask",
+            Self::NoSuchPresentation => "no_such_presentation",
+            Self::NoSuchSession => "no_such_session",
+            Self::ReturnTo => "invalid_return_to",
+            Self::WalletNonce(_) => "invalid_wallet_nonce",
+            Self::UnknownKey => "unknown_key",
+            Self::BindingLocked => "binding_locked",
+            Self::AnotherPerson { .. } => "another_person",
+            Self::NotKnown => "not_known",
+            Self::ProofNeeded { .. } => "proof_needed",
+            Self::TooMany { .. } => "too_many_requests",
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(source: StoreError) -> Self {
+        Self::Unavailable { seam: "the store", source: Box::new(source) }
+    }
+}
+
+impl From<AskError> for Error {
+    fn from(error: AskError) -> Self {
+        Self::Misuse(error.to_string())
+    }
+}
+
+impl From<TrustError> for Error {
+    /// While the merchant is set up: what a wallet sends is judged as [`AnswerError::Trust`].
+    fn from(error: TrustError) -> Self {
+        Self::Misuse(error.to_string())
+    }
+}
+
+impl From<KeysError> for Error {
+    fn from(error: KeysError) -> Self {
+        Self::Misuse(error.to_string())
+    }
+}

@@ -1,0 +1,231 @@
+//! The seam to credential formats.
+//!
+//! `parse` (pure, bounded) names the issuer; the merchant asks its trust before it fetches anything; `verify` (pure)
+//! yields an [`Authentic`] with its status reference. A format cannot skip a step: only the merchant makes a
+//! [`Verified`](crate::Verified) of it, after the status is known and the query holds for what came back.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::{
+    limits::Limits,
+    protocol::{
+        jose::PublicKey,
+        sd_jwt::SdJwtError,
+        status_list::{StatusError, StatusRef},
+    },
+    time::UnixTime,
+};
+
+pub mod sd_jwt_vc;
+
+/// A credential format, such as `dc+sd-jwt`.
+pub trait Format: fmt::Debug + Send + Sync + 'static {
+    /// Its format identifier in OpenID4VP, annex B.
+    fn id(&self) -> &'static str;
+
+    /// Takes one presentation apart without believing it.
+    ///
+    /// # Errors
+    /// What is wrong with its form.
+    fn parse<'a>(&self, presented: &'a Value, limits: &'a Limits) -> Result<Box<dyn Unverified + 'a>, FormatError>;
+}
+
+/// A presentation that was taken apart, and is not believed.
+pub trait Unverified: Send {
+    /// Who it says has issued it: for the trust to decide, before anything is fetched.
+    fn issuer(&self) -> IssuerRef<'_>;
+
+    /// Checks every signature and every claim about time, holder and audience.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    fn verify(self: Box<Self>, against: &Against<'_>) -> Result<Authentic, FormatError>;
+}
+
+/// How a credential names its issuer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum IssuerRef<'a> {
+    /// By a certificate chain, leaf first; `iss`, where present, is not a name that anybody checked.
+    X5c {
+        /// DER certificates.
+        chain: &'a [Vec<u8>],
+        /// The `iss` claim.
+        iss: Option<&'a str>,
+    },
+    /// By an https URL with metadata (SD-JWT VC, JWT VC Issuer Metadata).
+    Metadata {
+        /// The `iss` claim.
+        iss: &'a str,
+        /// Which of its keys.
+        kid: Option<&'a str>,
+    },
+}
+
+/// Everything that a verification needs, the time included.
+#[derive(Clone)]
+pub struct Against<'a> {
+    /// The issuer's key, as the trust resolved it.
+    pub issuer_key: &'a PublicKey,
+    /// Our full client identifier: the only audience.
+    pub client_id: &'a str,
+    /// The nonce of this request.
+    pub nonce: &'a str,
+    /// The transaction data of this request that concerns this credential, the strings as they were sent.
+    pub transaction_data: &'a [String],
+    /// Whether the holder must prove the key; policy, never what was sent.
+    pub holder_binding: bool,
+    /// The time.
+    pub now: UnixTime,
+    /// How old a holder's proof may be, in seconds.
+    pub holder_proof_age_s: u64,
+    /// How far clocks may differ, in seconds.
+    pub skew_s: u64,
+    /// The bounds.
+    pub limits: &'a Limits,
+}
+
+impl fmt::Debug for Against<'_> {
+    /// Without the nonce and what somebody authorises.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Against")
+            .field("client_id", &self.client_id)
+            .field("holder_binding", &self.holder_binding)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A credential whose signatures hold. Not yet known: its status, and whether it answers the query.
+#[derive(Clone)]
+pub struct Authentic {
+    pub(crate) types: Vec<String>,
+    pub(crate) claims: Value,
+    pub(crate) status: Option<StatusRef>,
+    pub(crate) holder_bound: bool,
+    pub(crate) expires_at: Option<UnixTime>,
+}
+
+impl Authentic {
+    /// For authors of formats: asserts that every check was made. Search for this word to audit who says so.
+    ///
+    /// `types` are the credential's type and the types it says it is also known as, in its issuer's words; `claims` an
+    /// object of the disclosed claims without protocol members: no key, salt, digest, signature, identifier of the
+    /// credential or status index may be left in it.
+    #[must_use]
+    pub const fn assertion(
+        types: Vec<String>,
+        claims: Value,
+        status: Option<StatusRef>,
+        holder_bound: bool,
+        expires_at: Option<UnixTime>,
+    ) -> Self {
+        Self { types, claims, status, holder_bound, expires_at }
+    }
+
+    /// The credential's type, then those that it says it is also known as. What it counts as is for the trust to say.
+    #[must_use]
+    pub fn types(&self) -> &[String] {
+        &self.types
+    }
+
+    /// The claims, an object.
+    #[must_use]
+    pub const fn claims(&self) -> &Value {
+        &self.claims
+    }
+
+    /// Where its status stands, if it has one.
+    #[must_use]
+    pub const fn status(&self) -> Option<&StatusRef> {
+        self.status.as_ref()
+    }
+
+    /// Whether the holder proved the key that the credential was issued to.
+    #[must_use]
+    pub const fn holder_bound(&self) -> bool {
+        self.holder_bound
+    }
+
+    /// When it expires, if ever.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<UnixTime> {
+        self.expires_at
+    }
+}
+
+impl fmt::Debug for Authentic {
+    /// Without the claims and the status index: both are about a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentic")
+            .field("types", &self.types)
+            .field("holder_bound", &self.holder_bound)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a presentation is not believed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// The presentation is not of this format's form.
+    #[error("not a presentation of this format: {0}")]
+    Form(&'static str),
+    /// Nothing in the credential leads to a key of its issuer.
+    #[error("the credential has neither `x5c` nor `iss`, so nobody vouches for it")]
+    IssuerUnnamed,
+    /// An SD-JWT check failed.
+    #[error(transparent)]
+    SdJwt(#[from] SdJwtError),
+    /// A claim that must be signed in clear came from a disclosure.
+    #[error("`{claim}` must not be selectively disclosed")]
+    Disclosed {
+        /// Its name.
+        claim: &'static str,
+    },
+    /// A claim is missing or of the wrong JSON type.
+    #[error("the credential's `{claim}` is missing or of the wrong type")]
+    Claim {
+        /// Its name.
+        claim: &'static str,
+    },
+    /// The credential is over.
+    #[error("the credential expired at {at}, and it is {now}")]
+    Expired {
+        /// Its end.
+        at: UnixTime,
+        /// Our time.
+        now: UnixTime,
+    },
+    /// The credential is of the future.
+    #[error("the credential begins at {at}, and it is {now}")]
+    NotYetValid {
+        /// Its beginning, or when it says it was issued.
+        at: UnixTime,
+        /// Our time.
+        now: UnixTime,
+    },
+    /// The reference to the credential's status cannot be read.
+    #[error("the credential's `status`: {0}")]
+    Status(#[source] StatusError),
+}
+
+impl FormatError {
+    /// A stable name of the failed check, for logs and tests.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "presentation_malformed",
+            Self::IssuerUnnamed => "issuer_unnamed",
+            Self::SdJwt(error) => error.code(),
+            Self::Disclosed { .. } => "claim_must_not_be_disclosed",
+            Self::Claim { .. } => "credential_claim",
+            Self::Expired { .. } => "credential_expired",
+            Self::NotYetValid { .. } => "credential_not_yet_valid",
+            Self::Status(_) => "credential_status_reference",
+        }
+    }
+}

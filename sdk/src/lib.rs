@@ -1,0 +1,163 @@
+//! The business side of a direct customer relationship: a merchant asks a customer's own wallet for exactly what a sale
+//! needs, checks what comes back, and recognises the customer afterwards, with no cookie, no password and no third
+//! party in between.
+//!
+//! This is the library. It knows no web framework; [`firsthand-axum`](https://docs.rs/firsthand-axum) puts it behind a
+//! Tower layer, extractors and mounted routes, re-exports all of it, and is what most programs depend on.
+//!
+//! # A program
+//!
+//! Everything that a shop does, without the HTTP around it:
+//!
+//! ```no_run
+//! use firsthand::{
+//!     Ask, Device, Keys, Merchant, Trust,
+//!     merchant::{AskRequest, ProofRequest, Redemption},
+//!     store::Memory,
+//! };
+//!
+//! # async fn shop(signed: impl Fn(&str) -> String, form_body: &[u8], code: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! // Once: who we are, whom we believe, where we remember, and what we ask.
+//! let age = Ask::new("age", "Wine is sold to adults").over(18);
+//! let merchant = Merchant::builder("https://shop.example".parse()?)
+//!     .keys(Keys::from_pem_file("merchant.pem")?) // made by the command `firsthand keys`
+//!     .trust(Trust::from_pem_dir("issuers/", &["urn:eudi:pid:1"])?)
+//!     .store(Memory::default()) // `Sqlite` and `Postgres` outlive the process
+//!     .ask(&age)
+//!     .build()?;
+//! tokio::spawn(merchant.clone().housekeeping());
+//!
+//! // The browser asks. It signs with a key that it made for this shop alone, and the proof holds for one request.
+//! let (method, path) = ("POST", "/wallet/presentations");
+//! let proof = signed(path); // the header `DPoP` of the request
+//! let browser = merchant.check_proof(&ProofRequest { proof: &proof, method, path, access_token: None })?;
+//! let asked = AskRequest { ask: "age", device: Device::SameDevice, return_to: Some("/wine") };
+//! let invitation = merchant.ask(&browser, &asked).await?;
+//! println!("the link that opens a wallet: {}", invitation.wallet_uri);
+//!
+//! // The wallet fetches the signed question and answers it. Whatever is wrong with the answer is an error here.
+//! let request = invitation.id.request();
+//! let question = merchant.request_object(&request, None).await?;
+//! let answered = merchant.answer(&request, form_body).await?;
+//! println!("where the wallet leads back to: {:?}", answered.redirect_uri);
+//!
+//! // The browser that asked, and no other, redeems the answer. Now it has a customer.
+//! let path = "/wallet/sessions";
+//! let proof = signed(path);
+//! let browser = merchant.check_proof(&ProofRequest { proof: &proof, method, path, access_token: None })?;
+//! let redemption = Redemption { presentation: &invitation.id, response_code: Some(&code.parse()?) };
+//! let session = merchant.redeem(&browser, &redemption).await?;
+//!
+//! // From here on every signed request is that customer's.
+//! let (path, token) = ("/wine", session.access_token.reveal());
+//! let proof = signed(path);
+//! let browser = merchant.check_proof(&ProofRequest { proof: &proof, method, path, access_token: Some(token) })?;
+//! let customer = merchant.recognise(&browser, token).await?;
+//! assert!(customer.proof(&age).await?.is_some(), "an adult, as proved within the last half hour");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The nouns
+//!
+//! - [`Merchant`]: the shop's side of every relationship. Made once, cheap to clone.
+//! - [`Ask`]: what a sale needs to know and why, built of [`Wanted`] credentials; [`Device`] says where the wallet is.
+//! - [`Verified`]: what a wallet proved. It exists only after every check, and carries claims and nothing that would
+//!   link the customer elsewhere.
+//! - [`Customer`] and [`CustomerId`]: whom the shop knows, and the name for a column of the merchant's own table. A
+//!   name proves nothing; [`Recognised`](merchant::Recognised) does: somebody who controls a key of that customer is
+//!   there now.
+//! - [`Keys`]: who the shop is towards wallets, and the root of its secrets. [`Trust`]: whose word counts, for which
+//!   types of credentials.
+//! - [`Error`]: first by whose fault, then which check, with a stable code.
+//!
+//! # The flows
+//!
+//! **Same device.** The browser asks, a link opens the wallet, the wallet answers and is told where to lead its owner:
+//! to a page of the shop, with a code in the fragment. There the key that asked redeems presentation and code.
+//!
+//! **Another device.** The browser shows a QR code and waits. The wallet is told nothing to carry back, so the asking
+//! key redeems by the presentation's name alone, and gets its own record: nothing that came this way attaches to
+//! somebody else.
+//!
+//! **Coming back.** A key that is known begins a session by a proof alone. Signing out locks the key; forgetting the
+//! device deletes it, and with a customer's last key their record; forgetting the customer deletes everything.
+//!
+//! # The floors
+//!
+//! ```text
+//!  floor 2   merchant            the only code that calls a seam: load -> transition -> commit -> effect
+//!               |      \
+//!               |       store  fetch  env  format       the four seams, each with its default
+//!               |
+//!  floor 1   ask  presentation  customer  session       plain data and consuming transitions
+//!               |
+//!  floor 0   protocol            bytes to types and back, in the standards' own words
+//! ```
+//!
+//! Floors 0 and 1 never wait, read no clock, draw no randomness and open no socket: the time and the random bytes are
+//! arguments. The domain names nothing of `protocol` but at its two hinges, `presentation` and `session`. Nothing but
+//! the merchant makes a [`Verified`], and nothing but a signed request makes a `Recognised`. Tests over the sources hold
+//! all of this.
+//!
+//! The seams are traits, small enough to be written in an afternoon:
+//!
+//! | seam | what differs | here |
+//! |---|---|---|
+//! | [`Store`](store::Store) | where versioned records lie | memory, SQLite, PostgreSQL |
+//! | [`Fetch`](fetch::Fetch) | how anything is fetched | https, bounded, to public addresses alone |
+//! | [`Env`](env::Env) | the time and randomness | the system's |
+//! | [`Format`](format::Format) | what a credential looks like | SD-JWT VC |
+//!
+//! # What it does not do
+//!
+//! - It is no wallet, no identity provider and no shop: you have a catalogue, it knows who asks.
+//! - It takes no money, and reads no mdoc, no W3C credential and no Digital Credentials API yet.
+//! - It recognises nobody by credentials that others issued. They prove claims and never identify.
+//! - It keeps no claim value beyond a quarter of an hour after redemption, unless an ask says which, why and until when.
+//! - It spawns nothing by itself: [`Merchant::housekeeping`] is a future, and yours to run. What has expired leaves the
+//!   disk by it alone, so how long data are retained depends on it.
+//!
+//! # Where to add things
+//!
+//! - A *store*: implement [`Store`](store::Store), and run `testing::store_conformance` over it.
+//! - A *credential format*: a file in `format/` that implements [`Format`](format::Format); nothing else changes but the
+//!   builder's `.format(..)`. Its author alone says [`Authentic::assertion`](format::Authentic::assertion).
+//! - A *DID method* of keys: an arm in `protocol/did.rs`. A *signature algorithm*: `protocol/jose.rs`, and the vectors.
+//! - A *bound*: [`Limits`](limits::Limits), with its reason. A *refusal*: [`error`], with a code of its own.
+//! - A *route* or a header: not here; that is `firsthand-axum`.
+//!
+//! # Features
+//!
+//! `https` (default), `sqlite`, `postgres`, `testing` (a shop, a wallet and an issuer for tests), `dev` (a whole
+//! development set-up on this machine), `cli` (the command `firsthand`), `vendored-openssl`.
+
+pub mod ask;
+pub mod customer;
+pub mod env;
+pub mod error;
+pub mod fetch;
+pub mod format;
+pub mod keys;
+pub mod limits;
+pub mod merchant;
+pub mod presentation;
+pub mod protocol;
+pub mod session;
+pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod time;
+pub mod trust;
+
+pub use ask::{Ask, Device, Wanted};
+pub use customer::CustomerId;
+pub use error::Error;
+pub use keys::Keys;
+pub use merchant::{Customer, Merchant};
+pub use presentation::Verified;
+#[cfg(feature = "postgres")]
+pub use store::Postgres;
+#[cfg(feature = "sqlite")]
+pub use store::Sqlite;
+pub use trust::Trust;

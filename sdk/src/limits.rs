@@ -1,0 +1,72 @@
+//! Every bound that protects the process from what a stranger sends, in one place, with its reason.
+
+/// Bounds on what is read from wallets, browsers and issuers. The defaults are tested, and fit every credential that
+/// a wallet of 2026 presents; a merchant has no reason to raise them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// A wallet's whole answer (the form body). 256 KiB: a PID with a portrait is about 40 KiB.
+    pub response_bytes: usize,
+    /// A compact JWS or one issuer-signed JWT.
+    pub jws_bytes: usize,
+    /// A `kid`; longer ones are nobody's key.
+    pub kid_bytes: usize,
+    /// Nesting of any JSON that a stranger signed or sent.
+    pub json_depth: usize,
+    /// Certificates in one `x5c`.
+    pub x5c_certificates: usize,
+    /// Presentations in one answer, all queries together.
+    pub presentations: usize,
+    /// Disclosures of one SD-JWT.
+    pub disclosures: usize,
+    /// Nesting of disclosed claims in one SD-JWT.
+    pub sd_jwt_depth: usize,
+    /// A status list token as fetched.
+    pub status_token_bytes: usize,
+    /// A status list after inflation: 16 MiB hold 128 million one-bit entries.
+    pub status_list_bytes: usize,
+    /// Credential queries in one DCQL query.
+    pub dcql_credentials: usize,
+    /// Claims in one credential query, and sets in one `claim_sets` or `credential_sets`.
+    pub dcql_claims: usize,
+    /// Elements in one claims path.
+    pub dcql_path: usize,
+    /// Values that one claim, type or authority may have.
+    pub dcql_values: usize,
+    /// A DPoP proof.
+    pub dpop_bytes: usize,
+    /// The `jti` of a proof.
+    pub jti_bytes: usize,
+    /// A DID.
+    pub did_bytes: usize,
+    /// What a wallet posts to fetch a request object (its metadata and nonce).
+    pub request_post_bytes: usize,
+    /// A `wallet_nonce`.
+    pub wallet_nonce_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            response_bytes: 256 * 1024,
+            jws_bytes: 128 * 1024,
+            kid_bytes: 256,
+            json_depth: 32,
+            x5c_certificates: 8,
+            presentations: 16,
+            disclosures: 256,
+            sd_jwt_depth: 16,
+            status_token_bytes: 4 * 1024 * 1024,
+            status_list_bytes: 16 * 1024 * 1024,
+            dcql_credentials: 16,
+            dcql_claims: 64,
+            dcql_path: 16,
+            dcql_values: 256,
+            dpop_bytes: 8 * 1024,
+            jti_bytes: 256,
+            did_bytes: 2 * 1024,
+            request_post_bytes: 32 * 1024,
+            wallet_nonce_bytes: 512,
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! The merchant: what a program sets up once, and the only code that calls a seam.
+//!
+//! Every step has one shape: load the record, take the transition, commit it together with what it causes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::broadcast;
+use url::Url;
+
+use crate::{
+    ask::{Ask, AskError},
+    customer::{CustomerId, CustomerRecord},
+    env::{Env, SystemEnv},
+    error::{Error, StatusUnknown},
+    fetch::{Fetch, FetchError, address::is_loopback, any::AnyFetch, cached::Cache},
+    format::{Format, sd_jwt_vc::SdJwtVc},
+    keys::Keys,
+    limits::Limits,
+    presentation::query_of,
+    protocol::{
+        openid4vp::{ClientId, ResponseMode},
+        status_list::StatusList,
+    },
+    session::Nonces,
+    store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Write},
+    time::UnixTime,
+    trust::Trust,
+};
+
+#[cfg(feature = "dev")]
+pub mod dev;
+mod present;
+mod proof;
+mod recognise;
+
+pub use present::{Answered, AskRequest, Changes, Invitation, Standing, WalletLink};
+pub use proof::{BrowserProof, ProofRequest};
+pub use recognise::{Customer, Ending, Recognised, Redemption, SessionGrant, SessionView};
+
+/// A merchant's side of every relationship: made once by [`Merchant::builder`], cheap to clone.
+#[derive(Clone)]
+pub struct Merchant(Arc<Inner>);
+
+struct Inner {
+    origin: Url,
+    mount: String,
+    keys: Keys,
+    trust: Trust,
+    store: AnyStore,
+    fetch: AnyFetch,
+    env: Arc<dyn Env>,
+    formats: Vec<Arc<dyn Format>>,
+    asks: BTreeMap<String, Ask>,
+    wallets: Vec<WalletApp>,
+    limits: Limits,
+    client_id: ClientId,
+    response_mode: ResponseMode,
+    nonces: Nonces,
+    replays: proof::ReplayWindow,
+    status_lists: Cache<StatusList, StatusUnknown>,
+    issuer_documents: Cache<bytes::Bytes, FetchError>,
+    /// Names of requests that changed on this node: wakes who waits for them, without promising anything.
+    changes: broadcast::Sender<String>,
+    #[cfg(feature = "dev")]
+    development: Option<dev::Development>,
+}
+
+impl std::fmt::Debug for Merchant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Merchant").field("origin", &self.0.origin.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// A wallet that the shop offers a link to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalletApp {
+    /// What the link says.
+    pub name: String,
+    /// Where it leads: a custom scheme such as `openid4vp://`, or an https address.
+    pub authorization_endpoint: String,
+}
+
+/// Which name the shop has towards wallets (OpenID4VP 1.0, 5.9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ClientIdPrefix {
+    /// The hash of the access certificate: what HAIP demands.
+    #[default]
+    X509Hash,
+    /// A DNS name of the access certificate, which must be the origin's host.
+    X509SanDns,
+}
+
+/// Sets up a [`Merchant`]. What contradicts itself is an error of [`build`](Self::build), never of a request.
+#[derive(Debug)]
+pub struct MerchantBuilder {
+    origin: Url,
+    mount: String,
+    keys: Option<Keys>,
+    trust: Trust,
+    store: Option<AnyStore>,
+    fetch: Option<AnyFetch>,
+    env: Arc<dyn Env>,
+    formats: Vec<Arc<dyn Format>>,
+    asks: Vec<Ask>,
+    wallets: Vec<WalletApp>,
+    limits: Limits,
+    prefix: ClientIdPrefix,
+    response_mode: ResponseMode,
+    #[cfg(feature = "dev")]
+    development: Option<dev::Development>,
+}
+
+impl Merchant {
+    /// Begins to set up a merchant at this public origin, such as `https://shop.example`: the only source of the
+    /// addresses that wallets and browsers are told. `Host` and `X-Forwarded-*` are never read for it.
+    #[must_use]
+    pub fn builder(origin: Url) -> MerchantBuilder {
+        MerchantBuilder {
+            origin,
+            mount: "/wallet".to_owned(),
+            keys: None,
+            trust: Trust::new(),
+            store: None,
+            fetch: None,
+            env: Arc::new(SystemEnv),
+            formats: vec![Arc::new(SdJwtVc::new())],
+            asks: Vec::new(),
+            wallets: Vec::new(),
+            limits: Limits::default(),
+            prefix: ClientIdPrefix::default(),
+            response_mode: ResponseMode::DirectPostJwt,
+            #[cfg(feature = "dev")]
+            development: None,
+        }
+    }
+
+    /// The public origin.
+    #[must_use]
+    pub fn origin(&self) -> &Url {
+        &self.0.origin
+    }
+
+    /// The path under which the routes are mounted, without a slash at its end.
+    #[must_use]
+    pub fn mount(&self) -> &str {
+        &self.0.mount
+    }
+
+    /// The bounds on what strangers send.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// The ask of a name, if the merchant declared it.
+    #[must_use]
+    pub fn declared(&self, ask: &str) -> Option<&Ask> {
+        self.0.asks.get(ask)
+    }
+
+    /// The asks that the merchant declared, by name.
+    pub fn asks(&self) -> impl Iterator<Item = &Ask> {
+        self.0.asks.values()
+    }
+
+    /// The time now, by the merchant's clock.
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        self.0.env.now()
+    }
+
+    /// The development issuer and its people, if this is a development set-up.
+    #[cfg(feature = "dev")]
+    #[must_use]
+    pub fn development(&self) -> Option<&dev::Development> {
+        self.0.development.as_ref()
+    }
+
+    /// A customer by name, for the merchant's own pages and programs: `None` if there is none (any more).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn customer(&self, id: &CustomerId) -> Result<Option<Customer>, Error> {
+        let stored = self.load_one(&customer_key(id)).await?;
+        stored.map(|s| Ok(Customer::new(self.clone(), id.clone(), s.read::<CustomerRecord>()?))).transpose()
+    }
+
+    /// Removes what has expired, for ever: a future that the program spawns and stops, such as with
+    /// `tokio::spawn(merchant.housekeeping())`.
+    ///
+    /// Spawn it. An expired record is absent for every reader at once, but it leaves the disk by this alone: the sealed
+    /// claims of a visit, and a value whose time to be kept is over, would stay in the database and its backups.
+    pub async fn housekeeping(self) {
+        /// Often enough that a store stays small, seldom enough that nobody notices.
+        const PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+        /// Small enough not to hold up a customer's commit.
+        const BATCH: usize = 500;
+        loop {
+            match self.0.store.sweep(self.now(), BATCH).await {
+                // A full batch says that there is more.
+                Ok(removed) if removed >= BATCH => tokio::task::yield_now().await,
+                Ok(_) => tokio::time::sleep(PAUSE).await,
+                Err(error) => {
+                    tracing::warn!(%error, "expired records were not removed");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// The absolute address of a path below the mount.
+    fn address(&self, path: &str) -> Url {
+        let mut url = self.0.origin.clone();
+        url.set_path(&format!("{}{path}", self.0.mount));
+        url
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.env.fill(&mut bytes);
+        bytes
+    }
+
+    async fn load_one(&self, key: &Key) -> Result<Option<Stored>, Error> {
+        let mut found = self.0.store.load(std::slice::from_ref(key), self.now()).await?;
+        Ok(found.pop().flatten())
+    }
+
+    fn seal(&self, purpose: &str, key: &Key, plaintext: &[u8]) -> String {
+        self.0.keys.seal(purpose, key_text(key).as_bytes(), plaintext, self.random())
+    }
+
+    fn open(&self, purpose: &str, key: &Key, sealed: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.0.keys.open(purpose, key_text(key).as_bytes(), sealed)?)
+    }
+}
+
+/// Whether a commit failed because another was first: then everything is loaded and decided again.
+fn lost_the_race(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict(_))
+}
+
+/// What the status lists of all issuers may take of memory: some hundred ordinary ones.
+const STATUS_LISTS_BYTES: u64 = 64 * 1024 * 1024;
+/// What the metadata and key sets of all issuers may take of memory.
+const ISSUER_DOCUMENTS_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How long before its end an access certificate is spoken of, in seconds: an authority takes its days.
+const RENEW_WITHIN_S: u64 = 30 * 24 * 3600;
+
+/// How often a step that lost a race is tried again before it gives up.
+const RACES_MAX: usize = 8;
+
+fn customer_key(id: &CustomerId) -> Key {
+    Key::new(CustomerRecord::KIND, id.as_str(), "")
+}
+
+/// The text of a key that seals a secret to its record.
+fn key_text(key: &Key) -> String {
+    format!("{}\0{}\0{}", key.kind, key.partition, key.sort)
+}
+
+fn put<T: Persisted>(key: Key, value: &T, expires_at: Option<UnixTime>, expect: Expect) -> Result<Write, StoreError> {
+    Ok(Write::Put { key, record: Record::of(value, expires_at)?, expect })
+}
+
+impl MerchantBuilder {
+    /// The path under which the routes are mounted; `/wallet` unless said here.
+    #[must_use]
+    pub fn mount(mut self, path: impl Into<String>) -> Self {
+        self.mount = path.into();
+        self
+    }
+
+    /// The keys: who the shop is towards wallets, and the secret from which all others come.
+    #[must_use]
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Which issuers are believed for what; may be called again to believe more.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = self.trust.and(trust);
+        self
+    }
+
+    /// Where records are kept.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(AnyStore::new(store));
+        self
+    }
+
+    /// How other people's servers are reached; the feature `https` brings the default.
+    #[must_use]
+    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
+        self.fetch = Some(AnyFetch::new(fetch));
+        self
+    }
+
+    /// Where the time and randomness come from; the system unless said here.
+    #[must_use]
+    pub fn env(mut self, env: impl Env) -> Self {
+        self.env = Arc::new(env);
+        self
+    }
+
+    /// Another credential format, in place of one of the same name.
+    #[must_use]
+    pub fn format(mut self, format: impl Format) -> Self {
+        self.formats.retain(|f| f.id() != format.id());
+        self.formats.push(Arc::new(format));
+        self
+    }
+
+    /// Declares an ask: pages may begin what is declared, and nothing else.
+    #[must_use]
+    pub fn ask(mut self, ask: &Ask) -> Self {
+        self.asks.push(ask.clone());
+        self
+    }
+
+    /// Offers a link to a wallet. Without any, the link `openid4vp://` leads to whatever the customer has installed.
+    #[must_use]
+    pub fn wallet(mut self, name: impl Into<String>, authorization_endpoint: impl Into<String>) -> Self {
+        let authorization_endpoint = authorization_endpoint.into();
+        self.wallets.push(WalletApp { name: name.into(), authorization_endpoint });
+        self
+    }
+
+    /// The bounds on what strangers send.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Which name the shop has towards wallets.
+    #[must_use]
+    pub const fn client_id_prefix(mut self, prefix: ClientIdPrefix) -> Self {
+        self.prefix = prefix;
+        self
+    }
+
+    /// How wallets answer: encrypted (`direct_post.jwt`) unless said here.
+    #[must_use]
+    pub const fn response_mode(mut self, mode: ResponseMode) -> Self {
+        self.response_mode = mode;
+        self
+    }
+
+    /// The merchant, ready to serve. Starts nothing.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] for whatever is missing or contradicts itself, with what to do about it.
+    pub fn build(self) -> Result<Merchant, Error> {
+        let misuse = |text: String| Err(Error::Misuse(text));
+        let origin = self.origin;
+        let bare = origin.path() == "/"
+            && origin.query().is_none()
+            && origin.fragment().is_none()
+            && origin.username().is_empty()
+            && origin.password().is_none();
+        if !bare || origin.host_str().is_none() {
+            return misuse(format!("the origin {origin} must be a scheme and a host, such as https://shop.example"));
+        }
+        let loopback = is_loopback(&origin);
+        #[cfg(feature = "dev")]
+        let is_development = self.development.is_some();
+        #[cfg(not(feature = "dev"))]
+        let is_development = false;
+        if !(origin.scheme() == "https" || (origin.scheme() == "http" && loopback && is_development)) {
+            return misuse(format!("the origin {origin} must be https; http is for development on loopback"));
+        }
+        let Some(keys) = self.keys else {
+            return misuse("no keys: make them with `firsthand keys new`, then .keys(Keys::from_pem_file(..)?)".into());
+        };
+        if (is_development || keys.are_development()) && !loopback {
+            return misuse(format!(
+                "{origin} is not a loopback address, but keys, issuer or wallet are for development: anybody could \
+                 make such credentials; use keys of your own and .trust(..)"
+            ));
+        }
+        if self.trust.is_loopback_allowed() && !loopback {
+            return misuse(format!(
+                "{origin} is not a loopback address, but the trust allows issuers over http of this machine: whatever \
+                 runs here could be any issuer; leave out .danger_loopback()"
+            ));
+        }
+        let Some(store) = self.store else {
+            return misuse("no store: add .store(Memory::default()), Sqlite or Postgres".into());
+        };
+        let fetch = match self.fetch {
+            Some(fetch) => fetch,
+            None => default_fetch()?,
+        };
+        if self.trust.is_empty() {
+            return misuse("nobody is trusted: add .trust(Trust::from_pem_dir(..)?)".into());
+        }
+        if !(self.mount.starts_with('/') && self.mount.len() > 1 && !self.mount.ends_with('/'))
+            || self.mount.bytes().any(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.')))
+        {
+            return misuse(format!("the mount path {:?} must look like /wallet", self.mount));
+        }
+        let mut asks = BTreeMap::new();
+        for ask in self.asks {
+            ask.check()?;
+            let query = query_of(&ask);
+            query
+                .check(&self.limits)
+                .map_err(|e| AskError::Query { name: ask.name().to_owned(), reason: e.to_string() })?;
+            if let Some(unknown) = ask.wanted().iter().find(|w| !self.formats.iter().any(|f| f.id() == w.format)) {
+                return misuse(format!(
+                    "the ask {:?} wants the format {:?}, which is not set up",
+                    ask.name(),
+                    unknown.format
+                ));
+            }
+            if let Some(twice) = asks.insert(ask.name().to_owned(), ask) {
+                return Err(AskError::Twice(twice.name().to_owned()).into());
+            }
+        }
+        let leaf = keys.identity().leaf();
+        let client_id = match self.prefix {
+            ClientIdPrefix::X509Hash => ClientId::x509_hash(leaf.der()),
+            ClientIdPrefix::X509SanDns => {
+                let host = origin.host_str().unwrap_or_default();
+                if !leaf.dns_names().iter().any(|name| name.eq_ignore_ascii_case(host)) {
+                    return misuse(format!(
+                        "the certificate names {:?}, not {host:?}: x509_san_dns needs it",
+                        leaf.dns_names()
+                    ));
+                }
+                ClientId::x509_san_dns(host)
+            }
+        };
+        let now = self.env.now();
+        if leaf.not_after() <= now {
+            tracing::error!(not_after = %leaf.not_after(), "the access certificate has expired: wallets will refuse us");
+        } else if leaf.not_after() <= now.plus_s(RENEW_WITHIN_S) {
+            tracing::warn!(not_after = %leaf.not_after(), "the access certificate ends soon: renew it with `firsthand keys`");
+        }
+        let nonces = Nonces::new(&keys.derive_all("dpop nonce", origin.as_str().as_bytes()));
+        Ok(Merchant(Arc::new(Inner {
+            nonces,
+            origin,
+            mount: self.mount,
+            keys,
+            trust: self.trust,
+            store,
+            fetch,
+            env: self.env,
+            formats: self.formats,
+            asks,
+            wallets: self.wallets,
+            limits: self.limits,
+            client_id,
+            response_mode: self.response_mode,
+            replays: proof::ReplayWindow::default(),
+            status_lists: Cache::new(STATUS_LISTS_BYTES, StatusList::bytes),
+            issuer_documents: Cache::new(ISSUER_DOCUMENTS_BYTES, bytes::Bytes::len),
+            changes: broadcast::channel(1_024).0,
+            #[cfg(feature = "dev")]
+            development: self.development,
+        })))
+    }
+}
+
+#[cfg(feature = "https")]
+fn default_fetch() -> Result<AnyFetch, Error> {
+    crate::fetch::Https::new().map(AnyFetch::new).map_err(|e| Error::Misuse(format!("https cannot be set up: {e}")))
+}
+
+#[cfg(not(feature = "https"))]
+fn default_fetch() -> Result<AnyFetch, Error> {
+    Err(Error::Misuse("no fetch: enable the feature `https`, or add .fetch(..)".into()))
+}

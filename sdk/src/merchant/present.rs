@@ -1,0 +1,712 @@
+//! From the ask to an answer that holds: ask, request, answer, decline.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+use tokio::sync::broadcast;
+use url::Url;
+
+use super::{Merchant, RACES_MAX, lost_the_race, proof::was_spent, put};
+use crate::{
+    ask::{self, AGE, Ask, Device, StatusPolicy, age_on},
+    customer::Binding,
+    error::{AnswerError, Error, Fault, ProofError, Refusal, StatusUnknown},
+    fetch::{FetchError, FetchRequest},
+    format::{Against, Authentic, Unverified},
+    merchant::BrowserProof,
+    presentation::{
+        ANSWER_WITHIN_S, Asked, Claims, Declined, Delivered, Delivery, Presentation, PresentationId, Redeemed,
+        RequestId, Requested, ResponseCode, State, Verified, query_of, transaction_data,
+    },
+    protocol::{
+        dcql::{Candidate, Matched},
+        jose::{ContentEncryption, DecryptionKey, PublicKey},
+        openid4vp::{
+            Answer, ClientId, RequestObject, ResponseContext, ResponseError, ResponseMode, read_response, wallet_link,
+        },
+        status_list::{Status, StatusList, StatusRef},
+    },
+    store::{Expect, Key, Persisted, StoreError, Version},
+    time::UnixTime,
+    trust::{Decision, IssuerId, MetadataKey, metadata_key},
+};
+
+/// How old a holder's proof may be when its answer comes, in seconds: as long as the request lives.
+const HOLDER_PROOF_AGE_S: u64 = ANSWER_WITHIN_S;
+/// How far a wallet's clock may differ from ours, in seconds.
+const SKEW_S: u64 = 60;
+/// Content encryption that wallets are offered: HAIP 1.0, 5.3 demands both.
+const ENCRYPTIONS: [ContentEncryption; 2] = [ContentEncryption::A128Gcm, ContentEncryption::A256Gcm];
+/// An issuer's metadata or key set, in bytes.
+const ISSUER_DOCUMENT_BYTES: usize = 64 * 1024;
+/// How long an issuer's documents are kept unless the issuer says less, in seconds: a withdrawn key is gone by then.
+const ISSUER_DOCUMENT_S: u64 = 3600;
+/// How long an issuer's server may take.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// What decides that a sealed text is a claim or a key, whatever record it is put into.
+const CLAIMS: &str = "presentation claims";
+const DECRYPTION_KEY: &str = "presentation key";
+
+/// What a browser asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct AskRequest<'a> {
+    /// The name of a declared ask.
+    pub ask: &'a str,
+    /// Where the wallet is expected.
+    pub device: Device,
+    /// The path of this shop to go to afterwards.
+    pub return_to: Option<&'a str>,
+}
+
+/// What a browser needs to bring a wallet here.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// The browser's name for the presentation: a secret of the browser that asked.
+    pub id: PresentationId,
+    /// How long a wallet has, in seconds.
+    pub expires_in_s: u64,
+    /// Where the wallet fetches the request.
+    pub request_uri: Url,
+    /// The link that opens whichever wallet is installed, also what a QR code holds.
+    pub wallet_uri: String,
+    /// A link for each wallet that the merchant lists.
+    pub wallets: Vec<WalletLink>,
+}
+
+/// A link to one wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalletLink {
+    /// What it says.
+    pub name: String,
+    /// Where it leads.
+    pub url: String,
+}
+
+/// How a presentation stands, for the browser that asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The state.
+    pub state: State,
+    /// The code of the last refused answer, so that the page can say what was wrong.
+    pub last_refusal: Option<String>,
+}
+
+/// What a wallet is told after its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Where it sends its owner: back to the browser on the same device, nowhere from another.
+    pub redirect_uri: Option<String>,
+}
+
+impl Merchant {
+    /// A browser asks. Makes a record and nothing else: keys and signatures come when a wallet looks.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchAsk`], [`Refusal::ReturnTo`], [`Refusal::BindingLocked`] if the customer signed out with this
+    /// key, [`ProofError::Replayed`].
+    pub async fn ask(&self, browser: &BrowserProof, request: &AskRequest<'_>) -> Result<Invitation, Error> {
+        let ask = self.declared(request.ask).ok_or(Refusal::NoSuchAsk)?;
+        self.ask_for(browser, ask, request.device, request.return_to).await
+    }
+
+    /// The same for a declared ask with a [transaction](Ask::transaction) of this moment.
+    ///
+    /// # Errors
+    /// As [`Merchant::ask`]; [`Error::Misuse`] if anything else differs from the declared one, by which the answer is
+    /// judged.
+    pub async fn ask_for(
+        &self,
+        browser: &BrowserProof,
+        ask: &Ask,
+        device: Device,
+        return_to: Option<&str>,
+    ) -> Result<Invitation, Error> {
+        if !self.declared(ask.name()).ok_or(Refusal::NoSuchAsk)?.is_the_same_question(ask) {
+            return Err(Error::Misuse(format!("the ask {:?} is not the one that was declared", ask.name())));
+        }
+        if !return_to.is_none_or(is_own_path) {
+            return Err(Refusal::ReturnTo.into());
+        }
+        if let Some(bound) = self.load_one(&Key::new(Binding::KIND, browser.key_name(), "")).await?
+            && bound.read::<Binding>()?.locked
+        {
+            return Err(Refusal::BindingLocked.into());
+        }
+        let now = self.now();
+        let id = PresentationId::from_random(self.random());
+        let query = query_of(ask);
+        let transaction_data = transaction_data(ask, &query).map_err(|e| Error::Misuse(e.to_string()))?;
+        let presentation = Presentation::Requested(Requested {
+            asked: Asked {
+                id: id.clone(),
+                ask: ask.name().to_owned(),
+                device,
+                key: browser.key_name(),
+                return_to: return_to.map(str::to_owned),
+                client_id: self.0.client_id.clone(),
+                query,
+                over: ask.age(),
+                transaction_data,
+                at: now,
+            },
+        });
+        let request = id.request();
+        let record = put(presentation_key(&request), &presentation, Some(presentation.kept_until()), Expect::Absent)?;
+        match self.0.store.commit(&[record, browser.spent(now)?], now).await {
+            Ok(_) => self.invitation(id, &request),
+            Err(e) if was_spent(&e) => Err(ProofError::Replayed.into()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn invitation(&self, id: PresentationId, request: &RequestId) -> Result<Invitation, Error> {
+        let request_uri = self.address(&format!("/requests/{}", request.as_str()));
+        let link = |endpoint: &str| {
+            wallet_link(endpoint, &self.0.client_id, &request_uri, true)
+                .map_err(|e| Error::Misuse(format!("the wallet endpoint {endpoint:?}: {e}")))
+        };
+        let wallets = self
+            .0
+            .wallets
+            .iter()
+            .map(|wallet| Ok(WalletLink { name: wallet.name.clone(), url: link(&wallet.authorization_endpoint)? }));
+        Ok(Invitation {
+            id,
+            expires_in_s: ANSWER_WITHIN_S,
+            wallet_uri: link("openid4vp://")?,
+            wallets: wallets.collect::<Result<_, Error>>()?,
+            request_uri,
+        })
+    }
+
+    /// How a presentation stands, for the key that asked.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchPresentation`] also for another key: who did not ask learns nothing.
+    pub async fn standing(&self, id: &PresentationId, browser: &BrowserProof) -> Result<Standing, Error> {
+        let (presentation, _) = self.presentation(&id.request()).await?;
+        if presentation.asked().key != browser.key_name() {
+            return Err(Refusal::NoSuchPresentation.into());
+        }
+        let last_refusal = match &presentation {
+            Presentation::Delivered(delivered) => delivered.last_refusal.clone(),
+            Presentation::Declined(declined) => Some(declined.reason.clone()),
+            _ => None,
+        };
+        Ok(Standing { state: presentation.state(self.now()), last_refusal })
+    }
+
+    /// Wakes when a presentation may have changed on this node. A hint: on other nodes, and when many change at once,
+    /// it says nothing, so whoever waits also looks by the clock.
+    #[must_use]
+    pub fn changes(&self, id: &PresentationId) -> Changes {
+        Changes { request: id.request().as_str().to_owned(), changes: self.0.changes.subscribe() }
+    }
+
+    /// A wallet fetches its request: the signed request object (RFC 9101), a compact JWS. It may be fetched again and
+    /// says the same; only a `wallet_nonce`, which a wallet sends by POST, is echoed anew.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchPresentation`], [`Refusal::WalletNonce`], or where the presentation stands.
+    pub async fn request_object(&self, request: &RequestId, wallet_nonce: Option<&str>) -> Result<String, Error> {
+        let max = self.0.limits.wallet_nonce_bytes;
+        let printable =
+            |nonce: &str| !nonce.is_empty() && nonce.len() <= max && nonce.bytes().all(|b| b.is_ascii_graphic());
+        if !wallet_nonce.is_none_or(printable) {
+            return Err(Refusal::WalletNonce(max).into());
+        }
+        for _ in 0..RACES_MAX {
+            let (presentation, version) = self.presentation(request).await?;
+            let was_requested = matches!(presentation, Presentation::Requested(_));
+            let now = self.now();
+            let delivered = presentation.fetched(now, || self.delivery(request))?;
+            if was_requested {
+                match self.save(request, &Presentation::Delivered(delivered.clone()), version).await {
+                    Err(e) if lost_the_race(&e) => continue,
+                    other => other?,
+                }
+            }
+            return self.signed_request(request, &delivered, wallet_nonce, now);
+        }
+        Err(busy())
+    }
+
+    /// What a wallet is told the first time: a nonce and, for an encrypted answer, a key made for it alone (HAIP 5).
+    fn delivery(&self, request: &RequestId) -> Result<Delivery, Error> {
+        let sealed_key = match self.0.response_mode {
+            ResponseMode::DirectPost => None,
+            ResponseMode::DirectPostJwt => {
+                // All but about one in four thousand million random scalars are keys.
+                let scalar = (0..4)
+                    .map(|_| zeroize::Zeroizing::new(self.random::<32>()))
+                    .find(|scalar| DecryptionKey::from_scalar(scalar, ENCRYPTION_KID).is_ok())
+                    .ok_or_else(|| Error::Misuse("the environment's randomness makes no keys".into()))?;
+                Some(self.seal(DECRYPTION_KEY, &presentation_key(request), scalar.as_slice()))
+            }
+        };
+        Ok(Delivery {
+            nonce: crate::protocol::jose::base64url_encode(&self.random::<32>()),
+            response_mode: self.0.response_mode,
+            sealed_key,
+        })
+    }
+
+    fn signed_request(
+        &self,
+        request: &RequestId,
+        delivered: &Delivered,
+        wallet_nonce: Option<&str>,
+        now: UnixTime,
+    ) -> Result<String, Error> {
+        let Delivery { nonce, response_mode, .. } = &delivered.delivery;
+        let client_id = &delivered.asked.client_id;
+        let jwk = self.decryption_key(request, &delivered.delivery)?.map(|key| key.public_jwk());
+        let object = RequestObject {
+            client_id,
+            response_uri: &self.address(&format!("/responses/{}", request.as_str())),
+            response_mode: *response_mode,
+            nonce,
+            state: request.as_str(),
+            query: &delivered.asked.query,
+            transaction_data: &delivered.asked.transaction_data,
+            encryption_jwk: jwk.as_ref(),
+            encryption_enc: &ENCRYPTIONS,
+            wallet_nonce,
+            // Wallets show the name that the certificate carries, and ignore one that the request gives itself (5.1).
+            client_name: None,
+            iat: now,
+            exp: delivered.asked.at.plus_s(ANSWER_WITHIN_S),
+        };
+        // The identity that the wallet was first told, also after the current one was renewed.
+        let identity =
+            self.0.keys.identities().iter().find(|identity| ClientId::x509_hash(identity.leaf().der()) == *client_id);
+        let identity = identity.unwrap_or_else(|| self.0.keys.identity());
+        let chain: Vec<Value> = identity.chain().iter().map(|c| Value::String(base64_standard(c.der()))).collect();
+        let mut header = Map::new();
+        header.insert("typ".into(), RequestObject::TYP.into());
+        header.insert("x5c".into(), Value::Array(chain));
+        identity
+            .key()
+            .sign_jws(&header, &object.claims())
+            .map_err(|e| Error::Misuse(format!("the signing key does not sign: {e}")))
+    }
+
+    fn decryption_key(&self, request: &RequestId, delivery: &Delivery) -> Result<Option<DecryptionKey>, Error> {
+        let Some(sealed) = &delivery.sealed_key else { return Ok(None) };
+        let scalar = zeroize::Zeroizing::new(self.open(DECRYPTION_KEY, &presentation_key(request), sealed)?);
+        let scalar: &[u8; 32] =
+            scalar.as_slice().try_into().map_err(|_| Error::Misuse("a sealed key is not a key".into()))?;
+        let key = DecryptionKey::from_scalar(scalar, ENCRYPTION_KID);
+        key.map(Some).map_err(|e| Error::Misuse(format!("a sealed key is not a key: {e}")))
+    }
+
+    /// A wallet answers. Whatever is wrong is an error at once and changes nothing but a count: five wrong answers are
+    /// enough. A wallet's own error ends the presentation.
+    ///
+    /// # Errors
+    /// [`Error::Answer`] with the check that failed, or where the presentation stands.
+    pub async fn answer(&self, request: &RequestId, form_body: &[u8]) -> Result<Answered, Error> {
+        let (presentation, version) = self.presentation(request).await?;
+        let now = self.now();
+        // What is over or answered is refused here, before any cryptography (a flood costs a look-up each).
+        let delivered = presentation.answering(now)?;
+        let checked = self.check_answer(request, &delivered, form_body, now).await;
+        // The answer may have taken a fetch: what counts is the time at which it is taken.
+        let now = self.now();
+        match checked {
+            Ok(Checked::Holds(verified)) => {
+                let code = match delivered.asked.device {
+                    Device::SameDevice => Some(ResponseCode::from_random(self.random())),
+                    Device::CrossDevice => None,
+                };
+                let text = verified.to_seal();
+                let sealed = self.seal(CLAIMS, &presentation_key(request), &text);
+                let redirect_uri = self.redirect_uri(&delivered.asked, code.as_ref());
+                let answered = delivered.answered(code.as_ref(), sealed, verified.outcome().to_owned(), now);
+                self.end(request, &Presentation::Answered(answered), version).await?;
+                Ok(Answered { redirect_uri })
+            }
+            Ok(Checked::Declined(reason)) => {
+                // The code opens nothing here; the page needs an address that looks like any other.
+                let code = ResponseCode::from_random(self.random());
+                let code = (delivered.asked.device == Device::SameDevice).then_some(code);
+                let redirect_uri = self.redirect_uri(&delivered.asked, code.as_ref());
+                let declined: Declined = delivered.declined(reason, now);
+                self.end(request, &Presentation::Declined(declined), version).await?;
+                Ok(Answered { redirect_uri })
+            }
+            Err(Error::Answer(error)) => {
+                let error = Error::from(error);
+                self.note_refusal(request, &error).await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down why an answer was refused, and counts it if it was wrong, also as one of several that came at once.
+    /// An issuer's outage is not the wallet's mistake: it may answer again.
+    async fn note_refusal(&self, request: &RequestId, error: &Error) -> Result<(), Error> {
+        let wrong = error.fault() == Fault::Wallet;
+        for _ in 0..RACES_MAX {
+            let (presentation, version) = self.presentation(request).await?;
+            // Answered or ended by another in between: there is nothing left to guess at.
+            let Ok(delivered) = presentation.answering(self.now()) else { return Ok(()) };
+            let refused = Presentation::Delivered(delivered.refused(error.code(), wrong));
+            match self.save(request, &refused, version).await {
+                Err(e) if lost_the_race(&e) => {}
+                other => return Ok(other?),
+            }
+        }
+        Err(busy())
+    }
+
+    async fn check_answer(
+        &self,
+        request: &RequestId,
+        delivered: &Delivered,
+        form_body: &[u8],
+        now: UnixTime,
+    ) -> Result<Checked, Error> {
+        let key = self.decryption_key(request, &delivered.delivery)?;
+        let context = ResponseContext {
+            mode: delivered.delivery.response_mode,
+            state: request.as_str(),
+            key: key.as_ref(),
+            accepted: &ENCRYPTIONS,
+            query: &delivered.asked.query,
+            limits: &self.0.limits,
+        };
+        match read_response(form_body, &context).map_err(AnswerError::from)? {
+            // The description is text of a stranger's about a person: no log gets it, only how long it is.
+            Answer::Error { code, description } => {
+                let description_chars = description.map_or(0, |text| text.chars().count());
+                tracing::info!(%code, description_chars, "the wallet declined");
+                Ok(Checked::Declined(code))
+            }
+            Answer::Presentations(answer) => Ok(Checked::Holds(self.verify(delivered, &answer, now).await?)),
+        }
+    }
+
+    /// Every presentation of an answer, through every check, and then the query over what is left.
+    async fn verify(
+        &self,
+        delivered: &Delivered,
+        answer: &[(String, Vec<Value>)],
+        now: UnixTime,
+    ) -> Result<Verified, Error> {
+        // A name that is not declared any more is an ask that nobody can judge.
+        let ask = self.declared(&delivered.asked.ask).ok_or(Refusal::NoSuchAsk)?;
+        let mut believed = Vec::new();
+        for (id, presentations) in answer {
+            for presented in presentations {
+                believed.push((id.as_str(), self.believe(ask, delivered, id, presented, now).await?));
+            }
+        }
+        // 8.6 and 14.9: what came back is measured by the query again; the wallet's matching counts for nothing.
+        let mut candidates: Vec<(String, Vec<Candidate<'_>>)> = Vec::new();
+        for (id, credential) in &believed {
+            let format =
+                delivered.asked.query.credentials.iter().find(|q| q.id == *id).map_or("", |q| q.format.as_str());
+            let candidate = Candidate {
+                format,
+                types: &credential.counts_as,
+                holder_bound: credential.authentic.holder_bound,
+                claims: &credential.authentic.claims,
+                authority_key_ids: &credential.authority_key_ids,
+            };
+            match candidates.iter_mut().find(|(known, _)| known == id) {
+                Some((_, several)) => several.push(candidate),
+                None => candidates.push(((*id).to_owned(), vec![candidate])),
+            }
+        }
+        let matched = delivered.asked.query.evaluate(&candidates).map_err(AnswerError::from)?;
+        let over = delivered.asked.over;
+        let outcome = outcome(over, &matched, now)?;
+        let claims = matched.iter().filter_map(|m| {
+            let (_, credential) = believed.iter().filter(|(id, _)| *id == m.id).nth(m.position)?;
+            let selected: Vec<_> = m.claims.iter().map(|(query, _)| *query).collect();
+            // The date of birth was asked for to compute an age, and that is done: the value goes no further.
+            let computed = over.is_some() && m.id == AGE;
+            Some(Claims::selected(m.id, &credential.authentic, if computed { &[] } else { &selected }))
+        });
+        Ok(Verified::of(ask.name().to_owned(), outcome, claims.collect(), delivered.asked.device))
+    }
+
+    /// `Unverified -> Authentic`, and its status: no step can be left out, and nothing is fetched before the issuer is
+    /// trusted, no status before the signature holds.
+    async fn believe(
+        &self,
+        ask: &Ask,
+        delivered: &Delivered,
+        id: &str,
+        presented: &Value,
+        now: UnixTime,
+    ) -> Result<Believed, Error> {
+        let limits = &self.0.limits;
+        let credential = || id.to_owned();
+        let wanted = delivered.asked.query.credentials.iter().find(|q| q.id == id);
+        let format = wanted.and_then(|q| self.0.formats.iter().find(|f| f.id() == q.format));
+        let (Some(wanted), Some(format)) = (wanted, format) else {
+            return Err(Error::Misuse(format!("no format is set up for the credential {id:?}")));
+        };
+        let format_error = |source| AnswerError::Format { credential: credential(), source };
+        let trust_error = |source| AnswerError::Trust { credential: credential(), source };
+
+        let unverified: Box<dyn Unverified + '_> = format.parse(presented, limits).map_err(format_error)?;
+        let (issuer_key, issuer, authority_key_ids) =
+            match self.0.trust.decide(&unverified.issuer(), now, limits).map_err(trust_error)? {
+                Decision::Believed { key, issuer, path } => (key, issuer, path.authority_key_ids().to_vec()),
+                Decision::Fetch { metadata, iss, kid, issuer } => {
+                    (self.issuer_key(id, &metadata, &iss, kid.as_deref()).await?, issuer, Vec::new())
+                }
+            };
+        let signs = |data: &&String| signs_with(data, id);
+        let transactions: Vec<String> = delivered.asked.transaction_data.iter().filter(signs).cloned().collect();
+        let against = Against {
+            issuer_key: &issuer_key,
+            client_id: delivered.asked.client_id.as_str(),
+            nonce: &delivered.delivery.nonce,
+            transaction_data: &transactions,
+            holder_binding: wanted.require_cryptographic_holder_binding,
+            now,
+            holder_proof_age_s: HOLDER_PROOF_AGE_S,
+            skew_s: SKEW_S,
+            limits,
+        };
+        let authentic = unverified.verify(&against).map_err(format_error)?;
+        if let Some(status) = &authentic.status {
+            match self.status(issuer, &issuer_key, status, now).await {
+                Ok(Status::Valid) => {}
+                Ok(Status::Invalid) => return Err(revoked(id, "revoked").into()),
+                Ok(Status::Suspended) => return Err(revoked(id, "suspended").into()),
+                Ok(Status::Other(number)) => return Err(revoked(id, &format!("status {number}")).into()),
+                Err(source) if ask.status_policy() == StatusPolicy::AcceptUndetermined => {
+                    tracing::warn!(credential = id, error = %source, "a status is unknown and accepted by policy");
+                }
+                Err(source) => return Err(AnswerError::StatusUnknown { credential: credential(), source }.into()),
+            }
+        }
+        let counts_as = self.0.trust.counts_as(issuer, &authentic.types);
+        Ok(Believed { authentic, counts_as, authority_key_ids })
+    }
+
+    /// The key of an issuer that is known by its address: from its metadata, or the key set that they name.
+    async fn issuer_key(&self, id: &str, metadata: &Url, iss: &str, kid: Option<&str>) -> Result<PublicKey, Error> {
+        let unreachable = |source| AnswerError::IssuerKeys { credential: id.to_owned(), source };
+        let untrusted = |source| AnswerError::Trust { credential: id.to_owned(), source };
+        let document = self.issuer_document(metadata).await.map_err(unreachable)?;
+        let limits = &self.0.limits;
+        match metadata_key(iss, &document, kid, limits).map_err(untrusted)? {
+            MetadataKey::Found(key) => Ok(key),
+            MetadataKey::Fetch(jwks_uri) => {
+                let document = self.issuer_document(&jwks_uri).await.map_err(unreachable)?;
+                Ok(crate::trust::jwks_key(&document, kid, limits).map_err(untrusted)?)
+            }
+        }
+    }
+
+    async fn issuer_document(&self, url: &Url) -> Result<Arc<bytes::Bytes>, Arc<FetchError>> {
+        let now = self.now();
+        let load = async {
+            let request = FetchRequest {
+                url: url.clone(),
+                accept: "application/json",
+                body_bytes_max: ISSUER_DOCUMENT_BYTES,
+                redirects_max: 0,
+                timeout: FETCH_TIMEOUT,
+            };
+            let fetched = self.0.fetch.fetch(&request).await?;
+            let fresh_s = fetched.max_age_s.unwrap_or(ISSUER_DOCUMENT_S).clamp(60, ISSUER_DOCUMENT_S);
+            Ok((fetched.body, now.plus_s(fresh_s)))
+        };
+        self.0.issuer_documents.get_or_fetch(url.as_str(), now, load).await
+    }
+
+    /// The status of a credential, from a list that is fetched once for all who wait for it.
+    async fn status(
+        &self,
+        issuer: IssuerId,
+        issuer_key: &PublicKey,
+        status: &StatusRef,
+        now: UnixTime,
+    ) -> Result<Status, Arc<StatusUnknown>> {
+        let limits = &self.0.limits;
+        let load = async {
+            let request = FetchRequest {
+                url: status.uri.clone(),
+                accept: "application/statuslist+jwt",
+                body_bytes_max: limits.status_token_bytes,
+                redirects_max: 3,
+                timeout: FETCH_TIMEOUT,
+            };
+            let fetched = self.0.fetch.fetch(&request).await?;
+            let text = std::str::from_utf8(&fetched.body).unwrap_or_default().trim_ascii_end();
+            let token = StatusList::parse(text, limits)?;
+            let header = token.header();
+            let key = self.0.trust.status_key(
+                issuer,
+                header.x5c.as_deref(),
+                header.kid.as_deref(),
+                issuer_key,
+                now,
+                limits,
+            )?;
+            let list = StatusList::verify(token, &key, &status.uri, now, limits)?;
+            let fresh_until = list.fresh_until();
+            Ok::<_, StatusUnknown>((list, fresh_until))
+        };
+        // Who may sign a list depends on the issuer: a list believed for one is looked at again for another.
+        let name = format!("{issuer:?} {} {}", issuer_key.thumbprint(), status.uri);
+        let list = self.0.status_lists.get_or_fetch(&name, now, load).await;
+        list?.status(status.index).map_err(|e| Arc::new(e.into()))
+    }
+
+    fn redirect_uri(&self, asked: &Asked, code: Option<&ResponseCode>) -> Option<String> {
+        let code = code?;
+        let mut url = self.address(&format!("/return/{}", asked.id.as_str()));
+        // In the fragment: it reaches no server, no log and no Referer.
+        url.set_fragment(Some(&format!("response_code={}", code.as_str())));
+        Some(url.into())
+    }
+
+    pub(super) async fn presentation(&self, request: &RequestId) -> Result<(Presentation, Version), Error> {
+        let stored = self.load_one(&presentation_key(request)).await?.ok_or(Refusal::NoSuchPresentation)?;
+        Ok((stored.read::<Presentation>()?, stored.version))
+    }
+
+    pub(super) fn opened(&self, request: &RequestId, redeemed: &Redeemed) -> Result<Verified, Error> {
+        let text = zeroize::Zeroizing::new(self.open(CLAIMS, &presentation_key(request), &redeemed.sealed)?);
+        Verified::opened(&text, redeemed.asked.device)
+            .map_err(|e| Error::Misuse(format!("a sealed answer cannot be read: {e}")))
+    }
+
+    async fn save(&self, request: &RequestId, next: &Presentation, version: Version) -> Result<(), StoreError> {
+        let now = self.now();
+        let write = put(presentation_key(request), next, Some(next.kept_until()), Expect::Version(version))?;
+        self.0.store.commit(&[write], now).await?;
+        self.tell(request);
+        Ok(())
+    }
+
+    /// Commits an answer's end. A wrong answer that came between takes nothing from it but the version; any other loss
+    /// means that the presentation was answered by another.
+    async fn end(&self, request: &RequestId, next: &Presentation, mut version: Version) -> Result<(), Error> {
+        for _ in 0..RACES_MAX {
+            match self.save(request, next, version).await {
+                Err(e) if lost_the_race(&e) => {
+                    let (stored, now_at) = self.presentation(request).await?;
+                    stored.answering(self.now())?;
+                    version = now_at;
+                }
+                // Whether it happened can be read: no other answer has this code and these sealed claims.
+                Err(e @ StoreError::Unknown(_)) => {
+                    return match self.presentation(request).await? {
+                        (stored, _) if stored == *next => Ok(()),
+                        _ => Err(e.into()),
+                    };
+                }
+                other => return Ok(other?),
+            }
+        }
+        Err(busy())
+    }
+
+    pub(super) fn tell(&self, request: &RequestId) {
+        // Nobody waiting is no error.
+        let _ = self.0.changes.send(request.as_str().to_owned());
+    }
+}
+
+/// Wakes when a presentation may have changed. See [`Merchant::changes`].
+#[derive(Debug)]
+pub struct Changes {
+    request: String,
+    changes: broadcast::Receiver<String>,
+}
+
+impl Changes {
+    /// Waits for the next hint.
+    pub async fn next(&mut self) {
+        loop {
+            match self.changes.recv().await {
+                Ok(changed) if changed == self.request => return,
+                Ok(_) => {}
+                // Some were missed: one of them may have been ours.
+                Err(broadcast::error::RecvError::Lagged(_)) => return,
+                // The merchant is gone; whoever waits will look by the clock.
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+}
+
+enum Checked {
+    Holds(Verified),
+    Declined(String),
+}
+
+struct Believed {
+    authentic: Authentic,
+    counts_as: Vec<String>,
+    authority_key_ids: Vec<String>,
+}
+
+/// The `kid` of the key that an answer is encrypted to: there is one a request, so its name says nothing.
+const ENCRYPTION_KID: &str = "response";
+
+pub(super) fn presentation_key(request: &RequestId) -> Key {
+    Key::new(Presentation::KIND, request.as_str(), "")
+}
+
+/// Whether a path stays on our own origin wherever a browser resolves it.
+fn is_own_path(path: &str) -> bool {
+    // `//host` and `/\host` lead elsewhere, and browsers drop tabs and line breaks before they look.
+    path.len() <= 2_048
+        && path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && !path.chars().any(char::is_control)
+}
+
+/// What an answer established: an age, or the names of the claims that were shown.
+fn outcome(over: Option<u8>, matched: &[Matched<'_, '_>], now: UnixTime) -> Result<String, AnswerError> {
+    if let Some(years) = over {
+        let shown =
+            matched.iter().find(|m| m.id == AGE).and_then(|m| m.claims.first()).ok_or(AnswerError::AgeNotReached)?;
+        let reached = match shown.1.as_slice() {
+            [Value::Bool(over)] => *over,
+            [Value::String(birthdate)] => age_on(birthdate, now).is_some_and(|age| age >= years),
+            _ => false,
+        };
+        return if reached { Ok(ask::over(years)) } else { Err(AnswerError::AgeNotReached) };
+    }
+    let names = matched.iter().flat_map(|m| &m.claims).filter_map(|(claim, _)| claim.path.first()?.as_str());
+    Ok(names.collect::<Vec<_>>().join(", "))
+}
+
+/// Whether a transaction data string, as we made it, is to be signed with the credential `id`.
+fn signs_with(data: &str, id: &str) -> bool {
+    let bytes = crate::protocol::jose::base64url_decode(data).unwrap_or_default();
+    let object: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    object.get("credential_ids").and_then(Value::as_array).is_some_and(|ids| ids.iter().any(|i| i == id))
+}
+
+fn revoked(credential: &str, status: &str) -> AnswerError {
+    AnswerError::Revoked { credential: credential.to_owned(), status: status.to_owned() }
+}
+
+fn base64_standard(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn busy() -> Error {
+    Error::Unavailable { seam: "the store", source: "the same record changes too often".into() }
+}
+
+impl From<ResponseError> for Error {
+    fn from(error: ResponseError) -> Self {
+        Self::Answer(error.into())
+    }
+}

@@ -1,0 +1,824 @@
+//! From an answer that holds to a customer who is known: redeem, session, sign out, forget.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Merchant, RACES_MAX, customer_key, lost_the_race, present::presentation_key, proof::was_spent, put};
+use crate::{
+    ask::{Ask, Device, Proof},
+    customer::{Binding, CustomerId, CustomerRecord, Kept, Rung, Said},
+    error::{Error, ProofError, Refusal},
+    merchant::BrowserProof,
+    presentation::{Presentation, PresentationId, RequestId, ResponseCode, Verified},
+    protocol::jose::base64url_encode,
+    session::{AccessToken, LIFETIME_S, SessionId, SessionRecord, token_digest},
+    store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Write},
+    time::UnixTime,
+};
+
+/// What seals a kept value to its customer's record.
+const KEPT: &str = "kept value";
+/// How many records are looked at in one go when a list is walked.
+const PAGE: usize = 50;
+/// How many pages of a list are walked at most.
+const PAGES_MAX: usize = 20;
+/// How many entries go in one commit, each with what it leads to.
+const BATCH: usize = 25;
+/// The sessions of one key: one for each tab that begins at the same time. A new one takes the place of the oldest, so
+/// that a key cannot fill the store.
+const SESSIONS_MAX: usize = 8;
+/// How many of the oldest sessions one new one may replace: several only after many began at the same moment.
+const REPLACED_MAX: usize = 6;
+
+/// What a browser brings to fetch its result.
+#[derive(Debug)]
+pub struct Redemption<'a> {
+    /// The browser's name for the presentation.
+    pub presentation: &'a PresentationId,
+    /// What the wallet brought back, if it was on the same device.
+    pub response_code: Option<&'a ResponseCode>,
+}
+
+/// A new session. The token works together with the key that asked for it, and with no other.
+#[derive(Debug)]
+pub struct SessionGrant {
+    /// The token; this is the only place where it is.
+    pub access_token: AccessToken,
+    /// How long it lives if it is not used, in seconds.
+    pub expires_in_s: u64,
+    /// Whose session it is.
+    pub customer: CustomerId,
+    /// Where the customer wanted to go.
+    pub return_to: Option<String>,
+}
+
+/// A customer's record, by name: for the merchant's own pages, reports and programs. No proof that anybody is there.
+#[derive(Clone, Debug)]
+pub struct Customer {
+    merchant: Merchant,
+    id: CustomerId,
+    record: CustomerRecord,
+}
+
+/// A customer who is there: whoever sent this request controls a key of theirs. Only
+/// [`Merchant::recognise`] makes one.
+#[derive(Clone, Debug)]
+pub struct Recognised {
+    merchant: Merchant,
+    session: SessionRecord,
+    token_digest: String,
+}
+
+/// What a customer puts an end to: see [`Recognised::end`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending<'a> {
+    /// [`Recognised::sign_out`].
+    Visit,
+    /// [`Customer::revoke`].
+    Session(&'a SessionId),
+    /// [`Customer::revoke_all`].
+    AllSessions,
+    /// [`Recognised::forget_device`].
+    Device,
+    /// [`Customer::forget`].
+    Everything,
+}
+
+/// A session, as its customer sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionView {
+    /// Its name.
+    pub id: SessionId,
+    /// When it began.
+    pub since: UnixTime,
+    /// When it was last seen, to five minutes.
+    pub last_seen: UnixTime,
+    /// When it ends if it is not used again.
+    pub expires_at: UnixTime,
+    /// The key it belongs to, as a DID.
+    pub did: String,
+}
+
+/// Where the session of a customer is found, under its key and its name.
+#[derive(Serialize, Deserialize)]
+struct SessionEntry {
+    token_digest: String,
+    since: UnixTime,
+}
+
+/// Where the binding of a customer is found: the sort key says it.
+#[derive(Serialize, Deserialize)]
+struct BindingEntry {
+    did: String,
+}
+
+/// Where the answer is found whose claims a key may still read, under the key and the ask.
+#[derive(Serialize, Deserialize)]
+struct AnswerEntry {
+    request: String,
+}
+
+impl Persisted for SessionEntry {
+    const KIND: &'static str = "customer_session";
+    const SCHEMA: u16 = 1;
+}
+
+impl Persisted for BindingEntry {
+    const KIND: &'static str = "customer_binding";
+    const SCHEMA: u16 = 1;
+}
+
+impl Persisted for AnswerEntry {
+    const KIND: &'static str = "session_answer";
+    const SCHEMA: u16 = 1;
+}
+
+impl Merchant {
+    /// The browser that asked fetches its result and becomes a known customer: the one of its key, or a new one.
+    ///
+    /// # Errors
+    /// [`Error::Step`] if the key, the code or the moment is wrong; [`Refusal::BindingLocked`];
+    /// [`Refusal::AnotherPerson`] if the answer contradicts what is kept of this browser's customer: then nothing
+    /// changes.
+    pub async fn redeem(&self, browser: &BrowserProof, redemption: &Redemption<'_>) -> Result<SessionGrant, Error> {
+        let request = redemption.presentation.request();
+        for _ in 0..RACES_MAX {
+            match self.try_redeem(browser, &request, redemption.response_code).await {
+                Err(Error::Unavailable { source, .. }) if is_race(source.as_ref()) => {}
+                other => return other,
+            }
+        }
+        Err(Error::Unavailable { seam: "the store", source: "the same customer changes too often".into() })
+    }
+
+    async fn try_redeem(
+        &self,
+        browser: &BrowserProof,
+        request: &RequestId,
+        code: Option<&ResponseCode>,
+    ) -> Result<SessionGrant, Error> {
+        let now = self.now();
+        let (presentation, version) = self.presentation(request).await?;
+        let (redeemed, answered) = presentation.redeemed(&browser.key_name(), code, now)?;
+        let asked = redeemed.asked.clone();
+        let ask = self.declared(&asked.ask).ok_or(Refusal::NoSuchAsk)?;
+        let verified = self.opened(request, &redeemed)?;
+
+        let known = self.binding(browser).await?;
+        let customer = known.as_ref().map_or_else(|| CustomerId::from_random(self.random()), |k| k.0.customer.clone());
+        let proof = Proof {
+            ask: ask.name().to_owned(),
+            purpose: ask.purpose().to_owned(),
+            outcome: answered.outcome,
+            at: answered.at,
+            device: asked.device,
+        };
+        let (mut kept, said): (Vec<_>, Vec<_>) = self.kept(ask, &verified, &customer, now).into_iter().unzip();
+        if verified.device() == Device::CrossDevice {
+            // It may be the wallet of somebody who was shown a code that is not theirs: a proof for this browser, and
+            // nothing that is known of its customer from now on.
+            kept.clear();
+        }
+        let mut writes = match known {
+            Some((binding, binding_version)) => {
+                if binding.locked {
+                    return Err(Refusal::BindingLocked.into());
+                }
+                // The record first: whoever changes what is kept also changes its version.
+                let stored = self.load_one(&customer_key(&customer)).await?.ok_or(Refusal::UnknownKey)?;
+                let keys: Vec<Key> = said.iter().map(|said| kept_key(&customer, &said.claim)).collect();
+                let mut claims = Vec::new();
+                let found = if keys.is_empty() { Vec::new() } else { self.0.store.load(&keys, now).await? };
+                for old in found.into_iter().flatten() {
+                    let old: Kept = old.read()?;
+                    if old.is_contradicted_by(&said, now) {
+                        claims.push(old.claim);
+                    }
+                }
+                if !claims.is_empty() {
+                    return Err(Refusal::AnotherPerson { claims }.into());
+                }
+                let record = stored.read::<CustomerRecord>()?.proved(proof);
+                vec![
+                    // Somebody may sign out at this very moment.
+                    Write::Check { key: binding_key(&browser.key_name()), expect: Expect::Version(binding_version) },
+                    put(customer_key(&customer), &record, None, Expect::Version(stored.version))?,
+                ]
+            }
+            None => {
+                let did = browser.did().as_str().to_owned();
+                let binding = Binding {
+                    customer: customer.clone(),
+                    rung: Rung::BrowserKey,
+                    did: did.clone(),
+                    since: now,
+                    locked: false,
+                };
+                let record = CustomerRecord::new(now).proved(proof);
+                vec![
+                    put(binding_key(&browser.key_name()), &binding, None, Expect::Absent)?,
+                    put(binding_entry(&customer, &browser.key_name()), &BindingEntry { did }, None, Expect::Absent)?,
+                    put(customer_key(&customer), &record, None, Expect::Absent)?,
+                ]
+            }
+        };
+        for kept in &kept {
+            writes.push(put(kept_key(&customer, &kept.claim), kept, Some(kept.until), Expect::Any)?);
+        }
+        let (access_token, session) = self.new_session(browser, &customer, &mut writes).await?;
+        let next = Presentation::Redeemed(redeemed);
+        let answer = AnswerEntry { request: request.as_str().to_owned() };
+        let entry = answer_entry(&session, ask.name());
+        // Nothing leads to the answer before it any more. (It is this one if somebody else redeems it at this moment.)
+        if let Some(earlier) = self.load_one(&entry).await? {
+            let earlier = answered_with(&entry, &earlier)?.filter(|earlier| *earlier != presentation_key(request));
+            writes.extend(earlier.map(deletion));
+        }
+        writes.push(put(entry, &answer, Some(next.kept_until()), Expect::Any)?);
+        writes.push(put(presentation_key(request), &next, Some(next.kept_until()), Expect::Version(version))?);
+        writes.push(browser.spent(now)?);
+        self.commit_session(&access_token, &writes, now).await?;
+        self.tell(request);
+        Ok(SessionGrant {
+            access_token,
+            expires_in_s: expires_in_s(&session, now),
+            customer,
+            return_to: asked.return_to,
+        })
+    }
+
+    /// A key that is known already begins a new session by its proof alone.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownKey`], [`Refusal::BindingLocked`], [`ProofError::Replayed`].
+    pub async fn resume(&self, browser: &BrowserProof) -> Result<SessionGrant, Error> {
+        let now = self.now();
+        let (binding, version) = self.binding(browser).await?.ok_or(Refusal::UnknownKey)?;
+        if binding.locked {
+            return Err(Refusal::BindingLocked.into());
+        }
+        let key = binding_key(&browser.key_name());
+        let mut writes = vec![Write::Check { key, expect: Expect::Version(version) }, browser.spent(now)?];
+        let (access_token, session) = self.new_session(browser, &binding.customer, &mut writes).await?;
+        match self.commit_session(&access_token, &writes, now).await {
+            // The binding changed while we looked: it was locked or deleted.
+            Err(Error::Unavailable { source, .. }) if is_race(source.as_ref()) => Err(Refusal::BindingLocked.into()),
+            Err(other) => Err(other),
+            Ok(()) => Ok(SessionGrant {
+                access_token,
+                expires_in_s: expires_in_s(&session, now),
+                customer: binding.customer,
+                return_to: None,
+            }),
+        }
+    }
+
+    /// Who sends a request: the customer of the session that the token names, if the proof is by the session's key.
+    ///
+    /// # Errors
+    /// [`ProofError::Token`] if the token is unknown, over, revoked or another key's.
+    pub async fn recognise(&self, browser: &BrowserProof, access_token: &str) -> Result<Recognised, Error> {
+        let now = self.now();
+        let digest = token_digest(access_token);
+        let keys = [session_key(&digest), binding_key(&browser.key_name())];
+        let mut found = self.0.store.load(&keys, now).await?.into_iter().flatten();
+        let (Some(stored), Some(bound)) = (found.next(), found.next()) else { return Err(ProofError::Token.into()) };
+        let (session, binding): (SessionRecord, Binding) = (stored.read()?, bound.read()?);
+        // RFC 9449, 7.1: the token is worth nothing without the key it is bound to. And the key's own record decides, so
+        // that whoever signs out is out in one commit, whatever sessions the key has.
+        let is_theirs = session.key == browser.key_name() && session.customer == binding.customer && !binding.locked;
+        if !is_theirs || session.is_over(now) {
+            return Err(ProofError::Token.into());
+        }
+        if let Some(touched) = session.touched(now) {
+            let write =
+                put(session_key(&digest), &touched, Some(touched.expires_at()), Expect::Version(stored.version))?;
+            // Losing this race means that another request has just written the same, or that the session was revoked:
+            // the next request will see.
+            match self.0.store.commit(&[write], now).await {
+                Ok(_) | Err(StoreError::Conflict(_)) => {}
+                Err(error) => tracing::warn!(%error, "the last use of a session was not written down"),
+            }
+        }
+        Ok(Recognised { merchant: self.clone(), session, token_digest: digest })
+    }
+
+    async fn binding(&self, browser: &BrowserProof) -> Result<Option<(Binding, crate::store::Version)>, Error> {
+        let stored = self.load_one(&binding_key(&browser.key_name())).await?;
+        stored.map(|s| Ok((s.read::<Binding>()?, s.version))).transpose()
+    }
+
+    /// The writes that begin a session and end the oldest of the key, if it has as many as it may have. What those could
+    /// read, the key still can.
+    async fn new_session(
+        &self,
+        browser: &BrowserProof,
+        customer: &CustomerId,
+        writes: &mut Vec<Write>,
+    ) -> Result<(AccessToken, SessionRecord), Error> {
+        let now = self.now();
+        let token = AccessToken::from_random(self.random());
+        let session = SessionRecord {
+            id: SessionId::from_random(self.random()),
+            customer: customer.clone(),
+            key: browser.key_name(),
+            rung: Rung::BrowserKey,
+            since: now,
+            last_seen: now,
+        };
+        let prefix = of_key(SessionEntry::KIND, customer, &session.key);
+        let mut earlier = Vec::new();
+        for (key, stored) in self.0.store.scan(&prefix, None, PAGE, now).await? {
+            earlier.push((stored.read::<SessionEntry>()?, key));
+        }
+        earlier.sort_by_key(|(entry, _)| entry.since);
+        let too_many = (earlier.len() + 1).saturating_sub(SESSIONS_MAX).min(REPLACED_MAX);
+        for (entry, key) in earlier.into_iter().take(too_many) {
+            writes.extend([deletion(session_key(&entry.token_digest)), deletion(key)]);
+        }
+        let entry = SessionEntry { token_digest: token.digest(), since: now };
+        let at_most = Some(now.plus_s(LIFETIME_S));
+        writes.push(put(session_key(&token.digest()), &session, Some(session.expires_at()), Expect::Absent)?);
+        writes.push(put(session_entry(&session), &entry, at_most, Expect::Absent)?);
+        Ok((token, session))
+    }
+
+    /// Commits the beginning of a session with all that belongs to it. If the store cannot say whether it happened, the
+    /// session says it: its token is drawn for this commit alone.
+    async fn commit_session(&self, token: &AccessToken, writes: &[Write], now: UnixTime) -> Result<(), Error> {
+        match self.0.store.commit(writes, now).await {
+            Ok(_) => Ok(()),
+            Err(e) if was_spent(&e) => Err(ProofError::Replayed.into()),
+            Err(e @ StoreError::Unknown(_)) => match self.load_one(&session_key(&token.digest())).await? {
+                Some(_) => Ok(()),
+                None => Err(e.into()),
+            },
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The values that an ask keeps, and what they say, to be held against what is kept already.
+    fn kept(&self, ask: &Ask, verified: &Verified, customer: &CustomerId, now: UnixTime) -> Vec<(Kept, Said)> {
+        let mut kept = Vec::new();
+        for keep in ask.kept() {
+            let path: Vec<&str> = keep.claim.split('.').collect();
+            let Some(value) = ask.wanted().iter().find_map(|w| verified.claim(w.id(), &path)) else { continue };
+            let text = zeroize::Zeroizing::new(value.to_string());
+            let info = zeroize::Zeroizing::new(format!("{customer}\0{}\0{}", keep.claim, text.as_str()));
+            let digests = self.0.keys.derive_all("kept digest", info.as_bytes());
+            let said = Said {
+                claim: keep.claim.clone(),
+                digests: digests.iter().map(|digest| base64url_encode(digest)).collect(),
+            };
+            let value = Kept {
+                ask: ask.name().to_owned(),
+                claim: keep.claim.clone(),
+                purpose: keep.purpose.clone(),
+                until: now.plus_s(keep.keep_s),
+                sealed: self.seal(KEPT, &kept_key(customer, &keep.claim), text.as_bytes()),
+                digest: said.digests.first().cloned().unwrap_or_default(),
+            };
+            kept.push((value, said));
+        }
+        kept
+    }
+
+    /// Ends a session, and signs out the key it belongs to: otherwise that key would begin the next one by itself, or
+    /// go on with another one that it has.
+    async fn end_session(&self, customer: &CustomerId, id: &SessionId, spent: Option<Write>) -> Result<(), Error> {
+        let entries = self.walk::<SessionEntry>(customer).await?;
+        let key = entries.iter().find_map(|(sort, _)| sort.strip_suffix(id.as_str())?.strip_suffix('/'));
+        self.end_key(customer, key.ok_or(Refusal::NoSuchSession)?, Fate::Locked, spent).await
+    }
+
+    /// Ends all sessions, the caller's key last: whoever is interrupted can go on.
+    async fn end_sessions(&self, customer: &CustomerId, own: Option<&str>, spent: Option<Write>) -> Result<(), Error> {
+        for (key, _) in self.walk::<BindingEntry>(customer).await? {
+            if own != Some(key.as_str()) {
+                self.end_key(customer, &key, Fate::Locked, None).await?;
+            }
+        }
+        match own {
+            Some(own) => self.end_key(customer, own, Fate::Locked, spent).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Locks or deletes a key and ends its sessions, with what they could read, in one commit with the proof that asked
+    /// for it.
+    async fn end_key(&self, customer: &CustomerId, key: &str, fate: Fate, spent: Option<Write>) -> Result<(), Error> {
+        let [sessions, answers] = [SessionEntry::KIND, AnswerEntry::KIND].map(|kind| of_key(kind, customer, key));
+        for _ in 0..RACES_MAX {
+            let now = self.now();
+            let mut writes: Vec<Write> = spent.iter().cloned().collect();
+            if let Some(bound) = self.load_one(&binding_key(key)).await? {
+                let binding: Binding = bound.read()?;
+                match fate {
+                    Fate::Deleted => writes.extend([binding_key(key), binding_entry(customer, key)].map(deletion)),
+                    Fate::Locked if binding.locked => {}
+                    Fate::Locked => {
+                        let locked = Binding { locked: true, ..binding };
+                        writes.push(put(binding_key(key), &locked, None, Expect::Version(bound.version))?);
+                    }
+                }
+            }
+            for (prefix, leads_to) in [(&sessions, session_of as LeadsTo), (&answers, answered_with)] {
+                for (entry, stored) in self.0.store.scan(prefix, None, BATCH / 2, now).await? {
+                    writes.extend(leads_to(&entry, &stored)?.map(deletion));
+                    writes.push(deletion(entry));
+                }
+            }
+            if writes.is_empty() {
+                return Ok(());
+            }
+            match self.0.store.commit(&writes, now).await {
+                Err(e) if was_spent(&e) => return Err(ProofError::Replayed.into()),
+                Err(e) if lost_the_race(&e) => {}
+                Err(e) => return Err(e.into()),
+                Ok(_) => {
+                    // What did not fit, or began while we looked. Nobody can use it any more.
+                    let rest = async {
+                        self.erase(&sessions, None, session_of).await?;
+                        self.erase(&answers, None, answered_with).await
+                    };
+                    said_only(rest.await);
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::Unavailable { seam: "the store", source: "the same key changes too often".into() })
+    }
+
+    /// Forgets a customer. What a second attempt needs goes last, in one commit: the caller's own session, the keys and
+    /// the record.
+    async fn forget_with(
+        &self,
+        customer: &CustomerId,
+        own: Option<&SessionRecord>,
+        spent: Option<Write>,
+    ) -> Result<(), Error> {
+        let all = |kind| Prefix { kind, partition: customer.as_str().to_owned(), sort: String::new() };
+        let own_entry = own.map(session_entry);
+        for _ in 0..RACES_MAX {
+            let record = self.load_one(&customer_key(customer)).await?;
+            // Whoever proves something meanwhile changes the record, and then all this is done again.
+            let expect = record.map_or(Expect::Any, |record| Expect::Version(record.version));
+            self.erase(&all(SessionEntry::KIND), own_entry.as_ref(), session_of).await?;
+            self.erase(&all(AnswerEntry::KIND), None, answered_with).await?;
+            self.erase(&all(Kept::KIND), None, nothing).await?;
+            let mut keys = self.0.store.scan(&all(BindingEntry::KIND), None, BATCH, self.now()).await?;
+            if keys.len() == BATCH {
+                let own_key = own.map(|own| binding_entry(customer, &own.key));
+                self.erase(&all(BindingEntry::KIND), own_key.as_ref(), bound_by).await?;
+                keys = self.0.store.scan(&all(BindingEntry::KIND), None, BATCH, self.now()).await?;
+            }
+            let mut writes: Vec<Write> = spent.iter().cloned().collect();
+            writes.push(Write::delete(customer_key(customer), expect));
+            writes.extend(keys.into_iter().flat_map(|(entry, _)| [binding_key(&entry.sort), entry]).map(deletion));
+            if let Some(entry) = &own_entry
+                && let Some(stored) = self.load_one(entry).await?
+            {
+                writes.extend(session_of(entry, &stored)?.map(deletion));
+                writes.push(deletion(entry.clone()));
+            }
+            match self.0.store.commit(&writes, self.now()).await {
+                Err(e) if was_spent(&e) => return Err(ProofError::Replayed.into()),
+                Err(e) if lost_the_race(&e) => {}
+                Err(e) => return Err(e.into()),
+                Ok(_) => {
+                    // A session that one of the keys began while we looked. It opens nothing without its key.
+                    said_only(self.erase(&all(SessionEntry::KIND), None, session_of).await);
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::Unavailable { seam: "the store", source: "the same customer changes too often".into() })
+    }
+
+    /// Deletes the entries under a prefix but for one, each with what it leads to.
+    async fn erase(&self, prefix: &Prefix, but: Option<&Key>, leads_to: LeadsTo) -> Result<(), Error> {
+        let mut after: Option<String> = None;
+        loop {
+            let now = self.now();
+            let page = self.0.store.scan(prefix, after.as_deref(), BATCH, now).await?;
+            let full = page.len() == BATCH;
+            after = page.last().map(|(key, _)| key.sort.clone());
+            let mut writes = Vec::new();
+            for (entry, stored) in page {
+                if but != Some(&entry) {
+                    writes.extend(leads_to(&entry, &stored)?.map(deletion));
+                    writes.push(deletion(entry));
+                }
+            }
+            if !writes.is_empty() {
+                self.0.store.commit(&writes, now).await?;
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The entries of a customer, as many as a list shows.
+    async fn walk<T: Persisted>(&self, customer: &CustomerId) -> Result<Vec<(String, T)>, Error> {
+        let prefix = Prefix { kind: T::KIND, partition: customer.as_str().to_owned(), sort: String::new() };
+        let mut found = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, self.now()).await?;
+            let full = page.len() == PAGE;
+            for (key, stored) in page {
+                after = Some(key.sort.clone());
+                found.push((key.sort, stored.read::<T>()?));
+            }
+            if !full {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Customer {
+    pub(super) const fn new(merchant: Merchant, id: CustomerId, record: CustomerRecord) -> Self {
+        Self { merchant, id, record }
+    }
+
+    /// The customer's name in this shop.
+    #[must_use]
+    pub const fn id(&self) -> &CustomerId {
+        &self.id
+    }
+
+    /// Since when the shop knows them.
+    #[must_use]
+    pub const fn since(&self) -> UnixTime {
+        self.record.created_at
+    }
+
+    /// What was proved: the latest proof for each ask.
+    #[must_use]
+    pub fn proofs(&self) -> &[Proof] {
+        &self.record.proofs
+    }
+
+    /// The values that are kept: which, why and until when.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn kept(&self) -> Result<Vec<Kept>, Error> {
+        Ok(self.merchant.walk::<Kept>(&self.id).await?.into_iter().map(|(_, kept)| kept).collect())
+    }
+
+    /// A kept value.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if it was sealed under a root that is not in the keys any more, [`Error::Unavailable`] if the
+    /// store does not answer.
+    pub async fn kept_value(&self, claim: &str) -> Result<Option<serde_json::Value>, Error> {
+        let key = kept_key(&self.id, claim);
+        let Some(stored) = self.merchant.load_one(&key).await? else { return Ok(None) };
+        let kept: Kept = stored.read()?;
+        let text = zeroize::Zeroizing::new(self.merchant.open(KEPT, &key, &kept.sealed)?);
+        serde_json::from_slice(&text).map(Some).map_err(|e| Error::Misuse(format!("a kept value cannot be read: {e}")))
+    }
+
+    /// The customer's keys as DIDs: names for themselves that no other business ever sees.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn dids(&self) -> Result<Vec<String>, Error> {
+        let bindings = self.merchant.walk::<BindingEntry>(&self.id).await?;
+        Ok(bindings.into_iter().map(|(_, entry)| entry.did).collect())
+    }
+
+    /// The customer's sessions.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn sessions(&self) -> Result<Vec<SessionView>, Error> {
+        let mut sessions = Vec::new();
+        for (_, entry) in self.merchant.walk::<SessionEntry>(&self.id).await? {
+            let Some(stored) = self.merchant.load_one(&session_key(&entry.token_digest)).await? else { continue };
+            let session: SessionRecord = stored.read()?;
+            let Some(bound) = self.merchant.load_one(&binding_key(&session.key)).await? else { continue };
+            let binding: Binding = bound.read()?;
+            if binding.locked {
+                continue;
+            }
+            sessions.push(SessionView {
+                did: binding.did,
+                since: session.since,
+                last_seen: session.last_seen,
+                expires_at: session.expires_at(),
+                id: session.id,
+            });
+        }
+        Ok(sessions)
+    }
+
+    /// Ends a session and all others of its key, and locks that key: whoever holds it is signed out.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSession`] if this customer has none of that name.
+    pub async fn revoke(&self, session: &SessionId) -> Result<(), Error> {
+        self.merchant.end_session(&self.id, session, None).await
+    }
+
+    /// Ends all sessions, and locks their keys.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn revoke_all(&self) -> Result<(), Error> {
+        self.merchant.end_sessions(&self.id, None, None).await
+    }
+
+    /// Forgets the customer: sessions, keys, proofs and kept values are deleted. The merchant's own tables are the
+    /// merchant's to clean.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer; begun and not finished, it can be called again.
+    pub async fn forget(self) -> Result<(), Error> {
+        self.merchant.forget_with(&self.id, None, None).await
+    }
+}
+
+impl Recognised {
+    /// The customer's name in this shop: what joins the merchant's own tables.
+    #[must_use]
+    pub const fn id(&self) -> &CustomerId {
+        &self.session.customer
+    }
+
+    /// How strongly the customer proved to be themselves.
+    #[must_use]
+    pub const fn rung(&self) -> Rung {
+        self.session.rung
+    }
+
+    /// The session of this request.
+    #[must_use]
+    pub const fn session(&self) -> &SessionId {
+        &self.session.id
+    }
+
+    /// The customer's record.
+    ///
+    /// # Errors
+    /// [`ProofError::Token`] if the customer was forgotten in between; [`Error::Unavailable`].
+    pub async fn customer(&self) -> Result<Customer, Error> {
+        Ok(self.merchant.customer(self.id()).await?.ok_or(ProofError::Token)?)
+    }
+
+    /// The proof for an ask, if there is one that is not older than the ask allows.
+    ///
+    /// # Errors
+    /// As [`Recognised::customer`].
+    pub async fn proof(&self, ask: &Ask) -> Result<Option<Proof>, Error> {
+        let customer = self.customer().await?;
+        let proof = customer.record.proof(ask.name(), ask.proof_age_s(), self.merchant.now());
+        Ok(proof.filter(|proof| ask.is_answered_by(proof)).cloned())
+    }
+
+    /// The claims of an answer that this key brought, for up to 15 minutes after it was redeemed; then, and after
+    /// sign-out, nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn claims(&self, ask: &Ask) -> Result<Option<Verified>, Error> {
+        let Some(entry) = self.merchant.load_one(&answer_entry(&self.session, ask.name())).await? else {
+            return Ok(None);
+        };
+        let Ok(request) = entry.read::<AnswerEntry>()?.request.parse::<RequestId>() else { return Ok(None) };
+        let Some(stored) = self.merchant.load_one(&presentation_key(&request)).await? else { return Ok(None) };
+        match stored.read::<Presentation>()? {
+            Presentation::Redeemed(redeemed) => self.merchant.opened(&request, &redeemed).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Signs out: the sessions of this key end, their claims are erased, and the key is locked.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn sign_out(&self) -> Result<(), Error> {
+        self.merchant.end_key(self.id(), &self.session.key, Fate::Locked, None).await
+    }
+
+    /// Forgets this device: all sessions of its key end, and the key is nobody's any more. The last key of a customer
+    /// takes the customer's record with it: nobody could come back to it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn forget_device(&self) -> Result<(), Error> {
+        self.forget_device_with(None).await
+    }
+
+    /// Puts an end to something, and uses up the proof that asked for it in the same commit: whoever is interrupted can
+    /// ask again, and whoever captured the request cannot. For routes whose proof was not [spent](Merchant::spend).
+    ///
+    /// # Errors
+    /// As the method that the ending names; [`ProofError::Replayed`] if the proof was used before,
+    /// [`ProofError::UseNonce`] if it is too old by now.
+    pub async fn end(&self, what: Ending<'_>, proof: &BrowserProof) -> Result<(), Error> {
+        let (merchant, customer, key) = (&self.merchant, self.id(), self.session.key.as_str());
+        let spent = Some(proof.spent(merchant.now())?);
+        match what {
+            Ending::Visit => merchant.end_key(customer, key, Fate::Locked, spent).await,
+            Ending::Session(id) => merchant.end_session(customer, id, spent).await,
+            Ending::AllSessions => merchant.end_sessions(customer, Some(key), spent).await,
+            Ending::Device => self.forget_device_with(spent).await,
+            Ending::Everything => merchant.forget_with(customer, Some(&self.session), spent).await,
+        }
+    }
+
+    async fn forget_device_with(&self, spent: Option<Write>) -> Result<(), Error> {
+        let key = self.session.key.as_str();
+        let keys = self.merchant.walk::<BindingEntry>(self.id()).await?;
+        if keys.iter().all(|(other, _)| other == key) {
+            return self.merchant.forget_with(self.id(), Some(&self.session), spent).await;
+        }
+        self.merchant.end_key(self.id(), key, Fate::Deleted, spent).await
+    }
+
+    /// The digest of the session's token: what its record is stored under.
+    #[must_use]
+    pub fn token_digest(&self) -> &str {
+        &self.token_digest
+    }
+}
+
+fn binding_key(key_name: &str) -> Key {
+    Key::new(Binding::KIND, key_name, "")
+}
+
+fn session_key(token_digest: &str) -> Key {
+    Key::new(SessionRecord::KIND, token_digest, "")
+}
+
+fn binding_entry(customer: &CustomerId, key_name: &str) -> Key {
+    Key::new(BindingEntry::KIND, customer.as_str(), key_name)
+}
+
+fn session_entry(session: &SessionRecord) -> Key {
+    let sort = format!("{}/{}", session.key, session.id.as_str());
+    Key::new(SessionEntry::KIND, session.customer.as_str(), sort)
+}
+
+fn answer_entry(session: &SessionRecord, ask: &str) -> Key {
+    Key::new(AnswerEntry::KIND, session.customer.as_str(), format!("{}/{ask}", session.key))
+}
+
+fn kept_key(customer: &CustomerId, claim: &str) -> Key {
+    Key::new(Kept::KIND, customer.as_str(), claim)
+}
+
+/// The entries of one key of a customer.
+fn of_key(kind: &'static str, customer: &CustomerId, key: &str) -> Prefix {
+    Prefix { kind, partition: customer.as_str().to_owned(), sort: format!("{key}/") }
+}
+
+/// What becomes of a key.
+#[derive(Clone, Copy)]
+enum Fate {
+    Locked,
+    Deleted,
+}
+
+/// The record that an entry leads to.
+type LeadsTo = fn(&Key, &Stored) -> Result<Option<Key>, StoreError>;
+
+fn session_of(_: &Key, entry: &Stored) -> Result<Option<Key>, StoreError> {
+    Ok(Some(session_key(&entry.read::<SessionEntry>()?.token_digest)))
+}
+
+fn answered_with(_: &Key, entry: &Stored) -> Result<Option<Key>, StoreError> {
+    Ok(entry.read::<AnswerEntry>()?.request.parse().ok().map(|request| presentation_key(&request)))
+}
+
+fn bound_by(entry: &Key, _: &Stored) -> Result<Option<Key>, StoreError> {
+    Ok(Some(binding_key(&entry.sort)))
+}
+
+fn nothing(_: &Key, _: &Stored) -> Result<Option<Key>, StoreError> {
+    Ok(None)
+}
+
+fn deletion(key: Key) -> Write {
+    Write::delete(key, Expect::Any)
+}
+
+/// What is done is done: that its remains could not be cleared away now takes nothing from it, and they expire.
+fn said_only(cleared: Result<(), Error>) {
+    if let Err(error) = cleared {
+        tracing::warn!(%error, "what was ended left records behind, which expire by themselves");
+    }
+}
+
+fn expires_in_s(session: &SessionRecord, now: UnixTime) -> u64 {
+    session.expires_at().since_s(now)
+}
+
+fn is_race(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    source.downcast_ref::<StoreError>().is_some_and(lost_the_race)
+}

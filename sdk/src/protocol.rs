@@ -1,0 +1,13 @@
+//! Bytes to types and back, in the standards' own words. Nothing here awaits, reads a clock or draws randomness: the
+//! time and the random bytes are arguments, and every parser is bounded by [`Limits`](crate::limits::Limits).
+
+pub mod claims;
+pub mod dcql;
+pub mod did;
+pub mod dpop;
+pub mod jose;
+pub mod json;
+pub mod openid4vp;
+pub mod sd_jwt;
+pub mod status_list;
+pub mod x509;

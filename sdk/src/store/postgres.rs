@@ -1,0 +1,345 @@
+//! A store in PostgreSQL, for any number of nodes.
+
+use sqlx::{
+    PgPool, Row,
+    postgres::{PgDatabaseError, PgRow, PgSeverity},
+};
+
+use super::{BoxError, Expect, Key, Prefix, Record, Store, StoreError, Stored, Version, Write, rules};
+use crate::time::UnixTime;
+
+/// Records in the schema `firsthand` of a PostgreSQL database. A clone shares the pool.
+///
+/// A load, a scan and a commit are one statement each, and so is every transaction: see `postgres.sql` beside this
+/// file, which is what a database administrator needs to know. The views in `postgres_views.sql` are for reports.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    pool: PgPool,
+}
+
+/// The files of the schema in their order. Each is applied in one transaction and writes its number itself, so that an
+/// administrator can apply it by hand.
+const MIGRATIONS: [(i32, &str); 2] = [(1, include_str!("postgres.sql")), (2, include_str!("postgres_views.sql"))];
+
+/// How often a commit is tried that PostgreSQL gave up for another's sake.
+const TRIES: u32 = 5;
+
+impl Postgres {
+    /// The store in the database of `pool`; makes its schema if it is not there. Any number of nodes may start at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if the database is not in UTF8 or the pool's transactions are not READ COMMITTED by
+    /// default; [`StoreError::Unavailable`] if it does not answer or does not let the role make the schema.
+    pub async fn new(pool: PgPool) -> Result<Self, StoreError> {
+        let store = Self { pool };
+        store.fit().await?;
+        if store.applied().await? < MIGRATIONS.len() {
+            store.migrate().await?;
+        }
+        Ok(store)
+    }
+
+    /// The store in the database that `url` names (`postgres://shop@db.example/shop`), with a pool of its own.
+    ///
+    /// # Errors
+    /// As [`Postgres::new`].
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::new(PgPool::connect(url).await.map_err(unavailable)?).await
+    }
+
+    /// Refuses a database that cannot keep the rules of a store.
+    async fn fit(&self) -> Result<(), StoreError> {
+        let row = sqlx::query(
+            "SELECT current_setting('server_encoding') AS encoding,
+                    current_setting('default_transaction_isolation') AS isolation",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        if row.try_get::<String, _>("encoding").map_err(unavailable)? != "UTF8" {
+            return Err(StoreError::Refused("the PostgreSQL database is not in UTF8".into()));
+        }
+        let isolation: String = row.try_get("isolation").map_err(unavailable)?;
+        if isolation != "read committed" {
+            let refusal = format!("transactions are {isolation} by default: give a pool that is read committed");
+            return Err(StoreError::Refused(refusal));
+        }
+        Ok(())
+    }
+
+    /// How many migrations the database has: looked up first, for it needs neither a lock nor the right to change
+    /// anything. More than we know are a newer program's, which keeps what we use.
+    async fn applied(&self) -> Result<usize, StoreError> {
+        let there = sqlx::query_scalar("SELECT to_regclass('firsthand.migrations') IS NOT NULL");
+        if !there.fetch_one(&self.pool).await.map_err(unavailable)? {
+            return Ok(0);
+        }
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM firsthand.migrations")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        for (number, sql) in MIGRATIONS {
+            let mut tx = self.pool.begin().await.map_err(unavailable)?;
+            // Nodes that start together go one after the other; who comes later finds it done.
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('firsthand.migrations', 0))")
+                .execute(&mut *tx)
+                .await
+                .map_err(unavailable)?;
+            let there = sqlx::query_scalar("SELECT to_regclass('firsthand.migrations') IS NOT NULL");
+            let done = there.fetch_one(&mut *tx).await.map_err(unavailable)?
+                && sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM firsthand.migrations WHERE number = $1)")
+                    .bind(number)
+                    .fetch_one(&mut *tx)
+                    .await
+                    .map_err(unavailable)?;
+            if !done {
+                sqlx::raw_sql(sql).execute(&mut *tx).await.map_err(unavailable)?;
+            }
+            tx.commit().await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    /// One call of `commit_v1`: a transaction of one statement.
+    async fn try_commit(&self, writes: &Columns<'_>, now: UnixTime) -> Result<Answer, Failed> {
+        let mut connection = self.pool.acquire().await.map_err(|e| Failed::Final(unavailable(e)))?;
+        // All rows are fetched, for the transaction commits after the last one: an answer that has not been read to
+        // its end has not been committed.
+        let rows =
+            sqlx::query("SELECT conflict, versions FROM firsthand.commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+                .bind(now.as_secs())
+                .bind(&writes.operations)
+                .bind(&writes.partitions)
+                .bind(&writes.kinds)
+                .bind(&writes.sorts)
+                .bind(&writes.expected)
+                .bind(&writes.schemas)
+                .bind(&writes.bodies)
+                .bind(&writes.expiries)
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(Failed::from_commit)?;
+        // From here on it is committed, so what cannot be read is not known.
+        let unread = |e: sqlx::Error| Failed::Final(StoreError::Unknown(cause(e)));
+        let row = rows.first().ok_or_else(|| unread(sqlx::Error::RowNotFound))?;
+        Ok(Answer {
+            conflict: row.try_get("conflict").map_err(unread)?,
+            versions: row.try_get("versions").map_err(unread)?,
+        })
+    }
+}
+
+impl Store for Postgres {
+    async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
+        rules::keys(keys)?;
+        // One statement sees one moment. OFFSET 0 keeps the planner at one index lookup for each key.
+        let rows = sqlx::query(
+            "SELECT k.place, r.version, r.schema, r.body::text AS body, r.expires_at
+             FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (partition, kind, sort, place)
+             CROSS JOIN LATERAL (
+                 SELECT * FROM firsthand.records AS r
+                 WHERE r.partition = k.partition AND r.kind = k.kind AND r.sort = k.sort
+                   AND (r.expires_at IS NULL OR r.expires_at > $4)
+                 OFFSET 0
+             ) AS r",
+        )
+        .bind(keys.iter().map(|key| key.partition.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.kind).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.sort.as_str()).collect::<Vec<_>>())
+        .bind(now.as_secs())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        let mut found = vec![None; keys.len()];
+        for row in &rows {
+            let place = usize::try_from(row.try_get::<i64, _>("place").map_err(unavailable)?).unwrap_or_default();
+            if let Some(place) = place.checked_sub(1).and_then(|place| found.get_mut(place)) {
+                *place = Some(stored(row).map_err(unavailable)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
+        rules::writes(writes)?;
+        let columns = Columns::of(writes);
+        let mut tries = 1;
+        let answer = loop {
+            match self.try_commit(&columns, now).await {
+                Ok(answer) => break answer,
+                Err(Failed::Retry(_)) if tries < TRIES => tries += 1,
+                Err(Failed::Retry(e) | Failed::Final(e)) => return Err(e),
+            }
+        };
+        if let Some(place) = answer.conflict {
+            // The place counts from 1.
+            let write = usize::try_from(place).ok().and_then(|place| writes.get(place.checked_sub(1)?));
+            return Err(match write {
+                Some(write) => StoreError::Conflict(write.key().clone()),
+                None => StoreError::Refused("PostgreSQL named a write that was not asked for".into()),
+            });
+        }
+        let versions = answer.versions.unwrap_or_default();
+        Ok(versions.into_iter().map(|version| version.map(|v| Version(v.unsigned_abs()))).collect())
+    }
+
+    async fn scan(
+        &self,
+        prefix: &Prefix,
+        after: Option<&str>,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<Vec<(Key, Stored)>, StoreError> {
+        let span = rules::Span::new(prefix, after, limit)?;
+        let rows = sqlx::query(
+            "SELECT sort, version, schema, body::text AS body, expires_at FROM firsthand.records
+             WHERE partition = $1 AND kind = $2 AND sort >= $3 AND sort < $4
+               AND (expires_at IS NULL OR expires_at > $5)
+             ORDER BY sort LIMIT $6",
+        )
+        .bind(&prefix.partition)
+        .bind(prefix.kind)
+        .bind(span.from)
+        .bind(span.until)
+        .bind(now.as_secs())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        let read = |row: &PgRow| {
+            let sort: String = row.try_get("sort")?;
+            Ok((Key::new(prefix.kind, &*prefix.partition, sort), stored(row)?))
+        };
+        rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(unavailable)
+    }
+
+    async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
+        // Rows that somebody is writing are left for the next time; one that was renewed meanwhile stays.
+        let swept = sqlx::query(
+            "WITH due AS (
+                 SELECT partition, kind, sort FROM firsthand.records
+                 WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+             )
+             DELETE FROM firsthand.records AS r USING due
+             WHERE r.partition = due.partition AND r.kind = due.kind AND r.sort = due.sort AND r.expires_at <= $1",
+        )
+        .bind(now.as_secs())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .execute(&self.pool)
+        .await
+        .map_err(|e| match Failed::from_commit(e) {
+            Failed::Retry(e) | Failed::Final(e) => e,
+        })?;
+        Ok(usize::try_from(swept.rows_affected()).unwrap_or(usize::MAX))
+    }
+}
+
+/// The writes as `commit_v1` takes them.
+struct Columns<'w> {
+    operations: Vec<i16>,
+    partitions: Vec<&'w str>,
+    kinds: Vec<&'w str>,
+    sorts: Vec<&'w str>,
+    expected: Vec<Option<i64>>,
+    schemas: Vec<Option<i32>>,
+    bodies: Vec<Option<&'w str>>,
+    expiries: Vec<Option<i64>>,
+}
+
+impl<'w> Columns<'w> {
+    fn of(writes: &'w [Write]) -> Self {
+        let record = |write: &'w Write| match write {
+            Write::Put { record, .. } => Some(record),
+            Write::Delete { .. } | Write::Check { .. } => None,
+        };
+        let operation = |write: &Write| match write {
+            Write::Check { .. } => 0,
+            Write::Delete { .. } => 1,
+            Write::Put { .. } => 2,
+        };
+        let expected = |write: &Write| match write.expect() {
+            Expect::Any => None,
+            Expect::Absent => Some(0),
+            // Versions begin at 1; one that was never given out matches nothing.
+            Expect::Version(Version(version)) => {
+                Some(i64::try_from(version).ok().filter(|version| *version > 0).unwrap_or(-1))
+            }
+        };
+        Self {
+            operations: writes.iter().map(operation).collect(),
+            partitions: writes.iter().map(|write| write.key().partition.as_str()).collect(),
+            kinds: writes.iter().map(|write| write.key().kind).collect(),
+            sorts: writes.iter().map(|write| write.key().sort.as_str()).collect(),
+            expected: writes.iter().map(expected).collect(),
+            schemas: writes.iter().map(|write| record(write).map(|r| i32::from(r.schema))).collect(),
+            bodies: writes.iter().map(|write| record(write).map(|r| r.body.as_str())).collect(),
+            expiries: writes.iter().map(|write| record(write)?.expires_at.map(UnixTime::as_secs)).collect(),
+        }
+    }
+}
+
+/// What `commit_v1` answers.
+struct Answer {
+    conflict: Option<i32>,
+    versions: Option<Vec<Option<i64>>>,
+}
+
+/// Why a commit failed.
+enum Failed {
+    /// PostgreSQL gave it up for another's sake: the same commit may succeed now.
+    Retry(StoreError),
+    /// For good, as far as this call goes: trying again is the caller's to decide.
+    Final(StoreError),
+}
+
+impl Failed {
+    /// What an error means that came after the commit was sent. An answer of the server that leaves the connection
+    /// alive says that the transaction was aborted; everything else may have come after it was committed.
+    fn from_commit(error: sqlx::Error) -> Self {
+        let aborted = error.as_database_error().and_then(|e| {
+            let e = e.try_downcast_ref::<PgDatabaseError>()?;
+            let fatal = matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+            (!fatal).then(|| e.code().to_owned())
+        });
+        match aborted.as_deref() {
+            // Serialisation failure, deadlock.
+            Some("40001" | "40P01") => Self::Retry(unavailable(error)),
+            Some("FH001") => Self::Final(StoreError::Refused("the transaction is not read committed".into())),
+            // A value that the database does not take.
+            Some(code) if code.starts_with("22") => {
+                Self::Final(StoreError::Refused(format!("PostgreSQL does not take a value ({code})")))
+            }
+            // Statement completion unknown, connection exceptions, shutdown.
+            Some(code) if code != "40003" && !code.starts_with("08") && !code.starts_with("57P") => {
+                Self::Final(unavailable(error))
+            }
+            _ => Self::Final(StoreError::Unknown(cause(error))),
+        }
+    }
+}
+
+fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
+    let schema = row.try_get::<i32, _>("schema")?;
+    let record = Record {
+        schema: u16::try_from(schema).map_err(|e| sqlx::Error::Decode(e.into()))?,
+        body: row.try_get("body")?,
+        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(UnixTime::from_secs),
+    };
+    Ok(Stored { record, version: Version(row.try_get::<i64, _>("version")?.unsigned_abs()) })
+}
+
+fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(cause(error))
+}
+
+/// The error as it may be logged. PostgreSQL's detail and context quote values, so only code and message are kept.
+fn cause(error: sqlx::Error) -> BoxError {
+    match error.as_database_error() {
+        Some(e) => format!("PostgreSQL: {} ({})", e.message(), e.code().unwrap_or_default()).into(),
+        None => error.into(),
+    }
+}

@@ -1,0 +1,271 @@
+//! The people of the development wallet and of tests, and the issuers of what they hold.
+//!
+//! Everybody here is invented. Their credentials are made anew with every start, by issuers whose keys exist nowhere
+//! else.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::{
+    ask::PID,
+    env::Env,
+    error::Error,
+    protocol::{jose::SigningKey, status_list::Status},
+    testing::{
+        authority::{Authority, Leaf},
+        issuer::{Credential, Issuer},
+        wallet::Wallet,
+    },
+    time::UnixTime,
+    trust::Trust,
+};
+
+/// How long a status list may be kept, in seconds.
+const STATUS_TTL_S: u64 = 300;
+/// A national type of identification data, for the persona who holds one.
+const PID_OF_GERMANY: &str = "urn:eudi:pid:de:1";
+
+/// An issuer of identification data, one that nobody believes, and the people who hold what they issued.
+#[derive(Debug)]
+pub struct Cast {
+    issuer: Issuer,
+    root_pem: String,
+    status_root_pem: String,
+    statuses: BTreeMap<u64, Status>,
+    personas: Vec<Persona>,
+}
+
+/// One person with one wallet.
+#[derive(Clone, Debug)]
+pub struct Persona {
+    /// A short name: `adult`, `minor`, ...
+    pub id: &'static str,
+    /// What the development wallet calls them.
+    pub name: &'static str,
+    /// What is special about them, in English and in German.
+    pub about: [&'static str; 2],
+    /// What they hold.
+    pub wallet: Wallet,
+}
+
+impl Cast {
+    /// Makes issuers and people; the status list of their credentials is to be served at `status_uri`.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if the environment's randomness makes no keys.
+    pub fn new(status_uri: Url, env: &dyn Env) -> Result<Self, Error> {
+        let now = env.now();
+        let issuer_ca = Authority::new("Firsthand Development Issuer CA", now);
+        let status_ca = Authority::new("Firsthand Development Status CA", now);
+        let nobody = Authority::new("An Issuer CA That Nobody Believes", now);
+        let (key, chain) = issuer_ca.issue(&Leaf::new("Firsthand Development Issuer", now));
+        let (status_key, status_chain) = status_ca.issue(&Leaf::new("Firsthand Development Status Lists", now));
+        let (foreign_key, foreign_chain) = nobody.issue(&Leaf::new("A Stranger", now));
+        let issuer = Issuer::new(key, chain, status_uri.clone()).with_status_signer(status_key, status_chain);
+        let stranger = Issuer::new(foreign_key, foreign_chain, status_uri);
+
+        let mut cast = Self {
+            issuer,
+            root_pem: issuer_ca.root_pem(),
+            status_root_pem: status_ca.root_pem(),
+            statuses: BTreeMap::from([(REVOKED, Status::Invalid), (SUSPENDED, Status::Suspended)]),
+            personas: Vec::new(),
+        };
+        for role in ROLES {
+            let holder = signing_key(env)?;
+            let issuer = if role.id == "untrusted" { &stranger } else { &cast.issuer };
+            let credential = role.credential(&holder, now);
+            let issued = issuer.issue(&credential, env).map_err(|e| Error::Misuse(format!("the issuer: {e}")))?;
+            let mut wallet = Wallet::new();
+            wallet.hold(&issued, holder).map_err(|e| Error::Misuse(format!("the wallet: {e}")))?;
+            cast.personas.push(Persona { id: role.id, name: role.name, about: role.about, wallet });
+        }
+        Ok(cast)
+    }
+
+    /// The trust that believes the development issuer, for identification data.
+    ///
+    /// # Errors
+    /// Never in practice: the roots were just made.
+    pub fn trust(&self) -> Result<Trust, Error> {
+        Trust::new()
+            .roots_with_status(&self.root_pem, &self.status_root_pem, &[PID])
+            .map_err(|e| Error::Misuse(e.to_string()))
+    }
+
+    /// The root of the issuer, and that of its status lists, as PEM: to trust it for another type too.
+    #[must_use]
+    pub fn roots_pem(&self) -> (&str, &str) {
+        (&self.root_pem, &self.status_root_pem)
+    }
+
+    /// The issuer, for credentials of a test's own.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The people.
+    #[must_use]
+    pub fn personas(&self) -> &[Persona] {
+        &self.personas
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn persona(&self, id: &str) -> Option<&Persona> {
+        self.personas.iter().find(|persona| persona.id == id)
+    }
+
+    /// The status list token of `now`, as it is served at the status address with the type
+    /// `application/statuslist+jwt`.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if signing fails.
+    pub fn status_list(&self, now: UnixTime) -> Result<String, Error> {
+        let token = self.issuer.statuses_token(now, STATUS_TTL_S, &self.statuses);
+        token.map_err(|e| Error::Misuse(format!("the status list: {e}")))
+    }
+}
+
+/// A signing key of the environment's randomness, so that a test can make the same one again.
+pub(crate) fn signing_key(env: &dyn Env) -> Result<SigningKey, Error> {
+    (0..4)
+        .find_map(|_| {
+            let mut scalar = [0; 32];
+            env.fill(&mut scalar);
+            SigningKey::from_p256_scalar(&scalar).ok()
+        })
+        .ok_or_else(|| Error::Misuse("the environment's randomness makes no keys".into()))
+}
+
+const VALID: u64 = 100;
+const REVOKED: u64 = 301;
+const SUSPENDED: u64 = 702;
+
+struct Role {
+    id: &'static str,
+    name: &'static str,
+    about: [&'static str; 2],
+    age: Age,
+    index: u64,
+}
+
+/// How a credential says how old its holder is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// `age_equal_or_over`, and the date of birth beside it.
+    Over18,
+    Under18,
+    /// The date of birth alone: the PID Rulebook 1.7 has no claim about age.
+    BirthdateAlone,
+    /// `age_over_18`, in the words of a national type.
+    National,
+}
+
+const ROLES: [Role; 8] = [
+    Role {
+        id: "adult",
+        name: "Anna Adler",
+        about: ["An adult with an EU identity", "Eine Erwachsene mit EU-Identität"],
+        age: Age::Over18,
+        index: VALID,
+    },
+    Role {
+        id: "minor",
+        name: "Max Minden",
+        about: ["Sixteen years old", "Sechzehn Jahre alt"],
+        age: Age::Under18,
+        index: VALID + 1,
+    },
+    Role {
+        id: "national",
+        name: "Nils Nordmann",
+        about: ["A national identity that counts as the EU's", "Eine nationale Identität, die als EU-Identität zählt"],
+        age: Age::National,
+        index: VALID + 2,
+    },
+    Role {
+        id: "rulebook",
+        name: "Rosa Richter",
+        about: [
+            "An identity without any claim about age (Rulebook 1.7)",
+            "Eine Identität ohne Altersangabe (Rulebook 1.7)",
+        ],
+        age: Age::BirthdateAlone,
+        index: VALID + 3,
+    },
+    Role {
+        id: "revoked",
+        name: "Rita Rau",
+        about: ["Her identity was revoked", "Ihre Identität wurde widerrufen"],
+        age: Age::Over18,
+        index: REVOKED,
+    },
+    Role {
+        id: "suspended",
+        name: "Sven Sander",
+        about: ["His identity is suspended", "Seine Identität ist ausgesetzt"],
+        age: Age::Over18,
+        index: SUSPENDED,
+    },
+    Role {
+        id: "expired",
+        name: "Erik Ende",
+        about: ["His identity has expired", "Seine Identität ist abgelaufen"],
+        age: Age::Over18,
+        index: VALID + 4,
+    },
+    Role {
+        id: "untrusted",
+        name: "Uta Unbekannt",
+        about: [
+            "Issued by somebody whom the shop does not believe",
+            "Ausgestellt von jemandem, dem der Shop nicht glaubt",
+        ],
+        age: Age::Over18,
+        index: VALID + 5,
+    },
+];
+
+impl Role {
+    fn credential(&self, holder: &SigningKey, now: UnixTime) -> Credential {
+        const DAY_S: u64 = 24 * 3600;
+        let (vct, aka) = match self.age {
+            Age::National => (PID_OF_GERMANY, vec![PID.to_owned()]),
+            _ => (PID, Vec::new()),
+        };
+        let mut credential = Credential::new(vct, now.minus_s(10 * DAY_S));
+        credential.aka_vcts = aka;
+        credential.holder = Some(holder.public_key().clone());
+        credential.status_index = Some(self.index);
+        credential.expires_at = Some(if self.id == "expired" { now.minus_s(DAY_S) } else { now.plus_s(365 * DAY_S) });
+        credential.claims = self.claims();
+        credential
+    }
+
+    fn claims(&self) -> Map<String, Value> {
+        let (given_name, family_name) = self.name.split_once(' ').unwrap_or((self.name, ""));
+        let mut claims = Map::new();
+        let mut say = |claim: &str, value: Value| claims.insert(claim.to_owned(), value);
+        say("given_name", json!(given_name));
+        say("family_name", json!(family_name));
+        say("birthdate", json!(if self.age == Age::Under18 { "2010-05-17" } else { "1984-05-17" }));
+        say(
+            "address",
+            json!({
+                "street_address": "Lindenallee 12", "postal_code": "50667", "locality": "Köln", "country": "DE",
+            }),
+        );
+        say("nationalities", json!(["DE"]));
+        match self.age {
+            Age::Over18 => say("age_equal_or_over", json!({ "14": true, "16": true, "18": true, "21": true })),
+            Age::Under18 => say("age_equal_or_over", json!({ "14": true, "16": true, "18": false, "21": false })),
+            Age::National => say("age_over_18", json!(true)),
+            Age::BirthdateAlone => None,
+        };
+        claims
+    }
+}
