@@ -1,0 +1,298 @@
+//! The layer that knows who sends a request.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    extract::{OriginalUri, Request},
+    response::{IntoResponse, Response},
+};
+use firsthand::{
+    Error, Merchant,
+    error::{ProofError, Refusal},
+    merchant::Recognised,
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    client::ClientAddress,
+    limit::Limiter,
+    problem::{Problem, misuse},
+    signed::{self, Signed, is_safe},
+};
+
+/// Where a signed request should go next: redirects of signed requests come as 204 with this header, since a browser
+/// would follow a 3xx without a proof.
+pub(crate) const FIRSTHAND_LOCATION: HeaderName = HeaderName::from_static("firsthand-location");
+
+/// Checks the proof of every request that brings one, recognises its customer, and keeps what was computed from that
+/// out of every cache. Wrap it around the whole router.
+///
+/// A request without a proof passes: the extractors and [`require`](crate::require) decide what it may see.
+#[derive(Clone, Debug)]
+pub struct CustomerLayer {
+    merchant: Merchant,
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    body_bytes_max: usize,
+    client_address: ClientAddress,
+    pub(crate) content_security_policy: HeaderValue,
+    limiter: Arc<Limiter>,
+}
+
+/// A signed body is held until its digest is checked: large enough for any form, too small to fill a memory.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How long a body that is held may take to arrive: else whoever sends a byte now and then holds memory for ever.
+pub(crate) const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+impl CustomerLayer {
+    /// A layer for this merchant.
+    #[must_use]
+    pub fn new(merchant: Merchant) -> Self {
+        Self {
+            merchant,
+            settings: Arc::new(Settings {
+                body_bytes_max: BODY_BYTES_MAX,
+                client_address: ClientAddress::None,
+                content_security_policy: HeaderValue::from_static(crate::web::PAGE_CSP),
+                limiter: Arc::new(Limiter::default()),
+            }),
+        }
+    }
+
+    /// The largest signed body of a request to the merchant's own handlers, in bytes. 1 MiB unless said here.
+    #[must_use]
+    pub fn body_bytes_max(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.settings).body_bytes_max = bytes;
+        self
+    }
+
+    /// How the address of a client is known, for limits. Unless said here it is not known, and limits go by key, by
+    /// presentation and in all.
+    #[must_use]
+    pub fn client_address(mut self, from: ClientAddress) -> Self {
+        Arc::make_mut(&mut self.settings).client_address = from;
+        self
+    }
+
+    /// The content security policy of the shop's own pages. A page that a customer reaches by a typed address or a
+    /// reload is fetched by a small page in between, and it is that page's policy which the browser applies.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if the text is no header value.
+    pub fn content_security_policy(mut self, policy: &str) -> Result<Self, Error> {
+        let value = HeaderValue::from_str(policy).map_err(|e| Error::Misuse(format!("the CSP {policy:?}: {e}")))?;
+        Arc::make_mut(&mut self.settings).content_security_policy = value;
+        Ok(self)
+    }
+}
+
+impl<S> Layer<S> for CustomerLayer {
+    type Service = CustomerService<S>;
+
+    fn layer(&self, inner: S) -> CustomerService<S> {
+        CustomerService { inner, layer: self.clone() }
+    }
+}
+
+/// The service that [`CustomerLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct CustomerService<S> {
+    inner: S,
+    layer: CustomerLayer,
+}
+
+/// What the layer leaves with a request for extractors: who sent it, and how a refusal is said.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit {
+    pub(crate) merchant: Merchant,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) signed: bool,
+    pub(crate) recognised: Option<Recognised>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Visit {
+    /// Somebody computes an answer from who the customer is.
+    pub(crate) fn ask(&self) -> Option<&Recognised> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.recognised.as_ref()
+    }
+}
+
+impl<S> Service<Request> for CustomerService<S>
+where
+    S: Service<Request, Error = Infallible> + Clone + Send + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The clone that is ready is the one that was asked; see tower's `Service`.
+        let ready = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, ready);
+        let layer = self.layer.clone();
+        Box::pin(async move { Ok(layer.serve(request, inner).await) })
+    }
+}
+
+impl CustomerLayer {
+    async fn serve<S>(self, request: Request, mut inner: S) -> Response
+    where
+        S: Service<Request, Error = Infallible>,
+        S::Response: IntoResponse,
+    {
+        let merchant = self.merchant.clone();
+        let (mut parts, body) = request.into_parts();
+        let address = self.settings.client_address.of(&parts);
+        let limits = crate::limit::Limits::new(self.settings.limiter.clone(), address);
+        parts.extensions.insert(limits.clone());
+        let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0).path().to_owned();
+        let ours = path.strip_prefix(merchant.mount()).is_some_and(|rest| rest.starts_with('/'));
+
+        let mut visit = Visit {
+            merchant: merchant.clone(),
+            settings: self.settings.clone(),
+            signed: false,
+            recognised: None,
+            asked: Arc::new(AtomicBool::new(false)),
+        };
+        let body = if ours {
+            // Our own routes check for themselves: they use up a proof in the very commit of its effect.
+            body
+        } else {
+            match self.admit(&mut visit, &parts, body, &limits).await {
+                Ok(body) => body,
+                Err(problem) => return signed::refused(&merchant, problem),
+            }
+        };
+        let (signed, asked) = (visit.signed, visit.asked.clone());
+        parts.extensions.insert(visit);
+        let answer = inner.call(Request::from_parts(parts, body)).await;
+        let mut response = answer.unwrap_or_else(|never| match never {}).into_response();
+        if signed {
+            signed::refresh(&merchant, &mut response);
+            soften_redirect(&mut response);
+        }
+        if signed || asked.load(Ordering::Relaxed) {
+            keep_private(&mut response);
+        }
+        response
+    }
+
+    /// Checks a request to the merchant's own handlers.
+    async fn admit(
+        &self,
+        visit: &mut Visit,
+        parts: &http::request::Parts,
+        body: Body,
+        limits: &crate::limit::Limits,
+    ) -> Result<Body, Problem> {
+        let merchant = &self.merchant;
+        let Some(Signed { proof, access_token }) = signed::check(merchant, parts)? else { return Ok(body) };
+        limits.key(&proof)?;
+        let body = if is_safe(&parts.method) {
+            merchant.look_once(&proof)?;
+            body
+        } else {
+            let whole = Limited::new(body, self.settings.body_bytes_max).collect();
+            let bytes = match tokio::time::timeout(BODY_WITHIN, whole).await {
+                Err(_) => return Err(body_too_slow()),
+                Ok(Ok(collected)) => collected.to_bytes(),
+                Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+                    return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"));
+                }
+                Ok(Err(_)) => {
+                    return Err(Problem::new(StatusCode::BAD_REQUEST, "body_broken", "the body did not arrive whole"));
+                }
+            };
+            proof.check_body(&bytes, !bytes.is_empty())?;
+            Body::from(bytes)
+        };
+        visit.signed = true;
+        // A proof without a token is nobody. It is no error: the key may not have met us yet.
+        if let Some(token) = access_token {
+            visit.recognised = Some(merchant.recognise(&proof, &token).await?);
+        }
+        match (is_safe(&parts.method), &visit.recognised) {
+            (true, _) => {}
+            // Before the handler acts: a captured request cannot be sent a second time, to any node.
+            (false, Some(_)) => merchant.spend(&proof).await?,
+            // Nobody does what anybody may do without a proof: that is worth no durable write, or whoever makes keys
+            // makes records without end.
+            (false, None) => merchant.look_once(&proof)?,
+        }
+        Ok(body)
+    }
+}
+
+/// What a body gets that did not arrive [in time](BODY_WITHIN).
+pub(crate) fn body_too_slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time")
+}
+
+/// A browser's `fetch` follows a 3xx by itself, and without a proof: so the script is told where to go instead.
+fn soften_redirect(response: &mut Response) {
+    if !response.status().is_redirection() {
+        return;
+    }
+    let Some(location) = response.headers_mut().remove(header::LOCATION) else { return };
+    response.headers_mut().insert(FIRSTHAND_LOCATION, location);
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.body_mut() = Body::empty();
+}
+
+/// What some caches believe more than `Cache-Control` (RFC 9213), and what says how long to keep an answer (RFC 9111).
+const OTHER_WORDS_TO_CACHES: [&str; 5] =
+    ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "expires", "age"];
+
+/// What depends on who asked, "nobody" included, is for nobody else, and not for later.
+pub(crate) fn keep_private(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    for other in OTHER_WORDS_TO_CACHES {
+        headers.remove(other);
+    }
+    let vary = HeaderValue::from_static("Authorization, DPoP");
+    if !headers.get_all(header::VARY).iter().any(|there| *there == vary) {
+        headers.append(header::VARY, vary);
+    }
+}
+
+/// The visit of a request, or what the program forgot.
+pub(crate) fn visit(parts: &http::request::Parts) -> Result<&Visit, Problem> {
+    parts
+        .extensions
+        .get::<Visit>()
+        .ok_or_else(|| misuse("no customer layer: wrap the router in .layer(CustomerLayer::new(merchant))".to_owned()))
+}
+
+/// Why nobody is known, for a client that has to do something about it.
+pub(crate) fn not_known(signed: bool) -> Problem {
+    if signed { Refusal::NotKnown.into() } else { ProofError::Missing.into() }
+}

@@ -1,0 +1,121 @@
+//! Know your customers without cookies, passwords or "Sign in with …": [`firsthand`] for axum.
+//!
+//! A customer proves what a sale needs from their own wallet, and is recognised when they come back, by a key of their
+//! browser that signs each request. This crate is the HTTP edge: a Tower layer, extractors, mounted routes, the script
+//! for the browser, and the OpenAPI document. It re-exports all of [`firsthand`] and forwards its features, so that it
+//! is the one dependency of a shop.
+//!
+//! # A program
+//!
+//! With the feature `dev` there are keys, an issuer and a wallet for development, on this machine alone:
+//!
+#![cfg_attr(feature = "dev", doc = "```no_run")]
+#![cfg_attr(not(feature = "dev"), doc = "```ignore")]
+//! use axum::{Router, response::Html, routing::{get, post}};
+//! use firsthand_axum::{Ask, CustomerLayer, Known, Merchant, require, routes};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let age = Ask::new("age", "Wine is sold to adults").over(18);
+//!     let merchant = Merchant::dev().await?.ask(&age).build()?;
+//!     let app: Router = Router::new()
+//!         .route("/", get(home))
+//!         .route("/wine", post(buy).route_layer(require(&age)))
+//!         .merge(routes(&merchant))
+//!         .layer(CustomerLayer::new(merchant));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     Ok(axum::serve(listener, app).await?)
+//! }
+//!
+//! async fn home(customer: Option<Known>) -> Html<&'static str> {
+//!     Html(match customer {
+//!         Some(_) => r#"<p data-firsthand="greeting">Welcome back</p>"#,
+//!         None => r#"<p data-firsthand="greeting">Hello</p>
+//!             <firsthand-button ask="age"></firsthand-button>
+//!             <script type="module" src="/wallet/firsthand.js"></script>"#,
+//!     })
+//! }
+//!
+//! async fn buy(customer: Known) -> String {
+//!     format!("set aside for {}", customer.id())
+//! }
+//! ```
+//!
+//! In production the first line of the merchant is another: [`Merchant::builder`] with keys, trust and a store.
+//!
+//! # The nouns
+//!
+//! - [`CustomerLayer`]: around the whole router; it checks the proof of every request that brings one, and keeps what
+//!   was computed from it out of every cache.
+//! - [`Known`]: the customer as an argument of a handler. `Option<Known>` serves everybody; a wrong proof is a 401 in
+//!   both. Nothing but the layer makes one.
+//! - [`require`]: a gate in front of a route, for who has proved an ask, and not too long ago.
+//! - [`routes`]: what browsers and wallets talk to, under the merchant's mount path (`/wallet`).
+//! - [`Problem`]: every refusal as `problem+json` with a stable code; an error enum of your own takes
+//!   `From<firsthand::Error>`.
+//! - [`ClientAddress`]: where a client's address comes from, for limits alone, and only as you say.
+//!
+//! # Testing
+//!
+//! The feature `testing` has a shop, wallets and a browser that live in a test: no network, no sleeping, the time moved
+//! by hand.
+//!
+#![cfg_attr(feature = "testing", doc = "```")]
+#![cfg_attr(not(feature = "testing"), doc = "```ignore")]
+//! use axum::{Router, routing::{get, post}};
+//! use firsthand_axum::{CustomerLayer, Known, require, routes, testing::{Browser, TestShop}};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let shop = TestShop::new();
+//! let app: Router = Router::new()
+//!     .route("/wine", post(|customer: Known| async move { customer.id().to_string() }).route_layer(require(&TestShop::age())))
+//!     .merge(routes(shop.merchant()))
+//!     .layer(CustomerLayer::new(shop.merchant().clone()));
+//!
+//! let mut browser = Browser::new(&shop, app);
+//! assert_eq!(browser.post_form("/wine", "").await.status, 401);
+//! browser.sign_in("adult").await;
+//! assert_eq!(browser.post_form("/wine", "").await.status, 200);
+//! shop.advance_s(31 * 60); // wine asks for a proof of the last half hour
+//! assert_eq!(browser.post_form("/wine", "").await.status, 403);
+//! # }
+//! ```
+//!
+//! # What it does not do
+//!
+//! It sets no cookie, reads no `Host` and no `X-Forwarded-*` for the public address, contacts no other host from a page,
+//! and patches no `fetch` of yours. It has no user interface but a button, a QR code and three small pages.
+
+pub use firsthand::*;
+
+mod client;
+#[cfg(feature = "dev")]
+mod dev_wallet;
+mod events;
+mod extract;
+mod layer;
+mod limit;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod problem;
+mod require;
+mod routes;
+mod signed;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod web;
+
+pub use client::ClientAddress;
+pub use extract::Known;
+pub use layer::{CustomerLayer, CustomerService};
+#[cfg(feature = "openapi")]
+pub use openapi::{openapi, openapi_json};
+pub use problem::Problem;
+pub use require::{Require, RequireLayer, require};
+pub use routes::{bare_routes, routes};
+
+/// The program of the README compiles.
+#[cfg(all(doctest, feature = "dev"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

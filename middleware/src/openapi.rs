@@ -1,0 +1,110 @@
+//! The OpenAPI document of the mounted routes, by utoipa (feature `openapi`).
+
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        Content, OpenApi as Described, Ref, Response,
+        path::Operation,
+        security::{ApiKey, ApiKeyValue, SecurityScheme},
+        server::Server,
+    },
+};
+
+use crate::routes;
+
+/// The document for routes mounted under `mount`, such as `/wallet`.
+///
+/// Merchants on another version of utoipa take [`openapi_json`].
+#[must_use]
+pub fn openapi(mount: &str) -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    document.servers = Some(vec![Server::new(mount)]);
+    document
+}
+
+/// The same as JSON text.
+#[must_use]
+pub fn openapi_json(mount: &str) -> String {
+    openapi(mount).to_pretty_json().unwrap_or_default()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Firsthand",
+        description = "What a browser and a wallet say to a shop: asking, answering, redeeming, recognising.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        routes::ask,
+        routes::standing,
+        routes::follow,
+        routes::request,
+        routes::request_post,
+        routes::respond,
+        routes::come_back,
+        routes::begin_session,
+        routes::list_sessions,
+        routes::revoke_all,
+        routes::revoke,
+        routes::me,
+        routes::forget_me,
+        routes::forget_device,
+        routes::script,
+        routes::style,
+    ),
+    tags(
+        (name = "browser", description = "Called by the shop's own pages, signed by the browser's key."),
+        (name = "wallet", description = "Called by the customer's wallet (OpenID4VP 1.0)."),
+        (name = "customer", description = "Called by a customer who is known."),
+    ),
+    modifiers(&Dpop, &Refusals),
+)]
+struct Document;
+
+/// How a signed request is authorised. OpenAPI has no scheme for DPoP, so the two headers stand as one in words.
+struct Dpop;
+
+impl Modify for Dpop {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "Authorization",
+            "`Authorization: DPoP <token>` together with a `DPoP` proof of the token's key (RFC 9449)",
+        )));
+        document.components.get_or_insert_with(Default::default).add_security_scheme("dpop", scheme);
+    }
+}
+
+/// What any operation may answer, said once: what each has of its own stands with its handler.
+struct Refusals;
+
+impl Modify for Refusals {
+    fn modify(&self, document: &mut Described) {
+        for item in document.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+                may_be_refused(operation);
+            }
+        }
+    }
+}
+
+fn may_be_refused(operation: &mut Operation) {
+    // Scripts, styles and pages that are everybody's are never refused.
+    if !operation.responses.responses.keys().any(|status| status.starts_with('4')) {
+        return;
+    }
+    let always = [("429", "Too many of these: `Retry-After` says when to come back"), ("503", "Try again later")];
+    let with_body = [
+        ("400", "The body is not what it should be"),
+        ("408", "The body did not arrive in time"),
+        ("413", "The body is too large"),
+        ("415", "The body is of another media type"),
+    ];
+    let with_body = with_body.into_iter().filter(|_| operation.request_body.is_some());
+    for (status, description) in with_body.chain(always).collect::<Vec<_>>() {
+        let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+        let mut response = Response::new(description);
+        response.content.insert("application/problem+json".to_owned(), problem.into());
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
+    }
+}

@@ -1,0 +1,754 @@
+//! The routes under the mount path: what browsers and wallets talk to. Wire bodies are structs of this file, and turned
+//! into the library's types by hand.
+
+use axum::{
+    Extension, Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use firsthand::{
+    Device, Error, Merchant,
+    error::Refusal,
+    merchant::{AskRequest, Ending, Recognised, Redemption, SessionGrant},
+    presentation::{PresentationId, RequestId, ResponseCode},
+    protocol::openid4vp::read_request_post,
+    session::SessionId,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    events,
+    extract::page,
+    layer::{BODY_WITHIN, body_too_slow},
+    limit::Limits,
+    problem::Problem,
+    signed::{self, Proved, Signed},
+    web,
+};
+
+/// What a browser sends is small: a name, a path, an id and a code.
+const JSON_BYTES_MAX: usize = 8 * 1024;
+/// What a wallet sends to fetch its request: a nonce, and metadata that are not kept.
+const REQUEST_POST_BYTES_MAX: usize = 64 * 1024;
+
+/// Everything under the mount path: `.merge(firsthand_axum::routes(&merchant))`. A development set-up
+/// (`Merchant::dev()`) has its wallet and the status list of its issuer beside it, under `/_dev`.
+///
+/// If the router is itself nested under a path, tell the builder the whole path by
+/// [`mount`](firsthand::merchant::MerchantBuilder::mount), and nest [`bare_routes`] where it ends up.
+pub fn routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
+    let router = Router::new().nest(merchant.mount(), bare_routes(merchant));
+    #[cfg(feature = "dev")]
+    if merchant.development().is_some() {
+        return router.merge(crate::dev_wallet::routes(merchant));
+    }
+    router
+}
+
+/// The same without the mount path.
+pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
+    let small = DefaultBodyLimit::max(JSON_BYTES_MAX);
+    Router::new()
+        .route("/presentations", post(ask).layer(small))
+        .route("/presentations/{id}", get(standing))
+        .route("/presentations/{id}/events", get(follow))
+        .route("/requests/{id}", get(request).post(request_post).layer(DefaultBodyLimit::max(REQUEST_POST_BYTES_MAX)))
+        .route("/responses/{id}", post(respond).layer(DefaultBodyLimit::max(merchant.limits().response_bytes)))
+        .route("/return/{id}", get(come_back))
+        .route("/sessions", post(begin_session).layer(small).get(list_sessions).delete(revoke_all))
+        .route("/sessions/{id}", delete(revoke))
+        .route("/me", get(me).delete(forget_me))
+        .route("/device", delete(forget_device))
+        .route("/firsthand.js", get(script))
+        .route("/page.css", get(style))
+        .layer(from_fn_with_state(Limits::new(std::sync::Arc::default(), None), limited_at_least))
+        .with_state(merchant.clone())
+}
+
+/// Routes that somebody put outside of the customer layer still have limits.
+async fn limited_at_least(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<Limits>().is_none() {
+        request.extensions_mut().insert(limits);
+    }
+    next.run(request).await
+}
+
+/// What a browser asks for.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct AskBody {
+    /// The name of a declared ask.
+    ask: String,
+    /// Where the wallet is expected.
+    flow: Flow,
+    /// The path of this shop to go to afterwards; begins with one `/`.
+    #[serde(default)]
+    return_to: Option<String>,
+}
+
+/// Where a wallet is, as seen from the browser.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) enum Flow {
+    /// On the device of the browser.
+    SameDevice,
+    /// On another device, by a QR code.
+    CrossDevice,
+}
+
+/// What a browser needs to bring a wallet here.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct InvitationBody {
+    /// The browser's name for the presentation: a secret of the browser that asked.
+    id: String,
+    /// How long a wallet has, in seconds.
+    expires_in: u64,
+    /// Where the wallet fetches the request.
+    request_uri: String,
+    /// The link that opens whichever wallet is installed, also what a QR code holds.
+    wallet_uri: String,
+    /// A link for each wallet that the shop lists.
+    wallets: Vec<WalletBody>,
+}
+
+/// A link to one wallet.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct WalletBody {
+    /// What it says.
+    name: String,
+    /// Where it leads.
+    url: String,
+}
+
+/// How a presentation stands.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct StandingBody {
+    /// `requested`, `delivered`, `answered`, `redeemed`, `declined` or `expired`.
+    pub(crate) state: &'static str,
+    /// The code of the last refused answer, or why the wallet declined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<String>,
+}
+
+/// What a wallet is told after its answer.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct AnsweredBody {
+    /// Where it sends its owner; absent if it is on another device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_uri: Option<String>,
+}
+
+/// What a browser brings to begin a session; empty for a key that is known.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct SessionBody {
+    /// The browser's name for the presentation.
+    #[serde(default)]
+    presentation: Option<String>,
+    /// What the wallet brought back, on the same device.
+    #[serde(default)]
+    response_code: Option<String>,
+}
+
+/// A new session (RFC 6749, 5.1).
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct TokenBody {
+    /// The token, which works together with the key that asked for it.
+    access_token: String,
+    /// `DPoP`.
+    token_type: &'static str,
+    /// How long it lives if it is not used, in seconds.
+    expires_in: u64,
+    /// The path of this shop to go to now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_to: Option<String>,
+}
+
+/// The sessions of a customer.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct SessionsBody {
+    /// The sessions.
+    sessions: Vec<SessionEntryBody>,
+}
+
+/// One session.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct SessionEntryBody {
+    /// Its name, for revocation.
+    id: String,
+    /// When it began (RFC 3339).
+    since: String,
+    /// When it was last seen, to five minutes (RFC 3339).
+    last_seen: String,
+    /// When it ends if it is not used again (RFC 3339).
+    expires_at: String,
+    /// The key it belongs to, as a DID.
+    did: String,
+    /// Whether it is the one of this request.
+    current: bool,
+}
+
+/// Who the customer is to this shop.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct MeBody {
+    /// The customer's name in this shop.
+    id: String,
+    /// Their keys as DIDs.
+    dids: Vec<String>,
+    /// How they are recognised: `browser_key`.
+    rung: &'static str,
+    /// What they proved.
+    proofs: Vec<ProofBody>,
+    /// What is kept, why and until when; no values.
+    kept: Vec<KeptBody>,
+}
+
+/// What a customer proved.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct ProofBody {
+    /// The ask.
+    ask: String,
+    /// When (RFC 3339).
+    at: String,
+    /// Why it was asked.
+    purpose: String,
+    /// What it established.
+    outcome: String,
+}
+
+/// A value that is kept.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct KeptBody {
+    /// The claim.
+    claim: String,
+    /// Why it is kept.
+    purpose: String,
+    /// Until when (RFC 3339).
+    until: String,
+}
+
+/// A browser asks, and gets what brings a wallet here.
+///
+/// The key of the proof is the only one that can redeem the answer.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post, path = "/presentations", tag = "browser", request_body = AskBody,
+    params(("DPoP" = String, Header, description = "A proof by the browser's key (RFC 9449)")),
+    responses(
+        (status = 201, body = InvitationBody),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`return_to` is no path of this shop, or the body is not what it should be"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "No proof, a wrong one, or one without a fresh nonce: `DPoP-Nonce` brings it"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "The customer signed out with this key"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such ask"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
+    )
+))]
+pub(crate) async fn ask(
+    State(merchant): State<Merchant>,
+    Proved(Signed { proof, .. }): Proved,
+    Extension(limits): Extension<Limits>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let answer = async {
+        let bytes = body.json(&headers)?;
+        proof.check_body(&bytes, false)?;
+        let body: AskBody = parse(&bytes)?;
+        // What cannot be asked costs nobody one of the asks that they have.
+        merchant.declared(&body.ask).ok_or(Refusal::NoSuchAsk)?;
+        limits.ask(&proof)?;
+        let device = match body.flow {
+            Flow::SameDevice => Device::SameDevice,
+            Flow::CrossDevice => Device::CrossDevice,
+        };
+        let request = AskRequest { ask: &body.ask, device, return_to: body.return_to.as_deref() };
+        let invitation = merchant.ask(&proof, &request).await?;
+        let body = InvitationBody {
+            id: invitation.id.as_str().to_owned(),
+            expires_in: invitation.expires_in_s,
+            request_uri: invitation.request_uri.into(),
+            wallet_uri: invitation.wallet_uri,
+            wallets: invitation.wallets.into_iter().map(|w| WalletBody { name: w.name, url: w.url }).collect(),
+        };
+        Ok((StatusCode::CREATED, Json(body)))
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// How a presentation stands.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/presentations/{id}", tag = "browser",
+    params(("id" = String, Path), ("DPoP" = String, Header, description = "A proof by the key that asked")),
+    responses(
+        (status = 200, body = StandingBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such presentation, or another key's"),
+    )
+))]
+pub(crate) async fn standing(
+    State(merchant): State<Merchant>,
+    Proved(Signed { proof, .. }): Proved,
+    Named(id): Named,
+) -> Answer {
+    let answer = async {
+        let standing = merchant.standing(&presentation(&id)?, &proof).await?;
+        Ok(Json(StandingBody { state: standing.state.name(), refused: standing.last_refusal }))
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// How a presentation stands, and every change of it, as server-sent events.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/presentations/{id}/events", tag = "browser",
+    params(("id" = String, Path), ("DPoP" = String, Header, description = "A proof by the key that asked")),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = String, description = "`event: state` with the standing, whenever it changes; ends after a minute at most"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
+    )
+))]
+pub(crate) async fn follow(
+    State(merchant): State<Merchant>,
+    Proved(Signed { proof, .. }): Proved,
+    Extension(limits): Extension<Limits>,
+    Named(id): Named,
+) -> Answer {
+    let answer = async {
+        let open = limits.stream(&proof)?;
+        events::of(&merchant, presentation(&id)?, proof, open).await
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// A wallet fetches the signed request object; it may do so more than once.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/requests/{id}", tag = "wallet", params(("id" = String, Path)),
+    responses(
+        (status = 200, content_type = "application/oauth-authz-req+jwt", body = String, description = "The signed request object (OpenID4VP 1.0, 5)"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Answered already"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"),
+    )
+))]
+pub(crate) async fn request(
+    State(merchant): State<Merchant>,
+    Extension(limits): Extension<Limits>,
+    Named(id): Named,
+) -> Result<Response, Problem> {
+    request_object(&merchant, &limits, &called(&limits, &id)?, None).await
+}
+
+/// A wallet fetches the signed request object, with a nonce of its own that comes back in it.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post, path = "/requests/{id}", tag = "wallet", params(("id" = String, Path)),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "`wallet_nonce`, `wallet_metadata` (OpenID4VP 1.0, 5.10); the metadata are not kept"),
+    responses(
+        (status = 200, content_type = "application/oauth-authz-req+jwt", body = String, description = "The signed request object with the `wallet_nonce`"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+    )
+))]
+pub(crate) async fn request_post(
+    State(merchant): State<Merchant>,
+    Extension(limits): Extension<Limits>,
+    Named(id): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let id = called(&limits, &id)?;
+    let bytes = body.form(&headers)?;
+    let wallet_nonce = read_request_post(&bytes, merchant.limits()).map_err(|error| {
+        tracing::debug!(%error, "a wallet's form is refused");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "the form cannot be read")
+    })?;
+    request_object(&merchant, &limits, &id, wallet_nonce.as_deref()).await
+}
+
+async fn request_object(
+    merchant: &Merchant,
+    limits: &Limits,
+    id: &RequestId,
+    wallet_nonce: Option<&str>,
+) -> Result<Response, Problem> {
+    let object = found(limits, id, merchant.request_object(id, wallet_nonce).await)?;
+    let media_type = HeaderValue::from_static("application/oauth-authz-req+jwt");
+    Ok(([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], object)
+        .into_response())
+}
+
+/// A wallet answers: with what was asked for, or with an error.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post, path = "/responses/{id}", tag = "wallet", params(("id" = String, Path)),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "`response`, or `vp_token` and `state`, or `error` (OpenID4VP 1.0, 8)"),
+    responses(
+        (status = 200, body = AnsweredBody),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "The answer is refused"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Answered already"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+    )
+))]
+pub(crate) async fn respond(
+    State(merchant): State<Merchant>,
+    Extension(limits): Extension<Limits>,
+    Named(id): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let id = called(&limits, &id)?;
+    let bytes = body.form(&headers)?;
+    let answered = found(&limits, &id, merchant.answer(&id, &bytes).await).map_err(|e| Problem::for_wallet(&e))?;
+    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((no_store, Json(AnsweredBody { redirect_uri: answered.redirect_uri })).into_response())
+}
+
+/// The page to which a wallet on the same device leads back. The same for everybody: what it is about stands in the
+/// fragment, which no server sees.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/return/{id}", tag = "browser", params(("id" = String, Path)),
+    responses((status = 200, content_type = "text/html", body = String, description = "A page that redeems the answer by script"))
+))]
+pub(crate) async fn come_back(State(merchant): State<Merchant>, headers: HeaderMap) -> Response {
+    let lang = web::Lang::of(&headers);
+    page(StatusCode::OK, web::return_page(merchant.mount(), lang), &HeaderValue::from_static(web::PAGE_CSP))
+}
+
+/// The browser that asked redeems the answer, or a key that is known begins a session.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post, path = "/sessions", tag = "browser", request_body = SessionBody,
+    params(("DPoP" = String, Header, description = "A proof by the key that asked, or by a key that is known")),
+    responses(
+        (status = 200, body = TokenBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Another browser, a wrong or missing code, an unknown or signed-out key, or the wallet declined"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Not answered yet, redeemed already, or the answer is another person's"),
+        (status = 410, body = Problem, content_type = "application/problem+json"),
+    )
+))]
+pub(crate) async fn begin_session(
+    State(merchant): State<Merchant>,
+    Proved(Signed { proof, .. }): Proved,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let answer = async {
+        let bytes = body.json(&headers)?;
+        proof.check_body(&bytes, false)?;
+        let body: SessionBody = parse(&bytes)?;
+        let grant = match (&body.presentation, &body.response_code) {
+            (None, None) => merchant.resume(&proof).await?,
+            (Some(id), code) => {
+                let wrong = |_| Problem::from(Error::from(firsthand::presentation::StepError::WrongCode));
+                let code = code.as_deref().map(str::parse::<ResponseCode>).transpose().map_err(wrong)?;
+                let redemption = Redemption { presentation: &presentation(id)?, response_code: code.as_ref() };
+                merchant.redeem(&proof, &redemption).await?
+            }
+            (None, Some(_)) => return Err(invalid("a response_code belongs to a presentation")),
+        };
+        let SessionGrant { access_token, expires_in_s, return_to, .. } = grant;
+        let access_token = access_token.reveal().to_owned();
+        Ok(Json(TokenBody { access_token, token_type: "DPoP", expires_in: expires_in_s, return_to }))
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// The sessions of the customer.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/sessions", tag = "customer", security(("dpop" = [])),
+    responses((status = 200, body = SessionsBody), (status = 401, body = Problem, content_type = "application/problem+json"))
+))]
+pub(crate) async fn list_sessions(State(merchant): State<Merchant>, Proved(signed): Proved) -> Answer {
+    let answer = async {
+        let recognised = recognise(&merchant, &signed).await?;
+        let sessions = recognised.customer().await?.sessions().await?.into_iter().map(|view| SessionEntryBody {
+            current: view.id == *recognised.session(),
+            id: view.id.as_str().to_owned(),
+            since: view.since.to_string(),
+            last_seen: view.last_seen.to_string(),
+            expires_at: view.expires_at.to_string(),
+            did: view.did,
+        });
+        Ok(Json(SessionsBody { sessions: sessions.collect() }))
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// Ends all sessions of the customer, this one too.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    delete, path = "/sessions", tag = "customer", security(("dpop" = [])),
+    responses((status = 204, description = "All sessions ended, their keys locked"), (status = 401, body = Problem, content_type = "application/problem+json"))
+))]
+pub(crate) async fn revoke_all(State(merchant): State<Merchant>, Proved(signed): Proved, body: Body) -> Answer {
+    let answer = async {
+        let recognised = act(&merchant, &signed, &body).await?;
+        recognised.end(Ending::AllSessions, &signed.proof).await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// Ends one session; `current` signs out.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    delete, path = "/sessions/{id}", tag = "customer", security(("dpop" = [])),
+    params(("id" = String, Path, description = "The name of a session, or `current` to sign out")),
+    responses(
+        (status = 204, description = "The session ended, its key is locked"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+))]
+pub(crate) async fn revoke(
+    State(merchant): State<Merchant>,
+    Proved(signed): Proved,
+    Named(id): Named,
+    body: Body,
+) -> Answer {
+    let answer = async {
+        let recognised = act(&merchant, &signed, &body).await?;
+        if id == "current" {
+            recognised.end(Ending::Visit, &signed.proof).await?;
+        } else {
+            let id: SessionId = id.parse().map_err(|_| Refusal::NoSuchSession)?;
+            recognised.end(Ending::Session(&id), &signed.proof).await?;
+        }
+        Ok(StatusCode::NO_CONTENT)
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// What the shop knows of the customer.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/me", tag = "customer", security(("dpop" = [])),
+    responses((status = 200, body = MeBody), (status = 401, body = Problem, content_type = "application/problem+json"))
+))]
+pub(crate) async fn me(State(merchant): State<Merchant>, Proved(signed): Proved) -> Answer {
+    let answer = async {
+        let recognised = recognise(&merchant, &signed).await?;
+        let customer = recognised.customer().await?;
+        let proofs = customer.proofs().iter().map(|proof| ProofBody {
+            ask: proof.ask.clone(),
+            at: proof.at.to_string(),
+            purpose: proof.purpose.clone(),
+            outcome: proof.outcome.clone(),
+        });
+        let kept = customer.kept().await?.into_iter().map(|kept| KeptBody {
+            claim: kept.claim,
+            purpose: kept.purpose,
+            until: kept.until.to_string(),
+        });
+        Ok(Json(MeBody {
+            id: customer.id().to_string(),
+            dids: customer.dids().await?,
+            rung: recognised.rung().name(),
+            proofs: proofs.collect(),
+            kept: kept.collect(),
+        }))
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// Forgets the customer: record, proofs, keys and sessions.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    delete, path = "/me", tag = "customer", security(("dpop" = [])),
+    responses((status = 204, description = "The customer is forgotten"), (status = 401, body = Problem, content_type = "application/problem+json"))
+))]
+pub(crate) async fn forget_me(State(merchant): State<Merchant>, Proved(signed): Proved, body: Body) -> Answer {
+    let answer = async {
+        let recognised = act(&merchant, &signed, &body).await?;
+        recognised.end(Ending::Everything, &signed.proof).await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// Forgets this browser: its key is nobody's any more.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    delete, path = "/device", tag = "customer", security(("dpop" = [])),
+    responses((status = 204, description = "The key of this browser is nobody's any more"), (status = 401, body = Problem, content_type = "application/problem+json"))
+))]
+pub(crate) async fn forget_device(State(merchant): State<Merchant>, Proved(signed): Proved, body: Body) -> Answer {
+    let answer = async {
+        act(&merchant, &signed, &body).await?.end(Ending::Device, &signed.proof).await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// The browser side: one ES module.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/firsthand.js", tag = "browser",
+    responses((status = 200, content_type = "text/javascript", body = String), (status = 304, description = "Known already"))
+))]
+pub(crate) async fn script(headers: HeaderMap) -> Response {
+    asset(&headers, "text/javascript; charset=utf-8", &web::SCRIPT, web::script_etag())
+}
+
+/// The looks of the pages that the crate serves.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/page.css", tag = "browser",
+    responses((status = 200, content_type = "text/css", body = String), (status = 304, description = "Known already"))
+))]
+pub(crate) async fn style(headers: HeaderMap) -> Response {
+    asset(&headers, "text/css; charset=utf-8", web::STYLE, web::style_etag())
+}
+
+/// Asked for again with every page, and sent again when it has changed: a shop that is updated is updated.
+fn asset(headers: &HeaderMap, media_type: &'static str, text: &'static str, etag: String) -> Response {
+    let tag = HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\""));
+    let fresh = headers.get_all(header::IF_NONE_MATCH).iter().any(|known| knows(known, &tag));
+    let shared = [
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    if fresh {
+        return (StatusCode::NOT_MODIFIED, shared).into_response();
+    }
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], shared, text).into_response()
+}
+
+/// Whether an `If-None-Match` names this tag (RFC 9110, 13.1.2): a list, compared weakly, since a proxy that compresses
+/// makes a strong tag a weak one.
+fn knows(known: &HeaderValue, tag: &HeaderValue) -> bool {
+    let (Ok(known), Ok(tag)) = (known.to_str(), tag.to_str()) else { return false };
+    known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+}
+
+/// The customer of a signed request.
+async fn recognise(merchant: &Merchant, signed: &Signed) -> Result<Recognised, Problem> {
+    let token = signed.access_token.as_deref().ok_or(Refusal::NotKnown)?;
+    Ok(merchant.recognise(&signed.proof, token).await?)
+}
+
+/// The customer of a signed request that changes something: its body is the one that the proof names. The proof is used
+/// up in the commit of the change.
+async fn act(merchant: &Merchant, signed: &Signed, body: &Body) -> Result<Recognised, Problem> {
+    let bytes = body.0.as_ref().map_err(Clone::clone)?;
+    signed.proof.check_body(bytes, !bytes.is_empty())?;
+    recognise(merchant, signed).await
+}
+
+fn presentation(id: &str) -> Result<PresentationId, Problem> {
+    id.parse().map_err(|_| Refusal::NoSuchPresentation.into())
+}
+
+/// The wallet's name of a presentation that is called for, if there may be one of that name, and it is not called for
+/// too often.
+fn called(limits: &Limits, id: &str) -> Result<RequestId, Problem> {
+    let id = id.parse().map_err(|_| Refusal::NoSuchPresentation)?;
+    limits.wallet(&id)?;
+    Ok(id)
+}
+
+/// Counts a wallet's call whose outcome shows that the presentation exists: invented names are not worth a count.
+fn found<T>(limits: &Limits, id: &RequestId, outcome: Result<T, Error>) -> Result<T, Error> {
+    if matches!(outcome, Ok(_) | Err(Error::Answer(_) | Error::Step(_))) {
+        limits.wallet_found(id);
+    }
+    outcome
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // The strict reader first: one text, one meaning, and no depth that costs anything.
+    let strict = firsthand::protocol::json::parse(bytes, 8).map_err(|_| invalid("the body is not JSON"))?;
+    // serde would also read the members off an array, by their order.
+    if !strict.is_object() {
+        return Err(invalid("the body is not a JSON object"));
+    }
+    serde_json::from_value(strict).map_err(|_| invalid("the body has not the members that it should have"))
+}
+
+/// The name in the address. What is no text is a name like any other that nobody has.
+pub(crate) struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(name.map(|Path(name)| name).unwrap_or_default()))
+    }
+}
+
+/// A body that arrived whole, or why not: refused where it is read, so that the refusal carries a nonce like any other.
+pub(crate) struct Body(Result<Bytes, Problem>);
+
+impl Body {
+    pub(crate) fn json(self, headers: &HeaderMap) -> Result<Bytes, Problem> {
+        self.of_type(headers, "application/json")
+    }
+
+    fn form(self, headers: &HeaderMap) -> Result<Bytes, Problem> {
+        self.of_type(headers, "application/x-www-form-urlencoded")
+    }
+
+    fn of_type(self, headers: &HeaderMap, media_type: &'static str) -> Result<Bytes, Problem> {
+        let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = sent.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case(media_type) {
+            let detail = format!("send {media_type}");
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        self.0
+    }
+}
+
+impl<S: Send + Sync> axum::extract::FromRequest<S> for Body {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let bytes = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, state)).await;
+        Ok(Self(match bytes {
+            Err(_) => Err(body_too_slow()),
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"))
+            }
+            Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "body_broken", "the body did not arrive whole")),
+        }))
+    }
+}
+
+/// The answer to a signed request: with the nonce of the next one, and in no cache.
+pub(crate) struct Answer(Response);
+
+impl Answer {
+    fn signed(merchant: &Merchant, answer: Result<impl IntoResponse, Problem>) -> Self {
+        let mut response = match answer {
+            Ok(answer) => answer.into_response(),
+            Err(problem) => problem.into_response(),
+        };
+        signed::refresh(merchant, &mut response);
+        crate::layer::keep_private(&mut response);
+        Self(response)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}

@@ -1,0 +1,380 @@
+//! The browser side as it is served: the module, the style sheet, and three small pages.
+//!
+//! Pure functions from words to HTML. A page contacts nobody else, carries no script or style of its own, and holds
+//! nothing about the customer, so that one text serves everybody who speaks the language. What depends on the visitor
+//! happens in `firsthand.js`, which finds out by `data-firsthand-page` where it is.
+
+use std::sync::LazyLock;
+
+/// `firsthand.js` as it is written, one ES module.
+const SOURCE: &str = include_str!("web/firsthand.js");
+
+/// [`SOURCE`] as it is sent: its comments are a fifth of what would travel, and tell a browser nothing. Empty lines take
+/// their place, so that the numbers of the lines in a browser's tools are those of the source.
+pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(SOURCE));
+
+/// `page.css`, the looks of the three pages.
+pub(crate) const STYLE: &str = include_str!("web/page.css");
+
+/// Content Security Policy of the return page and the page for forms. The shell carries the merchant's instead: the page
+/// that takes its place runs under the policy of the shell, since a document keeps the one it came with.
+pub(crate) const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types firsthand";
+
+/// `ETag` of [`SCRIPT`], quotes included.
+pub(crate) fn script_etag() -> String {
+    static TAG: LazyLock<u64> = LazyLock::new(|| fingerprint(SCRIPT.as_bytes()));
+    format!("\"{:016x}\"", *TAG)
+}
+
+/// `ETag` of [`STYLE`], quotes included.
+pub(crate) fn style_etag() -> String {
+    const TAG: u64 = fingerprint(STYLE.as_bytes());
+    format!("\"{TAG:016x}\"")
+}
+
+/// A language that our pages speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lang {
+    /// English, for everybody whose language we do not have.
+    #[default]
+    En,
+    /// German.
+    De,
+}
+
+impl Lang {
+    /// The language that a request asks for.
+    pub(crate) fn of(headers: &http::HeaderMap) -> Self {
+        Self::from_accept_language(headers.get(http::header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
+    }
+
+    /// The language that the visitor likes best of ours, from the value of `Accept-Language` (RFC 9110 12.5.4).
+    ///
+    /// The browser sends it, anybody can: the first sixteen ranges count, and what cannot be read counts for nothing.
+    pub(crate) fn from_accept_language(value: Option<&str>) -> Self {
+        let mut best = (0, Self::default());
+        for range in value.unwrap_or_default().split(',').take(16) {
+            let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+            let primary = tag.trim().split('-').next().unwrap_or_default();
+            let lang = match primary.to_ascii_lowercase().as_str() {
+                "en" | "*" => Self::En,
+                "de" => Self::De,
+                _ => continue,
+            };
+            let weight = thousandths(weight.trim());
+            // The first of equals wins.
+            if weight > best.0 {
+                best = (weight, lang);
+            }
+        }
+        best.1
+    }
+
+    /// The value of the attribute `lang`.
+    pub(crate) fn tag(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::De => "de",
+        }
+    }
+}
+
+/// The page to which a wallet brings the customer back, at `{mount}/return/{presentation}`.
+///
+/// Static: it is the same for every presentation. The address holds a secret in its fragment, which the script clears
+/// first of all; the page sends no referrer. It speaks both languages until the script, which knows the customer's own,
+/// takes over.
+pub(crate) fn return_page(mount: &str, lang: Lang) -> String {
+    let (title, noscript) = match lang {
+        Lang::En => (
+            "One moment …",
+            "Please switch JavaScript on and load this page again: the shop takes the answer of your wallet with it.",
+        ),
+        Lang::De => (
+            "Einen Moment …",
+            "Bitte schalten Sie JavaScript ein und laden Sie diese Seite neu: Damit nimmt der Shop die Antwort Ihrer Wallet entgegen.",
+        ),
+    };
+    page(&Page { mount, lang, kind: "return", title, text: None, ask: None, noscript, busy: true, stylesheet: None })
+}
+
+/// The page that stands in for one that only a customer sees, when the browser asked for it without a proof: a reload, a
+/// bookmark, a typed address. The script signs, fetches the same address, and puts the answer in its place.
+pub(crate) fn shell_page(mount: &str, lang: Lang) -> String {
+    shell_page_styled(mount, lang, None)
+}
+
+/// [`shell_page`] with the merchant's own style sheet after ours: a URL or path, which has to fit the merchant's policy.
+pub(crate) fn shell_page_styled(mount: &str, lang: Lang, stylesheet: Option<&str>) -> String {
+    let (title, noscript) = match lang {
+        Lang::En => (
+            "Loading …",
+            "This page is for customers whom the shop knows. It recognises you without a cookie and needs JavaScript for that.",
+        ),
+        Lang::De => (
+            "Wird geladen …",
+            "Diese Seite ist für Kundinnen und Kunden, die der Shop kennt. Er erkennt Sie ohne Cookie und braucht dafür JavaScript.",
+        ),
+    };
+    page(&Page { mount, lang, kind: "shell", title, text: None, ask: None, noscript, busy: true, stylesheet })
+}
+
+/// The page for a form that the browser sent without a proof (401): nothing has been done, and this is how to go on.
+///
+/// It has the button for `ask`, if the target of the form requires one.
+pub(crate) fn post_page_asking(mount: &str, lang: Lang, ask: Option<&str>) -> String {
+    let (title, text, noscript) = match (lang, ask) {
+        (Lang::En, None) => (
+            "Please send this once more",
+            "The shop could not see that this came from you, so nothing has been done. Go back to the page before, load it again, and send it once more.",
+            "The shop recognises you without a cookie and needs JavaScript for that.",
+        ),
+        (Lang::En, Some(_)) => (
+            "One thing is missing",
+            "Nothing has been done yet. The shop needs an answer from your wallet first; then you come back to the page before and send it once more.",
+            "The shop recognises you without a cookie and needs JavaScript for that.",
+        ),
+        (Lang::De, None) => (
+            "Bitte noch einmal absenden",
+            "Der Shop konnte nicht erkennen, dass das von Ihnen kam. Es ist nichts geschehen. Gehen Sie zur vorigen Seite zurück, laden Sie sie neu und senden Sie noch einmal ab.",
+            "Der Shop erkennt Sie ohne Cookie und braucht dafür JavaScript.",
+        ),
+        (Lang::De, Some(_)) => (
+            "Eines fehlt noch",
+            "Es ist noch nichts geschehen. Der Shop braucht zuerst eine Antwort Ihrer Wallet; danach kommen Sie zur vorigen Seite zurück und senden noch einmal ab.",
+            "Der Shop erkennt Sie ohne Cookie und braucht dafür JavaScript.",
+        ),
+    };
+    page(&Page { mount, lang, kind: "post", title, text: Some(text), ask, noscript, busy: false, stylesheet: None })
+}
+
+struct Page<'a> {
+    mount: &'a str,
+    lang: Lang,
+    /// What `firsthand.js` reads to know where it is.
+    kind: &'a str,
+    title: &'a str,
+    text: Option<&'a str>,
+    ask: Option<&'a str>,
+    noscript: &'a str,
+    busy: bool,
+    stylesheet: Option<&'a str>,
+}
+
+fn page(page: &Page<'_>) -> String {
+    let lang = page.lang.tag();
+    let mount = escape(page.mount.trim_end_matches('/'));
+    let kind = page.kind;
+    let title = escape(page.title);
+    let noscript = escape(page.noscript);
+    let busy = if page.busy { " aria-busy=\"true\"" } else { "" };
+    let text = page.text.map(|text| format!("\n<p>{}</p>", escape(text))).unwrap_or_default();
+    let ask = page
+        .ask
+        .map(|ask| format!("\n<firsthand-button ask=\"{}\"></firsthand-button>", escape(ask)))
+        .unwrap_or_default();
+    let theirs = page
+        .stylesheet
+        .map(|href| format!("\n<link rel=\"stylesheet\" href=\"{}\">", escape(href)))
+        .unwrap_or_default();
+    format!(
+        "<!doctype html>
+<html lang=\"{lang}\">
+<head>
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width\">
+<meta name=\"robots\" content=\"noindex\">
+<title>{title}</title>
+<link rel=\"stylesheet\" href=\"{mount}/page.css\">{theirs}
+<script type=\"module\" src=\"{mount}/firsthand.js\"></script>
+</head>
+<body data-firsthand-page=\"{kind}\">
+<main{busy}>
+<h1>{title}</h1>{text}{ask}
+<noscript><p>{noscript}</p></noscript>
+</main>
+</body>
+</html>
+"
+    )
+}
+
+/// Text for HTML, in an element or in a quoted attribute.
+pub(crate) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+/// `q=0.75` as 750 (RFC 9110 12.4.2); whatever else as 0.
+fn thousandths(weight: &str) -> u16 {
+    let Some(number) = weight.strip_prefix("q=").or_else(|| weight.strip_prefix("Q=")) else { return 0 };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    match whole {
+        "1" => 1000,
+        "0" => format!("{fraction:0<3}").parse().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Empties the lines that are comment and nothing else. What stands behind code on its line stays: to know it from a
+/// text would take a parser. A test holds that no line of a text is taken for a comment.
+fn without_comments(source: &str) -> String {
+    let mut inside = false;
+    let mut code = String::with_capacity(source.len());
+    for line in source.lines() {
+        let text = line.trim();
+        let begins = inside || text.starts_with("/*");
+        if !(begins || text.starts_with("//")) {
+            code.push_str(line);
+        }
+        inside = begins && !text.ends_with("*/");
+        code.push('\n');
+    }
+    code
+}
+
+/// FNV-1a: tells versions of our own files apart; it need not withstand anybody.
+const fn fingerprint(mut bytes: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    while let [byte, rest @ ..] = bytes {
+        hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+        bytes = rest;
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(mount: &str) -> Vec<String> {
+        let mut pages = vec![return_page(mount, Lang::En)];
+        for lang in [Lang::En, Lang::De] {
+            pages.push(return_page(mount, lang));
+            pages.push(shell_page(mount, lang));
+            pages.push(shell_page_styled(mount, lang, Some("/shop.css")));
+            pages.push(post_page_asking(mount, lang, None));
+            pages.push(post_page_asking(mount, lang, Some("age")));
+        }
+        pages
+    }
+
+    #[test]
+    fn pages_contact_nobody_else_and_carry_no_inline_script_or_style() {
+        for page in all("/wallet") {
+            assert!(!page.contains("//"), "a page names another host: {page}");
+            let attributes = || page.split(['<', '>', ' ', '\n']).filter(|word| word.contains("=\""));
+            assert!(!page.contains("<style") && !attributes().any(|name| name.starts_with("style=")), "{page}");
+            assert!(!attributes().any(|name| name.starts_with("on")), "{page}");
+            assert_eq!(page.matches("<script").count(), 1);
+            assert!(page.contains("<script type=\"module\" src=\"/wallet/firsthand.js\"></script>"));
+            assert!(page.contains("<noscript>"));
+        }
+    }
+
+    #[test]
+    fn what_a_merchant_configures_cannot_leave_its_attribute() {
+        let hostile = "/\"><script>alert(1)</script>'&";
+        let mut pages = all(hostile);
+        pages.push(shell_page_styled("/wallet", Lang::En, Some(hostile)));
+        pages.push(post_page_asking("/wallet", Lang::De, Some(hostile)));
+        for page in pages {
+            assert!(!page.contains("alert(1)<") && !page.contains("<script>"), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_mount_with_a_slash_at_the_end_is_the_same_mount() {
+        assert_eq!(all("/wallet/"), all("/wallet"));
+        assert!(shell_page("", Lang::En).contains("src=\"/firsthand.js\""));
+    }
+
+    #[test]
+    fn each_page_says_which_it_is() {
+        for (page, kind) in [
+            (return_page("/wallet", Lang::En), "return"),
+            (shell_page("/wallet", Lang::De), "shell"),
+            (post_page_asking("/wallet", Lang::De, None), "post"),
+        ] {
+            assert!(page.contains(&format!("<body data-firsthand-page=\"{kind}\">")));
+            // The script looks for the same word.
+            assert!(SCRIPT.contains(&format!("ourPage() === '{kind}'")));
+        }
+    }
+
+    #[test]
+    fn the_language_is_the_one_liked_best() {
+        for (header, lang) in [
+            (None, Lang::En),
+            (Some(""), Lang::En),
+            (Some("de"), Lang::De),
+            (Some("DE-at, en;q=0.8"), Lang::De),
+            (Some("en-GB,en;q=0.9,de;q=0.8"), Lang::En),
+            (Some("en;q=0.8, de;q=0.81"), Lang::De),
+            (Some("fr, de;q=0.5, en;q=0.4"), Lang::De),
+            (Some("fr, *;q=0.5"), Lang::En),
+            (Some("de;q=0"), Lang::En),
+            (Some("de;q=2"), Lang::En),
+            (Some("de;q=0.1234"), Lang::En),
+            (Some("de;q=-1, ;;,=,"), Lang::En),
+            (Some("dex"), Lang::En),
+        ] {
+            assert_eq!(Lang::from_accept_language(header), lang, "{header:?}");
+        }
+        let late = format!("{}de", "fr,".repeat(16));
+        assert_eq!(Lang::from_accept_language(Some(&late)), Lang::En);
+    }
+
+    #[test]
+    fn tags_are_quoted_and_differ() {
+        assert!(script_etag().starts_with('"') && script_etag().ends_with('"'));
+        assert_ne!(script_etag(), style_etag());
+        assert_ne!(fingerprint(b"ab"), fingerprint(b"ba"));
+        // The published value for "a".
+        assert_eq!(fingerprint(b"a"), 0xaf63_dc4c_8601_ec8c);
+    }
+
+    #[test]
+    fn what_is_sent_is_the_source_without_its_comments() {
+        assert_eq!(without_comments("/** a\n * b\n */\nc; // d\n  // e\n/* f */\ng"), "\n\n\nc; // d\n\n\ng\n");
+        // Every line that is left is the source's own, in its place; and within a text that goes over lines, all are.
+        let mut inside_a_text = false;
+        for (sent, written) in SCRIPT.lines().zip(SOURCE.lines()) {
+            assert!(sent == written || (sent.is_empty() && !inside_a_text), "{written}");
+            assert!(!sent.contains("/*") && !sent.contains("*/"), "a comment shares this line: {written}");
+            inside_a_text ^= !sent.matches('`').count().is_multiple_of(2);
+        }
+        assert!(!inside_a_text);
+        assert_eq!(SCRIPT.lines().count(), SOURCE.lines().count());
+    }
+
+    #[test]
+    fn the_module_brings_nothing_from_elsewhere() {
+        for forbidden in ["import ", "document.cookie", "localStorage", "innerHTML", "eval(", "new Function"] {
+            assert!(!SCRIPT.contains(forbidden), "{forbidden}");
+        }
+        // The names of SVG and XHTML, which nobody fetches.
+        assert_eq!(SCRIPT.matches("://").count(), SCRIPT.matches("://www.w3.org/").count());
+    }
+
+    #[test]
+    fn the_policy_lets_the_pages_work_and_nothing_else() {
+        assert!(PAGE_CSP.starts_with("default-src 'none'; "));
+        assert!(!PAGE_CSP.contains("unsafe") && !PAGE_CSP.contains('\n') && !PAGE_CSP.contains("  "));
+    }
+}
