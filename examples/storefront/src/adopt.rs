@@ -1,0 +1,149 @@
+//! The price of adoption: everything that the shop does to recognise its customers, in one file.
+
+use axum::{
+    Form, Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use firsthand_axum::{
+    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Problem, Trust, Wanted,
+    ask::PID,
+    require, routes,
+    store::{Postgres, Sqlite},
+};
+
+use crate::{
+    args::Args,
+    shop::{
+        self, AccountView, Customer, ProofView, PutBackForm, Recipient, SessionView, Shop, WineForm, assets,
+        database::Database, page::CONTENT_SECURITY_POLICY, pages, view::View,
+    },
+};
+
+/// What wine asks of whoever wants it.
+fn age() -> Ask {
+    Ask::new("age", "Wine is sold to adults").over(18)
+}
+
+/// What a parcel label asks.
+fn address() -> Ask {
+    let wanted = Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim(["family_name"]).claim(["address"]);
+    Ask::new("address", "A parcel needs a label").credential("pid", wanted)
+}
+
+/// The merchant: keys, trust, store and asks. Without `--keys` it is a development merchant, on this machine alone.
+///
+/// # Errors
+/// What is missing or contradicts itself, in words.
+pub async fn merchant(args: &Args, database: &Database) -> Result<Merchant, Error> {
+    let mut builder = match &args.keys {
+        Some(file) => Merchant::builder(args.origin.clone()).keys(Keys::from_pem_file(file)?),
+        None => Merchant::dev_at(args.origin.clone(), &args.data).await?,
+    };
+    builder = match database {
+        Database::Sqlite(pool) => builder.store(Sqlite::new(pool.clone()).await?),
+        Database::Postgres(pool) => builder.store(Postgres::new(pool.clone()).await?),
+    };
+    if let Some(folder) = &args.trust {
+        builder = builder.trust(Trust::from_pem_dir(folder, &[PID])?);
+    }
+    builder = builder.client_id_prefix(args.client_id_prefix).response_mode(args.response_mode);
+    builder.ask(&age()).ask(&address()).build()
+}
+
+/// The whole shop: its own pages, the routes of the merchant, and the layer that says who asks.
+///
+/// # Errors
+/// If the shop's content security policy is no header.
+pub fn router(shop: Shop, merchant: &Merchant) -> Result<Router, Error> {
+    let known = Router::new()
+        .route("/wine", post(set_aside).route_layer(require(&age())))
+        .route("/wine/reserved", get(reserved).post(put_back))
+        .route("/account", get(account))
+        .route("/account/forget", post(forget))
+        .with_state(shop);
+    let layer = CustomerLayer::new(merchant.clone()).content_security_policy(CONTENT_SECURITY_POLICY)?;
+    let pages = known.merge(shop::routes()).layer(from_fn(introduce));
+    Ok(pages.merge(assets::routes()).merge(routes(merchant)).layer(layer))
+}
+
+/// Tells the shop's own pages who is there, so that they can greet.
+async fn introduce(known: Option<Known>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    if let Some(known) = known {
+        request.extensions_mut().insert(customer(&known).await?);
+    }
+    Ok(next.run(request).await)
+}
+
+/// The customer as the shop knows customers: a name for its tables, and what was shown just now.
+async fn customer(known: &Known) -> Result<Customer, Error> {
+    let shown = known.claims(&address()).await?;
+    let recipient = shown.map(|shown| {
+        let text = |path: &[&str]| {
+            let value = shown.claim("pid", path).and_then(|v| v.as_str()).unwrap_or_default();
+            // What came from another device may be somebody else's: the parcel finds it, the page does not show it.
+            if shown.device() == Device::CrossDevice { masked(value) } else { value.to_owned() }
+        };
+        Recipient {
+            name: [text(&["given_name"]), text(&["family_name"])].join(" "),
+            lines: vec![
+                text(&["address", "street_address"]),
+                [text(&["address", "postal_code"]), text(&["address", "locality"])].join(" "),
+            ],
+        }
+    });
+    Ok(Customer { id: known.id().to_string(), adult: known.proof(&age()).await?.is_some(), recipient })
+}
+
+fn masked(value: &str) -> String {
+    value.chars().take(1).chain("…".chars()).collect()
+}
+
+type Answer = Result<Response, Problem>;
+
+async fn set_aside(State(shop): State<Shop>, known: Known, view: View, Form(form): Form<WineForm>) -> Answer {
+    Ok(shop.set_aside(&view, &customer(&known).await?, &form).await)
+}
+
+async fn reserved(State(shop): State<Shop>, known: Known, view: View) -> Answer {
+    Ok(shop.reserved(&view, &customer(&known).await?).await)
+}
+
+async fn put_back(State(shop): State<Shop>, known: Known, view: View, Form(form): Form<PutBackForm>) -> Answer {
+    Ok(shop.put_back(&view, &customer(&known).await?, &form).await)
+}
+
+/// What is kept about the customer; the buttons of the page call the merchant's routes.
+async fn account(known: Known, view: View) -> Answer {
+    let record = known.customer().await?;
+    let proofs = record.proofs().iter().map(|proof| ProofView {
+        ask: proof.ask.clone(),
+        purpose: proof.purpose.clone(),
+        outcome: proof.outcome.clone(),
+        at_s: proof.at.as_secs(),
+    });
+    let sessions = record.sessions().await?;
+    // A key signs out with all of its sessions: those that this browser has lost are its own, too.
+    let own = sessions.iter().find(|session| session.id == *known.session()).map(|session| session.did.clone());
+    let sessions = sessions.into_iter().map(|session| SessionView {
+        current: own.as_ref() == Some(&session.did),
+        id: session.id.as_str().to_owned(),
+        created_s: session.since.as_secs(),
+        last_seen_s: session.last_seen.as_secs(),
+    });
+    let shown = AccountView {
+        id: known.id().to_string(),
+        dids: record.dids().await?,
+        rung: known.rung().name().replace('_', " "),
+        proofs: proofs.collect(),
+        sessions: sessions.collect(),
+    };
+    Ok(pages::account(&view, &customer(&known).await?, &shown).into_response())
+}
+
+/// Deletes what the shop itself keeps; the script then asks the merchant's route to forget the rest.
+async fn forget(State(shop): State<Shop>, known: Known, view: View) -> Answer {
+    Ok(shop.forget(&view, &customer(&known).await?).await)
+}

@@ -1,0 +1,71 @@
+//! The storefront: `cargo run -p storefront`, then open <http://localhost:8080>.
+
+use std::{error::Error, io::Write, net::SocketAddr, process::ExitCode};
+
+use storefront::{
+    adopt,
+    args::{Args, Command, HELP},
+    shop::{Shop, database::Database},
+};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = match Command::parse(std::env::args().skip(1)) {
+        Ok(Command::Serve(args)) => args,
+        Ok(Command::Help) => {
+            let _ = std::io::stdout().write_all(HELP.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "storefront: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,sqlx=warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match serve(*args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "storefront: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
+    std::fs::create_dir_all(&args.data)?;
+    let url = args.store.clone().unwrap_or_else(|| format!("sqlite:{}", args.data.join("shop.sqlite").display()));
+    let database = Database::connect(&url).await?;
+    let merchant = adopt::merchant(&args, &database).await?;
+    let app = adopt::router(Shop::new(database), &merchant)?;
+    let listener = TcpListener::bind(args.listen).await?;
+    let housekeeping = tokio::spawn(merchant.housekeeping());
+    let origin = args.origin.as_str().trim_end_matches('/');
+    writeln!(std::io::stdout(), "The shop is open at {origin} (Ctrl-C closes it)")?;
+    // With the other end of each connection: the development wallet is for this machine alone.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, app).with_graceful_shutdown(closing_time()).await?;
+    housekeeping.abort();
+    Ok(())
+}
+
+/// Ends when the program is asked to stop.
+async fn closing_time() {
+    let interrupt = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

@@ -1,0 +1,223 @@
+//! Blatt & Rebe, a tea and wine merchant: the merchant's own code.
+//!
+//! It names nothing of the crate that recognises customers. Whoever calls it says who the customer is, as a [`Customer`],
+//! and the shop answers with a page.
+
+pub mod assets;
+pub mod cart;
+pub mod catalogue;
+pub mod database;
+pub mod page;
+pub mod pages;
+mod picture;
+pub mod view;
+pub mod words;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::{
+    Extension, Form, Router,
+    extract::{DefaultBodyLimit, Path},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use serde::Deserialize;
+
+use self::{
+    cart::Cart,
+    catalogue::{Kind, Product},
+    database::Database,
+    page::Page,
+    view::View,
+};
+
+/// The largest form that the shop reads, in bytes.
+const FORM_MAX: usize = 8 * 1024;
+
+/// A customer that the shop was told of.
+#[derive(Clone, Debug)]
+pub struct Customer {
+    /// The name under which the shop's own tables know the customer.
+    pub id: String,
+    /// Whether wine may be set aside now.
+    pub adult: bool,
+    /// Whom a parcel goes to, if the customer has just said so. Never stored.
+    pub recipient: Option<Recipient>,
+}
+
+/// Whom a parcel goes to.
+#[derive(Clone)]
+pub struct Recipient {
+    /// Given name and family name.
+    pub name: String,
+    /// The lines of the address.
+    pub lines: Vec<String>,
+}
+
+impl std::fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recipient([redacted])")
+    }
+}
+
+/// What the shop keeps about a customer, to be shown to that customer.
+#[derive(Clone, Debug, Default)]
+pub struct AccountView {
+    /// The name under which the customer is known.
+    pub id: String,
+    /// The keys by which the customer is recognised, as DIDs.
+    pub dids: Vec<String>,
+    /// By what the customer is recognised, in words.
+    pub rung: String,
+    /// What the customer has shown.
+    pub proofs: Vec<ProofView>,
+    /// Where the customer is signed in.
+    pub sessions: Vec<SessionView>,
+}
+
+/// One thing that a customer has shown.
+#[derive(Clone, Debug)]
+pub struct ProofView {
+    /// What was asked.
+    pub ask: String,
+    /// Why it was asked.
+    pub purpose: String,
+    /// What is kept of the answer.
+    pub outcome: String,
+    /// When, in seconds since 1970.
+    pub at_s: i64,
+}
+
+/// One browser in which a customer is signed in.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    /// The name of the session.
+    pub id: String,
+    /// Since when, in seconds since 1970.
+    pub created_s: i64,
+    /// When it was last seen, in seconds since 1970.
+    pub last_seen_s: i64,
+    /// Whether it is in the browser that asks.
+    pub current: bool,
+}
+
+/// The shop, with its database.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    database: Database,
+}
+
+/// The form that sets wine aside.
+#[derive(Debug, Deserialize)]
+pub struct WineForm {
+    /// Which wine, written as a [`Cart`].
+    wine: String,
+}
+
+/// The form that puts something back.
+#[derive(Debug, Deserialize)]
+pub struct PutBackForm {
+    /// The product's slug.
+    product: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct CartForm {
+    product: String,
+    quantity: u32,
+}
+
+impl Shop {
+    /// A shop that keeps its tables in `database`.
+    #[must_use]
+    pub const fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Sets the wine of a form aside, and goes on to what is set aside. Whoever calls it has made sure of the age.
+    pub async fn set_aside(&self, view: &View, customer: &Customer, form: &WineForm) -> Response {
+        let wine = Cart::parse(&form.wine);
+        let lines: Vec<_> = wine.of(Kind::Wine).collect();
+        match self.database.set_aside(&customer.id, &lines, now_s()).await {
+            Ok(()) => Redirect::to(&view.href("/wine/reserved")).into_response(),
+            Err(error) => out_of_order(view, &error),
+        }
+    }
+
+    /// Shows what is set aside for a customer.
+    pub async fn reserved(&self, view: &View, customer: &Customer) -> Response {
+        match self.database.kept(&customer.id, now_s()).await {
+            Ok(kept) => pages::reserved(view, customer, &kept).into_response(),
+            Err(error) => out_of_order(view, &error),
+        }
+    }
+
+    /// Puts something back, and goes on to what is still set aside.
+    pub async fn put_back(&self, view: &View, customer: &Customer, form: &PutBackForm) -> Response {
+        let Some(product) = Product::find(&form.product) else { return pages::not_found(view).into_response() };
+        match self.database.put_back(&customer.id, product).await {
+            Ok(()) => Redirect::to(&view.href("/wine/reserved")).into_response(),
+            Err(error) => out_of_order(view, &error),
+        }
+    }
+
+    /// Deletes what the shop keeps of a customer.
+    pub async fn forget(&self, view: &View, customer: &Customer) -> Response {
+        match self.database.forget(&customer.id).await {
+            Ok(()) => StatusCode::NO_CONTENT.into_response(),
+            Err(error) => out_of_order(view, &error),
+        }
+    }
+}
+
+/// The pages that everybody may see, the pictures, and what is not there. A request that carries a [`Customer`] as an
+/// extension is greeted.
+pub fn routes() -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/products/{slug}", get(product))
+        .route("/cart", get(cart).post(change_cart))
+        .route("/wine", get(wine))
+        .fallback(async |view: View| pages::not_found(&view))
+        .layer(DefaultBodyLimit::max(FORM_MAX))
+}
+
+type Introduced = Option<Extension<Customer>>;
+
+async fn home(view: View, customer: Introduced) -> Page {
+    pages::home(&view, customer.as_deref())
+}
+
+async fn product(view: View, customer: Introduced, Path(slug): Path<String>) -> Page {
+    match Product::find(&slug) {
+        Some(product) => pages::product(&view, customer.as_deref(), product),
+        None if catalogue::SOLD_OUT.contains(&slug.as_str()) => pages::gone(&view),
+        None => pages::not_found(&view),
+    }
+}
+
+async fn cart(view: View, customer: Introduced) -> Page {
+    pages::cart(&view, customer.as_deref())
+}
+
+async fn wine(view: View, customer: Introduced) -> Page {
+    pages::wine(&view, customer.as_deref())
+}
+
+async fn change_cart(view: View, Form(form): Form<CartForm>) -> Response {
+    let Some(product) = Product::find(&form.product) else { return pages::not_found(&view).into_response() };
+    let mut cart = view.cart.clone();
+    cart.set(product, form.quantity);
+    Redirect::to(&view.with(cart).href("/cart")).into_response()
+}
+
+fn out_of_order(view: &View, error: &sqlx::Error) -> Response {
+    tracing::error!(%error, "the shop's database failed");
+    pages::out_of_order(view).into_response()
+}
+
+fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

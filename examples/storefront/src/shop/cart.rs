@@ -1,0 +1,187 @@
+//! A cart that belongs to nobody: it stands in the address of the page, and nowhere else.
+//!
+//! `?cart=senchax2.rieslingx1` is two packets of Sencha and a bottle of Riesling. It is carried along by every link and
+//! form, so it needs no cookie, no storage and no identity, and a friend can be sent one. What it says is only ever a
+//! wish: names are looked up, quantities are bounded, and prices come from the catalogue.
+
+use super::catalogue::{CATALOGUE, Kind, Product};
+
+/// The most of one thing that a cart holds.
+pub const QUANTITY_MAX: u32 = 12;
+
+/// The longest cart that is read, in bytes: the fullest cart is less than half of it.
+const TEXT_MAX: usize = 512;
+
+/// Products and how many of each, in the order of the shelf.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cart {
+    lines: Vec<Line>,
+    lost_something: bool,
+}
+
+/// One line of a cart.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// What.
+    pub product: &'static Product,
+    /// How many, from 1 to [`QUANTITY_MAX`].
+    pub quantity: u32,
+}
+
+impl PartialEq for Line {
+    fn eq(&self, other: &Self) -> bool {
+        self.product.slug == other.product.slug && self.quantity == other.quantity
+    }
+}
+
+impl Eq for Line {}
+
+impl Line {
+    /// What the line costs, in euro cents.
+    #[must_use]
+    pub const fn price_minor(self) -> u32 {
+        self.product.price_minor * self.quantity
+    }
+}
+
+impl Cart {
+    /// Reads what an address says. What makes no sense is left out rather than refused: an old bookmark must still open.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut cart = Self::default();
+        if text.is_empty() {
+            return cart;
+        }
+        if text.len() > TEXT_MAX {
+            cart.lost_something = true;
+            return cart;
+        }
+        for part in text.split('.') {
+            let line = part.rsplit_once('x').and_then(|(slug, quantity)| {
+                let quantity = quantity.parse().ok().filter(|quantity| (1..=QUANTITY_MAX).contains(quantity))?;
+                Some((Product::find(slug)?, quantity))
+            });
+            match line {
+                Some((product, quantity)) => cart.set(product, quantity),
+                None => cart.lost_something = true,
+            }
+        }
+        cart
+    }
+
+    /// Whether the address named something that the shop does not sell, or not that many.
+    #[must_use]
+    pub const fn lost_something(&self) -> bool {
+        self.lost_something
+    }
+
+    /// Sets how many of a product there are; 0 takes it out, and more than [`QUANTITY_MAX`] are [`QUANTITY_MAX`].
+    pub fn set(&mut self, product: &'static Product, quantity: u32) {
+        self.lines.retain(|line| line.product.slug != product.slug);
+        if quantity > 0 {
+            self.lines.push(Line { product, quantity: quantity.min(QUANTITY_MAX) });
+            self.lines.sort_by_key(|line| CATALOGUE.iter().position(|product| product.slug == line.product.slug));
+        }
+    }
+
+    /// How many of a product there are.
+    #[must_use]
+    pub fn quantity(&self, product: &Product) -> u32 {
+        self.lines.iter().find(|line| line.product.slug == product.slug).map_or(0, |line| line.quantity)
+    }
+
+    /// Its lines.
+    #[must_use]
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Its lines of one kind.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = Line> {
+        self.lines.iter().copied().filter(move |line| line.product.kind == kind)
+    }
+
+    /// The same cart without the wine.
+    #[must_use]
+    pub fn without_wine(&self) -> Self {
+        Self { lines: self.of(Kind::Tea).collect(), lost_something: false }
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// How many things are in it.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.lines.iter().map(|line| line.quantity).sum()
+    }
+
+    /// What it costs, in euro cents.
+    #[must_use]
+    pub fn total_minor(&self) -> u32 {
+        self.lines.iter().map(|line| line.price_minor()).sum()
+    }
+
+    /// What [`Self::parse`] reads.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let lines: Vec<String> =
+            self.lines.iter().map(|line| format!("{}x{}", line.product.slug, line.quantity)).collect();
+        lines.join(".")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cart_survives_being_written_and_read() {
+        let cart = Cart::parse("rieslingx1.senchax2");
+        assert_eq!(cart.text(), "senchax2.rieslingx1");
+        assert_eq!(Cart::parse(&cart.text()), cart);
+        assert_eq!((cart.count(), cart.total_minor()), (3, 2 * 1480 + 1600));
+        assert_eq!(cart.without_wine().text(), "senchax2");
+        assert!(!cart.lost_something());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_left_out_and_said() {
+        for odd in
+            ["goldx1", "senchax0", "senchax13", "senchax-1", "senchax99999999999", "sencha", "x", ".", "senchax1 "]
+        {
+            let cart = Cart::parse(odd);
+            assert!(cart.is_empty() && cart.lost_something(), "{odd}");
+        }
+        let cart = Cart::parse("goldx1.senchax1");
+        assert_eq!(cart.text(), "senchax1");
+        assert!(cart.lost_something());
+        assert!(Cart::parse(&"senchax1.".repeat(100)).is_empty());
+        assert_eq!(Cart::parse(""), Cart::default());
+    }
+
+    #[test]
+    fn the_largest_cart_fits_into_an_address_and_into_its_sum() {
+        let mut cart = Cart::default();
+        for product in &CATALOGUE {
+            cart.set(product, u32::MAX);
+        }
+        assert_eq!(cart.count(), 12 * QUANTITY_MAX);
+        assert!(cart.text().len() * 2 <= TEXT_MAX);
+        assert_eq!(Cart::parse(&cart.text()), cart);
+    }
+
+    #[test]
+    fn setting_a_quantity_twice_is_setting_it_once() {
+        let sencha = Product::find("sencha").unwrap();
+        let mut cart = Cart::default();
+        cart.set(sencha, 3);
+        cart.set(sencha, 3);
+        assert_eq!(cart.quantity(sencha), 3);
+        cart.set(sencha, 0);
+        assert!(cart.is_empty());
+    }
+}

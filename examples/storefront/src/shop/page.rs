@@ -1,0 +1,127 @@
+//! The frame around every page, and what an answer of the shop carries.
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use maud::{DOCTYPE, Markup, html};
+
+use super::{Customer, assets, view::View};
+
+/// What the pages may load and do: nothing that we do not serve, no inline script or style, and no text turned into
+/// markup but by the one named policy.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types firsthand";
+
+/// A page, ready to be sent. Text reaches it through [`html!`], which escapes.
+#[derive(Debug)]
+pub struct Page {
+    status: StatusCode,
+    markup: Markup,
+}
+
+impl Page {
+    /// A page with its title, inside the frame.
+    #[must_use]
+    pub fn new(view: &View, customer: Option<&Customer>, title: &str, main: Markup) -> Self {
+        Self { status: StatusCode::OK, markup: frame(view, customer, title, &main) }
+    }
+
+    /// The same page with another status.
+    #[must_use]
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        const HEADERS: [(HeaderName, HeaderValue); 4] = [
+            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            // The address carries the cart, which is nobody else's business.
+            (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+            (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+        ];
+        (self.status, HEADERS, Html(self.markup.into_string())).into_response()
+    }
+}
+
+fn frame(view: &View, customer: Option<&Customer>, title: &str, main: &Markup) -> Markup {
+    let other = view.language.other();
+    html! {
+        (DOCTYPE)
+        html lang=(view.language.tag()) {
+            head {
+                meta charset="utf-8";
+                title { (title) " · Blatt & Rebe" }
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="theme-color" content="#f7f1e3" media="(prefers-color-scheme: light)";
+                meta name="theme-color" content="#191310" media="(prefers-color-scheme: dark)";
+                link rel="icon" type="image/svg+xml" href=(assets::MARK);
+                link rel="stylesheet" href=(assets::STYLE);
+                script type="module" src="/wallet/firsthand.js" data-navigate {}
+                script type="module" src=(assets::SCRIPT) {}
+            }
+            body {
+                a.skip href="#main" { (view.say("To the content", "Zum Inhalt")) }
+                header.masthead {
+                    a.wordmark href=(view.href("/")) { "Blatt " em { "&" } " Rebe" }
+                    nav aria-label=(view.say("Shop", "Laden")) {
+                        a href=(view.href("/#tea")) { (view.say("Tea", "Tee")) }
+                        a href=(view.href("/#wine")) { (view.say("Wine", "Wein")) }
+                        a href=(view.href("/account")) { (view.say("My data", "Meine Daten")) }
+                        a.cart href=(view.href("/cart")) {
+                            (view.say("Basket", "Korb"))
+                            @if !view.cart.is_empty() { " " span.count { (view.cart.count()) } }
+                        }
+                    }
+                    a.language href=(view.href_in(other)) hreflang=(other.tag()) lang=(other.tag()) {
+                        (other.say("English", "Deutsch"))
+                    }
+                }
+                main #main tabindex="-1" {
+                    (greeting(view, customer))
+                    (main)
+                }
+                footer {
+                    p.colophon { "Blatt " em { "&" } " Rebe" }
+                    p {
+                        (view.say(
+                            "No cookie, no account, no visitor counter. Your basket stands in the address of this page; what \
+                             we know of you stands under “My data”, and only after you showed it.",
+                            "Kein Cookie, kein Konto, kein Besucherzähler. Ihr Korb steht in der Adresse dieser Seite; was wir \
+                             über Sie wissen, steht unter „Meine Daten“, und erst nachdem Sie es gezeigt haben.",
+                        ))
+                    }
+                    p {
+                        (view.say(
+                            "A demonstration: the shelves are painted and nothing is really sold. Prices include tax.",
+                            "Eine Vorführung: Die Regale sind gemalt, verkauft wird nichts. Preise mit Mehrwertsteuer.",
+                        ))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The one line that differs between a stranger and a customer. It stands on every page under the same name, so that the
+/// script can put the customer's in the place of the stranger's.
+fn greeting(view: &View, customer: Option<&Customer>) -> Markup {
+    html! {
+        p.greeting data-firsthand="greeting" {
+            @if customer.is_some() {
+                strong { (view.say("Welcome back.", "Willkommen zurück.")) }
+                " "
+                a href=(view.href("/wine/reserved")) {
+                    (view.say("What is set aside for you", "Was für Sie zurückgelegt ist"))
+                }
+            } @else {
+                (view.say("Come in. Nobody asks who you are.", "Treten Sie ein. Niemand fragt, wer Sie sind."))
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+use maud::{Markup, html};
+
+use crate::shop::{AccountView, Customer, ProofView, page::Page, view::View};
+
+/// What the shop knows of a customer, and how to make it forget.
+#[must_use]
+pub fn account(view: &View, customer: &Customer, account: &AccountView) -> Page {
+    let title = view.say("My data", "Meine Daten");
+    let main = html! {
+        section.narrow.account {
+            h1 { (title) }
+            p.lead {
+                (view.say(
+                    "This page is everything that we know of you, but for the bottles that are ",
+                    "Diese Seite ist alles, was wir über Sie wissen, bis auf die Flaschen, die ",
+                ))
+                a href=(view.href("/wine/reserved")) { (view.say("set aside for you", "für Sie zurückgelegt")) }
+                (view.say(".", " sind."))
+            }
+            p.notice role="status" hidden data-failed {
+                (view.say("That did not work. Please try again.", "Das hat nicht geklappt. Bitte versuchen Sie es noch einmal."))
+            }
+            (shown(view, account))
+            (sessions(view, account))
+            (name(view, account))
+            (leaving(view))
+        }
+    };
+    Page::new(view, Some(customer), title, main)
+}
+
+fn shown(view: &View, account: &AccountView) -> Markup {
+    html! {
+        h2 { (view.say("What you have shown", "Was Sie gezeigt haben")) }
+        @if account.proofs.is_empty() {
+            p { (view.say("Nothing yet.", "Noch nichts.")) }
+        } @else {
+            ul.records {
+                @for proof in &account.proofs {
+                    li {
+                        h3 { (outcome(view, proof)) }
+                        p { (view.say("Asked because: ", "Gefragt, weil: ")) (purpose(view, proof)) }
+                        p.small {
+                            (view.say("Shown on ", "Gezeigt am ")) time { (view.language.moment(proof.at_s)) }
+                            ". "
+                            (view.say("Kept: that you showed it, and when.", "Behalten: dass Sie es gezeigt haben, und wann."))
+                        }
+                    }
+                }
+            }
+        }
+        p.small {
+            (view.say(
+                "Not kept: your credential, its number, its keys and signatures, or anything else by which another shop could \
+                 know you again.",
+                "Nicht behalten: Ihr Nachweis, seine Nummer, seine Schlüssel und Signaturen, und alles andere, woran ein anderer \
+                 Laden Sie wiedererkennen könnte.",
+            ))
+        }
+    }
+}
+
+/// What an answer meant, in the customer's language where the shop has words for it.
+fn outcome<'a>(view: &View, proof: &'a ProofView) -> &'a str {
+    match proof.ask.as_str() {
+        "age" => view.say("You are over 18", "Sie sind über 18"),
+        "address" => view.say("Your name and address", "Ihr Name und Ihre Anschrift"),
+        _ => &proof.outcome,
+    }
+}
+
+/// Why something was asked, likewise.
+fn purpose<'a>(view: &View, proof: &'a ProofView) -> &'a str {
+    match proof.ask.as_str() {
+        "age" => view.say("wine is sold to adults", "Wein wird an Erwachsene verkauft"),
+        "address" => view.say("a parcel needs a label", "ein Paket einen Paketschein braucht"),
+        _ => &proof.purpose,
+    }
+}
+
+fn sessions(view: &View, account: &AccountView) -> Markup {
+    html! {
+        h2 { (view.say("Where you are signed in", "Wo Sie angemeldet sind")) }
+        ul.records {
+            @for session in &account.sessions {
+                li {
+                    h3 {
+                        @if session.current { (view.say("This browser", "Dieser Browser")) }
+                        @else { (view.say("Another browser", "Ein anderer Browser")) }
+                    }
+                    p.small {
+                        (view.say("Since ", "Seit ")) time { (view.language.moment(session.created_s)) }
+                        (view.say(", last seen ", ", zuletzt ")) time { (view.language.moment(session.last_seen_s)) }
+                    }
+                    @if !session.current {
+                        button.link type="button" data-action="revoke" data-session=(session.id) {
+                            (view.say("Sign it out", "Dort abmelden"))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn name(view: &View, account: &AccountView) -> Markup {
+    html! {
+        h2 { (view.say("What we call you", "Wie wir Sie nennen")) }
+        p {
+            (view.say(
+                "We do not know your name. We know you by a number that we made up, and by a key of your browser that you use with \
+                 this shop alone.",
+                "Wir kennen Ihren Namen nicht. Wir kennen Sie unter einer Nummer, die wir uns ausgedacht haben, und an einem \
+                 Schlüssel Ihres Browsers, den Sie nur mit diesem Laden verwenden.",
+            ))
+        }
+        dl {
+            dt { (view.say("Number", "Nummer")) }
+            dd { code { (account.id) } }
+            dt { (view.say("Known by", "Erkannt an")) }
+            dd { (account.rung) }
+            @for did in &account.dids {
+                dt { "DID" }
+                dd { code { (did) } }
+            }
+        }
+    }
+}
+
+fn leaving(view: &View) -> Markup {
+    html! {
+        h2 { (view.say("Leaving", "Gehen")) }
+        div.leaving {
+            div {
+                button type="button" data-action="sign-out" { (view.say("Sign out", "Abmelden")) }
+                p.small {
+                    (view.say(
+                        "This browser is a stranger until you show more than it.",
+                        "Dieser Browser ist fremd, bis Sie mehr zeigen als ihn.",
+                    ))
+                }
+            }
+            div {
+                button.outline type="button" data-action="forget-device" {
+                    (view.say("Forget this device", "Dieses Gerät vergessen"))
+                }
+                p.small {
+                    (view.say(
+                        "The key in this browser is deleted. What you showed stays with us.",
+                        "Der Schlüssel in diesem Browser wird gelöscht. Was Sie gezeigt haben, bleibt bei uns.",
+                    ))
+                }
+            }
+            details {
+                summary { (view.say("Forget me", "Vergessen Sie mich")) }
+                p {
+                    (view.say(
+                        "Everything on this page and everything that is set aside for you is deleted, at once and for good. Next \
+                         time you are new here.",
+                        "Alles auf dieser Seite und alles, was für Sie zurückgelegt ist, wird gelöscht, sofort und endgültig. Beim \
+                         nächsten Mal sind Sie neu hier.",
+                    ))
+                }
+                button.danger type="button" data-action="forget-me" {
+                    (view.say("Yes, forget everything", "Ja, alles vergessen"))
+                }
+            }
+        }
+    }
+}
