@@ -1,0 +1,32 @@
+//! The whole shop through its router, as browsers and wallets see it: no socket, no sleep, the time moved by hand.
+
+#[path = "http/answers.rs"]
+mod answers;
+#[path = "http/crash.rs"]
+mod crash;
+#[path = "http/haip.rs"]
+mod haip;
+#[path = "http/layer.rs"]
+mod layer;
+#[path = "http/limits.rs"]
+mod limits;
+#[path = "http/privacy.rs"]
+mod privacy;
+#[path = "http/probe.rs"]
+mod probe;
+#[path = "http/proofs.rs"]
+mod proofs;
+#[path = "http/redeem.rs"]
+mod redeem;
+#[path = "http/requests.rs"]
+mod requests;
+#[path = "http/require.rs"]
+mod require;
+#[path = "http/routes.rs"]
+mod routes;
+#[path = "http/sessions.rs"]
+mod sessions;
+#[path = "http/setting.rs"]
+mod setting;
+#[path = "http/status.rs"]
+mod status;

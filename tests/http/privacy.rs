@@ -1,0 +1,354 @@
+//! What a customer shows is nowhere but where it belongs: not in a log at any level, not in a refusal, not in what is
+//! printed for debugging, and not in clear in any record. Values that occur nowhere else are planted in every claim, in
+//! whole runs that are accepted and refused.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use firsthand::{
+    Ask, Device, Verified, Wanted,
+    ask::StatusPolicy,
+    store::{Memory, Sqlite},
+    testing::wallet::{Fault, Wallet},
+};
+use firsthand_axum::{
+    CustomerLayer, Known, Problem, routes,
+    testing::{Browser, Reply, TestShop, response_code},
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tracing::{
+    Event, Id, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Record},
+};
+
+use crate::probe::{Ledger, PID, Scribe, answer, browser, delivered, disclosure, form, payload, wallet_with};
+
+/// What all planted values begin with.
+const MARK: &str = "zqXj7Marker";
+
+/// Everything that our crates log, at every level.
+#[derive(Clone, Default)]
+struct Capture(Arc<Mutex<Vec<String>>>);
+
+impl Capture {
+    fn text(&self) -> String {
+        self.0.lock().expect("lines").join("\n")
+    }
+
+    fn push(&self, line: String) {
+        self.0.lock().expect("lines").push(line);
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push_str(&format!(" {}={value:?}", field.name()));
+    }
+}
+
+impl Subscriber for Capture {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("firsthand")
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut line = Line(span.metadata().name().to_owned());
+        span.record(&mut line);
+        self.push(line.0);
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        let mut line = Line(String::new());
+        values.record(&mut line);
+        self.push(line.0);
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.push(line.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// A text in every spelling in which it could hide: as it is, in base64url at each of the three offsets, in hex.
+fn spellings() -> Vec<String> {
+    let mut spellings = vec![MARK.to_owned(), MARK.to_lowercase(), MARK.bytes().map(|b| format!("{b:02x}")).collect()];
+    for skip in 0..3 {
+        let padded = [&vec![b' '; skip][..], MARK.as_bytes()].concat();
+        let text = firsthand::protocol::jose::base64url_encode(&padded);
+        // The characters that no neighbour reaches.
+        spellings.push(text[4..text.len() - 4].to_owned());
+    }
+    spellings
+}
+
+fn assert_clean(what: &str, text: &str) {
+    for spelling in spellings() {
+        assert!(!text.contains(&spelling), "{what} holds {spelling}: {text}");
+    }
+}
+
+/// A wallet with a marker in every claim.
+fn marked(shop: &TestShop) -> Wallet {
+    let claims = json!({
+        "given_name": format!("{MARK}given"),
+        "family_name": format!("{MARK}family"),
+        "birthdate": format!("{MARK}birth"),
+        "address": { "locality": format!("{MARK}town"), "street_address": format!("{MARK}street"), format!("{MARK}name"): 1 },
+        "age_equal_or_over": { "18": true },
+        "nationalities": [format!("{MARK}nation")],
+    });
+    wallet_with(shop, claims, |credential| {
+        credential.plain.insert("sub".to_owned(), json!(format!("{MARK}sub")));
+        credential.status_index = Some(100);
+    })
+}
+
+fn shop_over(first: &TestShop, store: impl firsthand::store::Store) -> TestShop {
+    let address = TestShop::address().keep("family_name", "To greet you", 86_400);
+    let odd = Ask::new("odd", "To test")
+        .credential("pid", Wanted::sd_jwt_vc(PID).claim(["nationalities"]).claim(["birthdate"]).claim(["given_name"]));
+    first.bare(|builder| {
+        builder.store(store).ask(&TestShop::age().status(StatusPolicy::AcceptUndetermined)).ask(&address).ask(&odd)
+    })
+}
+
+/// The app, with a route that reads claims and prints them for debugging, as a careless merchant would.
+fn app(shop: &TestShop, printed: &Arc<Mutex<String>>) -> axum::Router {
+    let printed = printed.clone();
+    axum::Router::new()
+        .route(
+            "/claims",
+            axum::routing::get(move |known: Known| {
+                let printed = printed.clone();
+                async move {
+                    let claims: Option<Verified> = known.claims(&TestShop::address()).await.map_err(Problem::from)?;
+                    let customer = known.customer().await.map_err(Problem::from)?;
+                    let shown = claims.as_ref().and_then(|c| c.claim("pid", &["given_name"])).cloned();
+                    let text = format!(
+                        "{claims:?} {claims:#?} {known:?} {customer:?} {:?}",
+                        customer.kept().await.map_err(Problem::from)?
+                    );
+                    printed.lock().expect("text").push_str(&text);
+                    Ok::<_, Problem>(axum::Json(shown))
+                }
+            }),
+        )
+        .merge(routes(shop.merchant()))
+        .layer(CustomerLayer::new(shop.merchant().clone()))
+}
+
+/// Whole runs, accepted and refused; the replies that anybody but the customer's own page sees.
+async fn runs(browser: &mut Browser, shop: &TestShop, wallet: &Wallet) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    for device in [Device::SameDevice, Device::CrossDevice] {
+        for ask in ["age", "address", "odd"] {
+            let asking = browser.ask(ask, device).await;
+            let request = browser.wallet_reads(&asking).await;
+            let answered = answer(browser, &request, wallet, &[]).await;
+            assert_eq!(answered.status, StatusCode::OK, "{}", answered.text());
+            let body = match device {
+                Device::SameDevice => json!({ "presentation": asking.id, "response_code": response_code(&answered) }),
+                Device::CrossDevice => json!({ "presentation": asking.id }),
+            };
+            replies.push(answered);
+            replies.push(browser.redeem(&body).await);
+            assert_eq!(replies.last().map(|reply| reply.status), Some(StatusCode::OK));
+        }
+    }
+    for path in ["/wallet/me", "/wallet/sessions"] {
+        replies.push(browser.get(path).await);
+    }
+    let faults = [
+        Fault::WrongNonce,
+        Fault::WrongAudience,
+        Fault::HolderProofInPast,
+        Fault::HolderSignatureBroken,
+        Fault::ForeignHolderKey,
+        Fault::WrongSdHash,
+        Fault::NoHolderProof,
+        Fault::TransactionDataExtra,
+        Fault::IssuerSignatureBroken,
+        Fault::UnreferencedDisclosure,
+        Fault::DuplicateDisclosure,
+        Fault::DisclosureNamedSd,
+        Fault::DisclosureAddedAfterProof,
+        Fault::MissingClaim,
+        Fault::UnknownQueryId,
+        Fault::PresentationOutsideArray,
+        Fault::TwoPresentations,
+        Fault::VpTokenIsString,
+        Fault::DuplicateMember,
+        Fault::DeepJson,
+        Fault::WrongState,
+        Fault::NoState,
+        Fault::PlainAnswer,
+        Fault::ForeignEncryptionKey,
+        Fault::CompressedEncryption,
+        Fault::WrongContentEncryption,
+        Fault::OversizeBody,
+    ];
+    for ask in ["address", "age"] {
+        for fault in faults {
+            let (asking, request) = delivered(&mut browser.another(), ask).await;
+            let reply = answer(browser, &request, wallet, &[fault]).await;
+            assert!(reply.status.is_client_error(), "{fault:?}: {}", reply.text());
+            replies.push(reply);
+            replies.push(browser.get(&format!("/wallet/presentations/{}", asking.id)).await);
+        }
+    }
+    // What only a hand could write: the value in places where a name or an id is expected.
+    let scribe = Scribe::new(shop);
+    let hidden = disclosure(&json!(["salt", MARK, MARK]));
+    let odd_claims = |name: &str, value: Value| {
+        let mut claims = scribe.claims(std::slice::from_ref(&hidden.1));
+        claims.insert(name.to_owned(), value);
+        claims
+    };
+    let odd = [
+        odd_claims("age_equal_or_over", json!({ "18": MARK })),
+        odd_claims("exp", json!(MARK)),
+        odd_claims("vct", json!(format!("urn:{MARK}"))),
+        odd_claims("aka_vcts", json!(MARK)),
+        odd_claims("_sd_alg", json!(MARK)),
+        odd_claims("status", json!({ "status_list": { "idx": 1, "uri": format!("https://{MARK}.example/{MARK}") } })),
+        odd_claims("status", json!({ MARK: 1 })),
+        odd_claims("cnf", json!({ "jwk": { "kty": MARK } })),
+        odd_claims("iss", json!(format!("https://{MARK}.example"))),
+        odd_claims("birthdate", json!(MARK)),
+    ];
+    for claims in odd {
+        let (_, request) = delivered(browser, "age").await;
+        let jwt = scribe.issued(claims);
+        let presentation = scribe.present(&request, &jwt, std::slice::from_ref(&hidden.0));
+        replies.push(browser.wallet_posts(&request, &scribe.form(&request, &presentation)).await);
+    }
+    let forms: [&dyn Fn(&firsthand::testing::wallet::Request) -> String; 6] = [
+        &|request| form(request, &json!({ MARK: ["a~"] })),
+        &|request| form(request, &json!({ "age": [MARK] })),
+        &|request| payload(request, MARK.as_bytes(), &json!(MARK)),
+        &|request| format!("{}&error_description={MARK}", request.error("access_denied")),
+        &|request| format!("{}&error_description={MARK}", request.error(MARK)),
+        &|_| format!("{MARK}={MARK}&{MARK}={MARK}"),
+    ];
+    for make in forms {
+        let (asking, request) = delivered(&mut browser.another(), "age").await;
+        let form = make(&request);
+        replies.push(browser.wallet_posts(&request, &form).await);
+        replies.push(browser.get(&format!("/wallet/presentations/{}", asking.id)).await);
+    }
+    replies
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn planted_values_appear_nowhere() {
+    let capture = Capture::default();
+    let _guard = tracing::subscriber::set_default(capture.clone());
+    let store = Ledger::new(Memory::new());
+    let shop = shop_over(&TestShop::new(), store.clone());
+    let wallet = marked(&shop);
+    let printed = Arc::default();
+    let mut browser = Browser::new(&shop, app(&shop, &printed));
+    let replies = runs(&mut browser, &shop, &wallet).await;
+
+    // The merchant reads the value, and only so.
+    let (asking, request) = delivered(&mut browser, "address").await;
+    let answered = answer(&mut browser, &request, &wallet, &[]).await;
+    let body = json!({ "presentation": asking.id, "response_code": response_code(&answered) });
+    assert_eq!(browser.redeem(&body).await.status, StatusCode::OK);
+    let read = browser.get("/claims").await;
+    assert_eq!(read.json(), json!(format!("{MARK}given")));
+    let printed = printed.lock().expect("text").clone();
+    assert!(printed.contains("Verified"), "{printed}");
+    assert_clean("what is printed", &printed);
+    assert_clean("the merchant", &format!("{:?} {:?}", shop.merchant(), request.client_id));
+
+    // Somebody else with this browser: refused by name of the claim, not by its value.
+    let other = wallet_with(
+        &shop,
+        json!({ "given_name": "Eve", "family_name": format!("{MARK}other"), "address": { "locality": "X" } }),
+        |_| {},
+    );
+    let (asking, request) = delivered(&mut browser, "address").await;
+    let answered = answer(&mut browser, &request, &other, &[]).await;
+    let body = json!({ "presentation": asking.id, "response_code": response_code(&answered) });
+    let contradicted = browser.redeem(&body).await;
+    assert_eq!(contradicted.code(), "another_person");
+
+    for reply in replies.iter().chain([&contradicted]) {
+        assert_clean("a reply", &format!("{:?} {}", reply.headers, reply.text()));
+    }
+    let log = capture.text();
+    assert!(log.contains("an answer is refused") && log.contains("the wallet declined"), "the capture hears nothing");
+    assert_clean("the log", &log);
+    let written = store.written();
+    assert!(written.len() > 50);
+    for (key, record) in written {
+        assert_clean("a record", &format!("{key:?} {record:?} {}", record.body));
+    }
+}
+
+/// The secrets of a session are no claims, and appear in no log and no record either.
+#[tokio::test(flavor = "current_thread")]
+async fn tokens_codes_and_keys_appear_nowhere() {
+    let capture = Capture::default();
+    let _guard = tracing::subscriber::set_default(capture.clone());
+    let store = Ledger::new(Memory::new());
+    let inner = store.clone();
+    let shop = TestShop::with(|builder| builder.store(inner));
+    let mut browser = browser(&shop);
+    let (asking, request) = delivered(&mut browser, "age").await;
+    let answered = answer(&mut browser, &request, &shop.persona("adult").wallet.clone(), &[]).await;
+    let code = response_code(&answered);
+    let redeemed = browser.redeem(&json!({ "presentation": asking.id, "response_code": code })).await;
+    let token = redeemed.json()["access_token"].as_str().expect("a token").to_owned();
+    browser.get("/").await;
+    browser.delete("/wallet/sessions/current").await;
+    let log = capture.text();
+    let records: String = store.written().iter().map(|(key, record)| format!("{key:?}{}", record.body)).collect();
+    for secret in [&code, &token] {
+        assert!(!log.contains(secret.as_str()) && !records.contains(secret.as_str()));
+    }
+    assert!(!log.contains(&asking.id), "the browser's name of a presentation is a secret of that browser");
+}
+
+#[tokio::test]
+async fn planted_values_are_in_no_file() {
+    let folder = std::env::temp_dir().join(format!("firsthand-http-privacy-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let store = Sqlite::connect(&format!("sqlite:{}", folder.join("shop.db").display())).await.expect("a file");
+    let shop = shop_over(&TestShop::new(), store);
+    let wallet = marked(&shop);
+    let mut browser = browser(&shop);
+    for ask in ["age", "address", "odd"] {
+        let (asking, request) = delivered(&mut browser, ask).await;
+        let answered = answer(&mut browser, &request, &wallet, &[]).await;
+        assert_eq!(answered.status, StatusCode::OK, "{}", answered.text());
+        let body = json!({ "presentation": asking.id, "response_code": response_code(&answered) });
+        assert_eq!(browser.redeem(&body).await.status, StatusCode::OK);
+    }
+    let mut bytes_in_all = 0;
+    for entry in std::fs::read_dir(&folder).expect("the folder") {
+        let bytes = std::fs::read(entry.expect("a file").path()).expect("bytes");
+        bytes_in_all += bytes.len();
+        for spelling in spellings() {
+            let found = bytes.windows(spelling.len()).any(|window| window == spelling.as_bytes());
+            assert!(!found, "a file holds {spelling}");
+        }
+    }
+    assert!(bytes_in_all > 4_096);
+    std::fs::remove_dir_all(&folder).expect("the folder");
+}

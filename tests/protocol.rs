@@ -1,0 +1,28 @@
+//! The published and the made vectors, run whole against the verifiers of `firsthand::protocol`.
+
+#[path = "protocol/corpora.rs"]
+mod corpora;
+#[path = "protocol/dcql.rs"]
+mod dcql;
+#[path = "protocol/did.rs"]
+mod did;
+#[path = "protocol/dpop.rs"]
+mod dpop;
+#[path = "protocol/jose.rs"]
+mod jose;
+#[path = "protocol/json.rs"]
+mod json;
+#[path = "protocol/jwt_negative.rs"]
+mod jwt_negative;
+#[path = "protocol/openid4vp.rs"]
+mod openid4vp;
+#[path = "protocol/sd_jwt.rs"]
+mod sd_jwt;
+#[path = "protocol/sd_jwt_vc.rs"]
+mod sd_jwt_vc;
+#[path = "protocol/status_list.rs"]
+mod status_list;
+#[path = "protocol/wycheproof.rs"]
+mod wycheproof;
+#[path = "protocol/x509.rs"]
+mod x509;

@@ -1,0 +1,157 @@
+//! The floors of the library, said as absences.
+
+use crate::sources::{Source, files, names, rust};
+
+/// Floor 0 (bytes and types) and floor 1 (plain data and transitions).
+fn pure() -> Vec<Source> {
+    let domain = ["ask", "presentation", "customer", "session", "time", "limits", "error"];
+    let mut places: Vec<String> = domain.iter().map(|name| format!("sdk/src/{name}.rs")).collect();
+    places
+        .extend(["sdk/src/protocol.rs", "sdk/src/protocol", "sdk/src/format.rs", "sdk/src/format"].map(str::to_owned));
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    let found = files(&places, &[".rs"]);
+    assert!(found.len() >= domain.len() + 12, "a floor has lost its files: {}", found.len());
+    found
+}
+
+fn nowhere(sources: &[Source], words: &[&str]) {
+    let found: Vec<String> = sources.iter().flat_map(|source| source.naming(words)).collect();
+    assert!(found.is_empty(), "{words:?} should not be here:\n{}", found.join("\n"));
+}
+
+#[test]
+fn nothing_on_the_lower_floors_waits() {
+    nowhere(&pure(), &["async fn", "async move", "async {", ".await", "tokio", "Future", "thread"]);
+}
+
+#[test]
+fn nothing_on_the_lower_floors_reads_a_clock() {
+    nowhere(&pure(), &["SystemTime", "Instant", "Timestamp::now", "Zoned::now", "Utc::now", "Local::now"]);
+}
+
+#[test]
+fn nothing_on_the_lower_floors_draws_randomness() {
+    nowhere(&pure(), &["rand", "SystemRandom", "getrandom", "thread_rng", "OsRng", "generate_pkcs8"]);
+}
+
+#[test]
+fn nothing_on_the_lower_floors_reaches_outside() {
+    nowhere(&pure(), &["TcpStream", "UdpSocket", "reqwest", "std::fs", "fs", "File", "std::env", "Command"]);
+}
+
+#[test]
+fn floor_0_knows_nothing_above_it() {
+    let above = [
+        "ask",
+        "customer",
+        "env",
+        "error",
+        "fetch",
+        "format",
+        "keys",
+        "merchant",
+        "presentation",
+        "session",
+        "store",
+        "trust",
+    ];
+    for source in files(&["sdk/src/protocol"], &[".rs"]) {
+        for module in used(&source.code()) {
+            assert!(!above.contains(&module.as_str()), "{} uses {module}", source.path);
+        }
+    }
+}
+
+#[test]
+fn the_domain_imports_the_protocol_at_its_two_hinges_alone() {
+    for source in files(&["sdk/src/ask.rs", "sdk/src/customer.rs", "sdk/src/time.rs", "sdk/src/limits.rs"], &[".rs"]) {
+        assert!(!used(&source.code()).contains(&"protocol".to_owned()), "{} uses protocol", source.path);
+    }
+}
+
+#[test]
+fn only_the_merchant_calls_a_seam() {
+    for source in pure() {
+        assert!(!used(&source.code()).contains(&"merchant".to_owned()), "{} uses merchant", source.path);
+    }
+    // Who waits for a store or a fetch is the merchant, or the seam's own adapter, cache or test suite.
+    let waits = |source: &Source| !source.naming(&[".await"]).is_empty();
+    let may = ["merchant", "store", "fetch", "testing", "bin"];
+    for source in rust("sdk/src").iter().filter(|source| waits(source)) {
+        let place = source.path.trim_start_matches("sdk/src/").split(['/', '.']).next().unwrap();
+        assert!(may.contains(&place), "{} waits", source.path);
+    }
+}
+
+#[test]
+fn building_a_merchant_starts_nothing() {
+    let sources: Vec<Source> = rust("sdk/src").into_iter().filter(|s| s.path.starts_with("sdk/src/merchant")).collect();
+    nowhere(&sources, &["spawn", "spawn_blocking", "thread"]);
+}
+
+#[test]
+fn the_library_knows_no_web_framework() {
+    nowhere(&rust("sdk/src"), &["axum", "utoipa", "tower", "hyper"]);
+    let manifest = crate::sources::read("sdk/Cargo.toml");
+    for name in ["axum", "utoipa", "tower", "hyper"] {
+        assert!(!names(&manifest, name), "sdk/Cargo.toml names {name}");
+    }
+}
+
+#[test]
+fn each_large_library_is_known_in_one_place() {
+    let places: [(&str, &[&str]); 5] = [
+        ("josekit", &["sdk/src/protocol/jose.rs", "sdk/src/protocol/jose/"]),
+        ("moka", &["sdk/src/fetch/cached.rs", "sdk/src/trust/chains.rs"]),
+        ("sqlx", &["sdk/src/store/"]),
+        ("reqwest", &["sdk/src/fetch/https.rs"]),
+        ("ssi", &["sdk/src/format/w3c.rs", "sdk/src/format/w3c/"]),
+    ];
+    for (library, places) in places {
+        for source in rust("sdk/src").iter().chain(&rust("middleware/src")) {
+            let here = places.iter().any(|place| source.path.starts_with(place));
+            assert!(here || source.naming(&[library]).is_empty(), "{} names {library}", source.path);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_to_be_written() {
+    let crates = ["sdk", "middleware", "examples", "tests"];
+    for source in files(&crates, &[".rs"]) {
+        let open = source.naming(&["todo!", "unimplemented!"]);
+        // The names themselves stand here in quotes, which are no code.
+        assert!(open.is_empty(), "{}", open.join("\n"));
+    }
+}
+
+/// The modules of its own crate that a file uses: `crate::x`, and each `x` of `use crate::{x, ..}`.
+fn used(code: &str) -> Vec<String> {
+    let mut modules = Vec::new();
+    for (at, found) in code.match_indices("crate::") {
+        let rest = &code[at + found.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            modules.push(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+            continue;
+        };
+        let (mut depth, mut name) = (0, String::new());
+        for c in group.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => modules.push(std::mem::take(&mut name)),
+                _ if depth == 0 => name.push(c),
+                _ => {}
+            }
+        }
+        modules.push(name);
+    }
+    let head = |path: &String| path.trim().split("::").next().unwrap_or_default().to_owned();
+    modules.iter().map(head).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn imports_are_read_in_every_form() {
+    assert_eq!(used("use crate::{a::{b, c}, d, e::f}; crate::g::h()"), ["a", "d", "e", "g"]);
+}

@@ -1,0 +1,102 @@
+//! The OpenAPI document: what a program of another language reads about the mounted routes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+};
+
+use serde_json::Value;
+
+use crate::sources::{read, root};
+
+const DOCUMENT: &str = "openapi/openapi.json";
+
+fn document() -> Value {
+    serde_json::from_str(&firsthand_axum::openapi_json("/wallet")).unwrap()
+}
+
+#[test]
+fn the_document_is_the_one_that_the_crate_writes() {
+    let written = firsthand_axum::openapi_json("/wallet") + "\n";
+    if env::var_os("FIRSTHAND_WRITE_OPENAPI").is_some() {
+        fs::create_dir_all(root().join("openapi")).unwrap();
+        fs::write(root().join(DOCUMENT), &written).unwrap();
+    }
+    assert!(
+        read(DOCUMENT) == written,
+        "{DOCUMENT} is stale: run this test with FIRSTHAND_WRITE_OPENAPI=1 and look at the difference"
+    );
+}
+
+#[test]
+fn every_route_is_in_the_document_and_nothing_else() {
+    let documented = operations().into_keys().collect::<BTreeSet<_>>();
+    let routed = routes();
+    assert!(routed.len() > 12, "the routes are not found any more: {routed:?}");
+    assert_eq!(routed, documented, "routes on the left, the document on the right");
+}
+
+#[test]
+fn every_operation_says_what_it_is_for_and_how_it_goes_well() {
+    let mut ids = BTreeSet::new();
+    for (name, operation) in operations() {
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{name:?} has no operationId"));
+        assert!(ids.insert(id.to_owned()), "{id} twice");
+        let said = operation["summary"].as_str().or(operation["description"].as_str()).unwrap_or_default();
+        assert!(said.len() > 10, "{name:?} does not say what it is for");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{name:?} never goes well");
+        for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
+            let problem = &response["content"]["application/problem+json"];
+            assert!(problem.is_object(), "{name:?}: {status} is no problem+json");
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let mut open = vec![&document];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::String(reference)) = members.get("$ref") {
+                    let pointer = reference.strip_prefix('#').unwrap();
+                    assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                }
+                open.extend(members.values());
+            }
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    assert_eq!(document["servers"][0]["url"], "/wallet");
+}
+
+/// The operations of the document by method and path.
+fn operations() -> BTreeMap<(String, String), Value> {
+    let document = document();
+    let paths = document["paths"].as_object().unwrap();
+    let of = |path: &String, item: &Value| {
+        let one = |(method, operation): (&String, &Value)| ((method.clone(), path.clone()), operation.clone());
+        item.as_object().unwrap().iter().map(one).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(|(path, item)| of(path, item)).collect()
+}
+
+/// The routes as `routes.rs` mounts them.
+fn routes() -> BTreeSet<(String, String)> {
+    let source = read("middleware/src/routes.rs");
+    let mut found = BTreeSet::new();
+    for call in source.split(".route(\"").skip(1) {
+        let (path, rest) = call.split_once('"').unwrap();
+        let line = rest.lines().next().unwrap();
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let handled = [format!(", {method}("), format!(").{method}("), format!(" .{method}(")];
+            if handled.iter().any(|text| line.contains(text)) {
+                found.insert((method.to_owned(), path.to_owned()));
+            }
+        }
+    }
+    found
+}
