@@ -167,6 +167,14 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// Whether an answer says the same of this claim.
+    #[must_use]
+    pub fn is_confirmed_by(&self, said: &[Said], now: UnixTime) -> bool {
+        self.until > now && said.iter().any(|s| s.claim == self.claim && s.digests.contains(&self.digest))
+    }
+}
+
 impl Persisted for Kept {
     const KIND: &'static str = "kept";
     const SCHEMA: u16 = 1;

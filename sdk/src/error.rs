@@ -7,8 +7,11 @@ use crate::{
     fetch::FetchError,
     format::FormatError,
     keys::KeysError,
+    money::MoneyError,
+    order::{DraftError, OrderError, OrderId},
     presentation::StepError,
     protocol::{dcql::DcqlError, dpop::DpopError, openid4vp::ResponseError, status_list::StatusError},
+    rail::{CannotCollect, NoticeError},
     store::{BoxError, StoreError},
     trust::TrustError,
 };
@@ -26,6 +29,15 @@ pub enum Error {
     /// A presentation does not stand where this step begins.
     #[error(transparent)]
     Step(#[from] StepError),
+    /// A draft is no order.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// An order does not stand where this step begins.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// A message that claims to be a rail's is not believed.
+    #[error(transparent)]
+    Notice(#[from] NoticeError),
     /// What was asked for is not to be had by this customer, or not now.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -53,6 +65,8 @@ pub enum Fault {
     Issuer,
     /// The browser, or who sent its request.
     Browser,
+    /// A payment rail, or who claims to be one.
+    Rail,
     /// Nobody: the customer may try again.
     Customer,
     /// The merchant's configuration.
@@ -203,6 +217,54 @@ pub enum Refusal {
         /// How old a proof may be.
         age_s: u64,
     },
+    /// The wallet has to be shown once more, on this device.
+    #[error("this needs a wallet that was shown on this device in the last {age_s} s")]
+    StepUp {
+        /// How long ago that may be.
+        age_s: u64,
+    },
+    /// No order of that name, or not this customer's.
+    #[error("no such order")]
+    NoSuchOrder,
+    /// The token of a form is not ours, or was made for somebody else.
+    #[error("this form is not one of ours, or not yours: open the page again")]
+    FormInvalid,
+    /// A form lay open too long.
+    #[error("this form lay open too long: open the page again")]
+    FormExpired,
+    /// A form was sent before, with something else in it.
+    #[error("this form was sent before with something else in it, and became the order {order}")]
+    FormUsed {
+        /// What it became.
+        order: OrderId,
+    },
+    /// No rail of that name.
+    #[error("this shop has no such way to pay")]
+    NoSuchRail,
+    /// A rail cannot collect the amount.
+    #[error("this way to pay cannot be used: {0}")]
+    CannotCollect(#[source] CannotCollect),
+    /// The name of a refund cannot be one.
+    #[error("a refund's key is 1 to {0} visible ASCII characters without /")]
+    RefundKey(usize),
+    /// A refund of that name was made, of another amount.
+    #[error("a refund of that name was made, of another amount")]
+    RefundDiffers,
+    /// Nothing of that name is owed back, or nothing at all.
+    #[error("nothing is owed back here")]
+    NothingOwed,
+    /// No transfer of that name.
+    #[error("no such transfer")]
+    NoSuchTransfer,
+    /// A transfer was booked under that name that says something else, or went elsewhere.
+    #[error("another transfer was booked under that name, or it went elsewhere")]
+    TransferDiffers,
+    /// A transfer's text is too long.
+    #[error("a transfer's text has at most {0} bytes")]
+    TransferText(usize),
+    /// Somebody else was first.
+    #[error("somebody else was first: look at what is there now, and begin again")]
+    Overtaken,
     /// Too much from one key, for one presentation, or in all.
     #[error("too many requests: try again in {retry_s} s")]
     TooMany {
@@ -219,6 +281,9 @@ impl Error {
             Self::Answer(e) => e.code(),
             Self::Proof(e) => e.code(),
             Self::Step(e) => e.code(),
+            Self::Draft(e) => e.code(),
+            Self::Order(e) => e.code(),
+            Self::Notice(e) => e.code(),
             Self::Refused(e) => e.code(),
             Self::Unavailable { .. } => "unavailable",
             Self::Misuse(_) => "misuse",
@@ -232,7 +297,8 @@ impl Error {
             Self::Answer(AnswerError::IssuerKeys { .. } | AnswerError::StatusUnknown { .. }) => Fault::Issuer,
             Self::Answer(_) => Fault::Wallet,
             Self::Proof(_) => Fault::Browser,
-            Self::Step(_) | Self::Refused(_) => Fault::Customer,
+            Self::Notice(_) => Fault::Rail,
+            Self::Step(_) | Self::Draft(_) | Self::Order(_) | Self::Refused(_) => Fault::Customer,
             Self::Unavailable { .. } => Fault::Operations,
             Self::Misuse(_) => Fault::Merchant,
         }
@@ -283,8 +349,29 @@ impl Refusal {
             Self::AnotherPerson { .. } => "another_person",
             Self::NotKnown => "not_known",
             Self::ProofNeeded { .. } => "proof_needed",
+            Self::StepUp { .. } => "step_up_needed",
+            Self::NoSuchOrder => "no_such_order",
+            Self::FormInvalid => "form_invalid",
+            Self::FormExpired => "form_expired",
+            Self::FormUsed { .. } => "form_used",
+            Self::NoSuchRail => "no_such_rail",
+            Self::CannotCollect(_) => "rail_cannot_take",
+            Self::RefundKey(_) => "invalid_refund_key",
+            Self::RefundDiffers => "refund_differs",
+            Self::NothingOwed => "nothing_owed",
+            Self::NoSuchTransfer => "no_such_transfer",
+            Self::TransferDiffers => "transfer_differs",
+            Self::TransferText(_) => "invalid_transfer_text",
+            Self::Overtaken => "overtaken",
             Self::TooMany { .. } => "too_many_requests",
         }
+    }
+}
+
+impl From<MoneyError> for Error {
+    /// While a draft is put together.
+    fn from(error: MoneyError) -> Self {
+        Self::Draft(error.into())
     }
 }
 

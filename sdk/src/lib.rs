@@ -7,7 +7,7 @@
 //!
 //! # A program
 //!
-//! Everything that a shop does, without the HTTP around it:
+//! How a shop knows its customers, without the HTTP around it ([`Draft`] begins a sale):
 //!
 //! ```no_run
 //! use firsthand::{
@@ -69,6 +69,10 @@
 //!   there now.
 //! - [`Keys`]: who the shop is towards wallets, and the root of its secrets. [`Trust`]: whose word counts, for which
 //!   types of credentials.
+//! - [`Money`]: an exact amount of a currency. [`Draft`]: what the merchant's server offers; [`Order`]: what became of
+//!   it. [`Rail`](rail::Rail): a way to be paid. A
+//!   [`Pending`](merchant::Pending) step is decided and has not happened; it is committed by itself, or within the
+//!   merchant's own transaction.
 //! - [`Error`]: first by whose fault, then which check, with a stable code.
 //!
 //! # The flows
@@ -81,16 +85,22 @@
 //! somebody else.
 //!
 //! **Coming back.** A key that is known begins a session by a proof alone. Signing out locks the key; forgetting the
-//! device deletes it, and with a customer's last key their record; forgetting the customer deletes everything.
+//! device deletes it, and with a customer's last key their record; forgetting the customer deletes everything
+//! but the merchant's books: orders stay, and nothing leads from the customer to them any more.
+//!
+//! **Buying.** The merchant's server makes a draft of its own prices; a form's token makes it one order, however often it
+//! is sent. An attempt to pay is committed before a rail is called, and what the rail says is committed afterwards; what
+//! was lost in between is asked about and never done again. A transfer that arrives is booked by its reference. Every
+//! cent has its place, `received = settled + owed + refunded`, and money never revives an order that is over.
 //!
 //! # The floors
 //!
 //! ```text
 //!  floor 2   merchant            the only code that calls a seam: load -> transition -> commit -> effect
 //!               |      \
-//!               |       store  fetch  env  format       the four seams, each with its default
+//!               |       store  fetch  env  format  rail            the five seams, each with its default
 //!               |
-//!  floor 1   ask  presentation  customer  session       plain data and consuming transitions
+//!  floor 1   ask  presentation  customer  session  order  money    plain data and consuming transitions
 //!               |
 //!  floor 0   protocol            bytes to types and back, in the standards' own words
 //! ```
@@ -108,13 +118,16 @@
 //! | [`Fetch`](fetch::Fetch) | how anything is fetched | https, bounded, to public addresses alone |
 //! | [`Env`](env::Env) | the time and randomness | the system's |
 //! | [`Format`](format::Format) | what a credential looks like | SD-JWT VC |
+//! | [`Rail`](rail::Rail) | how money comes and goes back | transfers (SEPA) |
 //!
 //! # What it does not do
 //!
 //! - It is no wallet, no identity provider and no shop: you have a catalogue, it knows who asks.
-//! - It takes no money, and reads no mdoc, no W3C credential and no Digital Credentials API yet.
+//! - It holds no money: a rail that the merchant chose moves it, and this counts it. It computes no tax and no shipping.
+//! - It reads no mdoc, no W3C credential and no Digital Credentials API yet.
 //! - It recognises nobody by credentials that others issued. They prove claims and never identify.
 //! - It keeps no claim value beyond a quarter of an hour after redemption, unless an ask says which, why and until when.
+//!   The delivery address of an order lies sealed beside it, for 90 days; who paid by transfer, with the transfer.
 //! - It spawns nothing by itself: [`Merchant::housekeeping`] is a future, and yours to run. What has expired leaves the
 //!   disk by it alone, so how long data are retained depends on it.
 //!
@@ -123,6 +136,7 @@
 //! - A *store*: implement [`Store`](store::Store), and run `testing::store_conformance` over it.
 //! - A *credential format*: a file in `format/` that implements [`Format`](format::Format); nothing else changes but the
 //!   builder's `.format(..)`. Its author alone says [`Authentic::assertion`](format::Authentic::assertion).
+//! - A *rail*: implement [`Rail`](rail::Rail), run `testing::rail_conformance` over it, and name it to the builder.
 //! - A *DID method* of keys: an arm in `protocol/did.rs`. A *signature algorithm*: `protocol/jose.rs`, and the vectors.
 //! - A *bound*: [`Limits`](limits::Limits), with its reason. A *refusal*: [`error`], with a code of its own.
 //! - A *route* or a header: not here; that is `firsthand-axum`.
@@ -141,8 +155,11 @@ pub mod format;
 pub mod keys;
 pub mod limits;
 pub mod merchant;
+pub mod money;
+pub mod order;
 pub mod presentation;
 pub mod protocol;
+pub mod rail;
 pub mod session;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
@@ -154,7 +171,9 @@ pub use ask::{Ask, Device, Wanted};
 pub use customer::CustomerId;
 pub use error::Error;
 pub use keys::Keys;
-pub use merchant::{Customer, Merchant};
+pub use merchant::{Customer, Merchant, Order};
+pub use money::{Currency, Money};
+pub use order::{Draft, OrderId};
 pub use presentation::Verified;
 #[cfg(feature = "postgres")]
 pub use store::Postgres;

@@ -43,6 +43,11 @@ pub struct Limits {
     pub request_post_bytes: usize,
     /// A `wallet_nonce`.
     pub wallet_nonce_bytes: usize,
+    /// How long ago a wallet may have been shown on this device, in seconds, for what touches a stored address or where
+    /// money goes back to: five minutes, the time in which nobody else sits down at the browser unnoticed.
+    pub step_up_s: u64,
+    /// How long the delivery address of an order is kept, in seconds: 90 days, to deliver and to take goods back.
+    pub delivery_kept_s: u64,
 }
 
 impl Default for Limits {
@@ -67,6 +72,8 @@ impl Default for Limits {
             did_bytes: 2 * 1024,
             request_post_bytes: 32 * 1024,
             wallet_nonce_bytes: 512,
+            step_up_s: 5 * 60,
+            delivery_kept_s: 90 * 24 * 3600,
         }
     }
 }

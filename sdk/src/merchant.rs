@@ -21,6 +21,7 @@ use crate::{
         openid4vp::{ClientId, ResponseMode},
         status_list::StatusList,
     },
+    rail::{AnyRail, Rail},
     session::Nonces,
     store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Write},
     time::UnixTime,
@@ -32,10 +33,15 @@ pub mod dev;
 mod present;
 mod proof;
 mod recognise;
+mod sell;
 
 pub use present::{Answered, AskRequest, Changes, Invitation, Standing, WalletLink};
 pub use proof::{BrowserProof, ProofRequest};
 pub use recognise::{Customer, Ending, Recognised, Redemption, SessionGrant, SessionView};
+pub use sell::{
+    Booking, Feed, FeedBatch, GuestLink, GuestOrder, NotAGuestLink, NotATransferId, Order, Pending, Provisional,
+    RecentProof, Refund, Transfer, TransferId, UnmatchedTransfer,
+};
 
 /// A merchant's side of every relationship: made once by [`Merchant::builder`], cheap to clone.
 #[derive(Clone)]
@@ -57,6 +63,9 @@ struct Inner {
     response_mode: ResponseMode,
     nonces: Nonces,
     replays: proof::ReplayWindow,
+    rails: Vec<AnyRail>,
+    /// Whether events are announced to the feed.
+    feed: bool,
     status_lists: Cache<StatusList, StatusUnknown>,
     issuer_documents: Cache<bytes::Bytes, FetchError>,
     /// Names of requests that changed on this node: wakes who waits for them, without promising anything.
@@ -107,6 +116,8 @@ pub struct MerchantBuilder {
     limits: Limits,
     prefix: ClientIdPrefix,
     response_mode: ResponseMode,
+    rails: Vec<AnyRail>,
+    feed: bool,
     #[cfg(feature = "dev")]
     development: Option<dev::Development>,
 }
@@ -130,6 +141,8 @@ impl Merchant {
             limits: Limits::default(),
             prefix: ClientIdPrefix::default(),
             response_mode: ResponseMode::DirectPostJwt,
+            rails: Vec::new(),
+            feed: false,
             #[cfg(feature = "dev")]
             development: None,
         }
@@ -186,17 +199,21 @@ impl Merchant {
         stored.map(|s| Ok(Customer::new(self.clone(), id.clone(), s.read::<CustomerRecord>()?))).transpose()
     }
 
-    /// Removes what has expired, for ever: a future that the program spawns and stops, such as with
-    /// `tokio::spawn(merchant.housekeeping())`.
+    /// Removes what has expired, and brings orders up to date, for ever: a future that the program spawns and stops, such
+    /// as with `tokio::spawn(merchant.housekeeping())`.
     ///
     /// Spawn it. An expired record is absent for every reader at once, but it leaves the disk by this alone: the sealed
-    /// claims of a visit, and a value whose time to be kept is over, would stay in the database and its backups.
+    /// claims of a visit, and a value whose time to be kept is over, would stay in the database and its backups. A payment
+    /// that nobody knows about is asked about, and an unpaid order expires, by this alone as well.
     pub async fn housekeeping(self) {
         /// Often enough that a store stays small, seldom enough that nobody notices.
-        const PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+        const PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
         /// Small enough not to hold up a customer's commit.
         const BATCH: usize = 500;
         loop {
+            if let Err(error) = self.bring_orders_up_to_date().await {
+                tracing::warn!(%error, "orders were not brought up to date");
+            }
             match self.0.store.sweep(self.now(), BATCH).await {
                 // A full batch says that there is more.
                 Ok(removed) if removed >= BATCH => tokio::task::yield_now().await,
@@ -352,6 +369,20 @@ impl MerchantBuilder {
         self
     }
 
+    /// A way to be paid. Orders name it by its [`id`](Rail::id).
+    #[must_use]
+    pub fn rail(mut self, rail: impl Rail) -> Self {
+        self.rails.push(AnyRail::new(rail));
+        self
+    }
+
+    /// Announces what happens to orders to the [`Feed`], for a worker that takes it: what nobody takes piles up.
+    #[must_use]
+    pub const fn feed(mut self) -> Self {
+        self.feed = true;
+        self
+    }
+
     /// The merchant, ready to serve. Starts nothing.
     ///
     /// # Errors
@@ -423,6 +454,15 @@ impl MerchantBuilder {
                 return Err(AskError::Twice(twice.name().to_owned()).into());
             }
         }
+        for (place, rail) in self.rails.iter().enumerate() {
+            let (id, plain) = (rail.id(), |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            if id.is_empty() || id.len() > 16 || !id.bytes().all(plain) {
+                return misuse(format!("the rail's name {id:?} must be 1 to 16 of a-z, 0-9 and -"));
+            }
+            if self.rails.iter().take(place).any(|other| other.id() == id) {
+                return misuse(format!("two rails are named {id:?}"));
+            }
+        }
         let leaf = keys.identity().leaf();
         let client_id = match self.prefix {
             ClientIdPrefix::X509Hash => ClientId::x509_hash(leaf.der()),
@@ -460,6 +500,8 @@ impl MerchantBuilder {
             client_id,
             response_mode: self.response_mode,
             replays: proof::ReplayWindow::default(),
+            rails: self.rails,
+            feed: self.feed,
             status_lists: Cache::new(STATUS_LISTS_BYTES, StatusList::bytes),
             issuer_documents: Cache::new(ISSUER_DOCUMENTS_BYTES, bytes::Bytes::len),
             changes: broadcast::channel(1_024).0,

@@ -103,6 +103,9 @@ pub struct SessionRecord {
     pub since: UnixTime,
     /// When it was last seen, to five minutes.
     pub last_seen: UnixTime,
+    /// When the wallet answered by which it began, if that was on the same device.
+    #[serde(default)]
+    pub proved_at: Option<UnixTime>,
 }
 
 impl SessionRecord {
@@ -243,6 +246,7 @@ mod tests {
             rung: Rung::BrowserKey,
             since: NOON,
             last_seen: NOON,
+            proved_at: None,
         };
         assert!(!session.is_over(NOON.plus_s(IDLE_S - 1)));
         assert!(session.is_over(NOON.plus_s(IDLE_S)));

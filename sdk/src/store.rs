@@ -19,14 +19,14 @@ mod rules;
 mod sqlite;
 mod typed;
 
-use std::{fmt, future::Future};
+use std::{fmt, future::Future, sync::Arc};
 
 pub(crate) use any::AnyStore;
 pub use memory::Memory;
 #[cfg(feature = "postgres")]
-pub use postgres::Postgres;
+pub use postgres::{PgConnection, Postgres};
 #[cfg(feature = "sqlite")]
-pub use sqlite::Sqlite;
+pub use sqlite::{Sqlite, SqliteConnection};
 pub(crate) use typed::Persisted;
 
 use crate::time::UnixTime;
@@ -239,6 +239,14 @@ impl StoreError {
     }
 }
 
+/// Which database a store keeps its records in: drawn at random when its tables are made, and the same for whoever
+/// opens that database. A copy of a database has the identity of its original.
+///
+/// The stores that can join a transaction of the merchant's own have one. It tells that a write and a transaction
+/// belong to the same database; it is not secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreIdentity(Arc<str>);
+
 /// A cause from below, whatever it is.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -287,6 +295,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`], or [`StoreError::Unknown`] if some may have been removed.
     fn sweep(&self, now: UnixTime, limit: usize) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
+    /// Which database this is, if its writes can join a transaction of the merchant's own. A store that wraps another
+    /// passes on the identity of that one; every other store leaves this as it is.
+    fn identity(&self) -> Option<&StoreIdentity> {
+        None
+    }
 }
 
 /// The most keys of one [`Store::load`], and the most writes of one [`Store::commit`].

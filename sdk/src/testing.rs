@@ -4,12 +4,16 @@
 pub mod authority;
 pub mod cast;
 mod conformance;
+mod fake_rail;
 pub mod faulty;
 pub mod issuer;
 mod network;
+mod rail_conformance;
 mod shop;
 pub mod wallet;
 
 pub use conformance::store_conformance;
+pub use fake_rail::{FakeRail, Mood};
 pub use network::Network;
+pub use rail_conformance::{RailKind, rail_conformance};
 pub use shop::{Clock, TestShop};

@@ -243,3 +243,39 @@ impl ReplayWindow {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{protocol::jose::SigningKey, testing::TestShop};
+
+    #[test]
+    fn the_address_of_a_proof_is_ours_whatever_the_path() {
+        let shop = TestShop::new();
+        let merchant = shop.merchant();
+        let key = SigningKey::from_ed25519_seed(&[7; 32]).unwrap();
+        let check = |htu: &str, path: &str| {
+            let header = json!({"typ": "dpop+jwt", "jwk": key.public_key().to_jwk()}).as_object().unwrap().clone();
+            let claims =
+                json!({"jti": "1", "htm": "GET", "htu": htu, "iat": merchant.now(), "nonce": merchant.nonce()});
+            let proof = key.sign_jws(&header, &claims).unwrap();
+            merchant.check_proof(&ProofRequest { proof: &proof, method: "GET", path, access_token: None }).is_ok()
+        };
+        for (htu, path) in [
+            ("https://shop.example/cart", "/cart"),
+            ("https://shop.example/cart", "/cart?tea=1&to=https://other.example/"),
+            ("https://shop.example//other.example/cart", "//other.example/cart"),
+        ] {
+            assert!(check(htu, path), "{htu} {path}");
+        }
+        for (htu, path) in [
+            ("https://other.example/cart", "//other.example/cart"),
+            ("https://other.example/cart", "https://other.example/cart"),
+            ("https://shop.example/cart", "/carts"),
+        ] {
+            assert!(!check(htu, path), "{htu} {path}");
+        }
+    }
+}

@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Merchant, RACES_MAX, customer_key, lost_the_race, present::presentation_key, proof::was_spent, put};
+use super::{
+    Merchant, RACES_MAX, customer_key, lost_the_race,
+    present::presentation_key,
+    proof::was_spent,
+    put,
+    sell::{customer_drafts, customer_orders},
+};
 use crate::{
     ask::{Ask, Device, Proof},
     customer::{Binding, CustomerId, CustomerRecord, Kept, Rung, Said},
@@ -160,7 +166,7 @@ impl Merchant {
         let now = self.now();
         let (presentation, version) = self.presentation(request).await?;
         let (redeemed, answered) = presentation.redeemed(&browser.key_name(), code, now)?;
-        let asked = redeemed.asked.clone();
+        let (asked, answered_at) = (redeemed.asked.clone(), answered.at);
         let ask = self.declared(&asked.ask).ok_or(Refusal::NoSuchAsk)?;
         let verified = self.opened(request, &redeemed)?;
 
@@ -179,6 +185,7 @@ impl Merchant {
             // nothing that is known of its customer from now on.
             kept.clear();
         }
+        let mut is_them = true;
         let mut writes = match known {
             Some((binding, binding_version)) => {
                 if binding.locked {
@@ -186,18 +193,16 @@ impl Merchant {
                 }
                 // The record first: whoever changes what is kept also changes its version.
                 let stored = self.load_one(&customer_key(&customer)).await?.ok_or(Refusal::UnknownKey)?;
-                let keys: Vec<Key> = said.iter().map(|said| kept_key(&customer, &said.claim)).collect();
-                let mut claims = Vec::new();
-                let found = if keys.is_empty() { Vec::new() } else { self.0.store.load(&keys, now).await? };
-                for old in found.into_iter().flatten() {
-                    let old: Kept = old.read()?;
-                    if old.is_contradicted_by(&said, now) {
-                        claims.push(old.claim);
-                    }
-                }
+                let known = self.walk::<Kept>(&customer).await?;
+                let contradicts = |old: &&Kept| old.is_contradicted_by(&said, now);
+                let claims: Vec<String> =
+                    known.iter().map(|(_, old)| old).filter(contradicts).map(|old| old.claim.clone()).collect();
                 if !claims.is_empty() {
                     return Err(Refusal::AnotherPerson { claims }.into());
                 }
+                // Where the shop keeps something that tells who the customer is, a wallet that says nothing of it may be
+                // that of somebody who was lent this browser.
+                is_them = known.is_empty() || known.iter().any(|(_, old)| old.is_confirmed_by(&said, now));
                 let record = stored.read::<CustomerRecord>()?.proved(proof);
                 vec![
                     // Somebody may sign out at this very moment.
@@ -225,7 +230,9 @@ impl Merchant {
         for kept in &kept {
             writes.push(put(kept_key(&customer, &kept.claim), kept, Some(kept.until), Expect::Any)?);
         }
-        let (access_token, session) = self.new_session(browser, &customer, &mut writes).await?;
+        // Somebody may have shown this browser's code to another person's wallet: that is no proof of who sits here.
+        let proved_at = (is_them && asked.device == Device::SameDevice).then_some(answered_at);
+        let (access_token, session) = self.new_session(browser, &customer, proved_at, &mut writes).await?;
         let next = Presentation::Redeemed(redeemed);
         let answer = AnswerEntry { request: request.as_str().to_owned() };
         let entry = answer_entry(&session, ask.name());
@@ -259,7 +266,7 @@ impl Merchant {
         }
         let key = binding_key(&browser.key_name());
         let mut writes = vec![Write::Check { key, expect: Expect::Version(version) }, browser.spent(now)?];
-        let (access_token, session) = self.new_session(browser, &binding.customer, &mut writes).await?;
+        let (access_token, session) = self.new_session(browser, &binding.customer, None, &mut writes).await?;
         match self.commit_session(&access_token, &writes, now).await {
             // The binding changed while we looked: it was locked or deleted.
             Err(Error::Unavailable { source, .. }) if is_race(source.as_ref()) => Err(Refusal::BindingLocked.into()),
@@ -314,6 +321,7 @@ impl Merchant {
         &self,
         browser: &BrowserProof,
         customer: &CustomerId,
+        proved_at: Option<UnixTime>,
         writes: &mut Vec<Write>,
     ) -> Result<(AccessToken, SessionRecord), Error> {
         let now = self.now();
@@ -325,6 +333,7 @@ impl Merchant {
             rung: Rung::BrowserKey,
             since: now,
             last_seen: now,
+            proved_at,
         };
         let prefix = of_key(SessionEntry::KIND, customer, &session.key);
         let mut earlier = Vec::new();
@@ -466,6 +475,9 @@ impl Merchant {
             self.erase(&all(SessionEntry::KIND), own_entry.as_ref(), session_of).await?;
             self.erase(&all(AnswerEntry::KIND), None, answered_with).await?;
             self.erase(&all(Kept::KIND), None, nothing).await?;
+            // The orders are the merchant's books, and stay; nothing leads from the customer to them any more.
+            self.erase(&customer_orders(customer), None, nothing).await?;
+            self.erase(&customer_drafts(customer), None, nothing).await?;
             let mut keys = self.0.store.scan(&all(BindingEntry::KIND), None, BATCH, self.now()).await?;
             if keys.len() == BATCH {
                 let own_key = own.map(|own| binding_entry(customer, &own.key));
@@ -486,8 +498,14 @@ impl Merchant {
                 Err(e) if lost_the_race(&e) => {}
                 Err(e) => return Err(e.into()),
                 Ok(_) => {
-                    // A session that one of the keys began while we looked. It opens nothing without its key.
-                    said_only(self.erase(&all(SessionEntry::KIND), None, session_of).await);
+                    // A session that one of the keys began while we looked, which opens nothing without its key; and what
+                    // leads to an order that was placed meanwhile.
+                    let rest = async {
+                        self.erase(&all(SessionEntry::KIND), None, session_of).await?;
+                        self.erase(&customer_orders(customer), None, nothing).await?;
+                        self.erase(&customer_drafts(customer), None, nothing).await
+                    };
+                    said_only(rest.await);
                     return Ok(());
                 }
             }
@@ -662,6 +680,16 @@ impl Recognised {
         &self.session.id
     }
 
+    /// When the wallet answered by which this session began, if it was on the same device.
+    #[must_use]
+    pub const fn proved_at(&self) -> Option<UnixTime> {
+        self.session.proved_at
+    }
+
+    pub(super) const fn merchant(&self) -> &Merchant {
+        &self.merchant
+    }
+
     /// The customer's record.
     ///
     /// # Errors
@@ -686,15 +714,23 @@ impl Recognised {
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn claims(&self, ask: &Ask) -> Result<Option<Verified>, Error> {
-        let Some(entry) = self.merchant.load_one(&answer_entry(&self.session, ask.name())).await? else {
-            return Ok(None);
-        };
+        Ok(self.answer_to_take(ask).await?.map(|(verified, _)| verified))
+    }
+
+    /// The same, with the writes that erase it: for whatever takes the values, in the commit that takes them.
+    pub(super) async fn answer_to_take(&self, ask: &Ask) -> Result<Option<(Verified, [Write; 2])>, Error> {
+        let key = answer_entry(&self.session, ask.name());
+        let Some(entry) = self.merchant.load_one(&key).await? else { return Ok(None) };
         let Ok(request) = entry.read::<AnswerEntry>()?.request.parse::<RequestId>() else { return Ok(None) };
-        let Some(stored) = self.merchant.load_one(&presentation_key(&request)).await? else { return Ok(None) };
-        match stored.read::<Presentation>()? {
-            Presentation::Redeemed(redeemed) => self.merchant.opened(&request, &redeemed).map(Some),
-            _ => Ok(None),
-        }
+        let presentation = presentation_key(&request);
+        let Some(stored) = self.merchant.load_one(&presentation).await? else { return Ok(None) };
+        let Presentation::Redeemed(redeemed) = stored.read::<Presentation>()? else { return Ok(None) };
+        let verified = self.merchant.opened(&request, &redeemed)?;
+        let erasing = [
+            Write::delete(key, Expect::Version(entry.version)),
+            Write::delete(presentation, Expect::Version(stored.version)),
+        ];
+        Ok(Some((verified, erasing)))
     }
 
     /// Signs out: the sessions of this key end, their claims are erased, and the key is locked.

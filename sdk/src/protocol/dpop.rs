@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
-use url::Url;
+use url::{Position, Url};
 
 use crate::{
     limits::Limits,
@@ -200,6 +200,10 @@ fn is_same_target(htu: &str, url: &Url) -> bool {
     let strange = |c: char| !c.is_ascii_graphic() || matches!(c, '\\' | '"' | '<' | '>' | '^' | '`' | '{' | '|' | '}');
     if htu.contains(strange) || authority.contains('@') || authority.is_empty() || scheme.contains(['/', '?', '#']) {
         return false;
+    }
+    // What nearly every client sends: the very text, and nothing to normalise.
+    if htu == &url[..Position::AfterPath] {
+        return true;
     }
     let Ok(htu) = Url::parse(htu) else { return false };
     // Scheme and host in lower case, the port made explicit, dot segments removed: done by the parser.

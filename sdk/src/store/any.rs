@@ -2,6 +2,8 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+#[cfg(any(test, feature = "sqlite", feature = "postgres"))]
+use super::StoreIdentity;
 use super::{Key, Prefix, Store, StoreError, Stored, Version, Write};
 use crate::time::UnixTime;
 
@@ -39,6 +41,12 @@ impl AnyStore {
     pub(crate) async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
         self.0.sweep(now, limit).await
     }
+
+    /// [`Store::identity`].
+    #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn identity(&self) -> Option<&StoreIdentity> {
+        self.0.identity()
+    }
 }
 
 impl fmt::Debug for AnyStore {
@@ -61,6 +69,8 @@ trait DynStore: fmt::Debug + Send + Sync {
         now: UnixTime,
     ) -> Answer<'a, Vec<(Key, Stored)>>;
     fn sweep(&self, now: UnixTime, limit: usize) -> Answer<'_, usize>;
+    #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
+    fn identity(&self) -> Option<&StoreIdentity>;
 }
 
 impl<S: Store> DynStore for S {
@@ -85,6 +95,11 @@ impl<S: Store> DynStore for S {
     fn sweep(&self, now: UnixTime, limit: usize) -> Answer<'_, usize> {
         Box::pin(Store::sweep(self, now, limit))
     }
+
+    #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
+    fn identity(&self) -> Option<&StoreIdentity> {
+        Store::identity(self)
+    }
 }
 
 #[cfg(test)]
@@ -105,5 +120,6 @@ mod tests {
         assert_eq!(store.scan(&prefix, None, 1, now).await.unwrap().len(), 1);
         assert_eq!(store.sweep(UnixTime::from_secs(1), 9).await.unwrap(), 1);
         assert_eq!(format!("{store:?}"), format!("{memory:?}"));
+        assert_eq!(store.identity(), None);
     }
 }

@@ -1,25 +1,39 @@
 //! A store in PostgreSQL, for any number of nodes.
 
+use std::borrow::Cow;
+
+/// A connection to PostgreSQL that is in a transaction of the merchant's.
+pub use sqlx::PgConnection;
 use sqlx::{
-    PgPool, Row,
+    Connection, PgPool, Row,
     postgres::{PgDatabaseError, PgRow, PgSeverity},
 };
 
-use super::{BoxError, Expect, Key, Prefix, Record, Store, StoreError, Stored, Version, Write, rules};
+use super::{BoxError, Expect, Key, Prefix, Record, Store, StoreError, StoreIdentity, Stored, Version, Write, rules};
 use crate::time::UnixTime;
 
 /// Records in the schema `firsthand` of a PostgreSQL database. A clone shares the pool.
 ///
-/// A load, a scan and a commit are one statement each, and so is every transaction: see `postgres.sql` beside this
-/// file, which is what a database administrator needs to know. The views in `postgres_views.sql` are for reports.
+/// A load, a scan and a commit are one statement each, and so is every transaction of this store's own: see
+/// `postgres.sql` beside this file, which is what a database administrator needs to know. The views in
+/// `postgres_views.sql` are for reports, and `postgres_identity.sql` tells one database from another.
+///
+/// A role that is called `firsthand`, too, finds this schema before `public` (the default `search_path` begins with
+/// `"$user"`): then say `search_path`, or tables of your own are looked for, and made, in here.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     pool: PgPool,
+    identity: StoreIdentity,
 }
 
 /// The files of the schema in their order. Each is applied in one transaction and writes its number itself, so that an
 /// administrator can apply it by hand.
-const MIGRATIONS: [(i32, &str); 2] = [(1, include_str!("postgres.sql")), (2, include_str!("postgres_views.sql"))];
+const MIGRATIONS: [(i32, &str); 4] = [
+    (1, include_str!("postgres.sql")),
+    (2, include_str!("postgres_views.sql")),
+    (3, include_str!("postgres_identity.sql")),
+    (4, include_str!("postgres_orders.sql")),
+];
 
 /// How often a commit is tried that PostgreSQL gave up for another's sake.
 const TRIES: u32 = 5;
@@ -31,12 +45,15 @@ impl Postgres {
     /// [`StoreError::Refused`] if the database is not in UTF8 or the pool's transactions are not READ COMMITTED by
     /// default; [`StoreError::Unavailable`] if it does not answer or does not let the role make the schema.
     pub async fn new(pool: PgPool) -> Result<Self, StoreError> {
-        let store = Self { pool };
-        store.fit().await?;
-        if store.applied().await? < MIGRATIONS.len() {
-            store.migrate().await?;
+        fit(&pool).await?;
+        if applied(&pool).await? < MIGRATIONS.len() {
+            migrate(&pool).await?;
         }
-        Ok(store)
+        let identity: String = sqlx::query_scalar("SELECT id::text FROM firsthand.identity")
+            .fetch_one(&pool)
+            .await
+            .map_err(unavailable)?;
+        Ok(Self { pool, identity: StoreIdentity(identity.into()) })
     }
 
     /// The store in the database that `url` names (`postgres://shop@db.example/shop`), with a pool of its own.
@@ -47,95 +64,64 @@ impl Postgres {
         Self::new(PgPool::connect(url).await.map_err(unavailable)?).await
     }
 
-    /// Refuses a database that cannot keep the rules of a store.
-    async fn fit(&self) -> Result<(), StoreError> {
+    /// Applies all writes or none within the transaction that `tx` is in, which the merchant began on a connection of
+    /// their own: they are durable when it commits, and gone when it does not. `of` is the store that the writes were
+    /// made for.
+    ///
+    /// Until then the versions are provisional, and other commits of the same keys wait, at most for five seconds. On
+    /// an error nothing of ours remains, and the transaction is as it was before. Who drops this future before it
+    /// answers does not know whether the writes are in the transaction, and rolls it back.
+    ///
+    /// # Errors
+    /// - [`StoreError::Conflict`] with the first key whose expectation did not hold;
+    /// - [`StoreError::Refused`] as for any commit, and for writes of another store, a connection to another database
+    ///   or without a transaction, and a transaction that is not READ COMMITTED;
+    /// - [`StoreError::Unavailable`] for everything else, also for a deadlock: what to do then is for whoever began the
+    ///   transaction to decide. Never [`StoreError::Unknown`].
+    pub async fn commit_writes_in(
+        &self,
+        tx: &mut PgConnection,
+        of: &StoreIdentity,
+        writes: &[Write],
+        now: UnixTime,
+    ) -> Result<Vec<Option<Version>>, StoreError> {
+        rules::writes(writes)?;
+        // What sqlx holds for ended would commit each statement by itself.
+        if !tx.is_in_transaction() {
+            return Err(StoreError::Refused(rules::NO_TRANSACTION.into()));
+        }
+        let there = savepoint(tx).await?;
+        let joined = match there.and_then(|there| rules::joins(&self.identity, of, &there)) {
+            Ok(()) => join(tx, writes, now).await,
+            Err(e) => Err(e),
+        };
+        let end = match joined {
+            Ok(_) => "RELEASE SAVEPOINT firsthand",
+            Err(_) => "ROLLBACK TO SAVEPOINT firsthand; RELEASE SAVEPOINT firsthand",
+        };
+        // Without an answer to this the connection is lost, and with it all of the transaction.
+        sqlx::raw_sql(end).execute(tx).await.map_err(unavailable)?;
+        joined
+    }
+
+    /// Nearly every request looks one key up: PostgreSQL keeps the plan of this statement, and plans the one for
+    /// several keys anew each time, which takes longer than to run it.
+    async fn load_one(&self, key: &Key, now: UnixTime) -> Result<Option<Stored>, StoreError> {
         let row = sqlx::query(
-            "SELECT current_setting('server_encoding') AS encoding,
-                    current_setting('default_transaction_isolation') AS isolation",
+            "SELECT version, schema, body::text AS body, expires_at FROM firsthand.records
+             WHERE partition = $1 AND kind = $2 AND sort = $3 AND (expires_at IS NULL OR expires_at > $4)",
         )
-        .fetch_one(&self.pool)
+        .bind(&key.partition)
+        .bind(key.kind)
+        .bind(&key.sort)
+        .bind(now.as_secs())
+        .fetch_optional(&self.pool)
         .await
         .map_err(unavailable)?;
-        if row.try_get::<String, _>("encoding").map_err(unavailable)? != "UTF8" {
-            return Err(StoreError::Refused("the PostgreSQL database is not in UTF8".into()));
-        }
-        let isolation: String = row.try_get("isolation").map_err(unavailable)?;
-        if isolation != "read committed" {
-            let refusal = format!("transactions are {isolation} by default: give a pool that is read committed");
-            return Err(StoreError::Refused(refusal));
-        }
-        Ok(())
+        row.as_ref().map(stored).transpose().map_err(unavailable)
     }
 
-    /// How many migrations the database has: looked up first, for it needs neither a lock nor the right to change
-    /// anything. More than we know are a newer program's, which keeps what we use.
-    async fn applied(&self) -> Result<usize, StoreError> {
-        let there = sqlx::query_scalar("SELECT to_regclass('firsthand.migrations') IS NOT NULL");
-        if !there.fetch_one(&self.pool).await.map_err(unavailable)? {
-            return Ok(0);
-        }
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM firsthand.migrations")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(unavailable)?;
-        Ok(usize::try_from(count).unwrap_or_default())
-    }
-
-    async fn migrate(&self) -> Result<(), StoreError> {
-        for (number, sql) in MIGRATIONS {
-            let mut tx = self.pool.begin().await.map_err(unavailable)?;
-            // Nodes that start together go one after the other; who comes later finds it done.
-            sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('firsthand.migrations', 0))")
-                .execute(&mut *tx)
-                .await
-                .map_err(unavailable)?;
-            let there = sqlx::query_scalar("SELECT to_regclass('firsthand.migrations') IS NOT NULL");
-            let done = there.fetch_one(&mut *tx).await.map_err(unavailable)?
-                && sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM firsthand.migrations WHERE number = $1)")
-                    .bind(number)
-                    .fetch_one(&mut *tx)
-                    .await
-                    .map_err(unavailable)?;
-            if !done {
-                sqlx::raw_sql(sql).execute(&mut *tx).await.map_err(unavailable)?;
-            }
-            tx.commit().await.map_err(unavailable)?;
-        }
-        Ok(())
-    }
-
-    /// One call of `commit_v1`: a transaction of one statement.
-    async fn try_commit(&self, writes: &Columns<'_>, now: UnixTime) -> Result<Answer, Failed> {
-        let mut connection = self.pool.acquire().await.map_err(|e| Failed::Final(unavailable(e)))?;
-        // All rows are fetched, for the transaction commits after the last one: an answer that has not been read to
-        // its end has not been committed.
-        let rows =
-            sqlx::query("SELECT conflict, versions FROM firsthand.commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-                .bind(now.as_secs())
-                .bind(&writes.operations)
-                .bind(&writes.partitions)
-                .bind(&writes.kinds)
-                .bind(&writes.sorts)
-                .bind(&writes.expected)
-                .bind(&writes.schemas)
-                .bind(&writes.bodies)
-                .bind(&writes.expiries)
-                .fetch_all(&mut *connection)
-                .await
-                .map_err(Failed::from_commit)?;
-        // From here on it is committed, so what cannot be read is not known.
-        let unread = |e: sqlx::Error| Failed::Final(StoreError::Unknown(cause(e)));
-        let row = rows.first().ok_or_else(|| unread(sqlx::Error::RowNotFound))?;
-        Ok(Answer {
-            conflict: row.try_get("conflict").map_err(unread)?,
-            versions: row.try_get("versions").map_err(unread)?,
-        })
-    }
-}
-
-impl Store for Postgres {
-    async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
-        rules::keys(keys)?;
+    async fn load_several(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
         // One statement sees one moment. OFFSET 0 keeps the planner at one index lookup for each key.
         let rows = sqlx::query(
             "SELECT k.place, r.version, r.schema, r.body::text AS body, r.expires_at
@@ -164,6 +150,24 @@ impl Store for Postgres {
         Ok(found)
     }
 
+    /// One call of `commit_v1`: a transaction of one statement.
+    async fn try_commit(&self, writes: &Columns<'_>, now: UnixTime) -> Result<Answer, Failed> {
+        let mut connection = self.pool.acquire().await.map_err(|e| Failed::Final(unavailable(e)))?;
+        let rows = commit_v1(&mut connection, writes, now).await.map_err(Failed::from_commit)?;
+        // From here on it is committed, so what cannot be read is not known.
+        Answer::read(&rows).map_err(|e| Failed::Final(StoreError::Unknown(cause(e))))
+    }
+}
+
+impl Store for Postgres {
+    async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
+        rules::keys(keys)?;
+        match keys {
+            [key] => Ok(vec![self.load_one(key, now).await?]),
+            several => self.load_several(several, now).await,
+        }
+    }
+
     async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
         rules::writes(writes)?;
         let columns = Columns::of(writes);
@@ -175,16 +179,7 @@ impl Store for Postgres {
                 Err(Failed::Retry(e) | Failed::Final(e)) => return Err(e),
             }
         };
-        if let Some(place) = answer.conflict {
-            // The place counts from 1.
-            let write = usize::try_from(place).ok().and_then(|place| writes.get(place.checked_sub(1)?));
-            return Err(match write {
-                Some(write) => StoreError::Conflict(write.key().clone()),
-                None => StoreError::Refused("PostgreSQL named a write that was not asked for".into()),
-            });
-        }
-        let versions = answer.versions.unwrap_or_default();
-        Ok(versions.into_iter().map(|version| version.map(|v| Version(v.unsigned_abs()))).collect())
+        answer.versions(writes)
     }
 
     async fn scan(
@@ -236,6 +231,65 @@ impl Store for Postgres {
         })?;
         Ok(usize::try_from(swept.rows_affected()).unwrap_or(usize::MAX))
     }
+
+    fn identity(&self) -> Option<&StoreIdentity> {
+        Some(&self.identity)
+    }
+}
+
+/// Refuses a database that cannot keep the rules of a store.
+async fn fit(pool: &PgPool) -> Result<(), StoreError> {
+    let row = sqlx::query(
+        "SELECT current_setting('server_encoding') AS encoding,
+                current_setting('default_transaction_isolation') AS isolation",
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(unavailable)?;
+    if row.try_get::<String, _>("encoding").map_err(unavailable)? != "UTF8" {
+        return Err(StoreError::Refused("the PostgreSQL database is not in UTF8".into()));
+    }
+    let isolation: String = row.try_get("isolation").map_err(unavailable)?;
+    if isolation != "read committed" {
+        let refusal = format!("transactions are {isolation} by default: give a pool that is read committed");
+        return Err(StoreError::Refused(refusal));
+    }
+    Ok(())
+}
+
+/// How many migrations the database has: looked up first, for it needs neither a lock nor the right to change
+/// anything. More than we know are a newer program's, which keeps what we use.
+async fn applied(pool: &PgPool) -> Result<usize, StoreError> {
+    let there = sqlx::query_scalar("SELECT to_regclass('firsthand.migrations') IS NOT NULL");
+    if !there.fetch_one(pool).await.map_err(unavailable)? {
+        return Ok(0);
+    }
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM firsthand.migrations").fetch_one(pool).await.map_err(unavailable)?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
+    for (number, sql) in MIGRATIONS {
+        let mut tx = pool.begin().await.map_err(unavailable)?;
+        // Nodes that start together go one after the other; who comes later finds it done.
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('firsthand.migrations', 0))")
+            .execute(&mut *tx)
+            .await
+            .map_err(unavailable)?;
+        let there = sqlx::query_scalar("SELECT to_regclass('firsthand.migrations') IS NOT NULL");
+        let done = there.fetch_one(&mut *tx).await.map_err(unavailable)?
+            && sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM firsthand.migrations WHERE number = $1)")
+                .bind(number)
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(unavailable)?;
+        if !done {
+            sqlx::raw_sql(sql).execute(&mut *tx).await.map_err(unavailable)?;
+        }
+        tx.commit().await.map_err(unavailable)?;
+    }
+    Ok(())
 }
 
 /// The writes as `commit_v1` takes them.
@@ -282,10 +336,78 @@ impl<'w> Columns<'w> {
     }
 }
 
+/// Sets the savepoint that undoes what we write, and reads the identity of this database's store in the same round
+/// trip. The outer `Err` says that there is no savepoint, the inner one that there is.
+///
+/// This is not the nested `begin` of sqlx: one that fails, or is dropped half-way, rolls back the transaction around
+/// it, and each later statement of the merchant's would commit by itself.
+async fn savepoint(tx: &mut PgConnection) -> Result<Result<String, StoreError>, StoreError> {
+    let read = sqlx::raw_sql("SAVEPOINT firsthand; SELECT id::text AS id FROM firsthand.identity").fetch_all(tx).await;
+    let error = match read {
+        Ok(rows) => {
+            let id = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get("id"));
+            return Ok(id.map_err(unavailable));
+        }
+        Err(error) => error,
+    };
+    match code(&error).as_deref() {
+        // No transaction, or one that has failed already: there is no savepoint.
+        Some(code) if code.starts_with("25") => Err(StoreError::Refused(rules::NO_TRANSACTION.into())),
+        // No such schema, no such table, or no right to read it.
+        Some("3F000" | "42P01" | "42501") => Ok(Err(StoreError::Refused(rules::ELSEWHERE.into()))),
+        _ => Ok(Err(unavailable(error))),
+    }
+}
+
+/// Calls `commit_v1` in a transaction that is not ours: whatever goes wrong, nothing is committed.
+async fn join(tx: &mut PgConnection, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
+    let rows =
+        commit_v1(tx, &Columns::of(writes), now).await.map_err(|e| refusal(&e).unwrap_or_else(|| unavailable(e)))?;
+    Answer::read(&rows).map_err(unavailable)?.versions(writes)
+}
+
+/// One call of `commit_v1`. All rows are fetched: where the statement is the transaction, it commits after the last
+/// one, and an answer that has not been read to its end has not been committed.
+async fn commit_v1(db: &mut PgConnection, writes: &Columns<'_>, now: UnixTime) -> Result<Vec<PgRow>, sqlx::Error> {
+    sqlx::query("SELECT conflict, versions FROM firsthand.commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+        .bind(now.as_secs())
+        .bind(&writes.operations)
+        .bind(&writes.partitions)
+        .bind(&writes.kinds)
+        .bind(&writes.sorts)
+        .bind(&writes.expected)
+        .bind(&writes.schemas)
+        .bind(&writes.bodies)
+        .bind(&writes.expiries)
+        .fetch_all(db)
+        .await
+}
+
 /// What `commit_v1` answers.
 struct Answer {
     conflict: Option<i32>,
     versions: Option<Vec<Option<i64>>>,
+}
+
+impl Answer {
+    fn read(rows: &[PgRow]) -> Result<Self, sqlx::Error> {
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Self { conflict: row.try_get("conflict")?, versions: row.try_get("versions")? })
+    }
+
+    /// The new versions, or the conflict.
+    fn versions(self, writes: &[Write]) -> Result<Vec<Option<Version>>, StoreError> {
+        if let Some(place) = self.conflict {
+            // The place counts from 1.
+            let write = usize::try_from(place).ok().and_then(|place| writes.get(place.checked_sub(1)?));
+            return Err(match write {
+                Some(write) => StoreError::Conflict(write.key().clone()),
+                None => StoreError::Refused("PostgreSQL named a write that was not asked for".into()),
+            });
+        }
+        let versions = self.versions.unwrap_or_default();
+        Ok(versions.into_iter().map(|version| version.map(|v| Version(v.unsigned_abs()))).collect())
+    }
 }
 
 /// Why a commit failed.
@@ -300,6 +422,9 @@ impl Failed {
     /// What an error means that came after the commit was sent. An answer of the server that leaves the connection
     /// alive says that the transaction was aborted; everything else may have come after it was committed.
     fn from_commit(error: sqlx::Error) -> Self {
+        if let Some(refused) = refusal(&error) {
+            return Self::Final(refused);
+        }
         let aborted = error.as_database_error().and_then(|e| {
             let e = e.try_downcast_ref::<PgDatabaseError>()?;
             let fatal = matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic);
@@ -308,11 +433,6 @@ impl Failed {
         match aborted.as_deref() {
             // Serialisation failure, deadlock.
             Some("40001" | "40P01") => Self::Retry(unavailable(error)),
-            Some("FH001") => Self::Final(StoreError::Refused("the transaction is not read committed".into())),
-            // A value that the database does not take.
-            Some(code) if code.starts_with("22") => {
-                Self::Final(StoreError::Refused(format!("PostgreSQL does not take a value ({code})")))
-            }
             // Statement completion unknown, connection exceptions, shutdown.
             Some(code) if code != "40003" && !code.starts_with("08") && !code.starts_with("57P") => {
                 Self::Final(unavailable(error))
@@ -320,6 +440,22 @@ impl Failed {
             _ => Self::Final(StoreError::Unknown(cause(error))),
         }
     }
+}
+
+/// What PostgreSQL will not do however often it is asked.
+fn refusal(error: &sqlx::Error) -> Option<StoreError> {
+    let code = code(error)?;
+    let refusal = match &*code {
+        "FH001" => "the transaction is not READ COMMITTED: begin it without another isolation level".to_owned(),
+        // A value that the database does not take.
+        code if code.starts_with("22") => format!("PostgreSQL does not take a value ({code})"),
+        _ => return None,
+    };
+    Some(StoreError::Refused(refusal))
+}
+
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {

@@ -1,12 +1,14 @@
 -- The store of Firsthand in PostgreSQL 13 or later; the database's encoding is UTF8.
 --
--- `Postgres::new` applies this file when it is not there yet. A database administrator may apply it instead, in one
--- transaction (psql -1 -f postgres.sql, then postgres_views.sql), and give the program's role no more than
+-- `Postgres::new` applies this file, postgres_views.sql, postgres_identity.sql and postgres_orders.sql where they are not
+-- there yet. A database administrator may apply them instead, in this order and each in one transaction
+-- (psql -1 -f postgres.sql), and give the program's role no more than
 --     GRANT USAGE ON SCHEMA firsthand TO shop;
 --     GRANT SELECT, INSERT, UPDATE, DELETE ON firsthand.records TO shop;
 --     GRANT USAGE ON SEQUENCE firsthand.versions TO shop;
 --     GRANT EXECUTE ON FUNCTION firsthand.commit_v1 TO shop;
 --     GRANT SELECT ON firsthand.migrations TO shop;
+--     GRANT SELECT ON firsthand.identity TO shop;
 
 CREATE SCHEMA firsthand;
 

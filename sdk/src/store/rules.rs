@@ -29,6 +29,28 @@ pub(super) fn writes(writes: &[Write]) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Refuses to join a transaction with writes of another store, or in another database. `there` is the identity found in
+/// the transaction.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) fn joins(own: &super::StoreIdentity, of: &super::StoreIdentity, there: &str) -> Result<(), StoreError> {
+    if of != own {
+        return Err(StoreError::Refused("the writes were made for another store: commit them with that one".into()));
+    }
+    if *own.0 != *there {
+        return Err(StoreError::Refused(ELSEWHERE.into()));
+    }
+    Ok(())
+}
+
+/// What is refused to a transaction of a database that is not the store's.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) const ELSEWHERE: &str =
+    "the transaction is not in the database of this store: begin it on a pool of that database";
+
+/// What is refused to a connection without a transaction that could be joined.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) const NO_TRANSACTION: &str = "there is no transaction to join: it has ended, or it has failed";
+
 /// The first key whose record is not as its write expects. `found` holds the versions that are there and have not
 /// expired, in the order of the writes.
 pub(super) fn conflict<'w>(writes: &'w [Write], found: &[Option<Version>]) -> Option<&'w Key> {

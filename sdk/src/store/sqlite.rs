@@ -2,13 +2,15 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
+/// A connection to SQLite that is in a transaction of the merchant's.
+pub use sqlx::SqliteConnection;
 use sqlx::{
-    Row, SqliteConnection, SqlitePool,
+    Connection, Row, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use tokio::sync::Mutex;
 
-use super::{BoxError, Key, Prefix, Record, Store, StoreError, Stored, Version, Write, rules};
+use super::{BoxError, Key, Prefix, Record, Store, StoreError, StoreIdentity, Stored, Version, Write, rules};
 use crate::time::UnixTime;
 
 /// Records in tables named `firsthand_*` of an SQLite database. A clone shares the pool.
@@ -21,7 +23,11 @@ pub struct Sqlite {
     /// SQLite has one writer at a time. Waiting for it here is fair; waiting in SQLite is a race that a task can lose
     /// until it times out.
     turn: Arc<Mutex<()>>,
+    identity: StoreIdentity,
 }
+
+/// The files of the schema in their order. Each writes its number itself.
+const MIGRATIONS: [(i64, &str); 2] = [(1, include_str!("sqlite.sql")), (2, include_str!("sqlite_identity.sql"))];
 
 /// How often a write that found the database busy is tried again. Each try has waited the connection's busy timeout.
 const TRIES: u32 = 5;
@@ -36,9 +42,8 @@ impl Sqlite {
     /// [`StoreError::Refused`] if the database is not a file of UTF-8, or its connections do not write durably;
     /// [`StoreError::Unavailable`] if it cannot be opened.
     pub async fn new(pool: SqlitePool) -> Result<Self, StoreError> {
-        let store = Self { pool, turn: Arc::default() };
-        store.migrate().await?;
-        Ok(store)
+        let identity = migrate(&pool).await?;
+        Ok(Self { pool, turn: Arc::default(), identity })
     }
 
     /// The store in the file that `url` names (`sqlite://shop.db`), made if it is not there, with a write-ahead log
@@ -66,23 +71,43 @@ impl Sqlite {
         }
     }
 
-    async fn migrate(&self) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        fit(&mut tx).await?;
-        let there = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'firsthand_migrations'");
-        if there.fetch_optional(&mut *tx).await.map_err(unavailable)?.is_none() {
-            sqlx::raw_sql(include_str!("sqlite.sql")).execute(&mut *tx).await.map_err(unavailable)?;
-        }
-        tx.commit().await.map_err(unavailable)
-    }
-
-    /// Begins to write: from here on no other connection can.
-    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
-        let mut tried = 0;
-        loop {
-            match self.pool.begin_with("BEGIN IMMEDIATE").await {
-                Err(e) if is_busy(&e) && tried < TRIES => pause(&mut tried).await,
-                begun => return begun.map_err(unavailable),
+    /// Applies all writes or none within the transaction that `tx` is in, which the merchant began on a connection of
+    /// their own, with `BEGIN IMMEDIATE`: they are durable when it commits, and gone when it does not. `of` is the
+    /// store that the writes were made for.
+    ///
+    /// Until then the versions are provisional, and nobody else can write: do not wait for another commit of this store
+    /// meanwhile. On an error nothing of ours remains, and the transaction is as it was before. Who drops this future
+    /// before it answers rolls the transaction back, and runs no other statement in it. What the merchant writes to an
+    /// attached database is another file's commit: a crash may part it from ours.
+    ///
+    /// # Errors
+    /// - [`StoreError::Conflict`] with the first key whose expectation did not hold;
+    /// - [`StoreError::Refused`] as for any commit, and for writes of another store, a connection to another database,
+    ///   without a transaction, without the write lock, or whose commit could be lost;
+    /// - [`StoreError::Unavailable`] for everything else. Never [`StoreError::Unknown`].
+    pub async fn commit_writes_in(
+        &self,
+        tx: &mut SqliteConnection,
+        of: &StoreIdentity,
+        writes: &[Write],
+        now: UnixTime,
+    ) -> Result<Vec<Option<Version>>, StoreError> {
+        rules::writes(writes)?;
+        in_transaction(tx).await?;
+        rules::joins(&self.identity, of, &there(tx).await?)?;
+        durable(tx).await?;
+        // A savepoint of sqlx: several statements follow, and its drop undoes those that were made. Dropped while it
+        // only begins, it takes the transaction around it along, and later statements of the merchant's commit by
+        // themselves.
+        let mut savepoint = tx.begin().await.map_err(unavailable)?;
+        match join(&mut savepoint, writes, now).await {
+            Ok(versions) => {
+                savepoint.commit().await.map_err(unavailable)?;
+                Ok(versions)
+            }
+            Err(e) => {
+                savepoint.rollback().await.map_err(unavailable)?;
+                Err(e)
             }
         }
     }
@@ -115,7 +140,7 @@ impl Store for Sqlite {
     async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
         rules::writes(writes)?;
         let _turn = self.turn.lock().await;
-        let mut tx = self.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         durable(&mut tx).await?;
         let found = versions(&mut tx, writes, now).await.map_err(unavailable)?;
         if let Some(key) = rules::conflict(writes, &found) {
@@ -124,7 +149,7 @@ impl Store for Sqlite {
             tx.rollback().await.ok();
             return Err(conflict);
         }
-        let versions = apply(&mut tx, writes).await.map_err(unavailable)?;
+        let versions = apply(&mut tx, writes, COUNTED).await.map_err(unavailable)?;
         tx.commit().await.map_err(after_commit)?;
         Ok(versions)
     }
@@ -161,7 +186,7 @@ impl Store for Sqlite {
 
     async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
         let _turn = self.turn.lock().await;
-        let mut tx = self.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let swept = sqlx::query(
             "DELETE FROM firsthand_records WHERE rowid IN
                  (SELECT rowid FROM firsthand_records WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
@@ -174,6 +199,99 @@ impl Store for Sqlite {
         tx.commit().await.map_err(after_commit)?;
         Ok(usize::try_from(swept.rows_affected()).unwrap_or(usize::MAX))
     }
+
+    fn identity(&self) -> Option<&StoreIdentity> {
+        Some(&self.identity)
+    }
+}
+
+/// Applies what is missing of the schema, and tells the identity of the database.
+async fn migrate(pool: &SqlitePool) -> Result<StoreIdentity, StoreError> {
+    let mut tx = begin(pool).await?;
+    fit(&mut tx).await?;
+    for (number, sql) in MIGRATIONS {
+        let there = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'firsthand_migrations'");
+        let done = there.fetch_optional(&mut *tx).await.map_err(unavailable)?.is_some()
+            && sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM firsthand_migrations WHERE number = ?1)")
+                .bind(number)
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(unavailable)?;
+        if !done {
+            sqlx::raw_sql(sql).execute(&mut *tx).await.map_err(unavailable)?;
+        }
+    }
+    let identity: String = sqlx::query_scalar(IDENTITY).fetch_one(&mut *tx).await.map_err(unavailable)?;
+    tx.commit().await.map_err(unavailable)?;
+    Ok(StoreIdentity(identity.into()))
+}
+
+/// In the main database: a commit to one that is attached to it is not one with the commit to the main one.
+const IDENTITY: &str = "SELECT id FROM main.firsthand_identity";
+
+/// Begins to write: from here on no other connection can.
+async fn begin(pool: &SqlitePool) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
+    let mut tried = 0;
+    loop {
+        match pool.begin_with("BEGIN IMMEDIATE").await {
+            Err(e) if is_busy(&e) && tried < TRIES => pause(&mut tried).await,
+            begun => return begun.map_err(unavailable),
+        }
+    }
+}
+
+/// Refuses a connection that is in no transaction: what we wrote would be committed at once, and by itself.
+///
+/// SQLite ends a transaction by itself after some errors (a full disk), and sqlx does not learn of it. SQLite can tell:
+/// within a transaction it refuses to begin one, and does nothing else.
+async fn in_transaction(tx: &mut SqliteConnection) -> Result<(), StoreError> {
+    let refused = || StoreError::Refused(rules::NO_TRANSACTION.into());
+    if !tx.is_in_transaction() {
+        return Err(refused());
+    }
+    match sqlx::query("BEGIN").execute(&mut *tx).await {
+        Err(e) if code(&e) == Some(1) => Ok(()),
+        Err(e) => Err(unavailable(e)),
+        Ok(_) => {
+            sqlx::query("ROLLBACK").execute(tx).await.map_err(unavailable)?;
+            Err(refused())
+        }
+    }
+}
+
+/// The identity of the store in the database of a connection.
+async fn there(tx: &mut SqliteConnection) -> Result<String, StoreError> {
+    sqlx::query_scalar(IDENTITY).fetch_one(tx).await.map_err(|e| match code(&e) {
+        // No such table.
+        Some(1) => StoreError::Refused(rules::ELSEWHERE.into()),
+        _ => unlocked(e),
+    })
+}
+
+/// Writes within a transaction that is not ours, and within a savepoint that is.
+///
+/// It does not wait for its `turn`: whoever has that may be waiting for this very transaction to end, which has the
+/// write lock already.
+async fn join(tx: &mut SqliteConnection, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
+    // A write that writes nothing: with the write lock, what is read below stays so until the transaction ends.
+    sqlx::query("UPDATE firsthand_sequence SET version = version WHERE false")
+        .execute(&mut *tx)
+        .await
+        .map_err(unlocked)?;
+    let found = versions(tx, writes, now).await.map_err(unavailable)?;
+    if let Some(key) = rules::conflict(writes, &found) {
+        return Err(StoreError::Conflict(key.clone()));
+    }
+    apply(tx, writes, DRAWN).await.map_err(unavailable)
+}
+
+/// An error of a transaction that may not have the write lock: one that has it waits for nobody.
+fn unlocked(error: sqlx::Error) -> StoreError {
+    if is_busy(&error) {
+        let refusal = "somebody else writes, and this transaction cannot wait: begin it with BEGIN IMMEDIATE";
+        return StoreError::Refused(refusal.into());
+    }
+    unavailable(error)
 }
 
 /// Refuses a database that cannot keep the rules of a store, whatever its connections do.
@@ -242,11 +360,26 @@ async fn versions(
     Ok(found)
 }
 
-async fn apply(db: &mut SqliteConnection, writes: &[Write]) -> Result<Vec<Option<Version>>, sqlx::Error> {
+/// The next version, of a commit that tells it to nobody before it is durable.
+const COUNTED: &str = "UPDATE firsthand_sequence SET version = version + 1 RETURNING version";
+
+/// A version of a commit that joins a transaction, from 2^62 on and so behind all that were counted.
+///
+/// It is told before it is durable, and if the transaction or a savepoint in it is rolled back, so is the count: the
+/// next number would be given out again, and whoever still has it could take another record for the one that never was.
+/// One of 2^62 is not drawn twice.
+const DRAWN: &str = "SELECT (random() & 0x3fffffffffffffff) | 0x4000000000000000";
+
+/// Applies the writes; `version` is the statement that makes a new version.
+async fn apply(
+    db: &mut SqliteConnection,
+    writes: &[Write],
+    version: &'static str,
+) -> Result<Vec<Option<Version>>, sqlx::Error> {
     let mut versions = Vec::with_capacity(writes.len());
     for write in writes {
         versions.push(match write {
-            Write::Put { key, record, .. } => Some(put(db, key, record).await?),
+            Write::Put { key, record, .. } => Some(put(db, key, record, version).await?),
             Write::Delete { key, .. } => {
                 sqlx::query("DELETE FROM firsthand_records WHERE partition = ?1 AND kind = ?2 AND sort = ?3")
                     .bind(&key.partition)
@@ -262,10 +395,13 @@ async fn apply(db: &mut SqliteConnection, writes: &[Write]) -> Result<Vec<Option
     Ok(versions)
 }
 
-async fn put(db: &mut SqliteConnection, key: &Key, record: &Record) -> Result<Version, sqlx::Error> {
-    let version: i64 = sqlx::query_scalar("UPDATE firsthand_sequence SET version = version + 1 RETURNING version")
-        .fetch_one(&mut *db)
-        .await?;
+async fn put(
+    db: &mut SqliteConnection,
+    key: &Key,
+    record: &Record,
+    version: &'static str,
+) -> Result<Version, sqlx::Error> {
+    let version: i64 = sqlx::query_scalar(version).fetch_one(&mut *db).await?;
     sqlx::query(
         "INSERT INTO firsthand_records (partition, kind, sort, version, schema, body, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -324,8 +460,12 @@ fn cause(error: sqlx::Error) -> BoxError {
 
 /// `SQLITE_BUSY` or `SQLITE_LOCKED`, in the low byte of the extended code.
 fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|e| e.code()?.parse::<u32>().ok());
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+    code(error).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// The extended code.
+fn code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
 }
 
 /// Waits a little, longer each time: 10 ms to 160 ms.

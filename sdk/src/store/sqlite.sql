@@ -6,7 +6,8 @@ CREATE TABLE firsthand_migrations (
 
 INSERT INTO firsthand_migrations (number) VALUES (1);
 
--- The last version given out, of whatever record; it only ever grows.
+-- The last version counted, of whatever record; it only ever grows. Commits that join a transaction of the merchant's
+-- own draw theirs, from 2^62 on.
 CREATE TABLE firsthand_sequence (
     version INTEGER NOT NULL
 ) STRICT;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    store::{Key, Prefix, Store, StoreError, Stored, Version, Write},
+    store::{Key, Prefix, Store, StoreError, StoreIdentity, Stored, Version, Write},
     time::UnixTime,
 };
 
@@ -137,6 +137,10 @@ impl<S: Store> Store for Faulty<S> {
     async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
         self.read()?;
         self.store.sweep(now, limit).await
+    }
+
+    fn identity(&self) -> Option<&StoreIdentity> {
+        self.store.identity()
     }
 }
 

@@ -1,0 +1,206 @@
+//! Paying an order: the attempt is committed, then the rail is called, then what it said is committed. Whatever is lost
+//! in between is asked about, and never done again.
+
+use std::{future::Future, time::Duration};
+
+use super::{DUE, Loaded, Order, PAGE, Pending, read_entry, shards};
+use crate::{
+    error::{Error, Refusal},
+    merchant::Merchant,
+    order::{Attempt, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S},
+    rail::{AnyRail, NoticeRequest, Outcome, PaymentRequest, TransferRequest},
+    store::{Key, Prefix},
+    time::UnixTime,
+};
+
+/// For how long a round asks rails, in seconds: the next round goes on.
+const ROUND_S: u64 = 120;
+
+impl Order {
+    /// Pays the order on a rail, by its name. Called twice, it pays once: a payment that is under way on this rail is
+    /// reported as it stands.
+    ///
+    /// What comes of it is in [`Order::state`] and the last of [`Order::attempts`]; for [`Outcome::Continue`] the customer
+    /// goes on at its address.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRail`]; [`Refusal::CannotCollect`] for an amount that the rail cannot collect; [`Error::Order`] if the
+    /// order is paid, over, or a payment is in doubt; [`Refusal::NoSuchOrder`] if the order was never committed.
+    pub async fn pay(&self, rail: &str) -> Result<Self, Error> {
+        let merchant = &self.merchant;
+        let rail = merchant.rail(rail)?.clone();
+        let (order, begun) = merchant.begin_paying(self.id(), &rail).await?.commit().await?;
+        // Only whoever began the attempt carries it out.
+        match begun.and_then(|attempt| payment(&order.record, attempt)) {
+            Some(payment) => {
+                let outcome = in_time(rail.pay(&payment)).await.unwrap_or(Outcome::Unknown);
+                merchant.answered(&payment, outcome).await
+            }
+            None => Ok(order),
+        }
+    }
+}
+
+impl Order {
+    /// What the customer has to transfer, if the order is being paid by a rail on which they pay by hand, such as
+    /// [`Sepa`](crate::rail::Sepa): what is still to come, to whom, with which reference, until when.
+    #[must_use]
+    pub fn transfer(&self) -> Option<TransferRequest> {
+        let attempt = self.record.last_attempt().filter(|_| self.record.state == OrderState::Paying)?;
+        let rail = self.merchant.rail(&attempt.rail).ok()?;
+        rail.transfer(&payment(&self.record, attempt.number)?, self.outstanding())
+    }
+}
+
+impl Merchant {
+    /// The rail of a name.
+    pub(super) fn rail(&self, name: &str) -> Result<&AnyRail, Error> {
+        Ok(self.0.rails.iter().find(|rail| rail.id() == name).ok_or(Refusal::NoSuchRail)?)
+    }
+
+    /// The order with an attempt on this rail, and its number if it begins now.
+    async fn begin_paying(&self, id: &OrderId, rail: &AnyRail) -> Result<Pending<(Order, Option<u32>)>, Error> {
+        Pending::new(self, (id.clone(), rail.clone()), |merchant, (id, rail)| async move {
+            let order = merchant.wanted(&id).await?;
+            let Some(step) = order.record.clone().paying(rail.id(), rail.patience_s(), merchant.now())? else {
+                return Ok(merchant.plan_nothing_new(order.record).map(|order| (order, None)));
+            };
+            let attempt = step.order.last_attempt().map(|attempt| (attempt.number, attempt.amount));
+            if let Some((_, amount)) = attempt {
+                rail.takes(amount).map_err(Refusal::CannotCollect)?;
+            }
+            let plan = merchant.plan_step(step, Some(&order), Vec::new())?;
+            Ok(plan.map(|order| (order, attempt.map(|(number, _)| number))))
+        })
+        .await
+    }
+
+    /// Writes down what a rail said of an attempt.
+    async fn answered(&self, payment: &PaymentRequest, outcome: Outcome) -> Result<Order, Error> {
+        let (attempt, amount) = (payment.attempt, payment.amount);
+        self.step(&payment.order, move |order, now| Ok(order.answered(attempt, amount, outcome.clone(), now)?))
+            .await?
+            .commit()
+            .await
+    }
+
+    /// A message that claims to be a rail's. The rail finds out whether it is; then it counts, once, whatever else is said.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRail`]; [`Error::Notice`] if it is not authentic or cannot be read; [`Refusal::NoSuchOrder`] and
+    /// [`Error::Order`] if it speaks of an order, an attempt or an amount that there is not. What is refused is logged.
+    pub async fn notice(&self, rail: &str, request: &NoticeRequest<'_>) -> Result<Order, Error> {
+        let rail = self.rail(rail)?.clone();
+        let notice = rail.notice(request).await.inspect_err(|error| {
+            tracing::warn!(rail = rail.id(), code = error.code(), "a notice is refused");
+        })?;
+        let (attempt, amount, name) = (notice.attempt, notice.amount, rail.id());
+        let outcome = notice.outcome;
+        let answered = self
+            .step(&notice.order, move |order, now| {
+                // A rail speaks of its own attempts.
+                let own = order.attempts.iter().any(|a| a.number == attempt && a.rail == name);
+                if !own {
+                    return Err(crate::order::OrderError::NoSuchAttempt(attempt).into());
+                }
+                Ok(order.answered(attempt, amount, outcome.clone(), now)?)
+            })
+            .await;
+        let answered = match answered {
+            Ok(pending) => pending.commit().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &answered {
+            tracing::warn!(rail = rail.id(), order = %notice.order, code = error.code(), "a notice is not followed");
+        }
+        answered
+    }
+
+    /// Does what is due by itself, on all orders: lets what nobody paid expire, and asks rails about payments and refunds in
+    /// doubt. Says how many orders it looked at. A part of [`Merchant::housekeeping`]; any number of nodes may do it at
+    /// once, since asking changes nothing and every step is taken once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer. A single order that fails is logged, and tried again later.
+    pub async fn bring_orders_up_to_date(&self) -> Result<usize, Error> {
+        let (begun, mut looked) = (self.now(), 0);
+        for partition in shards() {
+            let prefix = Prefix { kind: DUE, partition, sort: String::new() };
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, begun).await?;
+                let due =
+                    |key: &Key| key.sort.split('/').next().and_then(|at| at.parse().ok()).map(UnixTime::from_secs);
+                let more =
+                    page.len() == PAGE && page.last().and_then(|(key, _)| due(key)).is_some_and(|at| at <= begun);
+                after = page.last().map(|(key, _)| key.sort.clone());
+                for (key, stored) in page {
+                    if due(&key).is_some_and(|at| at > begun) {
+                        break;
+                    }
+                    looked += 1;
+                    let order = read_entry(&stored)?.order;
+                    // A rail that is silent takes its time with each of them: the rest waits for the next round.
+                    let may_ask = self.now().since_s(begun) <= ROUND_S;
+                    if let Err(error) = self.bring_up_to_date(&order, may_ask).await {
+                        tracing::warn!(%order, code = error.code(), "an order could not be brought up to date");
+                    }
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        Ok(looked)
+    }
+
+    async fn bring_up_to_date(&self, id: &OrderId, may_ask: bool) -> Result<(), Error> {
+        let Loaded { record, .. } = self.wanted(id).await?;
+        let now = self.now();
+        let ending = record.expires_at.is_some_and(|end| now >= end);
+        let undecided = |attempt: &Attempt| {
+            matches!(attempt.outcome, Some(Outcome::Authorised | Outcome::Pending | Outcome::Continue(_)))
+        };
+        let rail_of = |attempt: &Attempt| self.rail(&attempt.rail).ok();
+        for attempt in record.attempts.iter().filter(|_| may_ask) {
+            // An attempt that has just begun is being carried out by whoever began it.
+            let silent = attempt.is_in_doubt() && now.since_s(attempt.begun_at) > RAIL_ANSWER_S;
+            // Before it ends, what was left to the customer is asked about once more.
+            let last_word = ending && undecided(attempt) && rail_of(attempt).is_some();
+            if !(silent || last_word) {
+                continue;
+            }
+            let Some(payment) = payment(&record, attempt.number) else { continue };
+            let outcome = match rail_of(attempt) {
+                Some(rail) => in_time(rail.inquire(&payment)).await.unwrap_or(Outcome::Unknown),
+                // A rail that the merchant has taken out of the program since: see `Order::decide`.
+                None => Outcome::Unknown,
+            };
+            self.answered(&payment, outcome).await?;
+        }
+        for key in record.sending.iter().filter(|_| may_ask) {
+            self.inquire_refund(&record, key).await?;
+        }
+        if ending && (may_ask || !record.attempts.iter().any(undecided)) {
+            self.step(id, |order, now| Ok(order.expired(now)?)).await?.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a rail is told about an attempt.
+pub(super) fn payment(order: &OrderRecord, attempt: u32) -> Option<PaymentRequest> {
+    let found = order.attempts.iter().find(|a| a.number == attempt)?;
+    Some(PaymentRequest {
+        order: order.id.clone(),
+        attempt,
+        amount: found.amount,
+        reference: order.reference.clone(),
+        begun_at: found.begun_at,
+    })
+}
+
+/// What a rail says, if it says it in time: silence tells nothing.
+pub(super) async fn in_time<T>(act: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(Duration::from_secs(RAIL_ANSWER_S), act).await.ok()
+}

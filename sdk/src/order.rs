@@ -1,0 +1,882 @@
+//! An order: what was sold to whom, what was paid for it, and what goes back.
+//!
+//! `Draft -> Placed -> Paying -> Paid | Declined | Unknown | Cancelled | Expired`. A [`Draft`] is what the merchant's
+//! server puts together; from `Placed` on it is an [`OrderRecord`], whose transitions take it and give back a [`Step`]:
+//! the next record, and everything that is committed with it.
+//!
+//! Every cent that ever arrived has one place: `received = settled + owed + refunded`. What counts towards the price is
+//! settled; what came too much, too late or is refunded is owed back until it has been given back. Money never revives an
+//! order that is over.
+
+mod delivery;
+mod draft;
+mod event;
+mod refund;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::delivery::DeliverTo;
+pub use self::{
+    delivery::{Address, AddressError, DeliveryAddress, DeliveryRecord, DeliverySource},
+    draft::{Draft, DraftError, Line},
+    event::{Happened, OrderEvent},
+    refund::{BankAccount, RefundReason, RefundRecord, RefundState},
+};
+use crate::{
+    ask::Proof,
+    customer::CustomerId,
+    money::{Money, MoneyError},
+    rail::{Outcome, Reference, RefundOutcome},
+    store::Persisted,
+    time::UnixTime,
+};
+
+/// The most attempts to pay one order.
+pub const ATTEMPTS_MAX: usize = 10;
+/// How long an order waits for somebody to begin to pay it, in seconds.
+pub const UNPAID_S: u64 = 24 * 3600;
+/// How long a rail may take to answer, in seconds. An attempt without an answer is in doubt from then on.
+pub const RAIL_ANSWER_S: u64 = 30;
+/// When a payment in doubt is asked about again at the latest, in seconds: each time twice as late as before.
+pub const INQUIRY_PAUSE_MAX_S: u64 = 3600;
+/// How many refunds of one order may be on their way at once.
+pub const SENDING_MAX: usize = 8;
+
+/// An order's name: random, and no secret. `o_` and 32 hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrderId(String);
+
+/// A text that is not an order's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an order id: o_ and 32 hexadecimal digits")]
+pub struct NotAnOrderId;
+
+impl OrderId {
+    /// The name that these random bytes make.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(format!("o_{:032x}", u128::from_be_bytes(bytes)))
+    }
+
+    /// As it stands in a column.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for OrderId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::fmt::Debug for OrderId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OrderId({})", self.0)
+    }
+}
+
+impl std::str::FromStr for OrderId {
+    type Err = NotAnOrderId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnOrderId> {
+        let digits = text.strip_prefix("o_").ok_or(NotAnOrderId)?;
+        let plain = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+        if plain { Ok(Self(text.to_owned())) } else { Err(NotAnOrderId) }
+    }
+}
+
+impl TryFrom<String> for OrderId {
+    type Error = NotAnOrderId;
+
+    fn try_from(text: String) -> Result<Self, NotAnOrderId> {
+        text.parse()
+    }
+}
+
+impl From<OrderId> for String {
+    fn from(id: OrderId) -> Self {
+        id.0
+    }
+}
+
+/// Who bought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Buyer {
+    /// A customer whom the shop knows.
+    Customer(CustomerId),
+    /// Somebody whom nobody asked: the order's link is all that there is.
+    Guest,
+}
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OrderState {
+    /// Nobody has begun to pay.
+    Placed,
+    /// A payment is under way.
+    Paying,
+    /// The whole price arrived. Refunds do not change this: what is still settled stands in the ledger.
+    Paid,
+    /// The last attempt was declined: another one may be made.
+    Declined,
+    /// Nobody knows whether the last attempt went through: it is being asked about, and nothing is tried again.
+    Unknown,
+    /// Called off.
+    Cancelled,
+    /// Not paid in time.
+    Expired,
+}
+
+impl OrderState {
+    /// As it stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::Paying => "paying",
+            Self::Paid => "paid",
+            Self::Declined => "declined",
+            Self::Unknown => "unknown",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether money that arrives still counts towards the price.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Placed | Self::Paying | Self::Declined | Self::Unknown)
+    }
+}
+
+/// One attempt to pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which one, from 1.
+    pub number: u32,
+    /// The rail.
+    pub rail: String,
+    /// What was asked of it: the price less what had arrived already.
+    pub amount: Money,
+    /// When it began.
+    pub begun_at: UnixTime,
+    /// What the rail said; nothing yet while it is being asked.
+    pub outcome: Option<Outcome>,
+    /// Whether something was said later that does not fit.
+    pub contradicted: bool,
+}
+
+impl Attempt {
+    /// Whether it has to be asked about: no answer came, or none that says anything.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self.outcome, None | Some(Outcome::Unknown))
+    }
+}
+
+/// By which way settled money came, and so by which it goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// An attempt on a rail that says when it is paid.
+    Attempt(u32),
+    /// Transfers to the merchant's account.
+    Transfer,
+}
+
+/// Settled money of one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Where it came from.
+    pub by: Source,
+    /// How much of it counts towards the price.
+    pub amount: Money,
+}
+
+/// Where every cent of an order is: `received = settled + owed + refunded`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// All that ever arrived.
+    pub received: Money,
+    /// What counts towards the price, by source.
+    pub settled: Vec<Settled>,
+    /// What has to go back and has not.
+    pub owed: Money,
+    /// What was refunded.
+    pub refunded: Money,
+}
+
+impl Ledger {
+    fn new(nothing: Money) -> Self {
+        Self { received: nothing, settled: Vec::new(), owed: nothing, refunded: nothing }
+    }
+
+    /// What counts towards the price.
+    ///
+    /// # Errors
+    /// Never for a ledger that transitions made: a part is not more than the price.
+    pub fn settled(&self) -> Result<Money, MoneyError> {
+        Money::sum(self.settled.iter().map(|part| part.amount), self.received.currency())
+    }
+
+    /// Whether every cent has its place.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        let all = || self.settled()?.plus(self.owed)?.plus(self.refunded);
+        all() == Ok(self.received)
+    }
+
+    fn settle(&mut self, by: Source, amount: Money) -> Result<(), MoneyError> {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        match self.settled.iter_mut().find(|part| part.by == by) {
+            Some(part) => part.amount = part.amount.plus(amount)?,
+            None => self.settled.push(Settled { by, amount }),
+        }
+        Ok(())
+    }
+
+    /// Takes an amount out of what is settled, the newest source first, and owes it back.
+    fn unsettle(&mut self, amount: Money) -> Result<Vec<Settled>, MoneyError> {
+        let mut drawn = Vec::new();
+        let mut left = amount;
+        while !left.is_zero() {
+            // More than is settled: the caller has compared.
+            let Some(last) = self.settled.last_mut() else { return Err(MoneyError::BelowZero) };
+            let part = last.amount.at_most(left)?;
+            last.amount = last.amount.minus(part)?;
+            left = left.minus(part)?;
+            drawn.push(Settled { by: last.by, amount: part });
+            if last.amount.is_zero() {
+                self.settled.pop();
+            }
+        }
+        self.owed = self.owed.plus(amount)?;
+        Ok(drawn)
+    }
+}
+
+/// An order as it is stored. Its delivery address, what happened and what goes back are records of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    /// Its name.
+    pub id: OrderId,
+    /// What a payer quotes, and what people call it.
+    pub reference: Reference,
+    /// Who bought.
+    pub buyer: Buyer,
+    /// What was bought.
+    pub lines: Vec<Line>,
+    /// What it costs.
+    pub total: Money,
+    /// What was proved for it: outcomes without values.
+    pub proofs: Vec<Proof>,
+    /// When it was placed.
+    pub placed_at: UnixTime,
+    /// Where it stands.
+    pub state: OrderState,
+    /// The attempts to pay it.
+    pub attempts: Vec<Attempt>,
+    /// Where the money is.
+    pub ledger: Ledger,
+    /// When it expires unless it is paid; none once it is over or paid.
+    pub expires_at: Option<UnixTime>,
+    /// When what is in doubt is asked about next.
+    pub inquire_at: Option<UnixTime>,
+    /// How often it was asked about.
+    pub inquiries: u32,
+    /// The keys of the refunds that are on their way, or in doubt.
+    pub sending: Vec<String>,
+    /// How many events there are.
+    pub events: u32,
+    /// The last operation: says whether a commit happened whose answer was lost.
+    pub operation: String,
+}
+
+impl Persisted for OrderRecord {
+    const KIND: &'static str = "order";
+    const SCHEMA: u16 = 1;
+}
+
+/// What a transition leads to, to be committed as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The order from now on.
+    pub order: OrderRecord,
+    /// What happened, in order.
+    pub happened: Vec<Happened>,
+    /// What is owed back from now on.
+    pub owed: Vec<RefundRecord>,
+    /// What was owed before, and stands elsewhere now.
+    pub changed: Vec<RefundRecord>,
+}
+
+/// Why a step cannot be taken from where an order stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// It is paid.
+    #[error("the order is paid already")]
+    AlreadyPaid,
+    /// It was cancelled or has expired.
+    #[error("the order is {}: place another one", .0.name())]
+    Over(OrderState),
+    /// A payment is under way on another rail, or is being asked for at this moment.
+    #[error("a payment of this order is under way")]
+    PaymentUnderWay,
+    /// Nobody knows whether the last payment went through.
+    #[error("a payment of this order is in doubt: it is being asked about, and nothing is tried again until then")]
+    PaymentInDoubt,
+    /// It was tried too often.
+    #[error("the order was tried to be paid {ATTEMPTS_MAX} times: place another one")]
+    TooManyAttempts,
+    /// It was not paid, so there is nothing to refund.
+    #[error("the order is {}: only a paid one is refunded", .0.name())]
+    NotPaid(OrderState),
+    /// More than is left of what was paid.
+    #[error("{asked} is more than the {left} that can be refunded")]
+    RefundTooLarge {
+        /// What was asked for.
+        asked: Money,
+        /// What is left.
+        left: Money,
+    },
+    /// Nothing is to be refunded.
+    #[error("an amount of nothing")]
+    NoAmount,
+    /// No such attempt.
+    #[error("the order has no attempt {0}")]
+    NoSuchAttempt(u32),
+    /// Somebody speaks of another amount than the attempt's.
+    #[error("attempt {attempt} is about {expected}, not about {found}")]
+    OtherAmount {
+        /// The attempt.
+        attempt: u32,
+        /// Its amount.
+        expected: Money,
+        /// The amount that was spoken of.
+        found: Money,
+    },
+    /// Too many refunds are on their way at once.
+    #[error("{SENDING_MAX} refunds of this order are on their way: wait for one")]
+    TooManyRefunds,
+    /// The refund is on its way, or done.
+    #[error("this was refunded, or is on its way")]
+    AlreadyRefunded,
+    /// A transfer back has to be begun before it can be done.
+    #[error("begin this refund first: that settles the account it goes to")]
+    RefundNotBegun,
+    /// A transfer back needs an account to go to.
+    #[error("nobody knows which account this refund goes to: name it first")]
+    NoAccount,
+    /// Nothing is in doubt here.
+    #[error("nothing is in doubt here")]
+    NotInDoubt,
+    /// The amounts do not fit together: another currency, or more than can be counted.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+}
+
+impl OrderError {
+    /// The stable name of the refusal.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyPaid => "already_paid",
+            Self::Over(_) => "order_over",
+            Self::PaymentUnderWay => "payment_under_way",
+            Self::PaymentInDoubt => "payment_in_doubt",
+            Self::TooManyAttempts => "too_many_attempts",
+            Self::NotPaid(_) => "order_not_paid",
+            Self::RefundTooLarge { .. } => "refund_too_large",
+            Self::NoAmount => "no_amount",
+            Self::NoSuchAttempt(_) => "no_such_attempt",
+            Self::OtherAmount { .. } => "other_amount",
+            Self::TooManyRefunds => "too_many_refunds",
+            Self::AlreadyRefunded => "already_refunded",
+            Self::RefundNotBegun => "refund_not_begun",
+            Self::NoAccount => "refund_account_unknown",
+            Self::NotInDoubt => "not_in_doubt",
+            Self::Money(e) => e.code(),
+        }
+    }
+}
+
+/// What an order is made of, besides its draft.
+#[derive(Clone, Debug)]
+pub struct Placing {
+    /// Its name.
+    pub id: OrderId,
+    /// Its reference.
+    pub reference: Reference,
+    /// Who buys.
+    pub buyer: Buyer,
+    /// What was proved for it.
+    pub proofs: Vec<Proof>,
+    /// Now.
+    pub at: UnixTime,
+}
+
+impl OrderRecord {
+    /// A draft becomes an order.
+    ///
+    /// # Errors
+    /// [`DraftError`] if nothing is in it, or its sums do not work out.
+    pub fn placed(draft: &Draft, placing: Placing) -> Result<Step, DraftError> {
+        let total = draft.total()?;
+        if total.is_zero() {
+            return Err(DraftError::NothingToPay);
+        }
+        let Placing { id, reference, buyer, proofs, at } = placing;
+        let order = Self {
+            id,
+            reference,
+            buyer,
+            lines: draft.lines().to_vec(),
+            total,
+            proofs,
+            placed_at: at,
+            state: OrderState::Placed,
+            attempts: Vec::new(),
+            ledger: Ledger::new(Money::zero(total.currency())),
+            expires_at: Some(at.plus_s(UNPAID_S)),
+            inquire_at: None,
+            inquiries: 0,
+            sending: Vec::new(),
+            events: 0,
+            operation: String::new(),
+        };
+        Ok(Step { happened: vec![Happened::Placed { total }], ..Step::of(order) })
+    }
+
+    /// When something has to be done by itself: something in doubt is asked about, or the order expires.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<UnixTime> {
+        match (self.inquire_at, self.expires_at) {
+            // What is in doubt has to be learned before it can expire.
+            (Some(look), Some(_)) if self.no_payment_in_flight().is_err() => Some(look),
+            (Some(look), Some(end)) => Some(look.min(end)),
+            (look, end) => look.or(end),
+        }
+    }
+
+    /// What is still to be paid.
+    ///
+    /// # Errors
+    /// Never for a record that transitions made.
+    pub fn outstanding(&self) -> Result<Money, MoneyError> {
+        self.total.minus(self.ledger.settled()?)
+    }
+
+    /// The attempt that decides where the order stands.
+    #[must_use]
+    pub fn last_attempt(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+
+    /// Refuses while a payment may be in the middle of happening.
+    fn no_payment_in_flight(&self) -> Result<(), OrderError> {
+        match self.last_attempt() {
+            Some(Attempt { outcome: None, .. }) => Err(OrderError::PaymentUnderWay),
+            Some(Attempt { outcome: Some(Outcome::Unknown), .. }) => Err(OrderError::PaymentInDoubt),
+            _ => Ok(()),
+        }
+    }
+
+    /// An attempt begins. It is committed before the rail is called. `Ok(None)` if this very payment is under way, so
+    /// that paying twice is paying once.
+    ///
+    /// # Errors
+    /// If the order is paid, over, in doubt, or being paid on another rail.
+    pub fn paying(self, rail: &str, patience_s: u64, now: UnixTime) -> Result<Option<Step>, OrderError> {
+        let mut step = self.caught_up(now)?;
+        let order = &mut step.order;
+        match order.state {
+            OrderState::Placed | OrderState::Declined => {}
+            OrderState::Paying if order.last_attempt().is_some_and(|last| last.rail == rail) => return Ok(None),
+            OrderState::Paying => return Err(OrderError::PaymentUnderWay),
+            OrderState::Paid => return Err(OrderError::AlreadyPaid),
+            OrderState::Unknown => return Err(OrderError::PaymentInDoubt),
+            // What just expired is told as an expiry, by whoever makes it one.
+            over @ (OrderState::Cancelled | OrderState::Expired) => return Err(OrderError::Over(over)),
+        }
+        if order.attempts.len() >= ATTEMPTS_MAX {
+            return Err(OrderError::TooManyAttempts);
+        }
+        let number = order.attempts.last().map_or(1, |last| last.number.saturating_add(1));
+        order.attempts.push(Attempt {
+            number,
+            rail: rail.to_owned(),
+            amount: order.outstanding()?,
+            begun_at: now,
+            outcome: None,
+            contradicted: false,
+        });
+        order.state = OrderState::Paying;
+        order.expires_at = Some(now.plus_s(patience_s));
+        order.inquire_at = Some(now.plus_s(2 * RAIL_ANSWER_S));
+        order.inquiries = 0;
+        step.happened.push(Happened::PaymentBegun { attempt: number, rail: rail.to_owned() });
+        Ok(Some(step))
+    }
+
+    /// The rail said how an attempt went: when it was called, asked, or by itself. `Ok(None)` if that is known already.
+    ///
+    /// An attempt counts its money once, whatever is said afterwards and in whatever order.
+    ///
+    /// # Errors
+    /// [`OrderError::NoSuchAttempt`], [`OrderError::OtherAmount`].
+    pub fn answered(
+        self,
+        attempt: u32,
+        amount: Money,
+        outcome: Outcome,
+        now: UnixTime,
+    ) -> Result<Option<Step>, OrderError> {
+        let (mut order, outcome) = (self, outcome.bounded());
+        let last = order.attempts.last().is_some_and(|last| last.number == attempt);
+        let Some(found) = order.attempts.iter_mut().find(|a| a.number == attempt) else {
+            return Err(OrderError::NoSuchAttempt(attempt));
+        };
+        if found.amount != amount {
+            return Err(OrderError::OtherAmount { attempt, expected: found.amount, found: amount });
+        }
+        let was = found.outcome.clone();
+        let decided = matches!(was, Some(Outcome::Paid | Outcome::Declined(_)));
+        if was.as_ref() == Some(&outcome) && outcome != Outcome::Unknown {
+            return Ok(None);
+        }
+        if was == Some(Outcome::Paid) || (decided && outcome != Outcome::Paid) {
+            // What is decided stays decided; that somebody says otherwise is written down once.
+            if std::mem::replace(&mut found.contradicted, true) {
+                return Ok(None);
+            }
+            let happened = vec![Happened::Contradicted { attempt, outcome: outcome.name() }];
+            return Ok(Some(Step { happened, ..Step::of(order) }));
+        }
+        found.outcome = Some(outcome.clone());
+        let unchanged = was.as_ref() == Some(&outcome);
+        let mut step = Step::of(order);
+        if !unchanged {
+            step.happened.push(Happened::PaymentAnswered { attempt, outcome: outcome.name() });
+        }
+        let waiting = matches!(step.order.state, OrderState::Paying | OrderState::Unknown);
+        match outcome {
+            Outcome::Paid => step.receive(Source::Attempt(attempt), &format!("attempt-{attempt}"), amount)?,
+            Outcome::Declined(_) if last && waiting => step.order.state = OrderState::Declined,
+            Outcome::Unknown if last && waiting => step.order.state = OrderState::Unknown,
+            Outcome::Authorised | Outcome::Pending | Outcome::Continue(_) if last && waiting => {
+                step.order.state = OrderState::Paying;
+            }
+            _ => {}
+        }
+        step.order.inquire_later(now);
+        Ok(Some(step))
+    }
+
+    /// Money arrived by transfer: it counts towards the price as far as it goes, and the rest is owed back. An order that
+    /// is paid or over keeps none of it.
+    ///
+    /// # Errors
+    /// [`OrderError::Money`] for another currency or more than can be counted; [`OrderError::NoAmount`].
+    pub fn received(self, receipt: &str, amount: Money, now: UnixTime) -> Result<Step, OrderError> {
+        if amount.is_zero() {
+            return Err(OrderError::NoAmount);
+        }
+        let mut step = self.caught_up(now)?;
+        step.receive(Source::Transfer, receipt, amount)?;
+        Ok(step)
+    }
+
+    /// The order is called off, and what was paid of it is owed back. `Ok(None)` if it was already.
+    ///
+    /// # Errors
+    /// If it is paid (refund it), has expired, or a rail has not answered yet, or nobody knows what it did.
+    pub fn cancelled(self, now: UnixTime) -> Result<Option<Step>, OrderError> {
+        let mut step = self.caught_up(now)?;
+        match step.order.state {
+            OrderState::Cancelled => return Ok(None),
+            OrderState::Paid => return Err(OrderError::AlreadyPaid),
+            OrderState::Expired => return Err(OrderError::Over(OrderState::Expired)),
+            OrderState::Unknown => return Err(OrderError::PaymentInDoubt),
+            OrderState::Placed | OrderState::Paying | OrderState::Declined => step.order.no_payment_in_flight()?,
+        }
+        step.end(OrderState::Cancelled)?;
+        Ok(Some(step))
+    }
+
+    /// The time to pay is over. `Ok(None)` if it is not, or does not matter any more, or a payment is in doubt: that has
+    /// to be learned first.
+    ///
+    /// # Errors
+    /// Never for a record that transitions made.
+    pub fn expired(self, now: UnixTime) -> Result<Option<Step>, OrderError> {
+        let before = self.state;
+        let step = self.caught_up(now)?;
+        Ok((step.order.state != before).then_some(step))
+    }
+
+    /// A part of what was paid is to go back: one refund for each way by which it came.
+    ///
+    /// # Errors
+    /// If the order is not paid, or not that much is left of what was paid.
+    pub fn refunded(self, key: &str, amount: Money) -> Result<Step, OrderError> {
+        if self.state != OrderState::Paid {
+            return Err(OrderError::NotPaid(self.state));
+        }
+        if amount.is_zero() {
+            return Err(OrderError::NoAmount);
+        }
+        let left = self.ledger.settled()?;
+        match left.minus(amount) {
+            Ok(_) => {}
+            Err(MoneyError::BelowZero) => return Err(OrderError::RefundTooLarge { asked: amount, left }),
+            // Another currency is told as such.
+            Err(other) => return Err(other.into()),
+        }
+        let mut step = Step::of(self);
+        step.owe_settled(amount, RefundReason::Requested, &format!("refund/{key}"))?;
+        Ok(step)
+    }
+
+    /// The rail is told to carry a refund out. It is committed before the rail is called.
+    ///
+    /// # Errors
+    /// [`OrderError::AlreadyRefunded`] if it is on its way or done, [`OrderError::TooManyRefunds`];
+    /// [`OrderError::NoAccount`] for a transfer to nobody knows where.
+    pub fn refund_sending(self, refund: RefundRecord, now: UnixTime) -> Result<Step, OrderError> {
+        let mut order = self;
+        if refund.state != RefundState::Owed {
+            return Err(OrderError::AlreadyRefunded);
+        }
+        if refund.by == Source::Transfer && refund.sealed_account.is_none() {
+            return Err(OrderError::NoAccount);
+        }
+        if order.sending.len() >= SENDING_MAX {
+            return Err(OrderError::TooManyRefunds);
+        }
+        order.sending.push(refund.key.clone());
+        let soon = now.plus_s(2 * RAIL_ANSWER_S);
+        order.inquire_at = Some(order.inquire_at.map_or(soon, |at| at.min(soon)));
+        let happened = vec![Happened::RefundBegun { key: refund.key.clone(), amount: refund.amount }];
+        let tries = refund.tries.saturating_add(1);
+        let refund = RefundRecord { state: RefundState::Sending, begun_at: Some(now), tries, ..refund };
+        Ok(Step { changed: vec![refund], happened, ..Step::of(order) })
+    }
+
+    /// The rail said how a refund stands; `tries` is how often it had been told then. `Ok(None)` if that is known already.
+    ///
+    /// That it is done counts whenever it is said, and once. Everything else counts only of the last time it was told.
+    ///
+    /// # Errors
+    /// Never for records that transitions made.
+    pub fn refund_answered(
+        self,
+        refund: RefundRecord,
+        tries: u32,
+        outcome: &RefundOutcome,
+        now: UnixTime,
+    ) -> Result<Option<Step>, OrderError> {
+        let asked = matches!(refund.state, RefundState::Sending | RefundState::InDoubt) && refund.tries == tries;
+        let next = match outcome {
+            // Told once more after it was said to be declined, and now both are said to be done.
+            RefundOutcome::Done if refund.state == RefundState::Done => {
+                return Ok((refund.done_by != Some(tries)).then(|| self.refund_contradicted(&refund, outcome)));
+            }
+            RefundOutcome::Done => RefundState::Done,
+            _ if !asked => return Ok(None),
+            RefundOutcome::Declined(_) => RefundState::Owed,
+            RefundOutcome::ByHand => RefundState::ByHand,
+            RefundOutcome::UnderWay | RefundOutcome::Unknown => RefundState::InDoubt,
+        };
+        let mut order = self;
+        let unchanged = next == refund.state;
+        if next != RefundState::InDoubt {
+            order.sending.retain(|key| *key != refund.key);
+        }
+        order.inquire_later(now);
+        if next == RefundState::Done {
+            return Step::refunded(order, RefundRecord { done_by: Some(tries), ..refund }).map(Some);
+        }
+        let mut step = Step::of(order);
+        if !unchanged {
+            let outcome = outcome.name();
+            step.happened.push(Happened::RefundAnswered { key: refund.key.clone(), outcome });
+        }
+        step.changed.push(RefundRecord { state: next, ..refund });
+        Ok(Some(step))
+    }
+
+    /// Something was said of a refund that does not fit what is known.
+    fn refund_contradicted(self, refund: &RefundRecord, outcome: &RefundOutcome) -> Step {
+        let happened = vec![Happened::RefundContradicted { key: refund.key.clone(), outcome: outcome.name() }];
+        // Written down once for what is known by now.
+        let changed = vec![RefundRecord { done_by: Some(refund.tries), ..refund.clone() }];
+        Step { happened, changed, ..Step::of(self) }
+    }
+
+    /// The merchant has found out whether a refund in doubt was sent.
+    ///
+    /// # Errors
+    /// [`OrderError::NotInDoubt`].
+    pub fn refund_decided(self, refund: RefundRecord, was_sent: bool, now: UnixTime) -> Result<Step, OrderError> {
+        if refund.state != RefundState::InDoubt {
+            return Err(OrderError::NotInDoubt);
+        }
+        let outcome = if was_sent { RefundOutcome::Done } else { RefundOutcome::Declined("decided_by_hand".into()) };
+        let tries = refund.tries;
+        self.refund_answered(refund, tries, &outcome, now)?.ok_or(OrderError::NotInDoubt)
+    }
+
+    /// The merchant has found out how an attempt in doubt went.
+    ///
+    /// # Errors
+    /// [`OrderError::NoSuchAttempt`], [`OrderError::NotInDoubt`].
+    pub fn decided(self, attempt: u32, was_paid: bool, now: UnixTime) -> Result<Step, OrderError> {
+        let found = self.attempts.iter().find(|a| a.number == attempt).ok_or(OrderError::NoSuchAttempt(attempt))?;
+        if found.outcome != Some(Outcome::Unknown) {
+            return Err(OrderError::NotInDoubt);
+        }
+        let amount = found.amount;
+        let outcome = if was_paid { Outcome::Paid } else { Outcome::Declined("decided_by_hand".into()) };
+        self.answered(attempt, amount, outcome, now)?.ok_or(OrderError::NotInDoubt)
+    }
+
+    /// The merchant carried a refund out by hand: one that the rail could not, or that nobody had begun. `Ok(None)` if it
+    /// is done already.
+    ///
+    /// # Errors
+    /// [`OrderError::PaymentInDoubt`] if a rail is at it; [`OrderError::RefundNotBegun`] for a transfer that nobody has begun.
+    pub fn refunded_by_hand(self, refund: RefundRecord) -> Result<Option<Step>, OrderError> {
+        match refund.state {
+            // Before a transfer is begun, the account that it goes to may still change under the merchant's hand.
+            RefundState::Owed if refund.by == Source::Transfer => Err(OrderError::RefundNotBegun),
+            RefundState::Owed | RefundState::ByHand => Step::refunded(self, refund).map(Some),
+            RefundState::Sending | RefundState::InDoubt => Err(OrderError::PaymentInDoubt),
+            RefundState::Done => Ok(None),
+        }
+    }
+
+    /// The account that a refund goes to was named.
+    ///
+    /// # Errors
+    /// [`OrderError::AlreadyRefunded`] if it has begun: then the account is settled.
+    pub fn account_named(self, refund: RefundRecord, sealed_account: String) -> Result<Step, OrderError> {
+        if refund.state != RefundState::Owed {
+            return Err(OrderError::AlreadyRefunded);
+        }
+        let happened = vec![Happened::AccountNamed { key: refund.key.clone() }];
+        let refund = RefundRecord { sealed_account: Some(sealed_account), ..refund };
+        Ok(Step { happened, changed: vec![refund], ..Step::of(self) })
+    }
+
+    /// It goes to another address.
+    ///
+    /// # Errors
+    /// [`OrderError::Over`] if it goes nowhere any more.
+    pub fn address_changed(self) -> Result<Step, OrderError> {
+        match self.state {
+            OrderState::Cancelled | OrderState::Expired => Err(OrderError::Over(self.state)),
+            _ => Ok(Step { happened: vec![Happened::AddressChanged], ..Step::of(self) }),
+        }
+    }
+
+    /// The order as the time has left it: expired if nobody paid, however late that is noticed.
+    fn caught_up(self, now: UnixTime) -> Result<Step, OrderError> {
+        let is_late = self.expires_at.is_some_and(|end| now >= end);
+        let mut step = Step::of(self);
+        let open = matches!(step.order.state, OrderState::Placed | OrderState::Paying | OrderState::Declined);
+        if is_late && open && step.order.no_payment_in_flight().is_ok() {
+            step.end(OrderState::Expired)?;
+        }
+        Ok(step)
+    }
+
+    /// Sets when to ask again about what is in doubt, later each time.
+    fn inquire_later(&mut self, now: UnixTime) {
+        let in_doubt = self.attempts.iter().any(Attempt::is_in_doubt) || !self.sending.is_empty();
+        if in_doubt {
+            let wait_s = (2 * RAIL_ANSWER_S) << self.inquiries.min(8);
+            self.inquire_at = Some(now.plus_s(wait_s.min(INQUIRY_PAUSE_MAX_S)));
+            self.inquiries = self.inquiries.saturating_add(1);
+        } else {
+            self.inquire_at = None;
+            self.inquiries = 0;
+        }
+    }
+}
+
+impl Step {
+    /// Nothing happened yet.
+    const fn of(order: OrderRecord) -> Self {
+        Self { order, happened: Vec::new(), owed: Vec::new(), changed: Vec::new() }
+    }
+
+    /// A refund is done: it is owed no longer.
+    fn refunded(mut order: OrderRecord, refund: RefundRecord) -> Result<Self, OrderError> {
+        order.ledger.owed = order.ledger.owed.minus(refund.amount)?;
+        order.ledger.refunded = order.ledger.refunded.plus(refund.amount)?;
+        let happened = vec![Happened::Refunded { key: refund.key.clone(), amount: refund.amount }];
+        let refund = RefundRecord { state: RefundState::Done, ..refund };
+        Ok(Self { happened, changed: vec![refund], ..Self::of(order) })
+    }
+
+    /// Gives every cent its place, and the order its state.
+    fn receive(&mut self, by: Source, receipt: &str, amount: Money) -> Result<(), OrderError> {
+        let order = &mut self.order;
+        order.ledger.received = order.ledger.received.plus(amount)?;
+        let counts =
+            if order.state.is_open() { amount.at_most(order.outstanding()?)? } else { Money::zero(amount.currency()) };
+        let excess = amount.minus(counts)?;
+        order.ledger.settle(by, counts)?;
+        order.ledger.owed = order.ledger.owed.plus(excess)?;
+        self.happened.push(Happened::Received { amount, by: receipt.to_owned() });
+        if !excess.is_zero() {
+            let key = format!("overpaid/{receipt}");
+            self.owe(RefundRecord::owed(key, RefundReason::Overpaid, by, excess));
+        }
+        if self.order.state.is_open() && self.order.outstanding()?.is_zero() {
+            self.order.state = OrderState::Paid;
+            self.order.expires_at = None;
+            self.happened.push(Happened::Paid);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, state: OrderState) -> Result<(), OrderError> {
+        self.order.state = state;
+        self.order.expires_at = None;
+        self.happened.push(if state == OrderState::Expired { Happened::Expired } else { Happened::Cancelled });
+        let settled = self.order.ledger.settled()?;
+        if !settled.is_zero() {
+            self.owe_settled(settled, RefundReason::OrderEnded, "ended")?;
+        }
+        Ok(())
+    }
+
+    fn owe_settled(&mut self, amount: Money, cause: RefundReason, key: &str) -> Result<(), OrderError> {
+        for part in self.order.ledger.unsettle(amount)? {
+            let key = match part.by {
+                Source::Attempt(number) => format!("{key}/attempt-{number}"),
+                Source::Transfer => format!("{key}/transfer"),
+            };
+            self.owe(RefundRecord::owed(key, cause, part.by, part.amount));
+        }
+        Ok(())
+    }
+
+    fn owe(&mut self, refund: RefundRecord) {
+        self.happened.push(Happened::RefundOwed { key: refund.key.clone(), amount: refund.amount });
+        self.owed.push(refund);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! What happened to an order: append-only, numbered, without personal data.
+
+use serde::{Deserialize, Serialize};
+
+use super::OrderId;
+use crate::{money::Money, store::Persisted, time::UnixTime};
+
+/// One thing that happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderEvent {
+    /// The order.
+    pub order: OrderId,
+    /// Which of its events this is, from 1, without gaps.
+    pub number: u32,
+    /// When.
+    pub at: UnixTime,
+    /// What.
+    pub what: Happened,
+}
+
+impl Persisted for OrderEvent {
+    const KIND: &'static str = "order_event";
+    const SCHEMA: u16 = 1;
+}
+
+/// What can happen to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Happened {
+    /// It was placed.
+    Placed {
+        /// What it costs.
+        total: Money,
+    },
+    /// An attempt to pay it began.
+    PaymentBegun {
+        /// Which.
+        attempt: u32,
+        /// The rail.
+        rail: String,
+    },
+    /// A rail said how an attempt went.
+    PaymentAnswered {
+        /// Which.
+        attempt: u32,
+        /// What it said.
+        outcome: String,
+    },
+    /// A rail said something that does not fit what it had said before; nothing came of it.
+    Contradicted {
+        /// Which attempt.
+        attempt: u32,
+        /// What it said.
+        outcome: String,
+    },
+    /// Money arrived.
+    Received {
+        /// How much.
+        amount: Money,
+        /// By what: an attempt, or the digest of a transfer.
+        by: String,
+    },
+    /// The whole price is here.
+    Paid,
+    /// Money is owed back.
+    RefundOwed {
+        /// Which.
+        key: String,
+        /// How much.
+        amount: Money,
+    },
+    /// Money is being given back.
+    RefundBegun {
+        /// Which.
+        key: String,
+        /// How much.
+        amount: Money,
+    },
+    /// A rail said what becomes of money that is being given back, and it is not done.
+    RefundAnswered {
+        /// Which.
+        key: String,
+        /// What it said.
+        outcome: String,
+    },
+    /// A rail said that a refund was done that had been done before: money may have gone back twice.
+    RefundContradicted {
+        /// Which.
+        key: String,
+        /// What it said.
+        outcome: String,
+    },
+    /// Money was given back.
+    Refunded {
+        /// Which.
+        key: String,
+        /// How much.
+        amount: Money,
+    },
+    /// Where money goes back to was said.
+    AccountNamed {
+        /// Which.
+        key: String,
+    },
+    /// The delivery address was changed.
+    AddressChanged,
+    /// It was called off.
+    Cancelled,
+    /// It was not paid in time.
+    Expired,
+}

@@ -1,0 +1,123 @@
+//! The one boxed adapter: whichever rails a merchant gave, the rest of the library holds these.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use super::{
+    CannotCollect, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, RefundOutcome, RefundRequest,
+    TransferRequest,
+};
+use crate::money::Money;
+
+/// Some [`Rail`]; a clone shares it.
+#[derive(Clone)]
+pub(crate) struct AnyRail(Arc<dyn DynRail>);
+
+impl AnyRail {
+    pub(crate) fn new(rail: impl Rail) -> Self {
+        Self(Arc::new(rail))
+    }
+
+    /// [`Rail::id`].
+    pub(crate) fn id(&self) -> &'static str {
+        self.0.id()
+    }
+
+    /// [`Rail::patience_s`].
+    pub(crate) fn patience_s(&self) -> u64 {
+        self.0.patience_s()
+    }
+
+    /// [`Rail::takes`].
+    pub(crate) fn takes(&self, amount: Money) -> Result<(), CannotCollect> {
+        self.0.takes(amount)
+    }
+
+    /// [`Rail::transfer`].
+    pub(crate) fn transfer(&self, payment: &PaymentRequest, outstanding: Money) -> Option<TransferRequest> {
+        self.0.transfer(payment, outstanding)
+    }
+
+    /// [`Rail::pay`].
+    pub(crate) async fn pay(&self, payment: &PaymentRequest) -> Outcome {
+        self.0.pay(payment).await
+    }
+
+    /// [`Rail::inquire`].
+    pub(crate) async fn inquire(&self, payment: &PaymentRequest) -> Outcome {
+        self.0.inquire(payment).await
+    }
+
+    /// [`Rail::refund`].
+    pub(crate) async fn refund(&self, refund: &RefundRequest) -> RefundOutcome {
+        self.0.refund(refund).await
+    }
+
+    /// [`Rail::inquire_refund`].
+    pub(crate) async fn inquire_refund(&self, refund: &RefundRequest) -> RefundOutcome {
+        self.0.inquire_refund(refund).await
+    }
+
+    /// [`Rail::notice`].
+    pub(crate) async fn notice(&self, request: &NoticeRequest<'_>) -> Result<Notice, NoticeError> {
+        self.0.notice(request).await
+    }
+}
+
+impl fmt::Debug for AnyRail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// [`Rail`] with boxed futures, so that it can be an object.
+trait DynRail: fmt::Debug + Send + Sync {
+    fn id(&self) -> &'static str;
+    fn patience_s(&self) -> u64;
+    fn takes(&self, amount: Money) -> Result<(), CannotCollect>;
+    fn transfer(&self, payment: &PaymentRequest, outstanding: Money) -> Option<TransferRequest>;
+    fn pay<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome>;
+    fn inquire<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome>;
+    fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundOutcome>;
+    fn inquire_refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundOutcome>;
+    fn notice<'a>(&'a self, request: &'a NoticeRequest<'a>) -> Answer<'a, Result<Notice, NoticeError>>;
+}
+
+impl<R: Rail> DynRail for R {
+    fn id(&self) -> &'static str {
+        Rail::id(self)
+    }
+
+    fn patience_s(&self) -> u64 {
+        Rail::patience_s(self)
+    }
+
+    fn takes(&self, amount: Money) -> Result<(), CannotCollect> {
+        Rail::takes(self, amount)
+    }
+
+    fn transfer(&self, payment: &PaymentRequest, outstanding: Money) -> Option<TransferRequest> {
+        Rail::transfer(self, payment, outstanding)
+    }
+
+    fn pay<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome> {
+        Box::pin(Rail::pay(self, payment))
+    }
+
+    fn inquire<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome> {
+        Box::pin(Rail::inquire(self, payment))
+    }
+
+    fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundOutcome> {
+        Box::pin(Rail::refund(self, refund))
+    }
+
+    fn inquire_refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundOutcome> {
+        Box::pin(Rail::inquire_refund(self, refund))
+    }
+
+    fn notice<'a>(&'a self, request: &'a NoticeRequest<'a>) -> Answer<'a, Result<Notice, NoticeError>> {
+        Box::pin(Rail::notice(self, request))
+    }
+}
