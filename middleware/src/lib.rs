@@ -50,6 +50,9 @@
 //! - [`Known`]: the customer as an argument of a handler. `Option<Known>` serves everybody; a wrong proof is a 401 in
 //!   both. Nothing but the layer makes one.
 //! - [`require`]: a gate in front of a route, for who has proved an ask, and not too long ago.
+//! - [`Recent`]: `Recent<Known>` is a customer who has shown their wallet on this device moments ago, for what touches a
+//!   stored address or where money goes back to.
+//! - [`SameOrigin`]: a form that came from a page of the shop itself, for guests, whom no key signs for.
 //! - [`routes`]: what browsers and wallets talk to, under the merchant's mount path (`/wallet`).
 //! - [`Problem`]: every refusal as `problem+json` with a stable code; an error enum of your own takes
 //!   `From<firsthand::Error>`.
@@ -82,6 +85,59 @@
 //! # }
 //! ```
 //!
+//! A sale is tested like that, too. With this handler, and one like it for guests:
+//!
+#![cfg_attr(feature = "testing", doc = "```")]
+#![cfg_attr(not(feature = "testing"), doc = "```ignore")]
+//! use axum::{Router, extract::State, routing::get};
+//! use firsthand_axum::{
+//!     CustomerLayer, Known, Merchant, Problem, SameOrigin, routes,
+//!     money::{Currency, Money, Quantity},
+//!     order::{Draft, OrderState},
+//!     store::Memory,
+//!     testing::{Browser, FakeRail, Mood, TestShop},
+//! };
+//!
+//! fn tea() -> Result<Draft, Problem> {
+//!     let price = Money::parse("14.80", Currency::EUR)?; // from the merchant's own catalogue, never from the page
+//!     Ok(Draft::new(Currency::EUR).line("sencha", "Sencha, 100 g", price, Quantity::new(1)?))
+//! }
+//!
+//! async fn buy(known: Known, form: String) -> Result<String, Problem> {
+//!     let order = known.place(tea()?, &form).await?.commit().await?;
+//!     Ok(order.pay(FakeRail::ID).await?.state().name().to_owned())
+//! }
+//!
+//! async fn buy_as_guest(_: SameOrigin, State(merchant): State<Merchant>, form: String) -> Result<String, Problem> {
+//!     let bought = merchant.place_as_guest(tea()?, &form).await?.commit().await?;
+//!     Ok(bought.order.pay(FakeRail::ID).await?.state().name().to_owned())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let rail = FakeRail::new();
+//! let shop = TestShop::with(|shop| shop.store(Memory::new()).rail(rail.clone()));
+//! let app: Router = Router::new()
+//!     .route("/buy", get(async |known: Known| known.form()).post(buy))
+//!     .route("/guest", get(async |State(merchant): State<Merchant>| merchant.guest_form()).post(buy_as_guest))
+//!     .with_state(shop.merchant().clone())
+//!     .merge(routes(shop.merchant()))
+//!     .layer(CustomerLayer::new(shop.merchant().clone()));
+//!
+//! let mut browser = Browser::new(&shop, app);
+//! browser.sign_in("adult").await;
+//! let form = browser.get("/buy").await.text();
+//! rail.next(Mood::Declines); // the next payment; all others are paid
+//! assert_eq!(browser.post_form("/buy", &form).await.text(), "declined");
+//! assert_eq!(browser.post_form("/buy", &form).await.text(), "paid"); // the same form: the same order, tried again
+//! assert_eq!(browser.post_form("/buy", &form).await.code(), "already_paid");
+//!
+//! let form = browser.get("/guest").await.text();
+//! assert_eq!(browser.plain_form("/guest", &form).await.text(), "paid");
+//! assert_eq!(rail.calls(), 3);
+//! # }
+//! ```
+//!
 //! # What it does not do
 //!
 //! It sets no cookie, reads no `Host` and no `X-Forwarded-*` for the public address, contacts no other host from a page,
@@ -99,8 +155,10 @@ mod limit;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod problem;
+mod recent;
 mod require;
 mod routes;
+mod same_origin;
 mod signed;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -112,8 +170,10 @@ pub use layer::{CustomerLayer, CustomerService};
 #[cfg(feature = "openapi")]
 pub use openapi::{openapi, openapi_json};
 pub use problem::Problem;
+pub use recent::Recent;
 pub use require::{Require, RequireLayer, require};
 pub use routes::{bare_routes, routes};
+pub use same_origin::SameOrigin;
 
 /// The program of the README compiles.
 #[cfg(all(doctest, feature = "dev"))]

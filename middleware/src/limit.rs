@@ -49,11 +49,15 @@ pub(crate) enum What {
     WalletByAddress,
     /// Event streams opened by one key.
     StreamByKey,
+    /// Notices from one client address.
+    NoticeByAddress,
+    /// Forms that no key signs, from one client address.
+    FormByAddress,
 }
 
 impl What {
     /// How many there are.
-    const KINDS: usize = 8;
+    const KINDS: usize = 10;
 
     const fn max(self) -> u32 {
         match self {
@@ -73,6 +77,10 @@ impl What {
             Self::WalletByAddress => 6_000,
             // One after the other, a minute each, in several tabs.
             Self::StreamByKey => 30,
+            // All orders of a day of sales, told by one payment provider in a minute.
+            Self::NoticeByAddress => 6_000,
+            // A shop full of people behind one address; each may leave an order behind, for good.
+            Self::FormByAddress => 600,
         }
     }
 }
@@ -242,6 +250,16 @@ impl Limits {
     pub(crate) fn wallet_found(&self, request: &RequestId) {
         // What has happened is not refused any more: the next call is.
         let _ = self.limiter.count(What::Wallet, request.as_str().as_bytes(), now());
+    }
+
+    /// Somebody who says that they are a rail. Not counted in all: a flood of forged notices would shut out the true ones.
+    pub(crate) fn notice(&self) -> Result<(), Problem> {
+        self.address(What::NoticeByAddress)
+    }
+
+    /// A form of somebody whom nobody knows.
+    pub(crate) fn form(&self) -> Result<(), Problem> {
+        self.address(What::FormByAddress)
     }
 
     /// A browser opens an event stream, which counts as open until what comes back is dropped.

@@ -3,7 +3,7 @@
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Content, OpenApi as Described, Ref, Response,
+        Content, OpenApi as Described, Ref, RefOr, Response,
         path::Operation,
         security::{ApiKey, ApiKeyValue, SecurityScheme},
         server::Server,
@@ -50,6 +50,7 @@ pub fn openapi_json(mount: &str) -> String {
         routes::me,
         routes::forget_me,
         routes::forget_device,
+        routes::notice,
         routes::script,
         routes::style,
     ),
@@ -57,6 +58,7 @@ pub fn openapi_json(mount: &str) -> String {
         (name = "browser", description = "Called by the shop's own pages, signed by the browser's key."),
         (name = "wallet", description = "Called by the customer's wallet (OpenID4VP 1.0)."),
         (name = "customer", description = "Called by a customer who is known."),
+        (name = "rail", description = "Called by a payment rail."),
     ),
     modifiers(&Dpop, &Refusals),
 )]
@@ -100,7 +102,9 @@ fn may_be_refused(operation: &mut Operation) {
         ("413", "The body is too large"),
         ("415", "The body is of another media type"),
     ];
-    let with_body = with_body.into_iter().filter(|_| operation.request_body.is_some());
+    let body = operation.request_body.as_ref();
+    let any_type = body.is_some_and(|body| matches!(body, RefOr::T(body) if body.content.contains_key("*/*")));
+    let with_body = with_body.into_iter().filter(|(status, _)| body.is_some() && !(any_type && *status == "415"));
     for (status, description) in with_body.chain(always).collect::<Vec<_>>() {
         let problem = Content::new(Some(Ref::from_schema_name("Problem")));
         let mut response = Response::new(description);

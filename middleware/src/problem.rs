@@ -4,7 +4,10 @@ use axum::response::{IntoResponse, Response};
 use firsthand::{
     Error,
     error::{Fault, ProofError, Refusal},
+    money::{Money, MoneyError},
+    order::{DraftError, OrderError, OrderId},
     presentation::StepError,
+    rail::NoticeError,
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -20,7 +23,9 @@ pub struct Problem {
     #[serde(rename = "type", serialize_with = "urn")]
     kind: &'static str,
     /// The HTTP status in words.
-    title: &'static str,
+    #[serde(serialize_with = "words")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    title: u16,
     /// The HTTP status.
     status: u16,
     /// The stable name of the problem, for programs.
@@ -36,6 +41,14 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     claims: Option<Box<[String]>>,
+    /// The order that a form became when it was sent before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    order: Option<Box<OrderId>>,
+    /// What an order costs by now, if the customer saw another total: to be shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Amount>))]
+    total: Option<Box<Money>>,
     #[serde(skip)]
     retry_s: Option<u32>,
 }
@@ -44,16 +57,35 @@ fn urn<S: serde::Serializer>(code: &&'static str, to: S) -> Result<S::Ok, S::Err
     to.collect_str(&format_args!("urn:firsthand:{code}"))
 }
 
+fn words<S: serde::Serializer>(status: &u16, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(
+        StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default(),
+    )
+}
+
+/// An amount of money.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "says in the document how the library's own type is written")]
+struct Amount {
+    /// In the currency's minor unit: cents of euros.
+    minor: i64,
+    /// Three letters (ISO 4217).
+    currency: String,
+}
+
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             kind: code,
-            title: status.canonical_reason().unwrap_or_default(),
+            title: status.as_u16(),
             status: status.as_u16(),
             code,
             detail: detail.into(),
             ask: None,
             claims: None,
+            order: None,
+            total: None,
             retry_s: None,
         }
     }
@@ -86,6 +118,7 @@ impl Problem {
         self
     }
 
+    /// The same problem, that showing a wallet for this ask would solve.
     pub(crate) fn about_ask(mut self, ask: &str) -> Self {
         self.ask = Some(ask.into());
         self
@@ -102,13 +135,15 @@ impl Problem {
             _ => tracing::debug!(code = error.code(), error = %Causes(error), "a request is refused"),
         }
         let mut problem = Self::new(status, error.code(), error.to_string());
-        if let Error::Refused(refusal) = error {
-            match refusal {
-                Refusal::ProofNeeded { ask, .. } => problem.ask = Some(ask.as_str().into()),
-                Refusal::AnotherPerson { claims } => problem.claims = Some(claims.as_slice().into()),
-                Refusal::TooMany { retry_s } => problem.retry_s = Some(u32::try_from(*retry_s).unwrap_or(u32::MAX)),
-                _ => {}
+        match error {
+            Error::Refused(Refusal::ProofNeeded { ask, .. }) => problem.ask = Some(ask.as_str().into()),
+            Error::Refused(Refusal::AnotherPerson { claims }) => problem.claims = Some(claims.as_slice().into()),
+            Error::Refused(Refusal::FormUsed { order }) => problem.order = Some(Box::new(order.clone())),
+            Error::Refused(Refusal::TooMany { retry_s }) => {
+                problem.retry_s = Some(u32::try_from(*retry_s).unwrap_or(u32::MAX));
             }
+            Error::Draft(DraftError::PriceChanged { now, .. }) => problem.total = Some(Box::new(*now)),
+            _ => {}
         }
         problem
     }
@@ -122,12 +157,33 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Step(StepError::OtherBrowser | StepError::WrongCode | StepError::Declined | StepError::Exhausted) => {
             StatusCode::FORBIDDEN
         }
-        Error::Step(_) => StatusCode::CONFLICT,
+        Error::Step(_) | Error::Draft(DraftError::PriceChanged { .. }) => StatusCode::CONFLICT,
+        Error::Draft(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Order(OrderError::NoSuchAttempt(_)) => StatusCode::NOT_FOUND,
+        Error::Order(OrderError::NoAmount | OrderError::Money(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Order(_) => StatusCode::CONFLICT,
+        Error::Notice(NoticeError::NoNotices) => StatusCode::NOT_FOUND,
+        Error::Notice(NoticeError::NotAuthentic) => StatusCode::UNAUTHORIZED,
+        Error::Notice(_) => StatusCode::BAD_REQUEST,
         Error::Refused(refusal) => match refusal {
-            Refusal::NoSuchAsk | Refusal::NoSuchPresentation | Refusal::NoSuchSession => StatusCode::NOT_FOUND,
+            Refusal::NoSuchAsk
+            | Refusal::NoSuchPresentation
+            | Refusal::NoSuchSession
+            | Refusal::NoSuchOrder
+            | Refusal::NoSuchRail
+            | Refusal::NoSuchTransfer
+            | Refusal::NothingOwed => StatusCode::NOT_FOUND,
             Refusal::ReturnTo | Refusal::WalletNonce(_) => StatusCode::BAD_REQUEST,
             Refusal::NotKnown => StatusCode::UNAUTHORIZED,
-            Refusal::AnotherPerson { .. } => StatusCode::CONFLICT,
+            Refusal::AnotherPerson { .. }
+            | Refusal::FormUsed { .. }
+            | Refusal::RefundDiffers
+            | Refusal::TransferDiffers
+            | Refusal::Overtaken => StatusCode::CONFLICT,
+            Refusal::FormExpired => StatusCode::GONE,
+            Refusal::CannotCollect { .. } | Refusal::RefundKey(_) | Refusal::TransferText(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::FORBIDDEN,
         },
@@ -146,6 +202,25 @@ pub(crate) fn misuse(what: String) -> Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         Self::from_error(&error)
+    }
+}
+
+impl From<DraftError> for Problem {
+    fn from(error: DraftError) -> Self {
+        Self::from_error(&error.into())
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        Self::from_error(&error.into())
+    }
+}
+
+impl From<MoneyError> for Problem {
+    /// What a form says of amounts and quantities, read by the merchant's handler.
+    fn from(error: MoneyError) -> Self {
+        Self::from_error(&DraftError::from(error).into())
     }
 }
 
@@ -212,5 +287,16 @@ impl std::fmt::Display for Causes<'_> {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_small_enough_for_a_handlers_result() {
+        // clippy's `result_large_err` begins at 128 bytes, in the merchant's own crate.
+        assert!(size_of::<Problem>() < 128, "{}", size_of::<Problem>());
     }
 }

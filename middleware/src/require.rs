@@ -28,6 +28,9 @@ use crate::{
 /// Everybody else gets 401 (not known) or 403 (known, and the proof is missing or old), both naming the ask, so that
 /// the page can offer to prove it.
 ///
+/// It is for what a sale needs, such as an age. What touches a stored address or where money goes back to takes
+/// [`Recent<Known>`](crate::Recent) instead: any ask, on this very device, and only minutes ago.
+///
 /// The ask is one that the merchant was built with, by [`ask`](firsthand::merchant::MerchantBuilder::ask); only how old
 /// a proof may be can differ. Before any other, nobody is let through: the answer is 500, and the log says why.
 #[must_use]

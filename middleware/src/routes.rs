@@ -15,6 +15,7 @@ use firsthand::{
     merchant::{AskRequest, Ending, Recognised, Redemption, SessionGrant},
     presentation::{PresentationId, RequestId, ResponseCode},
     protocol::openid4vp::read_request_post,
+    rail::{NoticeError, NoticeRequest},
     session::SessionId,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
@@ -34,6 +35,8 @@ use crate::{
 const JSON_BYTES_MAX: usize = 8 * 1024;
 /// What a wallet sends to fetch its request: a nonce, and metadata that are not kept.
 const REQUEST_POST_BYTES_MAX: usize = 64 * 1024;
+/// What a rail sends: an order, an attempt and an outcome, in whatever envelope it likes.
+const NOTICE_BYTES_MAX: usize = 64 * 1024;
 
 /// Everything under the mount path: `.merge(firsthand_axum::routes(&merchant))`. A development set-up
 /// (`Merchant::dev()`) has its wallet and the status list of its issuer beside it, under `/_dev`.
@@ -63,6 +66,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/sessions/{id}", delete(revoke))
         .route("/me", get(me).delete(forget_me))
         .route("/device", delete(forget_device))
+        .route("/notices/{rail}", post(notice).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .route("/firsthand.js", get(script))
         .route("/page.css", get(style))
         .layer(from_fn_with_state(Limits::new(std::sync::Arc::default(), None), limited_at_least))
@@ -591,6 +595,43 @@ pub(crate) async fn forget_device(State(merchant): State<Merchant>, Proved(signe
         Ok(StatusCode::NO_CONTENT)
     };
     Answer::signed(&merchant, answer.await)
+}
+
+/// A payment rail says by itself what became of a payment.
+///
+/// The rail finds out whether it is a message of its own; said twice, it counts once. A rail that sends no messages is
+/// not there, like one that the shop does not have.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post, path = "/notices/{rail}", tag = "rail",
+    params(("rail" = String, Path, description = "The name of the rail")),
+    request_body(content = String, content_type = "*/*", description = "Whatever the rail sends, at most 64 KiB; its headers are read, too"),
+    responses(
+        (status = 204, description = "Written down, or known already"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "The notice is the rail's, and cannot be read"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "The notice is not the rail's, or too old"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such rail, or none that sends notices; or it speaks of an order or an attempt that there is not"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It speaks of another amount than the attempt's"),
+    )
+))]
+pub(crate) async fn notice(
+    State(merchant): State<Merchant>,
+    Extension(limits): Extension<Limits>,
+    Named(rail): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    limits.notice()?;
+    let bytes = body.0?;
+    let request = NoticeRequest { headers: &headers, body: &bytes, now: merchant.now() };
+    match merchant.notice(&rail, &request).await {
+        Ok(_) => {
+            Ok((StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))])
+                .into_response())
+        }
+        // Which rails a shop has is nobody's business who has no key of theirs.
+        Err(Error::Notice(NoticeError::NoNotices)) => Err(Refusal::NoSuchRail.into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The browser side: one ES module.

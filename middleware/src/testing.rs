@@ -288,6 +288,26 @@ impl Browser {
         self.send(method, path, all, body).await
     }
 
+    /// POST of a form as a browser sends it from a page of the shop by itself: unsigned, and saying where it comes from.
+    /// For guests.
+    pub async fn plain_form(&mut self, path: &str, form: &str) -> Reply {
+        let origin = self.shop.merchant().origin().origin().ascii_serialization();
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", "navigate"),
+        ];
+        self.plain(&Method::POST, path, &headers, form.as_bytes()).await
+    }
+
+    /// What a rail posts: `POST {mount}/notices/{rail}`, with what the rail itself says and signs
+    /// ([`FakeRail::notice_of`], [`FakeRail::signed`]).
+    pub async fn notice(&mut self, rail: &str, notice: &(HeaderMap, Vec<u8>)) -> Reply {
+        let path = format!("{}/notices/{rail}", self.shop.merchant().mount());
+        self.unseen().send(&Method::POST, &path, notice.0.clone(), &notice.1).await
+    }
+
     /// Asks: `POST {mount}/presentations`.
     ///
     /// # Panics

@@ -68,6 +68,7 @@ const WORDS = {
     elsewhereText: 'Your wallet has opened another browser. Nothing was shared with it. Go back to the first one, or start again here.',
     forCustomers: 'This page is for customers whom the shop knows',
     needsProof: 'This page needs an answer from your wallet',
+    step_up_needed: 'For this, please show your wallet once more',
   },
   de: {
     button: 'Weiter mit Ihrer Wallet',
@@ -97,6 +98,7 @@ const WORDS = {
     elsewhereText: 'Ihre Wallet hat einen anderen Browser geöffnet. Mit ihm wurde nichts geteilt. Gehen Sie zurück in den ersten, oder beginnen Sie hier neu.',
     forCustomers: 'Diese Seite ist für Kundinnen und Kunden, die der Shop kennt',
     needsProof: 'Diese Seite braucht eine Antwort Ihrer Wallet',
+    step_up_needed: 'Bitte zeigen Sie dafür Ihre Wallet noch einmal',
   },
 };
 
@@ -970,7 +972,7 @@ function explain(problem, retry) {
   const { status, ask } = problem;
   const w = words();
   if (status === 401 || status === 403) retry = null;
-  const title = ask ? w.needsProof : status === 401 ? w.forCustomers : describe(problem, w);
+  const title = ask ? (w[problem.code] ?? w.needsProof) : status === 401 ? w.forCustomers : describe(problem, w);
   message({ title, ask, retry, back: HOME });
 }
 
