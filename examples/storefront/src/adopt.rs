@@ -8,14 +8,13 @@ use axum::{
     routing::{get, post},
 };
 use firsthand_axum::{
-    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Problem, Trust, Wanted,
-    ask::PID,
-    require, routes,
-    store::{Postgres, Sqlite},
+    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Problem, Trust, Wanted, ask::PID, rail::Sepa, require,
+    routes,
 };
 
 use crate::{
     args::Args,
+    sell::{self, Store, Till},
     shop::{
         self, AccountView, Customer, ProofView, PutBackForm, Recipient, SessionView, Shop, WineForm, assets,
         database::Database, page::CONTENT_SECURITY_POLICY, pages, view::View,
@@ -23,49 +22,49 @@ use crate::{
 };
 
 /// What wine asks of whoever wants it.
-fn age() -> Ask {
+pub(crate) fn age() -> Ask {
     Ask::new("age", "Wine is sold to adults").over(18)
 }
 
 /// What a parcel label asks.
-fn address() -> Ask {
+pub(crate) fn address() -> Ask {
     let wanted = Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim(["family_name"]).claim(["address"]);
     Ask::new("address", "A parcel needs a label").credential("pid", wanted)
 }
 
-/// The merchant: keys, trust, store and asks. Without `--keys` it is a development merchant, on this machine alone.
+/// The merchant behind the till. Without `--keys` it is a development merchant, on this machine alone.
 ///
 /// # Errors
 /// What is missing or contradicts itself, in words.
-pub async fn merchant(args: &Args, database: &Database) -> Result<Merchant, Error> {
+pub async fn till(args: &Args, database: Database) -> Result<Till, Error> {
     let mut builder = match &args.keys {
         Some(file) => Merchant::builder(args.origin.clone()).keys(Keys::from_pem_file(file)?),
         None => Merchant::dev_at(args.origin.clone(), &args.data).await?,
     };
-    builder = match database {
-        Database::Sqlite(pool) => builder.store(Sqlite::new(pool.clone()).await?),
-        Database::Postgres(pool) => builder.store(Postgres::new(pool.clone()).await?),
-    };
+    let store = Store::open(&database).await?;
     if let Some(folder) = &args.trust {
         builder = builder.trust(Trust::from_pem_dir(folder, &[PID])?);
     }
-    builder = builder.client_id_prefix(args.client_id_prefix).response_mode(args.response_mode);
-    builder.ask(&age()).ask(&address()).build()
+    builder = store.of(builder).client_id_prefix(args.client_id_prefix).response_mode(args.response_mode);
+    let sepa = Sepa::new(&args.sepa_payee, &args.sepa_iban).map_err(|error| Error::Misuse(error.to_string()))?;
+    let merchant = builder.ask(&age()).ask(&address()).rail(sepa.clone()).feed().build()?;
+    Ok(Till::new(merchant, database, store))
 }
 
 /// The whole shop: its own pages, the routes of the merchant, and the layer that says who asks.
 ///
 /// # Errors
 /// If the shop's content security policy is no header.
-pub fn router(shop: Shop, merchant: &Merchant) -> Result<Router, Error> {
+pub fn router(shop: Shop, till: &Till) -> Result<Router, Error> {
+    let merchant = till.merchant();
     let known = Router::new()
         .route("/wine", post(set_aside).route_layer(require(&age())))
         .route("/wine/reserved", get(reserved).post(put_back))
         .route("/account", get(account))
         .route("/account/forget", post(forget))
-        .with_state(shop);
+        .with_state(shop.clone());
     let layer = CustomerLayer::new(merchant.clone()).content_security_policy(CONTENT_SECURITY_POLICY)?;
-    let pages = known.merge(shop::routes()).layer(from_fn(introduce));
+    let pages = known.merge(sell::routes(till)).merge(shop::routes(&shop)).layer(from_fn(introduce));
     Ok(pages.merge(assets::routes()).merge(routes(merchant)).layer(layer))
 }
 
@@ -92,6 +91,7 @@ async fn customer(known: &Known) -> Result<Customer, Error> {
                 text(&["address", "street_address"]),
                 [text(&["address", "postal_code"]), text(&["address", "locality"])].join(" "),
             ],
+            masked: shown.device() == Device::CrossDevice,
         }
     });
     Ok(Customer { id: known.id().to_string(), adult: known.proof(&age()).await?.is_some(), recipient })
@@ -143,7 +143,7 @@ async fn account(known: Known, view: View) -> Answer {
     Ok(pages::account(&view, &customer(&known).await?, &shown).into_response())
 }
 
-/// Deletes what the shop itself keeps; the script then asks the merchant's route to forget the rest.
+/// Deletes what the shop itself keeps; the script asks for the rest.
 async fn forget(State(shop): State<Shop>, known: Known, view: View) -> Answer {
     Ok(shop.forget(&view, &customer(&known).await?).await)
 }

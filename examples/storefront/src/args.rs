@@ -6,7 +6,11 @@ use std::{
     path::PathBuf,
 };
 
-use firsthand_axum::{merchant::ClientIdPrefix, protocol::openid4vp::ResponseMode};
+use firsthand_axum::{
+    merchant::ClientIdPrefix,
+    protocol::openid4vp::ResponseMode,
+    rail::{Sepa, sepa::SepaError},
+};
 use url::Url;
 
 /// What `--help` says.
@@ -21,6 +25,9 @@ Usage: storefront [FLAGS]
   --store URL                a database instead of that file: sqlite:FILE or postgres://USER@HOST/NAME
   --trust DIR                PEM files of issuers to believe, in addition to the development issuer
   --keys FILE                the merchant's keys; needed for every address that is not this machine
+  --sepa-payee NAME          whose account the transfers go to, as the bank knows it; needed with --keys
+  --sepa-iban IBAN           the account; needed with --keys [default: an example that belongs to nobody]
+  --operator-key-file FILE   what opens the desk at /merchant [default: operator.key beside the data, made at first]
   --client-id-prefix PREFIX  how a wallet is told who asks: x509_hash (default) or x509_san_dns
   --response-mode MODE       how a wallet answers: direct_post.jwt (default) or direct_post
   --help                     this text
@@ -41,6 +48,12 @@ pub struct Args {
     pub trust: Option<PathBuf>,
     /// The merchant's keys.
     pub keys: Option<PathBuf>,
+    /// Whose account the transfers go to.
+    pub sepa_payee: String,
+    /// The account.
+    pub sepa_iban: String,
+    /// The file of the key that opens the desk.
+    pub operator_key_file: Option<PathBuf>,
     /// How a wallet is told who asks.
     pub client_id_prefix: ClientIdPrefix,
     /// How a wallet answers.
@@ -74,6 +87,10 @@ pub enum ArgsError {
         /// What is expected there.
         expected: &'static str,
     },
+    /// An account that is none.
+    Account(SepaError),
+    /// Keys, and no account, or half of one: real customers would be asked to pay to an example.
+    AccountNeeded,
     /// An origin off this machine, without keys.
     KeysNeeded(Url),
     /// An address that others reach, without keys.
@@ -87,6 +104,10 @@ impl fmt::Display for ArgsError {
             Self::NoValue(flag) => write!(f, "{flag} needs a value"),
             Self::Twice(flag) => write!(f, "{flag} is given twice"),
             Self::Value { flag, value, expected } => write!(f, "{flag} is {value:?}, but should be {expected}"),
+            Self::Account(error) => write!(f, "the account of --sepa-payee and --sepa-iban: {error}"),
+            Self::AccountNeeded => f.write_str(
+                "--sepa-payee and --sepa-iban belong together, and with --keys the shop is a real one and needs them",
+            ),
             Self::KeysNeeded(origin) => {
                 write!(f, "{origin} is not this machine, so --keys FILE is needed (`firsthand keys` makes one)")
             }
@@ -101,8 +122,22 @@ impl fmt::Display for ArgsError {
 
 impl std::error::Error for ArgsError {}
 
-const FLAGS: [&str; 8] =
-    ["--listen", "--origin", "--data", "--store", "--trust", "--keys", "--client-id-prefix", "--response-mode"];
+const FLAGS: [&str; 11] = [
+    "--listen",
+    "--origin",
+    "--data",
+    "--store",
+    "--trust",
+    "--keys",
+    "--sepa-payee",
+    "--sepa-iban",
+    "--operator-key-file",
+    "--client-id-prefix",
+    "--response-mode",
+];
+
+/// The account of a demonstration: the example of the German banks, which belongs to nobody.
+const EXAMPLE_ACCOUNT: (&str, &str) = ("Blatt und Rebe", "DE89370400440532013000");
 
 impl Command {
     /// Reads the arguments that follow the program's name; both `--flag VALUE` and `--flag=VALUE` are understood.
@@ -150,6 +185,15 @@ impl Args {
         if keys.is_none() && !listen.ip().to_canonical().is_loopback() {
             return Err(ArgsError::OthersListen(listen));
         }
+        let account = (value("--sepa-payee"), value("--sepa-iban"));
+        let (sepa_payee, sepa_iban) = match account {
+            (Some(payee), Some(iban)) => (payee, iban),
+            (None, None) if keys.is_none() => (EXAMPLE_ACCOUNT.0.to_owned(), EXAMPLE_ACCOUNT.1.to_owned()),
+            _ => return Err(ArgsError::AccountNeeded),
+        };
+        if let Err(error) = Sepa::new(&sepa_payee, &sepa_iban) {
+            return Err(ArgsError::Account(error));
+        }
         Ok(Self {
             listen,
             origin,
@@ -157,6 +201,9 @@ impl Args {
             store: value("--store").map(store).transpose()?,
             trust: value("--trust").map(PathBuf::from),
             keys,
+            sepa_payee,
+            sepa_iban,
+            operator_key_file: value("--operator-key-file").map(PathBuf::from),
             client_id_prefix: value("--client-id-prefix").map(client_id_prefix).transpose()?.unwrap_or_default(),
             response_mode: value("--response-mode").map(response_mode).transpose()?.unwrap_or_default(),
         })
@@ -245,7 +292,8 @@ mod tests {
         let args = args("");
         assert_eq!(args.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(args.origin.as_str(), "http://localhost:8080/");
-        assert_eq!((args.store, args.trust, args.keys), (None, None, None));
+        assert_eq!((args.store, args.trust, args.keys, args.operator_key_file), (None, None, None, None));
+        assert_eq!((args.sepa_payee.as_str(), args.sepa_iban.as_str()), EXAMPLE_ACCOUNT);
         assert_eq!(args.client_id_prefix, ClientIdPrefix::X509Hash);
         assert_eq!(args.response_mode, ResponseMode::DirectPostJwt);
     }
@@ -254,17 +302,21 @@ mod tests {
     fn every_flag_is_read_in_both_ways_of_writing() {
         let spaced = args(
             "--listen 0.0.0.0:9000 --origin https://shop.example --data /var/lib/shop --store postgres://shop@db/shop \
-             --trust issuers --keys merchant.pem --client-id-prefix x509_san_dns --response-mode direct_post",
+             --trust issuers --keys merchant.pem --sepa-payee Blatt --sepa-iban DE89370400440532013000 \
+             --operator-key-file desk.key --client-id-prefix x509_san_dns --response-mode direct_post",
         );
         assert_eq!(
             spaced,
             args(
                 "--listen=0.0.0.0:9000 --origin=https://shop.example --data=/var/lib/shop --store=postgres://shop@db/shop \
-                 --trust=issuers --keys=merchant.pem --client-id-prefix=x509_san_dns --response-mode=direct_post",
+                 --trust=issuers --keys=merchant.pem --sepa-payee=Blatt --sepa-iban=DE89370400440532013000 \
+                 --operator-key-file=desk.key --client-id-prefix=x509_san_dns --response-mode=direct_post",
             )
         );
         assert_eq!(spaced.origin.as_str(), "https://shop.example/");
         assert_eq!(spaced.store.as_deref(), Some("postgres://shop@db/shop"));
+        assert_eq!((spaced.sepa_payee.as_str(), spaced.sepa_iban.as_str()), ("Blatt", "DE89370400440532013000"));
+        assert_eq!(spaced.operator_key_file, Some(PathBuf::from("desk.key")));
     }
 
     #[test]
@@ -293,6 +345,10 @@ mod tests {
             ("--listen 0.0.0.0:8080", "others reach 0.0.0.0:8080"),
             ("--listen [::]:8080", "listen on 127.0.0.1"),
             ("--store mysql://u:secret@h/d", "--store is \"...\""),
+            ("--keys merchant.pem", "needs them"),
+            ("--sepa-payee Blatt", "belong together"),
+            ("--keys merchant.pem --sepa-iban DE89370400440532013000", "belong together"),
+            ("--sepa-payee Blatt --sepa-iban DE89370400440532013001", "the account of --sepa-payee and --sepa-iban"),
             ("--client-id-prefix did", "x509_hash or x509_san_dns"),
             ("--response-mode fragment", "direct_post.jwt or direct_post"),
         ] {

@@ -4,7 +4,14 @@
 
 pub mod adopt;
 pub mod args;
+pub mod desk;
+pub mod sell;
 pub mod shop;
+mod shown;
+mod trouble;
+
+#[cfg(test)]
+mod wired;
 
 #[cfg(test)]
 mod tests {
@@ -32,7 +39,7 @@ mod tests {
             .route("/wine/reserved", get(reserved).post(put_back))
             .route("/account", get(account))
             .with_state(shop.clone())
-            .merge(shop::routes())
+            .merge(shop::routes(shop))
             .merge(assets::routes())
             .layer(from_fn(move |mut request: Request, next: Next| {
                 if let Some(customer) = recognised.clone() {
@@ -157,7 +164,11 @@ mod tests {
             assert!(!answer.text.contains("<script>alert"), "{uri}");
         }
         let customer = Customer {
-            recipient: Some(shop::Recipient { name: "<b>Anna</b>".to_owned(), lines: vec!["\"><i>".to_owned()] }),
+            recipient: Some(shop::Recipient {
+                name: "<b>Anna</b>".to_owned(),
+                lines: vec!["\"><i>".to_owned()],
+                masked: false,
+            }),
             ..anna()
         };
         let answer = fetch(&shop, Some(customer), "/wine/reserved").await;
@@ -180,6 +191,30 @@ mod tests {
         );
         let long = format!("product=etna&quantity=1&more={}", "x".repeat(10_000));
         assert_eq!(post(&shop, None, "/cart", &long).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_on_the_shelf_is_said_and_not_put_into_a_basket() {
+        let shop = shop().await;
+        let scarce = fetch(&shop, None, "/products/pinot").await.text;
+        assert!(scarce.contains("Only 3 left") && !scarce.contains("<option value=\"4\""), "{scarce}");
+        let none = fetch(&shop, None, "/products/lapsang?lang=de").await;
+        assert_eq!(none.status, StatusCode::OK);
+        assert!(none.text.contains("Ausverkauft") && !none.text.contains("class=\"quantity\""), "{}", none.text);
+        let plenty = fetch(&shop, None, "/products/sencha").await.text;
+        assert!(!plenty.contains("class=\"stock") && plenty.contains("<option value=\"12\""), "{plenty}");
+        for (uri, words) in [
+            ("/cart?cart=pinotx5.lapsangx1", ["only 3 are left", "is sold out"]),
+            ("/cart?cart=pinotx5.lapsangx1&lang=de", ["nur noch 3 da", "ist ausverkauft"]),
+        ] {
+            let cart = fetch(&shop, None, uri).await.text;
+            assert!(words.iter().all(|word| cart.contains(word)), "{cart}");
+            assert!(cart.contains("cart=pinotx3") && !cart.contains("cart=lapsang"), "{cart}");
+        }
+        let home = fetch(&shop, None, "/").await.text;
+        assert!(home.contains("Sold out") && home.contains("Only 3 left"), "{home}");
+        let wine = fetch(&shop, Some(anna()), "/wine?cart=pinotx5").await.text;
+        assert!(wine.contains("name=\"wine\" value=\"pinotx3\""), "{wine}");
     }
 
     #[tokio::test]

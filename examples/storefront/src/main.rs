@@ -5,6 +5,7 @@ use std::{error::Error, io::Write, net::SocketAddr, process::ExitCode};
 use storefront::{
     adopt,
     args::{Args, Command, HELP},
+    desk::{self, OperatorKey},
     shop::{Shop, database::Database},
 };
 use tokio::net::TcpListener;
@@ -37,16 +38,21 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&args.data)?;
     let url = args.store.clone().unwrap_or_else(|| format!("sqlite:{}", args.data.join("shop.sqlite").display()));
     let database = Database::connect(&url).await?;
-    let merchant = adopt::merchant(&args, &database).await?;
-    let app = adopt::router(Shop::new(database), &merchant)?;
+    let till = adopt::till(&args, database.clone()).await?;
+    let key_file = args.operator_key_file.clone().unwrap_or_else(|| args.data.join("operator.key"));
+    let key = OperatorKey::read_or_make(&key_file)?;
+    tracing::info!("the desk is at /merchant; its key is in {}", key_file.display());
+    let app = adopt::router(Shop::new(database), &till)?.merge(desk::routes(&till, key));
     let listener = TcpListener::bind(args.listen).await?;
-    let housekeeping = tokio::spawn(merchant.housekeeping());
+    let housekeeping = tokio::spawn(till.merchant().clone().housekeeping());
+    let clearing = tokio::spawn(till.clear_away());
     let origin = args.origin.as_str().trim_end_matches('/');
     writeln!(std::io::stdout(), "The shop is open at {origin} (Ctrl-C closes it)")?;
     // With the other end of each connection: the development wallet is for this machine alone.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(closing_time()).await?;
     housekeeping.abort();
+    clearing.abort();
     Ok(())
 }
 

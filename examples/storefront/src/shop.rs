@@ -7,6 +7,10 @@ pub mod assets;
 pub mod cart;
 pub mod catalogue;
 pub mod database;
+pub mod delivery;
+pub mod desk;
+pub mod money;
+pub mod order;
 pub mod page;
 pub mod pages;
 mod picture;
@@ -17,7 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::{
     Extension, Form, Router,
-    extract::{DefaultBodyLimit, Path},
+    extract::{DefaultBodyLimit, Path, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
     routing::get,
@@ -25,10 +29,9 @@ use axum::{
 use serde::Deserialize;
 
 use self::{
-    cart::Cart,
+    cart::{Cart, Short},
     catalogue::{Kind, Product},
-    database::Database,
-    page::Page,
+    database::{Database, stock::Stock},
     view::View,
 };
 
@@ -53,6 +56,8 @@ pub struct Recipient {
     pub name: String,
     /// The lines of the address.
     pub lines: Vec<String>,
+    /// Whether only the first letters stand here: another device showed it, and may be somebody else's.
+    pub masked: bool,
 }
 
 impl std::fmt::Debug for Recipient {
@@ -135,6 +140,16 @@ impl Shop {
         Self { database }
     }
 
+    /// The view with a cart that holds no more than there is, what there is, and what was left out for that.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn fit(&self, view: &View) -> Result<(View, Stock, Vec<Short>), sqlx::Error> {
+        let stock = self.database.stock().await?;
+        let (cart, shorts) = view.cart.within(&stock);
+        Ok((view.with(cart), stock, shorts))
+    }
+
     /// Sets the wine of a form aside, and goes on to what is set aside. Whoever calls it has made sure of the age.
     pub async fn set_aside(&self, view: &View, customer: &Customer, form: &WineForm) -> Response {
         let wine = Cart::parse(&form.wine);
@@ -173,7 +188,7 @@ impl Shop {
 
 /// The pages that everybody may see, the pictures, and what is not there. A request that carries a [`Customer`] as an
 /// extension is greeted.
-pub fn routes() -> Router {
+pub fn routes(shop: &Shop) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/products/{slug}", get(product))
@@ -181,28 +196,41 @@ pub fn routes() -> Router {
         .route("/wine", get(wine))
         .fallback(async |view: View| pages::not_found(&view))
         .layer(DefaultBodyLimit::max(FORM_MAX))
+        .with_state(shop.clone())
 }
 
 type Introduced = Option<Extension<Customer>>;
 
-async fn home(view: View, customer: Introduced) -> Page {
-    pages::home(&view, customer.as_deref())
-}
-
-async fn product(view: View, customer: Introduced, Path(slug): Path<String>) -> Page {
-    match Product::find(&slug) {
-        Some(product) => pages::product(&view, customer.as_deref(), product),
-        None if catalogue::SOLD_OUT.contains(&slug.as_str()) => pages::gone(&view),
-        None => pages::not_found(&view),
+async fn home(State(shop): State<Shop>, view: View, customer: Introduced) -> Response {
+    match shop.database.stock().await {
+        Ok(stock) => pages::home(&view, customer.as_deref(), &stock).into_response(),
+        Err(error) => out_of_order(&view, &error),
     }
 }
 
-async fn cart(view: View, customer: Introduced) -> Page {
-    pages::cart(&view, customer.as_deref())
+async fn product(State(shop): State<Shop>, view: View, customer: Introduced, Path(slug): Path<String>) -> Response {
+    let Some(product) = Product::find(&slug) else {
+        let gone = catalogue::SOLD_OUT.contains(&slug.as_str());
+        return if gone { pages::gone(&view) } else { pages::not_found(&view) }.into_response();
+    };
+    match shop.database.stock().await {
+        Ok(stock) => pages::product(&view, customer.as_deref(), product, stock.left(product)).into_response(),
+        Err(error) => out_of_order(&view, &error),
+    }
 }
 
-async fn wine(view: View, customer: Introduced) -> Page {
-    pages::wine(&view, customer.as_deref())
+async fn cart(State(shop): State<Shop>, view: View, customer: Introduced) -> Response {
+    match shop.fit(&view).await {
+        Ok((view, stock, shorts)) => pages::cart(&view, customer.as_deref(), &stock, &shorts).into_response(),
+        Err(error) => out_of_order(&view, &error),
+    }
+}
+
+async fn wine(State(shop): State<Shop>, view: View, customer: Introduced) -> Response {
+    match shop.fit(&view).await {
+        Ok((view, stock, shorts)) => pages::wine(&view, customer.as_deref(), &stock, &shorts).into_response(),
+        Err(error) => out_of_order(&view, &error),
+    }
 }
 
 async fn change_cart(view: View, Form(form): Form<CartForm>) -> Response {

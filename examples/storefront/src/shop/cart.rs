@@ -4,7 +4,10 @@
 //! form, so it needs no cookie, no storage and no identity, and a friend can be sent one. What it says is only ever a
 //! wish: names are looked up, quantities are bounded, and prices come from the catalogue.
 
-use super::catalogue::{CATALOGUE, Kind, Product};
+use super::{
+    catalogue::{CATALOGUE, Kind, Product},
+    database::stock::Stock,
+};
 
 /// The most of one thing that a cart holds.
 pub const QUANTITY_MAX: u32 = 12;
@@ -26,6 +29,15 @@ pub struct Line {
     pub product: &'static Product,
     /// How many, from 1 to [`QUANTITY_MAX`].
     pub quantity: u32,
+}
+
+/// A product of which a cart named more than there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Short {
+    /// What.
+    pub product: &'static Product,
+    /// How many there are.
+    pub left: u32,
 }
 
 impl PartialEq for Line {
@@ -82,6 +94,20 @@ impl Cart {
             self.lines.push(Line { product, quantity: quantity.min(QUANTITY_MAX) });
             self.lines.sort_by_key(|line| CATALOGUE.iter().position(|product| product.slug == line.product.slug));
         }
+    }
+
+    /// The same cart with no more of anything than stands on the shelf, and what had to be left there.
+    #[must_use]
+    pub fn within(&self, stock: &Stock) -> (Self, Vec<Short>) {
+        let (mut cart, mut shorts) = (self.clone(), Vec::new());
+        for line in &self.lines {
+            let left = stock.left(line.product);
+            if left < line.quantity {
+                cart.set(line.product, left);
+                shorts.push(Short { product: line.product, left });
+            }
+        }
+        (cart, shorts)
     }
 
     /// How many of a product there are.
@@ -172,6 +198,16 @@ mod tests {
         assert_eq!(cart.count(), 12 * QUANTITY_MAX);
         assert!(cart.text().len() * 2 <= TEXT_MAX);
         assert_eq!(Cart::parse(&cart.text()), cart);
+    }
+
+    #[test]
+    fn a_cart_holds_no_more_than_there_is() {
+        let stock: Stock = [("sencha".to_owned(), 24), ("pinot".to_owned(), 3)].into_iter().collect();
+        let (cart, shorts) = Cart::parse("senchax2.lapsangx1.pinotx5").within(&stock);
+        assert_eq!(cart.text(), "senchax2.pinotx3");
+        let shorts: Vec<_> = shorts.iter().map(|short| (short.product.slug, short.left)).collect();
+        assert_eq!(shorts, [("lapsang", 0), ("pinot", 3)]);
+        assert!(Cart::parse("senchax2.pinotx3").within(&stock).1.is_empty());
     }
 
     #[test]

@@ -130,16 +130,6 @@ impl Product {
     }
 }
 
-/// An amount of euro cents, to read: `€14.80`, `14,80 €`.
-#[must_use]
-pub fn euros(amount_minor: u32, language: Language) -> String {
-    let (euros, cents) = (amount_minor / 100, amount_minor % 100);
-    match language {
-        Language::English => format!("€{euros}.{cents:02}"),
-        Language::German => format!("{euros},{cents:02}\u{a0}€"),
-    }
-}
-
 /// What once stood on the shelf, and will not come back.
 pub static SOLD_OUT: [&str; 2] = ["earlgrey", "gluehwein"];
 
@@ -461,9 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_written_as_each_language_writes_them() {
-        assert_eq!(euros(1480, Language::English), "€14.80");
-        assert_eq!(euros(5, Language::German), "0,05\u{a0}€");
+    fn contents_and_unit_prices_are_told() {
         let riesling = Product::find("riesling").unwrap();
         assert_eq!(riesling.content(Language::German), "0,75 l");
         assert_eq!(riesling.unit_price_minor(), 2133);

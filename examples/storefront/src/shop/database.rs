@@ -1,9 +1,10 @@
-//! The shop's own tables: customers, and what they had set aside.
+//! The shop's own tables: customers, what they had set aside, what stands on the shelf, and what was sold.
 
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
     Executor, PgPool, SqlitePool,
+    postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -24,15 +25,27 @@ pub enum Database {
     Postgres(PgPool),
 }
 
-/// Runs the same statement on whichever pool is there: both databases read `$1`.
+/// A transaction that has begun. What it did counts once it is committed; dropped, it did nothing.
+#[derive(Debug)]
+pub enum Transaction {
+    /// Of a file.
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    /// Of a server.
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+/// Runs the same statement on whichever [`Database`] or [`Transaction`] is there: both makes read `$1`.
 macro_rules! on {
     ($database:expr, |$pool:ident| $statement:expr) => {
         match $database {
-            Database::Sqlite($pool) => $statement,
-            Database::Postgres($pool) => $statement,
+            Self::Sqlite($pool) => $statement,
+            Self::Postgres($pool) => $statement,
         }
     };
 }
+
+pub mod sales;
+pub mod stock;
 
 impl Database {
     /// Opens `sqlite:PATH` (made if absent) or `postgres://...` and makes the shop's tables.
@@ -41,7 +54,12 @@ impl Database {
     /// Whatever the database says: no such host, no right to make tables, a file that is none.
     pub async fn connect(url: &str) -> Result<Self, sqlx::Error> {
         let database = if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            Self::Postgres(PgPool::connect(url).await?)
+            // A role that is called like a schema finds that schema before `public`: the shop's tables would be made once more
+            // in `firsthand` as soon as the library has made it.
+            let options = PgConnectOptions::from_str(url)?;
+            let has_path = options.get_options().is_some_and(|options| options.contains("search_path"));
+            let options = if has_path { options } else { options.options([("search_path", "public")]) };
+            Self::Postgres(PgPool::connect_with(options).await?)
         } else {
             let options = SqliteConnectOptions::from_str(url)?
                 .create_if_missing(true)
@@ -60,16 +78,31 @@ impl Database {
     }
 
     async fn make_tables(&self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(pool) => pool.execute(include_str!("tables/sqlite.sql")).await.map(drop),
-            Self::Postgres(pool) => {
+        let mut transaction = self.begin().await?;
+        match &mut transaction {
+            Transaction::Sqlite(transaction) => {
+                transaction.execute(include_str!("tables/sqlite.sql")).await?;
+            }
+            Transaction::Postgres(transaction) => {
                 // Two nodes that start at once would both make the tables; the second waits.
-                let mut transaction = pool.begin().await?;
                 transaction.execute("SELECT pg_advisory_xact_lock(7236118)").await?;
                 transaction.execute(include_str!("tables/postgres.sql")).await?;
-                transaction.commit().await
             }
         }
+        transaction.seed_stock().await?;
+        transaction.commit().await
+    }
+
+    /// Begins a transaction that will write. In a file it has the one pen at once, so that nothing it read can change
+    /// before it writes.
+    ///
+    /// # Errors
+    /// Whatever the database says: no connection, or another writer for longer than five seconds.
+    pub async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(pool) => Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+        })
     }
 
     /// Sets lines aside for a customer until [`SET_ASIDE_S`] from `now_s`; one that is set aside already gets the new
@@ -146,14 +179,33 @@ impl Database {
         })
     }
 
-    /// Forgets a customer, with everything that was set aside.
+    /// Forgets a customer, with everything that was set aside; what was sold stays, without a name.
     ///
     /// # Errors
     /// Whatever the database says; nothing is forgotten then.
     pub async fn forget(&self, customer: &str) -> Result<(), sqlx::Error> {
         on!(self, |pool| {
-            sqlx::query("DELETE FROM customers WHERE firsthand_id = $1").bind(customer).execute(pool).await.map(drop)
+            let mut transaction = pool.begin().await?;
+            sqlx::query("UPDATE sales SET customer = NULL WHERE customer = $1")
+                .bind(customer)
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query("DELETE FROM customers WHERE firsthand_id = $1")
+                .bind(customer)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await
         })
+    }
+}
+
+impl Transaction {
+    /// Makes what was done count.
+    ///
+    /// # Errors
+    /// Whatever the database says. Usually nothing was done then; a connection that broke just now leaves it open.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        on!(self, |transaction| transaction.commit().await)
     }
 }
 

@@ -6,7 +6,7 @@ use axum::{
 };
 use maud::{DOCTYPE, Markup, html};
 
-use super::{Customer, assets, view::View};
+use super::{Customer, assets, view::View, words::Language};
 
 /// What the pages may load and do: nothing that we do not serve, no inline script or style, and no text turned into
 /// markup but by the one named policy.
@@ -18,6 +18,7 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 #[derive(Debug)]
 pub struct Page {
     status: StatusCode,
+    private: bool,
     markup: Markup,
 }
 
@@ -25,7 +26,19 @@ impl Page {
     /// A page with its title, inside the frame.
     #[must_use]
     pub fn new(view: &View, customer: Option<&Customer>, title: &str, main: Markup) -> Self {
-        Self { status: StatusCode::OK, markup: frame(view, customer, title, &main) }
+        Self { status: StatusCode::OK, private: false, markup: frame(view, customer, title, &main) }
+    }
+
+    /// A page of the merchant's desk: no script, no basket, and nothing for anybody else.
+    #[must_use]
+    pub fn desk(view: &View, title: &str, main: Markup) -> Self {
+        Self { status: StatusCode::OK, private: true, markup: desk_frame(view, title, &main) }
+    }
+
+    /// The same page, of which no cache keeps a copy: it tells of an order, or carries the token of a form.
+    #[must_use]
+    pub fn private(self) -> Self {
+        Self { private: true, ..self }
     }
 
     /// The same page with another status.
@@ -44,43 +57,95 @@ impl IntoResponse for Page {
             (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
             (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
         ];
-        (self.status, HEADERS, Html(self.markup.into_string())).into_response()
+        let mut response = (self.status, HEADERS, Html(self.markup.into_string())).into_response();
+        if self.private {
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        }
+        response
+    }
+}
+
+/// What every page says of itself before it begins.
+fn head(title: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        title { (title) " · Blatt & Rebe" }
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="light dark";
+        meta name="theme-color" content="#f7f1e3" media="(prefers-color-scheme: light)";
+        meta name="theme-color" content="#191310" media="(prefers-color-scheme: dark)";
+        link rel="icon" type="image/svg+xml" href=(assets::MARK);
+        link rel="stylesheet" href=(assets::STYLE);
+    }
+}
+
+fn language_switch(view: &View) -> Markup {
+    let other = view.language.other();
+    html! {
+        a.language href=(view.href_in(other)) hreflang=(other.tag()) lang=(other.tag()) {
+            (other.say("English", "Deutsch"))
+        }
+    }
+}
+
+fn skip(view: &View) -> Markup {
+    html! { a.skip href="#main" { (view.say("To the content", "Zum Inhalt")) } }
+}
+
+fn desk_frame(view: &View, title: &str, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(view.language.tag()) {
+            head { (head(title)) }
+            body.desk {
+                (skip(view))
+                header.masthead {
+                    a.wordmark href=(view.href("/merchant")) {
+                        "Blatt " em { "&" } " Rebe" span.room { (view.say("The desk", "Kontor")) }
+                    }
+                    nav aria-label=(view.say("Desk", "Kontor")) {
+                        a href=(view.href("/merchant")) { (view.say("Today", "Heute")) }
+                        a href=(view.href("/merchant/orders")) { (view.say("All orders", "Alle Bestellungen")) }
+                        a href=(view.href("/")) { (view.say("To the shop", "Zum Laden")) }
+                    }
+                    (language_switch(view))
+                }
+                main #main tabindex="-1" { (main) }
+            }
+        }
     }
 }
 
 fn frame(view: &View, customer: Option<&Customer>, title: &str, main: &Markup) -> Markup {
-    let other = view.language.other();
     html! {
         (DOCTYPE)
         html lang=(view.language.tag()) {
             head {
-                meta charset="utf-8";
-                title { (title) " · Blatt & Rebe" }
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="theme-color" content="#f7f1e3" media="(prefers-color-scheme: light)";
-                meta name="theme-color" content="#191310" media="(prefers-color-scheme: dark)";
-                link rel="icon" type="image/svg+xml" href=(assets::MARK);
-                link rel="stylesheet" href=(assets::STYLE);
+                (head(title))
                 script type="module" src="/wallet/firsthand.js" data-navigate {}
                 script type="module" src=(assets::SCRIPT) {}
             }
             body {
-                a.skip href="#main" { (view.say("To the content", "Zum Inhalt")) }
+                (skip(view))
                 header.masthead {
                     a.wordmark href=(view.href("/")) { "Blatt " em { "&" } " Rebe" }
                     nav aria-label=(view.say("Shop", "Laden")) {
                         a href=(view.href("/#tea")) { (view.say("Tea", "Tee")) }
                         a href=(view.href("/#wine")) { (view.say("Wine", "Wein")) }
+                        a href=(view.href("/orders")) {
+                            @match view.language {
+                                Language::English => "My orders",
+                                // Where there is no room for it, the longer word does without the shorter one.
+                                Language::German => { span.roomy { "Meine " } "Bestellungen" },
+                            }
+                        }
                         a href=(view.href("/account")) { (view.say("My data", "Meine Daten")) }
                         a.cart href=(view.href("/cart")) {
                             (view.say("Basket", "Korb"))
                             @if !view.cart.is_empty() { " " span.count { (view.cart.count()) } }
                         }
                     }
-                    a.language href=(view.href_in(other)) hreflang=(other.tag()) lang=(other.tag()) {
-                        (other.say("English", "Deutsch"))
-                    }
+                    (language_switch(view))
                 }
                 main #main tabindex="-1" {
                     (greeting(view, customer))

@@ -2,14 +2,24 @@
 
 mod account;
 mod cart;
+mod checkout;
+pub mod conflict;
+pub mod desk;
 mod home;
+mod order;
+mod orders;
 mod product;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod wine;
 
 pub use account::account;
 pub use cart::cart;
+pub use checkout::checkout;
 pub use home::home;
+pub use order::order;
+pub use orders::orders;
 pub use product::product;
 pub use trouble::{gone, not_found, out_of_order};
 pub use wine::{reserved, wine};
@@ -17,13 +27,18 @@ pub use wine::{reserved, wine};
 use maud::{Markup, html};
 
 use super::{
-    cart::{Cart, QUANTITY_MAX},
+    assets,
+    cart::{Cart, Line, QUANTITY_MAX, Short},
     catalogue::Product,
+    money::euros,
     view::View,
 };
 
-/// A form that says how many of a product the cart is to hold.
-fn quantity_form(view: &View, product: &Product, button: &str, quiet: bool) -> Markup {
+/// From how many on nobody has to hurry.
+const PLENTY: u32 = 6;
+
+/// A form that says how many of a product the cart is to hold, of the `left` that there are.
+fn quantity_form(view: &View, product: &Product, left: u32, button: &str, quiet: bool) -> Markup {
     let held = view.cart.quantity(product);
     let name = product.name.in_language(view.language);
     html! {
@@ -32,7 +47,7 @@ fn quantity_form(view: &View, product: &Product, button: &str, quiet: bool) -> M
             label {
                 span.visually-hidden[quiet] { (view.say("Quantity", "Menge")) @if quiet { ": " (name) } }
                 select name="quantity" autocomplete="off" {
-                    @for quantity in u32::from(!quiet)..=QUANTITY_MAX {
+                    @for quantity in u32::from(!quiet)..=QUANTITY_MAX.min(left) {
                         option value=(quantity) selected[quantity == held.max(1)] { (quantity) }
                     }
                 }
@@ -56,9 +71,57 @@ fn remove_form(view: &View, product: &Product) -> Markup {
     }
 }
 
-/// A line that says that the address named what the shop does not have.
-fn lost_something(view: &View, cart: &Cart) -> Markup {
+/// What there is left of a product, where it is so little that it has to be said.
+fn scarcity(view: &View, left: u32) -> Markup {
     html! {
+        @match left {
+            0 => p.stock.none { (view.say("Sold out", "Ausverkauft")) },
+            left @ 1..PLENTY => p.stock { (view.say("Only ", "Nur noch ")) (left) (view.say(" left", " da")) },
+            _ => {},
+        }
+    }
+}
+
+/// The lines of a cart, to be read.
+fn lines_of(view: &View, lines: &[Line]) -> Markup {
+    html! {
+        ul.lines {
+            @for line in lines {
+                li {
+                    img src=(assets::picture_of(line.product)) alt="" width="400" height="500";
+                    div.what {
+                        a href=(view.href(&format!("/products/{}", line.product.slug))) {
+                            (line.product.name.in_language(view.language))
+                        }
+                        p.small {
+                            (line.quantity) " × " (line.product.content(view.language)) ", "
+                            (euros(line.product.price_minor, view.language))
+                        }
+                    }
+                    p.sum { (euros(line.price_minor(), view.language)) }
+                }
+            }
+        }
+    }
+}
+
+/// Lines that say that the address named what the shop does not have, or more than it has.
+fn lost_something(view: &View, cart: &Cart, shorts: &[Short]) -> Markup {
+    html! {
+        @for short in shorts {
+            p.notice role="status" {
+                @let name = short.product.name.in_language(view.language);
+                @if short.left == 0 {
+                    (view.say("“", "„")) (name) (view.say("”", "“")) " " (view.say("is sold out, so we left it out.", "ist ausverkauft; wir haben es weggelassen."))
+                } @else {
+                    (view.say("Of “", "Von „")) (name) (view.say("” only ", "“ sind nur noch ")) (short.left)
+                    (view.say(
+                        " are left, so that many are in your basket.",
+                        " da; so viele liegen jetzt in Ihrem Korb.",
+                    ))
+                }
+            }
+        }
         @if cart.lost_something() {
             p.notice role="status" {
                 (view.say(

@@ -1,4 +1,5 @@
-// The buttons of "My data". They wait on the document, because pages come and go without being loaded anew.
+// The buttons of "My data", and those that copy. They wait on the document, because pages come and go without being loaded
+// anew.
 import { fetch, forgetDevice, forgetMe, signOut } from '/wallet/firsthand.js';
 
 const actions = {
@@ -29,6 +30,18 @@ document.addEventListener('click', async (event) => {
     const failed = document.querySelector('[data-failed]');
     failed?.removeAttribute('hidden');
     failed?.scrollIntoView({ block: 'center' });
+  }
+});
+
+document.addEventListener('click', async (event) => {
+  const button = event.target instanceof Element && event.target.closest('button[data-copy]');
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = button.dataset.copied;
+  } catch {
+    // A browser may forbid it: then at least the text is ready to be copied by hand.
+    getSelection().selectAllChildren(button.previousElementSibling);
   }
 });
 

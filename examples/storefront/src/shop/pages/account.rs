@@ -1,6 +1,6 @@
 use maud::{Markup, html};
 
-use crate::shop::{AccountView, Customer, ProofView, page::Page, view::View};
+use crate::shop::{AccountView, Customer, page::Page, view::View};
 
 /// What the shop knows of a customer, and how to make it forget.
 #[must_use]
@@ -11,9 +11,11 @@ pub fn account(view: &View, customer: &Customer, account: &AccountView) -> Page 
             h1 { (title) }
             p.lead {
                 (view.say(
-                    "This page is everything that we know of you, but for the bottles that are ",
-                    "Diese Seite ist alles, was wir über Sie wissen, bis auf die Flaschen, die ",
+                    "This page is everything that we know of you, but for ",
+                    "Diese Seite ist alles, was wir über Sie wissen, bis auf ",
                 ))
+                a href=(view.href("/orders")) { (view.say("your orders", "Ihre Bestellungen")) }
+                (view.say(" and the bottles that are ", " und die Flaschen, die "))
                 a href=(view.href("/wine/reserved")) { (view.say("set aside for you", "für Sie zurückgelegt")) }
                 (view.say(".", " sind."))
             }
@@ -23,6 +25,7 @@ pub fn account(view: &View, customer: &Customer, account: &AccountView) -> Page 
             (shown(view, account))
             (sessions(view, account))
             (name(view, account))
+            (orders(view))
             (leaving(view))
         }
     };
@@ -38,8 +41,8 @@ fn shown(view: &View, account: &AccountView) -> Markup {
             ul.records {
                 @for proof in &account.proofs {
                     li {
-                        h3 { (outcome(view, proof)) }
-                        p { (view.say("Asked because: ", "Gefragt, weil: ")) (purpose(view, proof)) }
+                        h3 { (outcome(view, &proof.ask, &proof.outcome)) }
+                        p { (view.say("Asked because: ", "Gefragt, weil ")) (purpose(view, &proof.ask, &proof.purpose)) }
                         p.small {
                             (view.say("Shown on ", "Gezeigt am ")) time { (view.language.moment(proof.at_s)) }
                             ". "
@@ -61,20 +64,20 @@ fn shown(view: &View, account: &AccountView) -> Markup {
 }
 
 /// What an answer meant, in the customer's language where the shop has words for it.
-fn outcome<'a>(view: &View, proof: &'a ProofView) -> &'a str {
-    match proof.ask.as_str() {
+fn outcome<'a>(view: &View, ask: &str, outcome: &'a str) -> &'a str {
+    match ask {
         "age" => view.say("You are over 18", "Sie sind über 18"),
         "address" => view.say("Your name and address", "Ihr Name und Ihre Anschrift"),
-        _ => &proof.outcome,
+        _ => outcome,
     }
 }
 
 /// Why something was asked, likewise.
-fn purpose<'a>(view: &View, proof: &'a ProofView) -> &'a str {
-    match proof.ask.as_str() {
-        "age" => view.say("wine is sold to adults", "Wein wird an Erwachsene verkauft"),
+pub(super) fn purpose<'a>(view: &View, ask: &str, purpose: &'a str) -> &'a str {
+    match ask {
+        "age" => view.say("wine is sold to adults", "Wein nur an Erwachsene verkauft wird"),
         "address" => view.say("a parcel needs a label", "ein Paket einen Paketschein braucht"),
-        _ => &proof.purpose,
+        _ => purpose,
     }
 }
 
@@ -127,6 +130,23 @@ fn name(view: &View, account: &AccountView) -> Markup {
     }
 }
 
+/// What of a purchase is kept, and for how long.
+fn orders(view: &View) -> Markup {
+    html! {
+        h2 { (view.say("What you ordered", "Was Sie bestellt haben")) }
+        p {
+            (view.say(
+                "Your orders stay in our books, as the law wants it. After you are forgotten nothing leads from you to them. The \
+                 address of a parcel lies sealed beside its order and is erased after 90 days; where a transfer came from stays \
+                 with the booking.",
+                "Ihre Bestellungen bleiben in unseren Büchern, wie es das Gesetz will. Sind Sie vergessen, führt nichts von Ihnen \
+                 zu ihnen. Die Anschrift eines Pakets liegt versiegelt bei ihrer Bestellung und wird nach 90 Tagen gelöscht; woher \
+                 eine Überweisung kam, bleibt bei der Buchung.",
+            ))
+        }
+    }
+}
+
 fn leaving(view: &View) -> Markup {
     html! {
         h2 { (view.say("Leaving", "Gehen")) }
@@ -155,10 +175,12 @@ fn leaving(view: &View) -> Markup {
                 summary { (view.say("Forget me", "Vergessen Sie mich")) }
                 p {
                     (view.say(
-                        "Everything on this page and everything that is set aside for you is deleted, at once and for good. Next \
-                         time you are new here.",
-                        "Alles auf dieser Seite und alles, was für Sie zurückgelegt ist, wird gelöscht, sofort und endgültig. Beim \
-                         nächsten Mal sind Sie neu hier.",
+                        "Everything on this page and everything that is set aside for you is deleted, at once and for good. Your orders \
+                         stay in our books without you, and you can no longer open them: pay, cancel or wait for money first. \
+                         Next time you are new here.",
+                        "Alles auf dieser Seite und alles, was für Sie zurückgelegt ist, wird gelöscht, sofort und endgültig. Ihre \
+                         Bestellungen bleiben ohne Sie in unseren Büchern, und Sie können sie nicht mehr öffnen: Zahlen, stornieren \
+                         oder warten Sie vorher auf Geld. Beim nächsten Mal sind Sie neu hier.",
                     ))
                 }
                 button.danger type="button" data-action="forget-me" {

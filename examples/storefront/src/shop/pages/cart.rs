@@ -1,22 +1,19 @@
 use maud::html;
 
-use super::{lost_something, quantity_form, remove_form};
+use super::{lost_something, quantity_form, remove_form, scarcity};
 use crate::shop::{
-    Customer, assets,
-    catalogue::{Kind, euros},
-    page::Page,
-    view::View,
+    Customer, assets, cart::Short, catalogue::Kind, database::stock::Stock, money::euros, page::Page, view::View,
 };
 
-/// The cart.
+/// The cart, which holds no more than `stock`, and what had to be left out of it for that.
 #[must_use]
-pub fn cart(view: &View, customer: Option<&Customer>) -> Page {
+pub fn cart(view: &View, customer: Option<&Customer>, stock: &Stock, shorts: &[Short]) -> Page {
     let language = view.language;
     let title = view.say("Your basket", "Ihr Korb");
     let main = html! {
         section.narrow {
             h1 { (title) }
-            (lost_something(view, &view.cart))
+            (lost_something(view, &view.cart, shorts))
             @if view.cart.is_empty() {
                 p.lead { (view.say("Nothing in it yet.", "Noch ist nichts darin.")) }
                 p.doors {
@@ -36,9 +33,10 @@ pub fn cart(view: &View, customer: Option<&Customer>) -> Page {
                                     (line.quantity) " × " (line.product.content(language)) ", "
                                     (euros(line.product.price_minor, language))
                                 }
+                                (scarcity(view, stock.left(line.product)))
                             }
                             div.change {
-                                (quantity_form(view, line.product, view.say("Change", "Ändern"), true))
+                                (quantity_form(view, line.product, stock.left(line.product), view.say("Change", "Ändern"), true))
                                 (remove_form(view, line.product))
                             }
                             p.sum { (euros(line.price_minor(), language)) }
@@ -51,21 +49,24 @@ pub fn cart(view: &View, customer: Option<&Customer>) -> Page {
                     strong { (euros(view.cart.total_minor(), language)) }
                 }
                 div.next {
+                    p { a.button href=(view.href("/checkout")) { (view.say("To the till", "Zur Kasse")) } }
                     @if view.cart.of(Kind::Wine).next().is_some() {
                         p {
                             (view.say(
-                                "The wine can be set aside for you for two days. For that we have to know that you are an adult.",
-                                "Den Wein legen wir zwei Tage für Sie zurück. Dafür müssen wir wissen, dass Sie erwachsen sind.",
+                                "Or come by: the wine can be set aside for you for two days. For that we have to know that you \
+                                 are an adult.",
+                                "Oder kommen Sie vorbei: Den Wein legen wir zwei Tage für Sie zurück. Dafür müssen wir wissen, \
+                                 dass Sie erwachsen sind.",
                             ))
                         }
-                        p { a.button href=(view.href("/wine")) { (view.say("Have the wine set aside", "Wein zurücklegen lassen")) } }
+                        p { a.button.outline href=(view.href("/wine")) { (view.say("Have the wine set aside", "Wein zurücklegen lassen")) } }
                     }
                     @if view.cart.of(Kind::Tea).next().is_some() {
                         p.small {
                             (view.say(
-                                "Tea needs no name at all. Print this page, or show it at the counter: whoever has the address \
+                                "At the counter, tea needs no name at all. Print this page, or show it at the counter: whoever has the address \
                                  of this page has the list.",
-                                "Tee braucht gar keinen Namen. Drucken Sie diese Seite oder zeigen Sie sie an der Theke: Wer die \
+                                "An der Theke braucht Tee gar keinen Namen. Drucken Sie diese Seite oder zeigen Sie sie an der Theke: Wer die \
                                  Adresse dieser Seite hat, hat die Liste.",
                             ))
                         }

@@ -1,15 +1,18 @@
 use maud::{Markup, html};
 
+use super::scarcity;
 use crate::shop::{
     Customer, assets,
-    catalogue::{Kind, Product, euros},
+    catalogue::{Kind, Product},
+    database::stock::Stock,
+    money::euros,
     page::Page,
     view::View,
 };
 
 /// The shelves.
 #[must_use]
-pub fn home(view: &View, customer: Option<&Customer>) -> Page {
+pub fn home(view: &View, customer: Option<&Customer>, stock: &Stock) -> Page {
     let main = html! {
         section.door {
             div.words {
@@ -37,7 +40,7 @@ pub fn home(view: &View, customer: Option<&Customer>) -> Page {
                 h2 #tea-heading { (view.say("Tea", "Tee")) }
                 p { (view.say("For everybody, at every hour.", "Für alle, zu jeder Stunde.")) }
             }
-            (shelf(view, Kind::Tea))
+            (shelf(view, Kind::Tea, stock))
         }
         section.shelf.cellar #wine aria-labelledby="wine-heading" {
             header {
@@ -50,14 +53,14 @@ pub fn home(view: &View, customer: Option<&Customer>) -> Page {
                     ))
                 }
             }
-            (shelf(view, Kind::Wine))
+            (shelf(view, Kind::Wine, stock))
         }
     };
     Page::new(view, customer, view.say("Tea and wine", "Tee und Wein"), main)
 }
 
 /// The cards of all products of a kind.
-pub(super) fn shelf(view: &View, kind: Kind) -> Markup {
+pub(super) fn shelf(view: &View, kind: Kind, stock: &Stock) -> Markup {
     let language = view.language;
     html! {
         ul.cards {
@@ -76,6 +79,7 @@ pub(super) fn shelf(view: &View, kind: Kind) -> Markup {
                             (euros(product.unit_price_minor(), language)) "/" (product.unit())
                         }
                     }
+                    (scarcity(view, stock.left(product)))
                 }
             }
         }

@@ -1,16 +1,11 @@
 use maud::html;
 
-use super::quantity_form;
-use crate::shop::{
-    Customer, assets,
-    catalogue::{Product, euros},
-    page::Page,
-    view::View,
-};
+use super::{quantity_form, scarcity};
+use crate::shop::{Customer, assets, catalogue::Product, money::euros, page::Page, view::View};
 
-/// One product.
+/// One product, of which `left` stand on the shelf.
 #[must_use]
-pub fn product(view: &View, customer: Option<&Customer>, product: &Product) -> Page {
+pub fn product(view: &View, customer: Option<&Customer>, product: &Product, left: u32) -> Page {
     let language = view.language;
     let name = product.name.in_language(language);
     let held = view.cart.quantity(product);
@@ -36,13 +31,17 @@ pub fn product(view: &View, customer: Option<&Customer>, product: &Product) -> P
                         (view.say("tax included", "inkl. MwSt."))
                     }
                 }
-                (quantity_form(view, product, button, false))
+                (scarcity(view, left))
+                @if left > 0 { (quantity_form(view, product, left, button, false)) }
+                @else {
+                    p { (view.say("It will be back; we do not know when.", "Es kommt wieder, wir wissen nur nicht wann.")) }
+                }
                 @if product.is_wine() {
                     p.seal {
                         span aria-hidden="true" { "18" }
                         (view.say(
-                            "Anybody may put wine into a basket. It is set aside for adults alone.",
-                            "In den Korb legen darf ihn jeder. Zurückgelegt wird er nur für Erwachsene.",
+                            "Anybody may put wine into a basket. It is sold and set aside for adults alone.",
+                            "In den Korb legen darf ihn jeder. Verkauft und zurückgelegt wird er nur für Erwachsene.",
                         ))
                     }
                 }

@@ -1,18 +1,19 @@
 use maud::{Markup, html};
 
-use super::{home::shelf, lost_something};
+use super::{home::shelf, lines_of, lost_something};
 use crate::shop::{
     Customer, assets,
-    cart::Line,
-    catalogue::{Kind, euros},
-    database::Kept,
+    cart::{Line, Short},
+    catalogue::Kind,
+    database::{Kept, stock::Stock},
+    money::euros,
     page::Page,
     view::View,
 };
 
 /// The way to having wine set aside: what is in the cart, and the question of age.
 #[must_use]
-pub fn wine(view: &View, customer: Option<&Customer>) -> Page {
+pub fn wine(view: &View, customer: Option<&Customer>, stock: &Stock, shorts: &[Short]) -> Page {
     let wines: Vec<Line> = view.cart.of(Kind::Wine).collect();
     let title = view.say("Have wine set aside", "Wein zurücklegen lassen");
     let main = html! {
@@ -22,19 +23,20 @@ pub fn wine(view: &View, customer: Option<&Customer>) -> Page {
                     h1 { (title) }
                     p { (view.say("Choose a bottle first.", "Suchen Sie zuerst eine Flasche aus.")) }
                 }
-                (shelf(view, Kind::Wine))
+                (lost_something(view, &view.cart, shorts))
+                (shelf(view, Kind::Wine, stock))
             }
         } @else {
             section.narrow {
                 h1 { (title) }
-                (lost_something(view, &view.cart))
+                (lost_something(view, &view.cart, shorts))
                 p.lead {
                     (view.say(
                         "For two days it stands under the counter with nobody’s name on it but yours, and we do not know that one.",
                         "Zwei Tage steht er unter der Theke, mit keinem Namen außer Ihrem, und den kennen wir nicht.",
                     ))
                 }
-                (bottles(view, &wines))
+                (lines_of(view, &wines))
                 (gate(view, customer))
             }
         }
@@ -90,25 +92,6 @@ fn wine_of(view: &View) -> String {
         wine.set(line.product, 0);
     }
     wine.text()
-}
-
-fn bottles(view: &View, wines: &[Line]) -> Markup {
-    html! {
-        ul.lines {
-            @for line in wines {
-                li {
-                    img src=(assets::picture_of(line.product)) alt="" width="400" height="500";
-                    div.what {
-                        a href=(view.href(&format!("/products/{}", line.product.slug))) {
-                            (line.product.name.in_language(view.language))
-                        }
-                        p.small { (line.quantity) " × " (line.product.content(view.language)) }
-                    }
-                    p.sum { (euros(line.price_minor(), view.language)) }
-                }
-            }
-        }
-    }
 }
 
 /// What is set aside for a customer.

@@ -10,3 +10,22 @@ CREATE TABLE IF NOT EXISTS reservations (
     kept_until BIGINT NOT NULL,     -- seconds since 1970
     PRIMARY KEY (customer, product)
 );
+CREATE TABLE IF NOT EXISTS stock (
+    product   TEXT PRIMARY KEY,
+    available BIGINT NOT NULL CHECK (available >= 0)
+);
+CREATE TABLE IF NOT EXISTS order_stock (  -- what an order took, until it is given back
+    order_id TEXT NOT NULL,
+    product  TEXT NOT NULL,
+    quantity BIGINT NOT NULL CHECK (quantity > 0),
+    PRIMARY KEY (order_id, product)
+);
+CREATE TABLE IF NOT EXISTS sales (
+    order_id           TEXT PRIMARY KEY,
+    customer           TEXT NULL,        -- the firsthand_id; NULL for guests and for whoever was forgotten
+    placed_at          BIGINT NOT NULL,  -- seconds since 1970
+    steps_wallet       BIGINT NOT NULL,
+    steps_form         BIGINT NOT NULL,
+    returning_customer BOOLEAN NULL      -- NULL for guests
+);
+CREATE INDEX IF NOT EXISTS sales_of_customer ON sales (customer);

@@ -1,0 +1,518 @@
+//! The merchant's desk under `/merchant`: what is open, what arrived at the bank, what goes back.
+//!
+//! No customer comes here. One key opens it, by HTTP Basic (RFC 7617): whatever the user's name, the key is the password.
+//! Browsers send that by themselves, also with forms of other sites, so every form has to come from a page of ours and
+//! carries a token.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::Path as FilePath,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use axum::{
+    Form, Router,
+    extract::{DefaultBodyLimit, Path, Query, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use firsthand_axum::{
+    CustomerLayer, Error, Money, SameOrigin,
+    env::{Env, SystemEnv},
+    error::Refusal,
+    merchant::{Booking, Order, Pending, Transfer},
+    money::Currency,
+    order::{BankAccount, Buyer, OrderError, OrderId, OrderState},
+    protocol::jose::{base64url_decode, base64url_encode, sha256},
+    rail::reference::Reference,
+};
+use serde::Deserialize;
+
+use crate::{
+    sell::{FORM_MAX, Till},
+    shop::{
+        desk::{
+            AskedView, DeskOrders, DeskOwed, DeskSale, DeskView, KeptView, KeptWhat, Notice, OwedAct, OwedForm,
+            RefundForm, TransferForm, UnmatchedAct, UnmatchedForm, UnmatchedView,
+        },
+        money,
+        order::Door,
+        page::Page,
+        pages::{desk as pages, not_found},
+        view::View,
+    },
+    shown::{because, delivery_view, order_view, owed_state, summary},
+    trouble::Trouble,
+};
+
+/// How many wrong keys a minute are looked at one by one; more are answered in one breath.
+const WRONG_KEYS_MAX: u32 = 10;
+/// How long a form may lie open, in seconds.
+const FORM_S: i64 = 24 * 60 * 60;
+/// How many of each list the desk shows.
+const LIST: usize = 100;
+/// How many orders stand on one page.
+const PAGE: u32 = 50;
+
+/// What opens the desk: at least 128 random bits as text.
+#[derive(Clone)]
+pub struct OperatorKey(String);
+
+impl std::fmt::Debug for OperatorKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OperatorKey([redacted])")
+    }
+}
+
+impl OperatorKey {
+    /// Reads the key, or makes it if there is no such file: 192 random bits, for its owner's eyes alone.
+    ///
+    /// # Errors
+    /// If the file cannot be read or made, or what is in it is shorter than a key that nobody guesses.
+    pub fn read_or_make(file: &FilePath) -> io::Result<Self> {
+        match fs::read_to_string(file) {
+            Ok(text) if text.trim().len() >= 22 => Ok(Self(text.trim().to_owned())),
+            Ok(_) => Err(io::Error::other(format!("{} holds less than 22 characters: no key", file.display()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = Self::random();
+                // Whole or not at all: half a key would keep a shop that was killed meanwhile from opening again.
+                let part = file.with_extension("part");
+                let mut options = OpenOptions::new();
+                options.write(true).create(true).truncate(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                let mut open = options.open(&part)?;
+                writeln!(open, "{}", key.0)?;
+                open.sync_all()?;
+                fs::rename(&part, file)?;
+                Ok(key)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A new key.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = [0; 24];
+        SystemEnv.fill(&mut bytes);
+        Self(base64url_encode(&bytes))
+    }
+
+    /// The key itself, for whoever sits at the desk.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The desk.
+#[derive(Clone, Debug)]
+struct Desk {
+    till: Till,
+    key: OperatorKey,
+    wrong: Arc<Mutex<Wrong>>,
+}
+
+/// Wrong keys in the current minute.
+#[derive(Debug, Default)]
+struct Wrong {
+    minute: i64,
+    keys: u32,
+}
+
+/// The routes of the desk, behind their key.
+pub fn routes(till: &Till, key: OperatorKey) -> Router {
+    let desk = Desk { till: till.clone(), key, wrong: Arc::default() };
+    Router::new()
+        .route("/merchant", get(today))
+        .route("/merchant/transfers", get(back).post(book))
+        .route("/merchant/unmatched", get(back).post(unmatched))
+        .route("/merchant/owed", get(back).post(owed))
+        .route("/merchant/orders", get(orders))
+        .route("/merchant/orders/{id}", get(sale))
+        .route("/merchant/orders/{id}/refund", get(back).post(refund))
+        .layer(DefaultBodyLimit::max(FORM_MAX))
+        // Recognises nobody here: it tells `SameOrigin` what our origin is.
+        .layer(CustomerLayer::new(till.merchant.clone()))
+        .layer(from_fn_with_state(desk.clone(), guard))
+        .with_state(desk)
+}
+
+async fn guard(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    let mut response = if desk.is_opened_by(request.headers()) {
+        next.run(request).await
+    } else if desk.are_too_many() {
+        (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")]).into_response()
+    } else {
+        let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"The desk\", charset=\"UTF-8\"")];
+        (StatusCode::UNAUTHORIZED, challenge, "The desk opens with the key of the shop.").into_response()
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    response
+}
+
+impl Desk {
+    fn is_opened_by(&self, headers: &HeaderMap) -> bool {
+        let Some(given) = password(headers) else { return false };
+        // Digests are of one length, and compared in the same time whatever is in them.
+        verify_slices_are_equal(&sha256(given.as_bytes()), &sha256(self.key.0.as_bytes())).is_ok()
+    }
+
+    /// Counts a wrong key. The right one opens all the while: nobody can lock the merchant out, and what is random
+    /// enough is not found by trying.
+    fn are_too_many(&self) -> bool {
+        let minute = self.till.merchant.now().as_secs() / 60;
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.minute != minute {
+            *wrong = Wrong { minute, keys: 0 };
+        }
+        wrong.keys = wrong.keys.saturating_add(1);
+        if wrong.keys == WRONG_KEYS_MAX {
+            tracing::warn!("many wrong keys at the desk in this minute");
+        }
+        wrong.keys > WRONG_KEYS_MAX
+    }
+
+    /// A token for a form: when it was made and what names it, under a key that only the desk has.
+    fn form(&self) -> String {
+        let mut nonce = [0; 16];
+        SystemEnv.fill(&mut nonce);
+        let made = [self.till.merchant.now().as_secs().to_be_bytes().as_slice(), &nonce].concat();
+        base64url_encode(&[&made, hmac::sign(&self.form_key(), &made).as_ref()].concat())
+    }
+
+    /// The name of a form that is ours and not too old.
+    fn read_form(&self, token: &str) -> Option<String> {
+        let bytes = base64url_decode(token).ok().filter(|bytes| bytes.len() == 8 + 16 + 32)?;
+        let (made, tag) = bytes.split_at_checked(8 + 16)?;
+        hmac::verify(&self.form_key(), made, tag).ok()?;
+        let (made_s, nonce) = made.split_first_chunk::<8>()?;
+        let age_s = self.till.merchant.now().as_secs().checked_sub(i64::from_be_bytes(*made_s))?;
+        (0..FORM_S).contains(&age_s).then(|| base64url_encode(nonce))
+    }
+
+    fn form_key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &sha256(format!("forms of the desk {}", self.key.0).as_bytes()))
+    }
+}
+
+/// The password of `Authorization: Basic`.
+fn password(headers: &HeaderMap) -> Option<String> {
+    let (scheme, text) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    // What is decoded is base64 with another alphabet at its end.
+    let text = text.trim().trim_end_matches('=').replace('+', "-").replace('/', "_");
+    let bytes = base64url_decode(&text).ok().filter(|_| scheme.eq_ignore_ascii_case("Basic"))?;
+    Some(String::from_utf8(bytes).ok()?.split_once(':')?.1.to_owned())
+}
+
+/// What the address says besides language and cart.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    said: String,
+    after: String,
+}
+
+async fn back(view: View) -> Redirect {
+    Redirect::to(&view.href("/merchant"))
+}
+
+async fn today(State(desk): State<Desk>, view: View, Query(asked): Query<Asked>) -> Response {
+    shown(desk.today(&view, Notice::of_tag(&asked.said), TransferForm::default()).await, &view)
+}
+
+fn shown(page: Result<Page, Trouble>, view: &View) -> Response {
+    page.map_or_else(|trouble| trouble.page(view, None, "/merchant"), IntoResponse::into_response)
+}
+
+impl Desk {
+    async fn today(&self, view: &View, notice: Option<Notice>, typed: TransferForm) -> Result<Page, Trouble> {
+        let merchant = &self.till.merchant;
+        let unmatched = merchant.unmatched_transfers(LIST).await?.into_iter().map(|transfer| UnmatchedView {
+            transfer: transfer.name,
+            amount_minor: transfer.amount.minor(),
+            reference: transfer.text,
+            payer: transfer.payer.as_ref().map(|payer| payer.holder().to_owned()).unwrap_or_default(),
+            payer_iban: transfer.payer.as_ref().map(|payer| payer.iban().as_str().to_owned()),
+            booked_s: transfer.booked_at.as_secs(),
+        });
+        let mut owed = Vec::new();
+        for refund in merchant.open_refunds(LIST).await? {
+            let (order, to) = (refund.order(), refund.account()?);
+            owed.push(DeskOwed {
+                id: format!("{}/{}", order.id(), refund.key()),
+                order: Some((order.id().to_string(), order.reference().as_str().to_owned())),
+                amount_minor: refund.amount().minor(),
+                because: because(&refund),
+                state: owed_state(&refund)?,
+                payee: to.as_ref().map(|to| to.holder().to_owned()),
+                iban: to.as_ref().map(|to| to.iban().as_str().to_owned()),
+                reference: order.reference().printed(),
+            });
+        }
+        let open = merchant.open_orders(LIST).await?;
+        Ok(pages::desk(
+            view,
+            &DeskView {
+                form: self.form(),
+                notice,
+                open: open.iter().filter(|order| order.state().is_open()).map(summary).collect(),
+                typed,
+                unmatched: unmatched.collect(),
+                owed,
+                steps: self.till.database.steps().await?,
+                stock: self.till.database.stock().await?,
+            },
+        ))
+    }
+
+    /// What is said after a form: in the address if something was done, and else on the page that comes back.
+    async fn say(&self, view: &View, done: Result<Notice, Trouble>, typed: TransferForm) -> Response {
+        match done {
+            Ok(notice) if notice.is_trouble() => {
+                let page = self.today(view, Some(notice), typed).await;
+                shown(page.map(|page| page.with_status(StatusCode::UNPROCESSABLE_ENTITY)), view)
+            }
+            Ok(notice) => said(view, "/merchant", notice),
+            Err(trouble) => trouble.page(view, None, "/merchant"),
+        }
+    }
+
+    async fn book(&self, form: &TransferForm) -> Result<Notice, Trouble> {
+        if self.read_form(&form.form).is_none() {
+            return Ok(Notice::FormOver);
+        }
+        let Some(amount_minor) = money::read(&form.amount) else { return Ok(Notice::AmountUnreadable) };
+        let Ok(id) = form.transfer.parse() else { return Ok(Notice::TransferMissing) };
+        let payer = match (form.payer_iban.trim(), form.payer.trim()) {
+            ("", _) => None,
+            (iban, name) => match iban.parse() {
+                Ok(iban) if !name.is_empty() => Some(BankAccount::from_statement(name, iban)),
+                _ => return Ok(Notice::IbanUnreadable),
+            },
+        };
+        let merchant = &self.till.merchant;
+        let amount = Money::new(amount_minor, Currency::EUR)?;
+        let step = match merchant.book_transfer(Transfer { id, amount, text: form.reference.clone(), payer }).await {
+            Err(Error::Refused(Refusal::TransferDiffers)) => return Ok(Notice::TransferDiffers),
+            step => step?,
+        };
+        if !step.is_new() {
+            return Ok(Notice::Again);
+        }
+        let before = match step.preview() {
+            Booking::For(order) => order.reload().await?.ledger().owed,
+            _ => Money::zero(Currency::EUR),
+        };
+        Ok(match step.commit().await? {
+            Booking::For(order) if order.ledger().owed != before => Notice::Excess,
+            Booking::For(order) if order.state() == OrderState::Paid => Notice::Paid,
+            Booking::For(_) => Notice::PartlyPaid,
+            _ => Notice::Unmatched,
+        })
+    }
+
+    async fn unmatched(&self, form: &UnmatchedForm) -> Result<Notice, Trouble> {
+        if self.read_form(&form.form).is_none() {
+            return Ok(Notice::FormOver);
+        }
+        let merchant = &self.till.merchant;
+        let done = match form.act {
+            UnmatchedAct::SentBack => match merchant.transfer_returned(&form.transfer).await {
+                Ok(step) => step.commit().await.map(|_| Notice::MarkedSentBack),
+                Err(error) => Err(error),
+            },
+            UnmatchedAct::Assign => {
+                let Ok(number) = form.number.parse::<Reference>() else { return Ok(Notice::NumberUnknown) };
+                let Some(order) = merchant.order_by_reference(&number).await? else {
+                    return Ok(Notice::NumberUnknown);
+                };
+                match merchant.assign_transfer(&form.transfer, order.id()).await {
+                    Ok(step) => step.commit().await.map(|_| Notice::Assigned),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        settled(done)
+    }
+
+    async fn owed(&self, form: &OwedForm) -> Result<Notice, Trouble> {
+        if self.read_form(&form.form).is_none() {
+            return Ok(Notice::FormOver);
+        }
+        let (order, key) = form.owed.split_once('/').ok_or(Refusal::NothingOwed)?;
+        let order: OrderId = order.parse().map_err(|_| Refusal::NothingOwed)?;
+        let refund = self.till.merchant.refund(&order, key).await?;
+        let step = match form.act {
+            OwedAct::Account => {
+                let named = form.iban.parse().and_then(|iban| BankAccount::new(form.name.trim(), iban));
+                let Ok(named) = named else { return Ok(Notice::IbanUnreadable) };
+                return settled(commit(refund.name_account(named).await, Notice::AccountNoted).await);
+            }
+            _ if refund.account()?.is_none() => return Ok(Notice::AccountUnknown),
+            OwedAct::CarryOut => return settled(refund.send().await.map(|_| Notice::CarriedOut)),
+            OwedAct::Done => refund.sent_by_hand().await,
+        };
+        settled(commit(step, Notice::Done).await)
+    }
+
+    async fn refund(&self, order: &Order, form: &RefundForm) -> Result<Notice, Trouble> {
+        // The form's own name is the refund's: sent twice, it is one refund.
+        let Some(key) = self.read_form(&form.form) else { return Ok(Notice::FormOver) };
+        let Some(amount_minor) = money::read(&form.amount) else { return Ok(Notice::AmountUnreadable) };
+        let step = order.refund(Money::new(amount_minor, Currency::EUR)?, &key).await;
+        settled(commit(step, Notice::Refunded).await)
+    }
+
+    async fn order(&self, id: &str) -> Result<Order, Trouble> {
+        let id: OrderId = id.parse().map_err(|_| Refusal::NoSuchOrder)?;
+        Ok(self.till.merchant.order(&id).await?.ok_or(Refusal::NoSuchOrder)?)
+    }
+
+    async fn sale(&self, view: &View, order: &Order, notice: Option<Notice>, typed: String) -> Result<Page, Trouble> {
+        let mut shown = order_view(order, Door::Customer, view).await?;
+        let delivery = order.delivery().await?;
+        if let Some(delivery) = &delivery {
+            // For the parcel: all of it, wherever it was shown.
+            shown.delivery = delivery_view(delivery, delivery.for_label(), view);
+        }
+        let asked = order.proofs().iter().map(|proof| AskedView {
+            ask: proof.ask.clone(),
+            purpose: proof.purpose.clone(),
+            at_s: proof.at.as_secs(),
+        });
+        let mut kept = vec![KeptView { what: KeptWhat::Order, until_s: None }];
+        if order.proofs().iter().any(|proof| proof.ask == "age") {
+            kept.push(KeptView { what: KeptWhat::Adult, until_s: None });
+        }
+        kept.extend(delivery.map(|to| KeptView { what: KeptWhat::Address, until_s: Some(to.kept_until().as_secs()) }));
+        if !order.ledger().received.is_zero() {
+            kept.push(KeptView { what: KeptWhat::Payer, until_s: None });
+        }
+        let refundable = if order.state() == OrderState::Paid { order.ledger().settled()?.minor() } else { 0 };
+        Ok(pages::sale(
+            view,
+            &DeskSale {
+                order: shown,
+                customer: match order.buyer() {
+                    Buyer::Customer(id) => Some(id.to_string()),
+                    Buyer::Guest => None,
+                },
+                form: self.form(),
+                notice,
+                refundable_minor: refundable,
+                typed,
+                asked: asked.collect(),
+                kept,
+                sale: self.till.database.sale(order.id().as_str()).await?,
+            },
+        ))
+    }
+}
+
+/// Takes a step, and says what was done.
+async fn commit(step: Result<Pending<Order>, Error>, notice: Notice) -> Result<Notice, Error> {
+    step?.commit().await.map(|_| notice)
+}
+
+/// What the library refuses, as the desk says it.
+fn settled(done: Result<Notice, Error>) -> Result<Notice, Trouble> {
+    match done {
+        Err(Error::Refused(Refusal::RefundDiffers)) => Ok(Notice::FormOver),
+        Err(Error::Order(OrderError::RefundTooLarge { .. } | OrderError::NotPaid(_))) => Ok(Notice::RefundTooLarge),
+        // It was done already, by this form or another one.
+        Err(
+            Error::Order(_) | Error::Refused(Refusal::NoSuchTransfer | Refusal::TransferDiffers | Refusal::NothingOwed),
+        ) => Ok(Notice::FormOver),
+        done => Ok(done?),
+    }
+}
+
+/// On to a page that says what was done: reloaded, it says it again and does nothing again.
+fn said(view: &View, path: &str, notice: Notice) -> Response {
+    let address = view.href(path);
+    let joint = if address.contains('?') { '&' } else { '?' };
+    Redirect::to(&format!("{address}{joint}said={}", notice.tag())).into_response()
+}
+
+async fn book(State(desk): State<Desk>, _: SameOrigin, view: View, Form(form): Form<TransferForm>) -> Response {
+    desk.say(&view, desk.book(&form).await, form).await
+}
+
+async fn unmatched(State(desk): State<Desk>, _: SameOrigin, view: View, Form(form): Form<UnmatchedForm>) -> Response {
+    desk.say(&view, desk.unmatched(&form).await, TransferForm::default()).await
+}
+
+async fn owed(State(desk): State<Desk>, _: SameOrigin, view: View, Form(form): Form<OwedForm>) -> Response {
+    desk.say(&view, desk.owed(&form).await, TransferForm::default()).await
+}
+
+async fn orders(State(desk): State<Desk>, view: View, Query(asked): Query<Asked>) -> Response {
+    let page = async {
+        let after = Some(asked.after.as_str()).filter(|after| !after.is_empty());
+        let mut ids = desk.till.database.sold(after, PAGE + 1).await?;
+        let next = if ids.len() > PAGE as usize { ids.pop().and(ids.last().cloned()) } else { None };
+        let mut orders = Vec::with_capacity(ids.len());
+        for id in &ids {
+            orders.push(summary(&desk.order(id).await?));
+        }
+        Ok(pages::orders(&view, &DeskOrders { orders, next }))
+    };
+    shown(page.await, &view)
+}
+
+async fn sale(State(desk): State<Desk>, view: View, Path(id): Path<String>, Query(asked): Query<Asked>) -> Response {
+    let page = async {
+        let order = desk.order(&id).await?;
+        desk.sale(&view, &order, Notice::of_tag(&asked.said), String::new()).await
+    };
+    match page.await {
+        Err(Trouble::Refused(Error::Refused(Refusal::NoSuchOrder))) => not_found(&view).into_response(),
+        page => shown(page, &view),
+    }
+}
+
+async fn refund(
+    State(desk): State<Desk>,
+    _: SameOrigin,
+    view: View,
+    Path(id): Path<String>,
+    Form(form): Form<RefundForm>,
+) -> Response {
+    let done = async {
+        let order = desk.order(&id).await?;
+        let notice = desk.refund(&order, &form).await?;
+        if !notice.is_trouble() {
+            return Ok(said(&view, &format!("/merchant/orders/{id}"), notice));
+        }
+        let page = desk.sale(&view, &order, Some(notice), form.amount).await?;
+        Ok(page.with_status(StatusCode::UNPROCESSABLE_ENTITY).into_response())
+    };
+    done.await.unwrap_or_else(|trouble: Trouble| trouble.page(&view, None, "/merchant"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_whole_once_and_kept() {
+        let folder = std::env::temp_dir().join(format!("storefront-key-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("operator.key");
+        // What a program leaves that was killed while it made one.
+        fs::write(folder.join("operator.part"), "ha").unwrap();
+        let key = OperatorKey::read_or_make(&file).unwrap();
+        assert_eq!(key.reveal().len(), 32);
+        assert_eq!(OperatorKey::read_or_make(&file).unwrap().reveal(), key.reveal());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::write(&file, "too short a key").unwrap();
+        assert!(OperatorKey::read_or_make(&file).is_err());
+        let _ = fs::remove_dir_all(&folder);
+    }
+}

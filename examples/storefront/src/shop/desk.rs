@@ -1,0 +1,437 @@
+//! What the merchant's desk shows and is told.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::{
+    database::{
+        sales::{Sale, Steps},
+        stock::Stock,
+    },
+    order::{OrderSummary, OrderView, OwedBecause, OwedState},
+    words::Words,
+};
+
+/// The desk: what is open, and what it takes.
+#[derive(Clone, Debug)]
+pub struct DeskView {
+    /// The token of the page's forms: a form sent twice does its work once.
+    pub form: String,
+    /// What has just happened.
+    pub notice: Option<Notice>,
+    /// Orders that somebody still has to pay, or to be asked about.
+    pub open: Vec<OrderSummary>,
+    /// What was typed about a transfer, on a page that comes back.
+    pub typed: TransferForm,
+    /// Transfers without an order.
+    pub unmatched: Vec<UnmatchedView>,
+    /// Money to be sent back.
+    pub owed: Vec<DeskOwed>,
+    /// What purchases took: guests, first, returning.
+    pub steps: [Steps; 3],
+    /// What stands on the shelf.
+    pub stock: Stock,
+}
+
+/// All orders.
+#[derive(Clone, Debug)]
+pub struct DeskOrders {
+    /// The orders, the newest first.
+    pub orders: Vec<OrderSummary>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
+/// A sale, as the desk shows it.
+#[derive(Clone, Debug)]
+pub struct DeskSale {
+    /// The order; its door does not matter here.
+    pub order: OrderView,
+    /// The name under which the customer is known; `None` for a guest.
+    pub customer: Option<String>,
+    /// The token of the page's forms.
+    pub form: String,
+    /// What has just happened.
+    pub notice: Option<Notice>,
+    /// What can still be refunded, in euro cents.
+    pub refundable_minor: i64,
+    /// The amount that was typed, on a page that comes back.
+    pub typed: String,
+    /// What was asked of the customer for it.
+    pub asked: Vec<AskedView>,
+    /// What is kept of it.
+    pub kept: Vec<KeptView>,
+    /// What it took.
+    pub sale: Option<Sale>,
+}
+
+/// One thing that a wallet was asked for a sale.
+#[derive(Clone, Debug)]
+pub struct AskedView {
+    /// The ask: `age`, `address`.
+    pub ask: String,
+    /// Why.
+    pub purpose: String,
+    /// When it was answered, in seconds since 1970.
+    pub at_s: i64,
+}
+
+/// One thing that is kept of a sale.
+#[derive(Clone, Debug)]
+pub struct KeptView {
+    /// What.
+    pub what: KeptWhat,
+    /// Until when, in seconds since 1970; `None` for the books, which are kept as long as the law says.
+    pub until_s: Option<i64>,
+}
+
+/// What is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptWhat {
+    /// What was sold, for how much, and what came for it.
+    Order,
+    /// The address of the parcel.
+    Address,
+    /// That the customer is an adult, and when that was shown.
+    Adult,
+    /// Who paid, and from which account.
+    Payer,
+}
+
+impl KeptWhat {
+    /// A few words for it.
+    #[must_use]
+    pub const fn words(self) -> Words {
+        match self {
+            Self::Order => Words("What was sold, and what came for it", "Was verkauft wurde, und was dafür kam"),
+            Self::Address => Words("The address of the parcel", "Die Anschrift des Pakets"),
+            Self::Adult => Words(
+                "That the customer is an adult, and when that was shown",
+                "Dass der Kunde erwachsen ist, und wann er es zeigte",
+            ),
+            Self::Payer => Words("Who paid, and from which account", "Wer bezahlt hat, und von welchem Konto"),
+        }
+    }
+}
+
+/// A transfer that belongs to no order.
+#[derive(Clone, Debug)]
+pub struct UnmatchedView {
+    /// Its name in forms.
+    pub transfer: String,
+    /// How much, in euro cents.
+    pub amount_minor: i64,
+    /// What stood on the statement.
+    pub reference: String,
+    /// Who sent it.
+    pub payer: String,
+    /// From which account, if the bank said so.
+    pub payer_iban: Option<String>,
+    /// When it was booked, in seconds since 1970.
+    pub booked_s: i64,
+}
+
+/// Money to be sent back.
+#[derive(Clone, Debug)]
+pub struct DeskOwed {
+    /// Its name in forms.
+    pub id: String,
+    /// The order, by name and number, if there is one.
+    pub order: Option<(String, String)>,
+    /// How much, in euro cents.
+    pub amount_minor: i64,
+    /// Why.
+    pub because: OwedBecause,
+    /// How far it is.
+    pub state: OwedState,
+    /// To whom.
+    pub payee: Option<String>,
+    /// To which account.
+    pub iban: Option<String>,
+    /// What to write on the transfer.
+    pub reference: String,
+}
+
+/// The form that books a transfer, as typed from the bank's statement.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct TransferForm {
+    /// The token of the form.
+    pub form: String,
+    /// The bank's number of the transfer: the same one is booked once.
+    pub transfer: String,
+    /// The amount.
+    pub amount: String,
+    /// What stands on the statement.
+    pub reference: String,
+    /// Who sent it.
+    pub payer: String,
+    /// From which account; may be empty.
+    pub payer_iban: String,
+}
+
+impl fmt::Debug for TransferForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransferForm").field("transfer", &self.transfer).finish_non_exhaustive()
+    }
+}
+
+/// The form that says what becomes of an unmatched transfer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct UnmatchedForm {
+    /// The token of the form.
+    pub form: String,
+    /// Which: [`UnmatchedView::transfer`].
+    pub transfer: String,
+    /// What becomes of it.
+    pub act: UnmatchedAct,
+    /// The number of the order, if it belongs to one.
+    #[serde(default)]
+    pub number: String,
+}
+
+/// What becomes of an unmatched transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnmatchedAct {
+    /// It belongs to an order.
+    Assign,
+    /// It was sent back.
+    SentBack,
+}
+
+/// The form that carries a repayment out, or says that it is done.
+#[derive(Clone, Debug, Deserialize)]
+pub struct OwedForm {
+    /// The token of the form.
+    pub form: String,
+    /// Which: [`DeskOwed::id`].
+    pub owed: String,
+    /// What was done.
+    pub act: OwedAct,
+    /// Whose account it goes to, if that is what is said.
+    #[serde(default)]
+    pub name: String,
+    /// The account.
+    #[serde(default)]
+    pub iban: String,
+}
+
+/// What was done about money to be sent back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwedAct {
+    /// The customer has told, by letter or in person, where it is to go.
+    Account,
+    /// The bank was told.
+    CarryOut,
+    /// It has left the account.
+    Done,
+}
+
+/// The form that refunds.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RefundForm {
+    /// The token of the form.
+    pub form: String,
+    /// How much, as typed.
+    pub amount: String,
+}
+
+/// What the desk says after a form. It stands in the address (`?said=booked`), so that a reload says it again and does
+/// nothing again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A transfer was booked, and its order is paid.
+    Paid,
+    /// A transfer was booked, and its order is not paid in full.
+    PartlyPaid,
+    /// A transfer was booked, and something of it goes back.
+    Excess,
+    /// A transfer was booked for which no order was found.
+    Unmatched,
+    /// The transfer was booked before; nothing changed.
+    Again,
+    /// An unmatched transfer was given to an order.
+    Assigned,
+    /// An unmatched transfer is marked as sent back.
+    MarkedSentBack,
+    /// Where a repayment goes is known now.
+    AccountNoted,
+    /// A repayment is under way.
+    CarriedOut,
+    /// A repayment is done.
+    Done,
+    /// A refund is owed now.
+    Refunded,
+    /// The amount cannot be read.
+    AmountUnreadable,
+    /// The bank's number is missing.
+    TransferMissing,
+    /// The IBAN is none.
+    IbanUnreadable,
+    /// The bank's number was booked before, with another amount or reference.
+    TransferDiffers,
+    /// There is no order of that number.
+    NumberUnknown,
+    /// More was to be refunded than was received.
+    RefundTooLarge,
+    /// Nobody knows where the money is to go.
+    AccountUnknown,
+    /// The form is too old, or was used for something else.
+    FormOver,
+}
+
+impl Notice {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::Paid,
+        Self::PartlyPaid,
+        Self::Excess,
+        Self::Unmatched,
+        Self::Again,
+        Self::Assigned,
+        Self::MarkedSentBack,
+        Self::AccountNoted,
+        Self::CarriedOut,
+        Self::Done,
+        Self::Refunded,
+        Self::AmountUnreadable,
+        Self::TransferMissing,
+        Self::IbanUnreadable,
+        Self::TransferDiffers,
+        Self::NumberUnknown,
+        Self::RefundTooLarge,
+        Self::AccountUnknown,
+        Self::FormOver,
+    ];
+
+    /// The notice of a tag.
+    #[must_use]
+    pub fn of_tag(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notice| notice.tag() == tag)
+    }
+
+    /// Its name in addresses.
+    #[must_use]
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::PartlyPaid => "partly_paid",
+            Self::Excess => "excess",
+            Self::Unmatched => "unmatched",
+            Self::Again => "again",
+            Self::Assigned => "assigned",
+            Self::MarkedSentBack => "marked_sent_back",
+            Self::AccountNoted => "account_noted",
+            Self::CarriedOut => "carried_out",
+            Self::Done => "done",
+            Self::Refunded => "refunded",
+            Self::AmountUnreadable => "amount_unreadable",
+            Self::TransferMissing => "transfer_missing",
+            Self::IbanUnreadable => "iban_unreadable",
+            Self::TransferDiffers => "transfer_differs",
+            Self::NumberUnknown => "number_unknown",
+            Self::RefundTooLarge => "refund_too_large",
+            Self::AccountUnknown => "account_unknown",
+            Self::FormOver => "form_over",
+        }
+    }
+
+    /// Whether nothing was done.
+    #[must_use]
+    pub const fn is_trouble(self) -> bool {
+        matches!(
+            self,
+            Self::AmountUnreadable
+                | Self::TransferMissing
+                | Self::IbanUnreadable
+                | Self::TransferDiffers
+                | Self::NumberUnknown
+                | Self::RefundTooLarge
+                | Self::AccountUnknown
+                | Self::FormOver
+        )
+    }
+
+    /// What it says.
+    #[must_use]
+    pub const fn words(self) -> Words {
+        match self {
+            Self::Paid => Words("Booked. The order is paid.", "Gebucht. Die Bestellung ist bezahlt."),
+            Self::PartlyPaid => Words(
+                "Booked. The order is not paid in full yet.",
+                "Gebucht. Die Bestellung ist noch nicht ganz bezahlt.",
+            ),
+            Self::Excess => Words(
+                "Booked. It was more than was open; the rest stands under “Money owed back”.",
+                "Gebucht. Es war mehr, als offen war; der Rest steht unter „Zurückzuzahlen“.",
+            ),
+            Self::Unmatched => Words(
+                "Booked, but no order has that reference. It stands under “Transfers without an order”.",
+                "Gebucht, aber keine Bestellung hat diesen Verwendungszweck. Sie steht unter „Überweisungen ohne Bestellung“.",
+            ),
+            Self::Again => Words(
+                "This transfer was booked before. Nothing changed.",
+                "Diese Überweisung war schon gebucht. Nichts hat sich geändert.",
+            ),
+            Self::Assigned => {
+                Words("The transfer now belongs to that order.", "Die Überweisung gehört jetzt zu dieser Bestellung.")
+            }
+            Self::MarkedSentBack => Words("Marked as sent back.", "Als zurückgezahlt vermerkt."),
+            Self::AccountNoted => Words("Noted: it goes to that account.", "Vermerkt: Es geht an dieses Konto."),
+            Self::CarriedOut => Words("Noted: the bank was told.", "Vermerkt: Die Bank ist beauftragt."),
+            Self::Done => Words("Noted: the money has left.", "Vermerkt: Das Geld ist abgegangen."),
+            Self::Refunded => Words(
+                "The refund is owed now and stands under “Money owed back”.",
+                "Die Erstattung ist jetzt geschuldet und steht unter „Zurückzuzahlen“.",
+            ),
+            Self::AmountUnreadable => Words(
+                "That is no amount that we can read. Write it as 28.50, without dots between thousands.",
+                "Diesen Betrag können wir nicht lesen. Schreiben Sie ihn als 28,50, ohne Punkte zwischen Tausendern.",
+            ),
+            Self::TransferMissing => Words(
+                "The bank’s number of the transfer is missing: by it we know that it is booked only once.",
+                "Die Nummer der Überweisung bei der Bank fehlt: An ihr erkennen wir, dass sie nur einmal gebucht wird.",
+            ),
+            Self::IbanUnreadable => Words(
+                "These are no name and IBAN of an account. Leave the IBAN empty if there is none.",
+                "Das sind kein Name und keine IBAN eines Kontos. Lassen Sie die IBAN leer, wenn es keine gibt.",
+            ),
+            Self::TransferDiffers => Words(
+                "A transfer of that number is booked already, and it reads otherwise. Nothing changed: look at the statement again.",
+                "Eine Überweisung mit dieser Nummer ist schon gebucht und lautet anders. Nichts hat sich geändert: Bitte sehen Sie noch \
+                 einmal auf den Auszug.",
+            ),
+            Self::NumberUnknown => {
+                Words("There is no order of that number.", "Eine Bestellung mit dieser Nummer gibt es nicht.")
+            }
+            Self::RefundTooLarge => Words(
+                "That is more than can be refunded. Nothing changed.",
+                "Das ist mehr, als erstattet werden kann. Nichts hat sich geändert.",
+            ),
+            Self::AccountUnknown => Words(
+                "Nobody has told us yet where this money is to go.",
+                "Noch hat uns niemand gesagt, wohin dieses Geld soll.",
+            ),
+            Self::FormOver => Words(
+                "That form was too old or already used. Nothing changed: please do it again below.",
+                "Dieses Formular war zu alt oder schon benutzt. Nichts hat sich geändert: Bitte füllen Sie es unten noch einmal aus.",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_comes_back_from_its_address() {
+        for notice in Notice::ALL {
+            assert_eq!(Notice::of_tag(notice.tag()), Some(notice));
+        }
+        assert_eq!(Notice::of_tag("<script>"), None);
+    }
+}

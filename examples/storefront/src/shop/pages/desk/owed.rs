@@ -1,0 +1,80 @@
+use maud::{Markup, html};
+
+use super::field;
+use crate::shop::{
+    desk::{DeskOwed, DeskView},
+    money::euros,
+    order::{OwedState, grouped},
+    view::View,
+};
+
+/// Money that the merchant owes: every repayment, until it is done.
+pub(super) fn owed(view: &View, desk: &DeskView) -> Markup {
+    html! {
+        h2 { (view.say("Money owed back", "Zurückzuzahlen")) }
+        @if desk.owed.is_empty() {
+            p.none { (view.say("Nothing. You owe nobody.", "Nichts. Sie schulden niemandem etwas.")) }
+        } @else {
+            ul.records { @for owed in &desk.owed { (one(view, &desk.form, owed)) } }
+        }
+    }
+}
+
+fn one(view: &View, form: &str, owed: &DeskOwed) -> Markup {
+    html! {
+        li {
+            h3 {
+                (euros(owed.amount_minor, view.language))
+                @if let Some(payee) = &owed.payee { (view.say(" to ", " an ")) (payee) }
+            }
+            p.small {
+                @if let Some((id, number)) = &owed.order {
+                    a href=(view.href(&format!("/merchant/orders/{id}"))) { code { (grouped(number)) } } ", "
+                }
+                (owed.because.words().in_language(view.language))
+            }
+            dl {
+                dt { "IBAN" }
+                dd {
+                    @match &owed.iban {
+                        Some(iban) => code { (grouped(iban)) },
+                        None => (view.say("not known yet; the customer is asked", "noch nicht bekannt; der Kunde wird gefragt")),
+                    }
+                }
+                dt { (view.say("Reference", "Verwendungszweck")) }
+                dd { code { (owed.reference) } }
+            }
+            @match owed.state {
+                OwedState::NeedsAccount => (account(view, form, owed)),
+                OwedState::Owed => (act(view, form, owed, "carry_out", view.say("I have told the bank", "Bank ist beauftragt"))),
+                OwedState::OnItsWay => (act(view, form, owed, "done", view.say("The money has left", "Geld ist abgegangen"))),
+                OwedState::Done => p.small { (view.say("Done.", "Erledigt.")) },
+            }
+        }
+    }
+}
+
+/// Guests and people without a browser write a letter.
+fn account(view: &View, form: &str, owed: &DeskOwed) -> Markup {
+    html! {
+        form.inline method="post" action=(view.href("/merchant/owed")) {
+            input type="hidden" name="form" value=(form);
+            input type="hidden" name="owed" value=(owed.id);
+            input type="hidden" name="act" value="account";
+            (field("name", view.say("Whose account", "Wessen Konto"), "", "", true, 70))
+            (field("iban", "IBAN", "", "", true, 42))
+            button.quiet type="submit" { (view.say("They wrote to us", "Uns geschrieben")) }
+        }
+    }
+}
+
+fn act(view: &View, form: &str, owed: &DeskOwed, act: &str, button: &str) -> Markup {
+    html! {
+        form method="post" action=(view.href("/merchant/owed")) {
+            input type="hidden" name="form" value=(form);
+            input type="hidden" name="owed" value=(owed.id);
+            input type="hidden" name="act" value=(act);
+            button.quiet type="submit" { (button) }
+        }
+    }
+}

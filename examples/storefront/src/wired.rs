@@ -1,0 +1,369 @@
+//! The whole shop behind its routes: what is bought, cancelled, paid and refused, without a browser.
+
+use std::{fs, path::PathBuf};
+
+use axum::{Router, http::Method};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use firsthand_axum::{
+    rail::Sepa,
+    testing::{Browser, Reply, TestShop},
+};
+
+use crate::{
+    adopt,
+    desk::{self, OperatorKey},
+    sell::{Store, Till},
+    shop::{Shop, catalogue::Product, database::Database},
+};
+
+/// A shop with a file of its own, which goes when this is dropped.
+struct Wired {
+    shop: TestShop,
+    till: Till,
+    app: Router,
+    key: OperatorKey,
+    file: PathBuf,
+}
+
+impl Drop for Wired {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{suffix}", self.file.display()));
+        }
+    }
+}
+
+impl Wired {
+    async fn new(name: &str) -> Self {
+        let file = std::env::temp_dir().join(format!("storefront-{name}-{}.sqlite", std::process::id()));
+        let database = Database::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+        let store = Store::open(&database).await.unwrap();
+        let sepa = Sepa::new("Blatt und Rebe", "DE89370400440532013000").unwrap();
+        let shop = TestShop::with(|builder| store.of(builder).rail(sepa.clone()).feed());
+        let till = Till::new(shop.merchant().clone(), database.clone(), store);
+        let key = OperatorKey::random();
+        let app = adopt::router(Shop::new(database), &till).unwrap().merge(desk::routes(&till, key.clone()));
+        Self { shop, till, app, key, file }
+    }
+
+    fn browser(&self) -> Browser {
+        Browser::new(&self.shop, self.app.clone())
+    }
+
+    async fn left(&self, slug: &str) -> u32 {
+        self.till.database.stock().await.unwrap().left(Product::find(slug).unwrap())
+    }
+
+    async fn clear_away(&self) {
+        while self.till.clear_away_next().await.unwrap() {}
+    }
+
+    /// At the desk, with this key.
+    async fn desk(&self, method: &Method, path: &str, key: &str, form: &str, from: &str) -> Reply {
+        let basic = format!("Basic {}", STANDARD.encode(format!("merchant:{key}")));
+        let headers = [
+            ("authorization", basic.as_str()),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", from),
+        ];
+        self.browser().plain(method, path, &headers, form.as_bytes()).await
+    }
+
+    async fn look(&self, path: &str) -> String {
+        self.desk(&Method::GET, path, self.key.reveal(), "", HERE).await.text()
+    }
+
+    /// A form of the desk, with the token of its page.
+    async fn act(&self, page: &str, path: &str, form: &str) -> Reply {
+        let token = hidden(&self.look(page).await, "form");
+        self.desk(&Method::POST, path, self.key.reveal(), &format!("form={token}&{form}"), HERE).await
+    }
+
+    async fn book(&self, id: &str, amount: &str, reference: &str) -> String {
+        let form =
+            format!("transfer={id}&amount={amount}&reference={reference}&payer=Anna&payer_iban=AT611904300234573201");
+        self.act("/merchant", "/merchant/transfers", &form).await.header("location").to_owned()
+    }
+}
+
+const HERE: &str = "https://shop.example";
+const ADDRESS: &str = "delivery=typed&name=Anna+Kowalska&street=Am+Markt+1&postal_code=10115&place=Berlin&country=DE";
+
+/// The value of a hidden field.
+fn hidden(page: &str, name: &str) -> String {
+    let from = format!("name=\"{name}\" value=\"");
+    let at = page.find(&from).unwrap_or_else(|| panic!("no {name} in {page}")) + from.len();
+    page[at..].split('"').next().unwrap().to_owned()
+}
+
+/// The form of the till as it stands there, filled in.
+async fn form_of(browser: &mut Browser, cart: &str, address: &str) -> String {
+    let page = if browser.token.is_some() {
+        browser.get(&format!("/checkout?cart={cart}")).await
+    } else {
+        browser.plain(&Method::GET, &format!("/checkout?cart={cart}"), &[], b"").await
+    };
+    assert_eq!(page.header("cache-control"), "private, no-store");
+    let page = page.text();
+    format!("form={}&cart={}&total={}&{address}", hidden(&page, "form"), hidden(&page, "cart"), hidden(&page, "total"))
+}
+
+/// The address that a placed order leads to.
+fn placed(reply: &Reply) -> String {
+    let (location, signed) = (reply.header("location"), reply.header("firsthand-location"));
+    let path = if location.is_empty() { signed } else { location };
+    assert!(path.starts_with("/o/") || path.starts_with("/orders/"), "{} {}", reply.status, reply.text());
+    path.to_owned()
+}
+
+async fn guest_buys(browser: &mut Browser, cart: &str) -> String {
+    let form = form_of(browser, cart, ADDRESS).await;
+    placed(&browser.plain_form("/checkout", &form).await)
+}
+
+async fn page(browser: &mut Browser, path: &str) -> String {
+    browser.plain(&Method::GET, path, &[], b"").await.text()
+}
+
+/// The reference on the page of an order.
+fn reference(page: &str) -> String {
+    let at = page.find("data-copy=\"RF").unwrap() + "data-copy=\"".len();
+    page[at..].split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_guest_buys_tea_and_the_same_form_is_the_same_order() {
+    let shop = Wired::new("guest").await;
+    let mut browser = shop.browser();
+    let form = form_of(&mut browser, "senchax2", ADDRESS).await;
+    let path = placed(&browser.plain_form("/checkout", &form).await);
+    assert_eq!(placed(&browser.plain_form("/checkout", &form).await), path);
+    assert_eq!(shop.left("sencha").await, 22);
+    let page = page(&mut browser, &path).await;
+    for part in ["the only key", "Am Markt 1", "€29.60", "<svg", "payto://iban/DE89"] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+    let other = browser.plain_form("/checkout", &form.replace("Berlin", "Potsdam")).await;
+    assert_eq!((other.status.as_u16(), shop.left("sencha").await), (409, 22));
+    assert!(other.text().contains("This form was used already"), "{}", other.text());
+    let unknown = browser.plain(&Method::GET, "/o/AAECAwQFBgcICQoLDA0ODw", &[], b"").await;
+    assert_eq!(unknown.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn what_the_form_says_of_prices_and_addresses_is_checked() {
+    let shop = Wired::new("checked").await;
+    let mut browser = shop.browser();
+    let form = form_of(&mut browser, "senchax1", ADDRESS).await;
+    let cheap = browser.plain_form("/checkout", &form.replace("total=14.80", "total=0.01")).await;
+    assert_eq!(cheap.status.as_u16(), 409);
+    assert!(cheap.text().contains("The price has changed"), "{}", cheap.text());
+    let nonsense = browser.plain_form("/checkout", &form.replace("total=14.80", "total=much")).await;
+    assert_eq!(nonsense.status.as_u16(), 409);
+    let nowhere = browser.plain_form("/checkout", &form.replace("10115", "1")).await;
+    assert_eq!(nowhere.status.as_u16(), 422);
+    assert!(nowhere.text().contains("That country has no such postal code"), "{}", nowhere.text());
+    let own = browser.plain_form("/checkout", &form.replace("form=", "form=A")).await;
+    assert_eq!(own.status.as_u16(), 403);
+    let wine = form_of(&mut browser, "senchax1", ADDRESS).await.replace("cart=senchax1", "cart=etnax1");
+    let wine = browser.plain_form("/checkout", &wine.replace("14.80", "28.50")).await;
+    assert_eq!(wine.status.as_u16(), 403);
+    assert!(wine.text().contains("<firsthand-button ask=\"age\""), "{}", wine.text());
+    shop.shop.advance_s(25 * 3600);
+    let old = browser.plain_form("/checkout", &form).await;
+    assert_eq!(old.status.as_u16(), 410);
+    assert_eq!(shop.left("sencha").await, 24);
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_orders_nothing() {
+    let shop = Wired::new("cross-site").await;
+    let mut browser = shop.browser();
+    let form = form_of(&mut browser, "senchax1", ADDRESS).await;
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("origin", "https://evil.example")];
+    let reply = browser.plain(&Method::POST, "/checkout", &headers, form.as_bytes()).await;
+    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (403, "cross_site"));
+    let path = placed(&browser.plain_form("/checkout", &form).await);
+    let reply = browser.plain(&Method::POST, &format!("{path}/cancel"), &headers, b"").await;
+    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (403, "cross_site"));
+}
+
+#[tokio::test]
+async fn the_last_bottle_is_sold_once() {
+    let shop = Wired::new("last").await;
+    let (mut anna, mut bert) = (shop.browser(), shop.browser());
+    for browser in [&mut anna, &mut bert] {
+        browser.sign_in("adult").await;
+    }
+    let of_anna = form_of(&mut anna, "pinotx3", ADDRESS).await;
+    let of_bert = form_of(&mut bert, "pinotx2", ADDRESS).await;
+    let path = placed(&anna.post_form("/checkout", &of_anna).await);
+    let late = bert.post_form("/checkout", &of_bert).await;
+    assert_eq!(late.status.as_u16(), 409);
+    assert!(late.text().contains("is sold out"), "{}", late.text());
+    assert!(bert.get("/orders").await.text().contains("None yet."));
+    // Pressed twice, the last ones are still the first buyer's.
+    assert_eq!(placed(&anna.post_form("/checkout", &of_anna).await), path);
+    assert_eq!(bert.get(&path).await.status.as_u16(), 404);
+    assert!(anna.get("/orders").await.text().contains(&path));
+}
+
+#[tokio::test]
+async fn what_is_cancelled_or_expires_goes_back_once() {
+    let shop = Wired::new("cancel").await;
+    let mut browser = shop.browser();
+    let form = form_of(&mut browser, "senchax2", ADDRESS).await;
+    let path = placed(&browser.plain_form("/checkout", &form).await);
+    for _ in 0..2 {
+        assert_eq!(browser.plain_form(&format!("{path}/cancel"), "").await.status.as_u16(), 303);
+        shop.clear_away().await;
+        assert_eq!(shop.left("sencha").await, 24);
+    }
+    assert!(page(&mut browser, &path).await.contains("Cancelled."));
+    // The form once more: the order that was cancelled, and nothing leaves the shelf.
+    assert_eq!(placed(&browser.plain_form("/checkout", &form).await), path);
+    assert_eq!(shop.left("sencha").await, 24);
+    assert_eq!(browser.plain_form(&format!("{path}/retry"), "").await.status.as_u16(), 409);
+    guest_buys(&mut browser, "senchax3").await;
+    assert_eq!(shop.left("sencha").await, 21);
+    shop.shop.advance_s(30 * 24 * 3600);
+    shop.till.merchant().bring_orders_up_to_date().await.unwrap();
+    shop.clear_away().await;
+    assert_eq!(shop.left("sencha").await, 24);
+}
+
+#[tokio::test]
+async fn a_customer_buys_wine_to_the_address_of_their_wallet() {
+    let shop = Wired::new("wine").await;
+    let mut browser = shop.browser();
+    browser.sign_in("adult").await;
+    browser.prove("address", "adult").await;
+    let form = form_of(&mut browser, "etnax1", "delivery=wallet").await;
+    let path = placed(&browser.post_form("/checkout", &form).await);
+    let order = browser.get(&path).await.text();
+    assert!(order.contains("Shown by a wallet") && order.contains("€28.50"), "{order}");
+    // The address has gone into the order: the next one needs it anew.
+    let again = form_of(&mut browser, "etnax1", ADDRESS).await.replace("delivery=typed", "delivery=wallet");
+    let again = browser.post_form("/checkout", &again).await;
+    assert_eq!(again.status.as_u16(), 403);
+    assert!(again.text().contains("<firsthand-button ask=\"address\""), "{}", again.text());
+    let desk = shop.look(&path.replace("/orders", "/merchant/orders")).await;
+    for part in ["Name and address", "That the customer is an adult", "The address of the parcel", "<dd>2</dd>"] {
+        assert!(desk.contains(part), "{part} is missing in {desk}");
+    }
+    assert!(shop.look("/merchant/orders").await.contains(&path));
+}
+
+#[tokio::test]
+async fn the_desk_books_a_transfer_and_refunds() {
+    let shop = Wired::new("desk").await;
+    let mut browser = shop.browser();
+    browser.sign_in("adult").await;
+    let form = form_of(&mut browser, "senchax2", ADDRESS).await;
+    let path = placed(&browser.post_form("/checkout", &form).await);
+    let rf = reference(&browser.get(&path).await.text());
+    assert_eq!(shop.book("B1", "20,00", &rf).await, "/merchant?said=partly_paid");
+    assert!(browser.get(&path).await.text().contains("Almost there."));
+    assert_eq!(shop.book("B1", "20.00", &rf).await, "/merchant?said=again");
+    assert_eq!(shop.book("B2", "10.00", &rf).await, "/merchant?said=excess");
+    assert!(browser.get(&path).await.text().contains("Paid. We are packing."));
+    assert!(shop.look("/merchant").await.contains("€0.40"));
+    let owed = hidden(&shop.look("/merchant").await, "owed");
+    for (act, said) in [("carry_out", "carried_out"), ("done", "done")] {
+        let reply = shop.act("/merchant", "/merchant/owed", &format!("owed={owed}&act={act}")).await;
+        assert_eq!(reply.header("location"), format!("/merchant?said={said}"), "{}", reply.text());
+    }
+    assert!(shop.look("/merchant").await.contains("You owe nobody."));
+    let sale = path.replace("/orders", "/merchant/orders");
+    let refund = format!("{sale}/refund");
+    let much = shop.act(&sale, &refund, "amount=29.61").await;
+    assert_eq!(much.status.as_u16(), 422);
+    let token = hidden(&shop.look(&sale).await, "form");
+    for _ in 0..2 {
+        let form = format!("form={token}&amount=5.00");
+        let reply = shop.desk(&Method::POST, &refund, shop.key.reveal(), &form, HERE).await;
+        assert_eq!(reply.header("location"), format!("{sale}?said=refunded"), "{}", reply.text());
+    }
+    assert!(browser.get(&path).await.text().contains("€5.00 are to go back"));
+    // Money that names nothing waits, and is assigned by hand.
+    assert_eq!(shop.book("B3", "14.80", "Tee").await, "/merchant?said=unmatched");
+    let second = guest_buys(&mut shop.browser(), "senchax1").await;
+    let number = reference(&page(&mut shop.browser(), &second).await);
+    let desk = shop.look("/merchant").await;
+    let transfer = hidden(&desk[desk.find("Transfers without").unwrap()..], "transfer");
+    let form = format!("transfer={transfer}&act=assign&number={number}");
+    let reply = shop.act("/merchant", "/merchant/unmatched", &form).await;
+    assert_eq!(reply.header("location"), "/merchant?said=assigned", "{}", reply.text());
+    assert!(page(&mut shop.browser(), &second).await.contains("Paid. We are packing."));
+}
+
+#[tokio::test]
+async fn where_money_goes_is_said_by_whoever_shows_the_wallet() {
+    let shop = Wired::new("account").await;
+    let mut browser = shop.browser();
+    browser.sign_in("adult").await;
+    let form = form_of(&mut browser, "senchax1", ADDRESS).await;
+    let path = placed(&browser.post_form("/checkout", &form).await);
+    let rf = reference(&browser.get(&path).await.text());
+    let form = format!("transfer=B1&amount=10&reference={rf}&payer=&payer_iban=");
+    assert_eq!(shop.act("/merchant", "/merchant/transfers", &form).await.status.as_u16(), 303);
+    browser.post_form(&format!("{path}/cancel"), "").await;
+    let account = format!("{path}/account");
+    let wrong = browser.post_form(&account, "name=Anna&iban=DE00").await;
+    assert_eq!(wrong.status.as_u16(), 422);
+    shop.shop.advance_s(10 * 60);
+    let late = browser.post_form(&account, "name=Anna&iban=AT611904300234573201").await;
+    assert_eq!(late.status.as_u16(), 403);
+    assert!(late.text().contains("<firsthand-button ask=\"age\""), "{}", late.text());
+    browser.sign_in("adult").await;
+    browser.post_form(&account, "name=Anna&iban=AT611904300234573201").await;
+    assert!(browser.get(&path).await.text().contains("AT61 **** 3201"));
+}
+
+#[tokio::test]
+async fn the_desk_opens_with_its_key_and_for_forms_of_its_own() {
+    let shop = Wired::new("key").await;
+    let unsaid = shop.browser().plain(&Method::GET, "/merchant", &[], b"").await;
+    assert_eq!((unsaid.status.as_u16(), unsaid.header("cache-control")), (401, "private, no-store"));
+    assert!(unsaid.header("www-authenticate").starts_with("Basic "));
+    let (mut refused, mut waiting) = (0, 0);
+    for _ in 0..20 {
+        match shop.desk(&Method::GET, "/merchant/orders", "wrong", "", HERE).await.status.as_u16() {
+            401 => refused += 1,
+            429 => waiting += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!((refused, waiting), (9, 11));
+    let right = shop.desk(&Method::GET, "/merchant", shop.key.reveal(), "", HERE).await;
+    assert_eq!((right.status.as_u16(), right.header("cache-control")), (200, "private, no-store"));
+    let token = hidden(&right.text(), "form");
+    let transfer = "transfer=B1&amount=1&reference=x";
+    let form = format!("form={token}&{transfer}");
+    let there = shop.desk(&Method::POST, "/merchant/transfers", shop.key.reveal(), &form, "https://evil.example").await;
+    assert_eq!((there.status.as_u16(), there.code().as_str()), (403, "cross_site"));
+    let made_up = format!("form=AAAA&{transfer}");
+    let made_up = shop.desk(&Method::POST, "/merchant/transfers", shop.key.reveal(), &made_up, HERE);
+    assert_eq!(made_up.await.status.as_u16(), 422);
+    shop.shop.advance_s(25 * 3600);
+    let old = shop.desk(&Method::POST, "/merchant/transfers", shop.key.reveal(), &form, HERE).await;
+    assert_eq!(old.status.as_u16(), 422);
+    assert!(shop.look("/merchant").await.contains("every transfer found its order"));
+}
+
+#[tokio::test]
+async fn the_key_of_the_desk_is_made_once_and_for_its_owner_alone() {
+    let file = std::env::temp_dir().join(format!("storefront-operator-{}.key", std::process::id()));
+    let key = OperatorKey::read_or_make(&file).unwrap();
+    assert_eq!(key.reveal().len(), 32);
+    assert_eq!(OperatorKey::read_or_make(&file).unwrap().reveal(), key.reveal());
+    assert!(!format!("{key:?}").contains(key.reveal()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    fs::write(&file, "secret\n").unwrap();
+    assert!(OperatorKey::read_or_make(&file).is_err());
+    fs::remove_file(&file).unwrap();
+}
