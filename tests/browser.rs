@@ -21,6 +21,8 @@ mod leaving;
 mod looks;
 #[path = "browser/restart.rs"]
 mod restart;
+#[path = "browser/sale.rs"]
+mod sale;
 #[path = "browser/sign_in.rs"]
 mod sign_in;
 #[path = "browser/trouble.rs"]

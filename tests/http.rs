@@ -10,6 +10,8 @@ mod haip;
 mod layer;
 #[path = "http/limits.rs"]
 mod limits;
+#[path = "http/orders.rs"]
+mod orders;
 #[path = "http/privacy.rs"]
 mod privacy;
 #[path = "http/probe.rs"]

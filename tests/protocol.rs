@@ -1,4 +1,5 @@
-//! The published and the made vectors, run whole against the verifiers of `firsthand::protocol`.
+//! The published and the made vectors, run whole against the verifiers of `firsthand::protocol`, and against
+//! `firsthand::money` and the references of `firsthand::rail`.
 
 #[path = "protocol/corpora.rs"]
 mod corpora;
@@ -14,8 +15,12 @@ mod jose;
 mod json;
 #[path = "protocol/jwt_negative.rs"]
 mod jwt_negative;
+#[path = "protocol/money.rs"]
+mod money;
 #[path = "protocol/openid4vp.rs"]
 mod openid4vp;
+#[path = "protocol/reference.rs"]
+mod reference;
 #[path = "protocol/sd_jwt.rs"]
 mod sd_jwt;
 #[path = "protocol/sd_jwt_vc.rs"]

@@ -1,5 +1,10 @@
 //! The three stores against the rules that all of them keep, and each against what only it can do wrong.
 
+#[path = "store/joined.rs"]
+mod joined;
+#[path = "store/sold.rs"]
+mod sold;
+
 use std::{
     path::PathBuf,
     str::FromStr,
@@ -153,7 +158,7 @@ async fn postgres_is_made_by_whoever_comes_first() {
     made_by_whoever_comes_first(url, async |url| Postgres::connect(&url).await).await;
     let migrations: Vec<i32> =
         sqlx::query_scalar("SELECT number FROM firsthand.migrations ORDER BY 1").fetch_all(&pool).await.unwrap();
-    assert_eq!(migrations, [1, 2]);
+    assert_eq!(migrations, [1, 2, 3, 4]);
     let parts: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_partition_tree('firsthand.records') WHERE isleaf")
         .fetch_one(&pool)
         .await
@@ -169,14 +174,16 @@ async fn postgres_works_for_a_role_that_an_administrator_prepared() {
     let role = format!("shop_{}", std::process::id());
     let (made, views) =
         (include_str!("../sdk/src/store/postgres.sql"), include_str!("../sdk/src/store/postgres_views.sql"));
-    // The rights are those that the file itself tells.
+    let (identity, orders) =
+        (include_str!("../sdk/src/store/postgres_identity.sql"), include_str!("../sdk/src/store/postgres_orders.sql"));
+    // The rights are those that the first file itself tells.
     let grants: String = made
         .lines()
         .filter_map(|line| line.strip_prefix("--     GRANT "))
         .map(|grant| format!("GRANT {};\n", grant.trim_end_matches(';').replace("TO shop", &format!("TO {role}"))))
         .collect();
-    assert_eq!(grants.lines().count(), 5);
-    for sql in [made, views, &format!("CREATE ROLE {role} LOGIN; {grants}")] {
+    assert_eq!(grants.lines().count(), 6);
+    for sql in [made, views, identity, orders, &format!("CREATE ROLE {role} LOGIN; {grants}")] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("BEGIN; {sql}; COMMIT"))).execute(&pool).await.unwrap();
     }
 

@@ -18,15 +18,26 @@ use std::{
 pub struct Storefront {
     pub folder: Folder,
     port: u16,
+    store: Option<String>,
     running: Option<Child>,
 }
 
 impl Storefront {
     /// Starts one and waits until it answers.
     pub fn start() -> Self {
-        let mut shop = Self { folder: Folder::new("shop"), port: free_port(), running: None };
+        Self::start_with(None)
+    }
+
+    /// Starts one with this database instead of the file in its folder.
+    pub fn start_with(store: Option<String>) -> Self {
+        let mut shop = Self::closed(store);
         shop.open();
         shop
+    }
+
+    /// One that was never started.
+    pub fn closed(store: Option<String>) -> Self {
+        Self { folder: Folder::new("shop"), port: free_port(), store, running: None }
     }
 
     /// What customers type.
@@ -42,19 +53,25 @@ impl Storefront {
         }
     }
 
-    /// Starts the process at the same address, with what it left on the disk.
+    /// Starts the process at the same address, with what it left on the disk, and waits until it answers.
     pub fn open(&mut self) {
+        self.launch();
+        wait_for_port(self.port, "the storefront");
+    }
+
+    /// Starts the process, and waits for nothing.
+    pub fn launch(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let child = Command::new(program())
             .args(["--listen", &format!("127.0.0.1:{}", self.port), "--data"])
             .arg(self.folder.path())
+            .args(self.store.iter().flat_map(|url| ["--store", url]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
         self.running = Some(child);
-        wait_for_port(self.port, "the storefront");
     }
 
     /// Kills it and starts it again.

@@ -4,10 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{Extension, Router, body::Body, extract::ConnectInfo};
-use firsthand::Device;
+use firsthand::{Device, store::Memory};
 use firsthand_axum::{
     ClientAddress, CustomerLayer, routes,
-    testing::{Browser, Reply, TestShop},
+    testing::{Browser, FakeRail, Reply, TestShop},
 };
 use http::{HeaderName, Method, StatusCode};
 use serde_json::{Value, json};
@@ -244,6 +244,17 @@ async fn row_08_one_address_calls_only_so_often_as_a_wallet() {
     let mut other = from(&shop, &app, "203.0.113.10");
     let reply = other.plain(&Method::GET, &format!("/wallet/requests/{}", "A".repeat(43)), &[], &[]).await;
     refused(&reply, 404, "no_such_presentation");
+}
+
+#[tokio::test]
+async fn row_123_one_address_sends_only_so_many_notices() {
+    let shop = TestShop::with(|builder| builder.store(Memory::new()).rail(FakeRail::new()));
+    let app = counting(&shop, ClientAddress::Socket);
+    let forged = (http::HeaderMap::new(), b"{}".to_vec());
+    let mut flood = from(&shop, &app, "203.0.113.9");
+    until_too_many(CALLS_FROM_AN_ADDRESS, async |_| flood.notice("fake", &forged).await).await;
+    // A true rail elsewhere is heard.
+    refused(&from(&shop, &app, "203.0.113.10").notice("fake", &forged).await, 401, "notice_not_authentic");
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use std::{
 use firsthand::{
     Ask, Device, Verified, Wanted,
     ask::StatusPolicy,
+    merchant::{GuestLink, Transfer},
+    order::{BankAccount, Draft},
+    rail::{Iban, NoticeRequest},
     store::{Memory, Sqlite},
     testing::wallet::{Fault, Wallet},
 };
@@ -25,10 +28,15 @@ use tracing::{
     span::{Attributes, Record},
 };
 
-use crate::probe::{Ledger, PID, Scribe, answer, browser, delivered, disclosure, form, payload, wallet_with};
+use crate::{
+    orders::{Selling, fields, ordered},
+    probe::{Ledger, PID, Scribe, answer, browser, delivered, disclosure, form, payload, wallet_with},
+};
 
 /// What all planted values begin with.
 const MARK: &str = "zqXj7Marker";
+/// The account number that is planted: none can begin with [`MARK`].
+const PAYERS_IBAN: &str = "GB82WEST12345698765432";
 
 /// Everything that our crates log, at every level.
 #[derive(Clone, Default)]
@@ -83,11 +91,16 @@ impl Subscriber for Capture {
     fn exit(&self, _: &Id) {}
 }
 
-/// A text in every spelling in which it could hide: as it is, in base64url at each of the three offsets, in hex.
+/// The planted values in every spelling in which they could hide: as they are, in base64url at each of the three offsets,
+/// in hex.
 fn spellings() -> Vec<String> {
-    let mut spellings = vec![MARK.to_owned(), MARK.to_lowercase(), MARK.bytes().map(|b| format!("{b:02x}")).collect()];
+    [spellings_of(MARK), spellings_of(PAYERS_IBAN)].concat()
+}
+
+fn spellings_of(text: &str) -> Vec<String> {
+    let mut spellings = vec![text.to_owned(), text.to_lowercase(), text.bytes().map(|b| format!("{b:02x}")).collect()];
     for skip in 0..3 {
-        let padded = [&vec![b' '; skip][..], MARK.as_bytes()].concat();
+        let padded = [&vec![b' '; skip][..], text.as_bytes()].concat();
         let text = firsthand::protocol::jose::base64url_encode(&padded);
         // The characters that no neighbour reaches.
         spellings.push(text[4..text.len() - 4].to_owned());
@@ -298,6 +311,171 @@ async fn planted_values_appear_nowhere() {
     assert!(written.len() > 50);
     for (key, record) in written {
         assert_clean("a record", &format!("{key:?} {record:?} {}", record.body));
+    }
+}
+
+/// What a customer types, what their bank says of them, and where their money goes: nowhere but sealed.
+#[tokio::test(flavor = "current_thread")]
+async fn what_an_order_knows_of_people_appears_nowhere() {
+    let capture = Capture::default();
+    let _guard = tracing::subscriber::set_default(capture.clone());
+    let store = Ledger::new(Memory::new());
+    let selling = Selling::over(store.clone());
+    let merchant = selling.shop.merchant().clone();
+    let mut browser = selling.customer("adult").await;
+    let (mut replies, mut printed) = (Vec::new(), String::new());
+    let [street, name] = ["street", "name"].map(|part| format!("{MARK}{part}"));
+    let typed = [
+        ("item", "tea"),
+        ("deliver", "typed"),
+        ("name", name.as_str()),
+        ("street", street.as_str()),
+        ("postal_code", MARK),
+        ("locality", MARK),
+        ("country", "DE"),
+    ];
+    let with = |form: &str, name: &str, value: &str| {
+        let mut sent: Vec<(&str, &str)> = typed.iter().filter(|(known, _)| *known != name).copied().collect();
+        sent.extend([("form", form), (name, value)]);
+        fields(&sent)
+    };
+
+    // Typed: refused for each of its parts, and taken.
+    let form = browser.get("/checkout").await.text();
+    let too_long = MARK.repeat(100);
+    let broken = format!("{MARK}\r\n{MARK}");
+    for (part, value) in [
+        ("country", MARK),
+        ("street", &too_long),
+        ("locality", &broken),
+        ("name", ""),
+        ("quantity", MARK),
+        ("shown", MARK),
+        ("item", MARK),
+    ] {
+        let reply = browser.post_form("/checkout", &with(&form, part, value)).await;
+        assert!(reply.status.is_client_error(), "{part}");
+        replies.push(reply);
+    }
+    replies.push(browser.post_form("/checkout", &with(MARK, "quantity", "1")).await);
+    assert_eq!(replies.last().map(Reply::code).as_deref(), Some("form_invalid"));
+    let placed = browser.post_form("/checkout", &with(&form, "quantity", "1")).await;
+    let id = ordered(&placed);
+    replies.push(placed);
+    replies.push(browser.post_form("/checkout", &with(&form, "street", MARK)).await);
+    assert_eq!(replies.last().map(Reply::code).as_deref(), Some("form_used"));
+    let guests = merchant.guest_form();
+    let guest = browser.plain_form("/guest/checkout", &with(&guests, "quantity", "1")).await;
+    let link = guest.json()["link"].as_str().unwrap().to_owned();
+
+    // From the wallet: one with an address that cannot be one, and one with an address.
+    let full = json!({
+        "given_name": format!("{MARK}given"), "family_name": format!("{MARK}family"),
+        "address": { "street_address": street, "postal_code": MARK, "locality": MARK, "country": "DE" },
+    });
+    for (wallet, status) in [(marked(&selling.shop), 422), (wallet_with(&selling.shop, full, |_| {}), 200)] {
+        let mut browser = selling.browser();
+        let (asking, request) = delivered(&mut browser, "address").await;
+        let answered = answer(&mut browser, &request, &wallet, &[]).await;
+        let body = json!({ "presentation": asking.id, "response_code": response_code(&answered) });
+        assert_eq!(browser.redeem(&body).await.status, StatusCode::OK);
+        let form = browser.get("/checkout").await.text();
+        let sent = fields(&[("form", &form), ("item", "tea"), ("deliver", "wallet")]);
+        let reply = browser.post_form("/checkout", &sent).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+        replies.push(reply);
+    }
+
+    // Money comes and goes.
+    let order = selling.order(&id).await;
+    browser.post_form(&format!("/orders/{id}/pay/sepa"), "").await;
+    let payer = || BankAccount::new(format!("{MARK}payer"), PAYERS_IBAN.parse().unwrap()).unwrap();
+    let transfer = |name: &str, minor: i64, text: String| Transfer {
+        id: name.parse().unwrap(),
+        amount: firsthand::money::Money::new(minor, firsthand::money::Currency::EUR).unwrap(),
+        text,
+        payer: Some(payer()),
+    };
+    for transfer in [
+        transfer("1", 2_000, format!("{MARK} {}", order.reference())),
+        transfer("2", 700, format!("{MARK} for the tea")),
+        transfer("3", 700, format!("{} {MARK}", order.reference())),
+    ] {
+        printed.push_str(&format!("{transfer:?}"));
+        let pending = merchant.book_transfer(transfer).await.unwrap();
+        printed.push_str(&format!("{pending:?} {:?}", pending.preview()));
+        pending.commit().await.unwrap();
+    }
+    for refused in
+        [transfer("1", 2_000, MARK.to_owned()), transfer("4", 1, MARK.repeat(100)), transfer("5", 0, MARK.into())]
+    {
+        let error = merchant.book_transfer(refused).await.unwrap_err();
+        printed.push_str(&format!("{error} {error:?}"));
+        printed.push_str(&format!("{:?}", Problem::from(error)));
+    }
+    printed.push_str(&format!("{:?}", merchant.unmatched_transfers(10).await.unwrap()));
+    let path = format!("/orders/{id}/destination");
+    for (iban, name) in
+        [(PAYERS_IBAN, too_long.as_str()), (MARK, MARK), (PAYERS_IBAN, broken.as_str()), (PAYERS_IBAN, MARK)]
+    {
+        replies.push(browser.post_form(&path, &fields(&[("iban", iban), ("name", name)])).await);
+    }
+    assert_eq!(replies.last().map(|reply| reply.status), Some(StatusCode::NOT_FOUND), "it goes back to who paid");
+    for wrong in [MARK.to_owned(), format!("{PAYERS_IBAN}0"), PAYERS_IBAN.replace("82", "83")] {
+        let error = wrong.parse::<Iban>().unwrap_err();
+        printed.push_str(&format!("{error} {error:?}"));
+    }
+    replies.push(browser.post_form(&format!("/orders/{id}/address"), &with("", "country", MARK)).await);
+    replies.push(browser.post_form(&format!("/orders/{id}/address"), &with("", "country", "DE")).await);
+    assert_eq!(replies.last().map(|reply| reply.status), Some(StatusCode::OK));
+
+    // Notices that somebody sends.
+    let mut headers = http::HeaderMap::new();
+    headers.insert("fake-rail-signature", http::HeaderValue::from_static(MARK));
+    let request = NoticeRequest { headers: &headers, body: MARK.as_bytes(), now: merchant.now() };
+    printed.push_str(&format!("{request:?}"));
+    replies.push(browser.notice("fake", &(headers.clone(), MARK.into())).await);
+    replies.push(browser.notice(MARK, &(headers, MARK.into())).await);
+
+    // Whatever a careless program prints.
+    let order = selling.order(&id).await;
+    let delivered = order.delivery().await.unwrap().unwrap();
+    assert_eq!(delivered.for_label().street, street);
+    let giving = order.refunds().await.unwrap();
+    assert_eq!(giving.len(), 2, "the excess of two transfers");
+    let to = giving[0].account().unwrap().unwrap();
+    assert_eq!(to.holder(), format!("{MARK}payer"));
+    let guests_order = merchant.guest_order(&link.parse().unwrap()).await.unwrap();
+    let draft = Draft::new(firsthand::money::Currency::EUR).deliver_to(delivered.for_label().clone());
+    printed.push_str(&format!(
+        "{order:#?} {delivered:?} {:?} {giving:?} {to:?} {:?} {:?} {:?} {guests_order:?} {draft:?} {:?} {:?}",
+        delivered.for_page(),
+        to.iban(),
+        order.events().await.unwrap(),
+        merchant.open_refunds(10).await.unwrap(),
+        link.parse::<GuestLink>(),
+        merchant,
+    ));
+
+    assert_clean("what is printed", &printed);
+    for reply in &replies {
+        assert_clean("a reply", &format!("{:?} {}", reply.headers, reply.text()));
+    }
+    let log = capture.text();
+    assert!(log.contains("a notice is refused"), "the capture hears nothing: {log}");
+    assert_clean("the log", &log);
+    let written = store.written();
+    assert!(written.len() > 50);
+    for (key, record) in written {
+        let text = format!("{key:?} {record:?} {}", record.body);
+        assert_clean("a record", &text);
+        // Who has the link has the order: it is in no record, log or print, and neither is a form that it is made of.
+        for secret in [&link, &guests, &form] {
+            assert!(!text.contains(secret.as_str()), "a record holds a capability: {text}");
+        }
+    }
+    for secret in [&link, &guests, &form] {
+        assert!(!log.contains(secret.as_str()) && !printed.contains(secret.as_str()));
     }
 }
 

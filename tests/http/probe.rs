@@ -351,24 +351,36 @@ impl<S: Store> Store for Ledger<S> {
     }
 }
 
-/// A store in which, once told, so many commits of presentations wait for each other: whoever writes them has read the
-/// same version.
+/// A store in which, once told, so many commits of records of a kind wait for each other: whoever writes them has read
+/// the same version.
 #[derive(Clone, Debug)]
 pub struct Meeting {
     store: Ledger<Memory>,
+    kind: &'static str,
     waiting: Arc<AtomicUsize>,
     barrier: Arc<Barrier>,
 }
 
 impl Meeting {
-    /// A store in which this many meet.
+    /// A store in which this many presentations meet.
     pub fn of(number: usize) -> Self {
-        Self { store: Ledger::new(Memory::new()), waiting: Arc::default(), barrier: Arc::new(Barrier::new(number)) }
+        Self::over("presentation", number)
+    }
+
+    /// A store in which this many records of a kind meet.
+    pub fn over(kind: &'static str, number: usize) -> Self {
+        let barrier = Arc::new(Barrier::new(number));
+        Self { store: Ledger::new(Memory::new()), kind, waiting: Arc::default(), barrier }
     }
 
     /// From now on the next ones meet, once.
     pub fn begin(&self, number: usize) {
         self.waiting.store(number, Ordering::SeqCst);
+    }
+
+    /// Whether all of them have come.
+    pub fn has_met(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) == 0
     }
 
     /// The store inside.
@@ -383,7 +395,7 @@ impl Store for Meeting {
     }
 
     async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
-        let concerned = writes.iter().any(|write| write.key().kind == "presentation");
+        let concerned = writes.iter().any(|write| write.key().kind == self.kind);
         let one_less = |waiting: usize| waiting.checked_sub(1);
         if concerned && self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             self.barrier.wait().await;

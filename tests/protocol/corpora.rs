@@ -1,4 +1,4 @@
-//! Inputs that an attacker sends: URLs, addresses, and text in every field. (Money is for the shop's own part.)
+//! Inputs that an attacker sends: URLs, addresses, and text in every field. (Amounts of money stand in `money.rs`.)
 
 use firsthand::{
     fetch::address::{Policy, is_public, parse_url},

@@ -13,13 +13,12 @@ const TABLE: &str = "tests/ATTACKS.md";
 const ROWS: u32 = 142;
 
 /// Why a row may be without a test.
-const REASONS: [&str; 9] = [
+const REASONS: [&str; 8] = [
     "mdoc: not supported yet",
     "W3C credentials: not supported yet",
     "the Digital Credentials API: not supported yet",
     "DIDComm: not supported yet",
     "DID documents: not read yet",
-    "orders and payment: not supported yet",
     "type metadata: never fetched",
     "CBOR and COSE: not read yet",
     "an audit trail: not kept yet",

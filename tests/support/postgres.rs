@@ -31,7 +31,14 @@ struct Server {
 /// with [`left_out`].
 pub fn cluster() -> Option<Cluster> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
-    CLUSTER.get_or_init(|| start().map(|server| Cluster(Arc::new(server)))).clone()
+    CLUSTER.get_or_init(|| start("off").map(|server| Cluster(Arc::new(server)))).clone()
+}
+
+/// A server that writes as one in production does, for measurements: the one of the tests has no need to outlive the
+/// machine.
+pub fn durable_cluster() -> Option<Cluster> {
+    static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+    CLUSTER.get_or_init(|| start("on").map(|server| Cluster(Arc::new(server)))).clone()
 }
 
 /// Prints that a test was left out because PostgreSQL is not installed; fails where `CI=true`.
@@ -67,7 +74,7 @@ impl Cluster {
     }
 }
 
-fn start() -> Option<Server> {
+fn start(fsync: &str) -> Option<Server> {
     if let Ok(url) = env::var("FIRSTHAND_TEST_POSTGRES") {
         return Some(Server { url, _keeper: None });
     }
@@ -75,6 +82,7 @@ fn start() -> Option<Server> {
     let mut keeper = as_nobody_special()
         .args(["sh", "-c", KEEPER, "postgres"])
         .arg(&bin)
+        .arg(fsync)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .current_dir("/")
@@ -95,7 +103,7 @@ trap 'rm -rf "$dir"' EXIT
 {
     "$1/initdb" -D "$dir/data" -U firsthand --auth=trust -E UTF8 --locale=C -N &&
     "$1/pg_ctl" -D "$dir/data" -l "$dir/log" -w start -o \
-        "-k '$dir' -c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=200"
+        "-k '$dir' -c listen_addresses='' -c fsync=$2 -c full_page_writes=$2 -c max_connections=200"
 } >"$dir/out" 2>&1 </dev/null || { cat "$dir/out" "$dir/log" >&2; exit 1; }
 echo "$dir"
 cat >/dev/null

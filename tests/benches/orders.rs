@@ -1,0 +1,234 @@
+//! What an order costs, beside the bare commits that it cannot do without: the same writes, of the same size, to the same
+//! store, in turns.
+//!
+//! `cargo bench -p firsthand-tests --bench orders` prints the table; `-- --check` fails if a target is missed, and
+//! `-- --orders 200` takes that many orders for each row.
+
+use std::{
+    env,
+    io::Write as _,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use firsthand::{
+    Merchant, Money,
+    money::{Currency, Quantity},
+    order::{Address, Draft},
+    rail::Sepa,
+    store::{Expect, Key, Memory, Postgres, Prefix, Record, Sqlite, Store, StoreError, Stored, Version, Write},
+    testing::TestShop,
+    time::UnixTime,
+};
+use firsthand_tests::postgres;
+use tokio::{runtime::Runtime, task::JoinSet};
+
+/// Orders at least half as fast as the bare commits that they are made of.
+const TARGET: f64 = 0.5;
+/// Orders of one turn; as many bare ones follow.
+const TURN: usize = 10;
+
+fn main() -> ExitCode {
+    let given: Vec<String> = env::args().skip(1).collect();
+    let orders = given.iter().position(|arg| arg == "--orders").and_then(|at| given.get(at + 1)?.parse().ok());
+    let orders: usize = orders.unwrap_or(400);
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = folder();
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "A guest's order: placed with an address, and a transfer asked for; three commits.");
+    let _ = writeln!(out, "{orders} orders a row, in turns with the same commits bare. Times in milliseconds.\n");
+    let _ = writeln!(
+        out,
+        "{:<24} {:>7} {:>9} {:>9} {:>6} {:>15} {:>15}",
+        "store", "clients", "orders/s", "bare/s", "ratio", "order p50 p99", "bare p50 p99"
+    );
+    let mut missed = Vec::new();
+    let mut row = |name: &str, clients: usize, measured: Measured| {
+        let ratio = measured.ratio();
+        let _ = writeln!(
+            out,
+            "{name:<24} {clients:>7} {:>9.0} {:>9.0} {ratio:>6.2} {:>7.2} {:>7.2} {:>7.2} {:>7.2}",
+            measured.orders.per_second(clients),
+            measured.bare.per_second(clients),
+            measured.orders.percentile(50),
+            measured.orders.percentile(99),
+            measured.bare.percentile(50),
+            measured.bare.percentile(99),
+        );
+        if ratio < TARGET && name != "memory" {
+            missed.push(format!("{name}, {clients} clients: {ratio:.2} < {TARGET}"));
+        }
+    };
+    for clients in [1, 8] {
+        row("memory", clients, runtime.block_on(measure(Memory::new(), orders, clients)));
+        let url = format!("sqlite://{}", folder.join(format!("orders-{clients}.sqlite")).display());
+        let sqlite = runtime.block_on(Sqlite::connect(&url)).expect("a file");
+        row("SQLite, synchronous=FULL", clients, runtime.block_on(measure(sqlite, orders, clients)));
+        if let Some(cluster) = postgres::durable_cluster() {
+            let store = runtime.block_on(Postgres::connect(&cluster.database())).expect("a database");
+            row("PostgreSQL, fsync=on", clients, runtime.block_on(measure(store, orders, clients)));
+        }
+    }
+    if postgres::durable_cluster().is_none() {
+        let _ = writeln!(out, "\nleft out, for PostgreSQL is not installed: its rows");
+    }
+    let _ = std::fs::remove_dir_all(folder);
+    let _ = writeln!(out, "\nThe ratio is that of the sums of all times.");
+    for target in &missed {
+        let _ = writeln!(out, "MISSED  {target}");
+    }
+    if given.iter().any(|arg| arg == "--check") && !missed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// How long each of many things took.
+#[derive(Default)]
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn total(&self) -> f64 {
+        self.0.iter().sum::<Duration>().as_secs_f64()
+    }
+
+    fn per_second(&self, clients: usize) -> f64 {
+        self.0.len() as f64 * clients as f64 / self.total()
+    }
+
+    fn percentile(&self, percent: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort();
+        let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+        sorted.get(at).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    }
+}
+
+struct Measured {
+    orders: Times,
+    bare: Times,
+}
+
+impl Measured {
+    /// How fast orders are, for bare commits at 1.
+    fn ratio(&self) -> f64 {
+        self.bare.total() / self.orders.total()
+    }
+}
+
+/// Orders and bare commits in turns, by so many clients at once.
+async fn measure<S: Store + Clone>(store: S, orders: usize, clients: usize) -> Measured {
+    let recorder = Recorder { store: store.clone(), commits: Arc::default() };
+    let sepa = Sepa::new("Blatt und Rebe", "DE89370400440532013000").expect("an account");
+    let shop = TestShop::with(|shop| shop.store(recorder.clone()).rail(sepa));
+    let merchant = shop.merchant().clone();
+    order(&merchant).await;
+    let sample: Vec<Vec<Write>> = std::mem::take(&mut *recorder.commits.lock().expect("no panic"));
+    assert_eq!(sample.len(), 3, "place, begin to pay, what the rail said");
+    let sample = Arc::new(sample);
+
+    let mut measured = Measured { orders: Times::default(), bare: Times::default() };
+    let mut turn = 0_usize;
+    while measured.orders.0.len() < orders {
+        let even = turn.is_multiple_of(2);
+        for is_order in [even, !even] {
+            let mut tasks = JoinSet::new();
+            for client in 0..clients {
+                let (merchant, store, sample) = (merchant.clone(), store.clone(), sample.clone());
+                tasks.spawn(async move {
+                    let mut times = Vec::new();
+                    for n in 0..TURN {
+                        let begun = Instant::now();
+                        if is_order {
+                            order(&merchant).await;
+                        } else {
+                            bare(&store, &sample, &format!("{turn}-{client}-{n}"), merchant.now()).await;
+                        }
+                        times.push(begun.elapsed());
+                    }
+                    times
+                });
+            }
+            let times = if is_order { &mut measured.orders } else { &mut measured.bare };
+            while let Some(done) = tasks.join_next().await {
+                times.0.extend(done.expect("no panic"));
+            }
+            recorder.commits.lock().expect("no panic").clear();
+        }
+        turn += 1;
+    }
+    measured
+}
+
+/// A guest's order, from the form to the transfer that is asked for.
+async fn order(merchant: &Merchant) {
+    let price = Money::parse("14.80", Currency::EUR).expect("a price");
+    let address = Address {
+        name: "Erika Mustermann".to_owned(),
+        street: "Heidestraße 17".to_owned(),
+        postal_code: "51147".to_owned(),
+        locality: "Köln".to_owned(),
+        country: "DE".to_owned(),
+    };
+    let quantity = Quantity::new(2).expect("a quantity");
+    let draft = Draft::new(Currency::EUR)
+        .line("sencha", "Sencha, 100 g", price, quantity)
+        .line("assam", "Assam, 100 g", price, quantity)
+        .deliver_to(address);
+    let pending = merchant.place_as_guest(draft, &merchant.guest_form()).await.expect("a draft");
+    let placed = pending.commit().await.expect("an order");
+    placed.order.pay("sepa").await.expect("a transfer");
+}
+
+/// The same writes under other names, and nothing else.
+async fn bare(store: &impl Store, sample: &[Vec<Write>], name: &str, now: UnixTime) {
+    let other = |key: &Key| Key { partition: format!("{}{name}", key.partition), ..key.clone() };
+    for commit in sample {
+        let writes: Vec<Write> = commit
+            .iter()
+            .map(|write| match write {
+                Write::Put { key, record, .. } => Write::put(other(key), Record::clone(record), Expect::Any),
+                Write::Delete { key, .. } => Write::delete(other(key), Expect::Any),
+                Write::Check { key, .. } => Write::check(other(key), Expect::Any),
+            })
+            .collect();
+        store.commit(&writes, now).await.expect("a commit");
+    }
+}
+
+/// A store that remembers what was committed to it.
+#[derive(Clone, Debug)]
+struct Recorder<S> {
+    store: S,
+    commits: Arc<Mutex<Vec<Vec<Write>>>>,
+}
+
+impl<S: Store> Store for Recorder<S> {
+    async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
+        self.store.load(keys, now).await
+    }
+
+    async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
+        self.commits.lock().expect("no panic").push(writes.to_vec());
+        self.store.commit(writes, now).await
+    }
+
+    async fn scan(
+        &self,
+        prefix: &Prefix,
+        after: Option<&str>,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<Vec<(Key, Stored)>, StoreError> {
+        self.store.scan(prefix, after, limit, now).await
+    }
+
+    async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
+        self.store.sweep(now, limit).await
+    }
+}
+
+fn folder() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("orders-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}

@@ -1,0 +1,146 @@
+//! Orders and money under every interleaving that a seed can draw: two processes of a shop, browsers that send forms
+//! twice, a rail that is late, forgets and lies, transfers of every kind, workers that end in the middle, a clock that
+//! leaps, crashes between any two commits, and commits of which nobody knows whether they happened.
+//!
+//! `FIRSTHAND_MODEL_RUNS=1000000 cargo test --release -p firsthand-tests --test orders -- --nocapture` makes more runs
+//! than the 10,000 of every day; `FIRSTHAND_MODEL_SEED=..` makes one again, and tells what happens in it.
+
+#[path = "orders/actors.rs"]
+mod actors;
+#[path = "orders/oracle.rs"]
+mod oracle;
+#[path = "orders/run.rs"]
+mod run;
+#[path = "orders/stage.rs"]
+mod stage;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Instant,
+};
+
+use crate::run::Theatre;
+
+/// How often each of these happens in 10,000 runs at least, so that the model cannot become empty.
+const AT_LEAST: [(&str, u64); 56] = [
+    ("order: given by the rail, told once more", 3),
+    ("rail: told too late", 50),
+    ("rail: told too late to give back", 5),
+    ("merchant: found out", 50),
+    ("order: an account", 100),
+    ("crash: between the attempt and the rail", 100),
+    ("crash: between the rail and its answer", 100),
+    ("feed: a worker ends before it is done", 500),
+    ("feed: again", 500),
+    ("feed: later", 200),
+    ("form: sent again", 1_000),
+    ("notice: again", 1_000),
+    ("order: a contradiction", 200),
+    ("order: a giving back declined", 80),
+    ("order: a giving back for the hand", 500),
+    ("order: a giving back in doubt", 50),
+    ("order: a part owed back at the end", 200),
+    ("order: a refund", 900),
+    ("order: an attempt after another", 200),
+    ("order: an excess", 2_000),
+    ("order: an outcome left open", 1_000),
+    ("order: an unknown outcome that was declined", 300),
+    ("order: an unknown outcome that was paid", 300),
+    ("order: cancelled", 500),
+    ("order: declined, then paid", 200),
+    ("order: expired", 1_000),
+    ("order: expired with a part paid", 100),
+    ("order: given by hand", 100),
+    ("order: given by the rail", 100),
+    ("order: money after cancelling", 500),
+    ("order: money after expiry", 200),
+    ("order: money after it was paid", 1_000),
+    ("order: paid", 2_000),
+    ("rail: does and forgets", 200),
+    ("rail: does and hangs", 100),
+    ("rail: hangs", 100),
+    ("rail: paid late", 300),
+    ("refund: said again", 30),
+    ("refused: cancel: payment_in_doubt", 90),
+    ("refused: cancel: payment_under_way", 300),
+    ("refused: lie: other_amount", 500),
+    ("refused: pay: payment_in_doubt", 500),
+    ("refused: pay: payment_under_way", 1_000),
+    ("refused: place: form_used", 500),
+    ("refused: refund: refund_differs", 200),
+    ("refused: refund: refund_too_large", 400),
+    ("store: ambiguous, done", 300),
+    ("store: ambiguous, lost", 300),
+    ("store: conflict", 5_000),
+    ("transfer: a foreign reference", 500),
+    ("transfer: again", 900),
+    ("transfer: another currency", 500),
+    ("transfer: another one of that name", 300),
+    ("transfer: assigned", 200),
+    ("transfer: sent back", 100),
+    ("transfer: without a reference", 500),
+];
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}
+
+fn with_theatre<T>(act: impl AsyncFnOnce(Theatre) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(tokio::task::unconstrained(async {
+        // One stage for many runs: keys, certificates and two customers' wallets are slow.
+        let theatre = Theatre::new().await;
+        act(theatre).await
+    }))
+}
+
+#[test]
+fn no_interleaving_loses_or_doubles_anything() {
+    if let Some(seed) = number("FIRSTHAND_MODEL_SEED") {
+        let result = with_theatre(async |theatre| theatre.run(seed, true).await);
+        return result.unwrap_or_else(|wrong| panic!("seed {seed}:\n{wrong}"));
+    }
+    let runs = number("FIRSTHAND_MODEL_RUNS").unwrap_or(10_000);
+    let first = number("FIRSTHAND_MODEL_FIRST").unwrap_or(1);
+    let (next, stop, begun) = (AtomicU64::new(0), AtomicBool::new(false), Instant::now());
+    let work = || {
+        with_theatre(async |theatre| {
+            while !stop.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= runs {
+                    break;
+                }
+                let seed = first + number;
+                if theatre.run(seed, false).await.is_err() {
+                    stop.store(true, Ordering::Relaxed);
+                    let wrong = theatre.run(seed, true).await.expect_err("a run that goes wrong once goes wrong again");
+                    panic!("{wrong}\nagain with FIRSTHAND_MODEL_SEED={seed}");
+                }
+            }
+            theatre.stage.world().counts.clone()
+        })
+    };
+    let counts: BTreeMap<String, u64> = thread::scope(|scope| {
+        let workers = [scope.spawn(work), scope.spawn(work)];
+        let mut all = BTreeMap::new();
+        for worker in workers {
+            for (what, count) in worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                *all.entry(what).or_default() += count;
+            }
+        }
+        all
+    });
+    println!("{runs} runs from seed {first} in {:?}", begun.elapsed());
+    for (what, count) in &counts {
+        println!("{count:>10} {what}");
+    }
+    if runs >= 10_000 {
+        for (what, least) in AT_LEAST {
+            let count = counts.get(what).copied().unwrap_or_default();
+            assert!(count >= least, "{what:?} happened {count} times in {runs} runs: the model has become empty");
+        }
+    }
+}

@@ -1,0 +1,516 @@
+//! What must be true, worked out from what was committed, by rules of its own: it reads records and events as data and
+//! asks nothing of the code that wrote them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firsthand::{
+    order::{Happened, OrderEvent, OrderId, OrderRecord, OrderState, RefundRecord, RefundState},
+    rail::{Outcome, PaymentRequest, RefundRequest},
+    store::{Key, Write},
+    time::UnixTime,
+};
+use serde_json::Value;
+
+use crate::stage::Actor;
+
+/// An order as its events tell it.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    pub events: u32,
+    pub total: i64,
+    pub state: &'static str,
+    pub received: i64,
+    pub settled: i64,
+    pub owed: i64,
+    pub refunded: i64,
+    /// What became of the attempts, by number from 1.
+    pub attempts: Vec<String>,
+    /// By what money arrived: attempts, and digests of transfers.
+    pub receipts: BTreeMap<String, i64>,
+    /// What goes back, and whether it has.
+    pub giving: BTreeMap<String, (i64, bool)>,
+    pub ever: BTreeSet<&'static str>,
+}
+
+/// Everything that was committed in a run, and what was wrong with it.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    /// The store as it must be, but for what has expired.
+    pub store: BTreeMap<Key, String>,
+    pub orders: BTreeMap<OrderId, (OrderRecord, Told)>,
+    /// In the order in which they were placed.
+    pub placed: Vec<OrderId>,
+    /// The order of each form that was sent.
+    forms: BTreeMap<Key, String>,
+    /// What a hand gave back, and a rail was told to.
+    pub by_hand: BTreeSet<(OrderId, String)>,
+    pub told_to_refund: BTreeSet<(OrderId, String, u32)>,
+    asked_about: BTreeSet<(OrderId, String, u32)>,
+    called: BTreeSet<(OrderId, u32)>,
+    /// What the feed's workers saw of each order.
+    seen: BTreeMap<OrderId, u32>,
+    /// Who is in the middle of a payment.
+    pub paying: BTreeMap<Actor, &'static str>,
+    /// For which order a transfer may count.
+    pub meant: BTreeMap<String, BTreeSet<OrderId>>,
+    pub broken: Vec<String>,
+    pub happened: Vec<String>,
+}
+
+impl Oracle {
+    pub fn broken(&mut self, what: impl Into<String>) {
+        self.broken.push(what.into());
+    }
+
+    fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(what());
+        }
+    }
+
+    /// The rail is called: from a committed record, and once.
+    pub fn rail_called(&mut self, actor: Actor, payment: &PaymentRequest) {
+        self.paying.insert(actor, "called");
+        let committed = self.orders.get(&payment.order).is_some_and(|(order, _)| {
+            order.attempts.iter().any(|a| a.number == payment.attempt && a.amount == payment.amount)
+                && order.reference == payment.reference
+        });
+        self.must(committed, || format!("the rail is called without a committed attempt: {payment:?}"));
+        let first = self.called.insert((payment.order.clone(), payment.attempt));
+        self.must(first, || format!("the rail is called twice: {payment:?}"));
+    }
+
+    /// The rail is told to give something back that is owed, from a committed record. Says whether it knows of it, and
+    /// does nothing new.
+    pub fn refund_called(&mut self, refund: &RefundRequest) -> bool {
+        let name = (refund.order.clone(), refund.key.clone(), refund.number);
+        let owed = self
+            .refund(&name.0, &name.1)
+            .is_some_and(|owed| owed.amount == refund.amount && owed.tries >= refund.number && refund.number > 0);
+        self.must(owed, || format!("the rail is to give back what nobody owes: {refund:?}"));
+        let known = self.asked_about.contains(&name);
+        !self.told_to_refund.insert(name) || known
+    }
+
+    /// The rail is asked about a refund: from now on it does nothing about it that it had not done.
+    pub fn refund_asked_about(&mut self, refund: &RefundRequest) {
+        self.asked_about.insert((refund.order.clone(), refund.key.clone(), refund.number));
+    }
+
+    pub fn refund(&self, order: &OrderId, key: &str) -> Option<RefundRecord> {
+        let body = self.store.get(&Key::new("order_refund", order.as_str(), key))?;
+        serde_json::from_str(body).ok()
+    }
+
+    /// What goes back under keys that begin so.
+    pub fn giving_keys(&self, order: &OrderId, begin: &str) -> BTreeMap<String, i64> {
+        let all = self.orders.get(order).into_iter().flat_map(|(_, told)| &told.giving);
+        all.filter(|(key, _)| key.starts_with(begin)).map(|(key, (minor, _))| (key.clone(), *minor)).collect()
+    }
+
+    pub fn all_of<'a>(&'a self, kind: &'static str) -> impl Iterator<Item = (&'a Key, &'a String)> {
+        self.store.range(Key::new(kind, "", "")..).take_while(move |(key, _)| key.kind == kind)
+    }
+
+    /// A commit happened.
+    pub fn committed(&mut self, actor: Actor, writes: &[Write], now: UnixTime) {
+        let (mut changed, mut events) = (None, Vec::new());
+        for write in writes {
+            match write {
+                Write::Put { key, record, .. } => {
+                    match key.kind {
+                        "order" => match serde_json::from_str::<OrderRecord>(&record.body) {
+                            Ok(order) => changed = Some(order),
+                            Err(error) => self.broken(format!("an order cannot be read: {error}")),
+                        },
+                        "order_event" => match serde_json::from_str::<OrderEvent>(&record.body) {
+                            Ok(event) => {
+                                let fits = key.sort == format!("{:010}", event.number)
+                                    && key.partition == event.order.as_str()
+                                    && event.at == now
+                                    && !self.store.contains_key(key);
+                                self.must(fits, || format!("an event at {key:?} is {event:?}"));
+                                events.push(event);
+                            }
+                            Err(error) => self.broken(format!("an event cannot be read: {error}")),
+                        },
+                        "placed_draft" => {
+                            let order = read(&record.body)["order"].as_str().unwrap_or_default().to_owned();
+                            let before = self.forms.insert(key.clone(), order.clone());
+                            let one = before.as_ref().is_none_or(|before| *before == order);
+                            self.must(one, || format!("a form made two orders: {before:?} and {order}"));
+                        }
+                        _ => {}
+                    }
+                    self.store.insert(key.clone(), record.body.clone());
+                }
+                Write::Delete { key, .. } => drop(self.store.remove(key)),
+                Write::Check { .. } => {}
+            }
+        }
+        match changed {
+            Some(order) => self.step(actor, order, &events),
+            None => self.must(events.is_empty(), || format!("events without their order: {events:?}")),
+        }
+    }
+
+    /// An order changed: by its events alone, and by rules of its own it must be what was committed.
+    fn step(&mut self, actor: Actor, order: OrderRecord, events: &[OrderEvent]) {
+        let id = order.id.clone();
+        let before = self.orders.get(&id).map(|(before, _)| before.clone());
+        let mut told = self.orders.get(&id).map(|(_, told)| told.clone()).unwrap_or_default();
+        if before.is_none() {
+            self.placed.push(id.clone());
+            let sum: i64 = order.lines.iter().map(|line| line.unit.minor() * i64::from(line.quantity.count())).sum();
+            self.must(sum == order.total.minor(), || format!("{id} costs {}, and its lines {sum}", order.total));
+        }
+        for event in events {
+            let fits = event.order == id && event.number == told.events + 1;
+            self.must(fits, || format!("{event:?} after {} events", told.events));
+            told.events += 1;
+            if let Err(wrong) = told.next(&event.what) {
+                self.broken(format!("{wrong}: {event:?} of {id}"));
+            }
+            let announced = self.all_of("feed").any(|(key, _)| key.sort == format!("{id}/{:010}", event.number));
+            self.must(announced, || format!("not announced: {event:?}"));
+            self.told(actor, &id, &told, &event.what);
+        }
+        let minor = |money: firsthand::money::Money| money.minor();
+        let ledger = &order.ledger;
+        let settled: i64 = ledger.settled.iter().map(|part| part.amount.minor()).sum();
+        let found = (minor(ledger.received), settled, minor(ledger.owed), minor(ledger.refunded));
+        let expected = (told.received, told.settled, told.owed, told.refunded);
+        self.must(found == expected, || format!("the ledger of {id} is {found:?}, its events say {expected:?}"));
+        self.must(ledger.is_balanced(), || format!("the ledger of {id} is not balanced: {ledger:?}"));
+        self.must(found.0 == found.1 + found.2 + found.3, || format!("a cent of {id} has no place: {found:?}"));
+        self.must(order.state.name() == told.state, || {
+            format!("{id} is {}, its events say {}", order.state.name(), told.state)
+        });
+        self.must(order.events == told.events, || format!("{id} has {} events, not {}", told.events, order.events));
+        let outcomes: Vec<String> = order.attempts.iter().map(|a| outcome_of(a.outcome.as_ref())).collect();
+        self.must(outcomes == told.attempts, || format!("{id}: attempts {outcomes:?}, events say {:?}", told.attempts));
+        if let Some(before) = before {
+            let over = matches!(before.state, OrderState::Cancelled | OrderState::Expired | OrderState::Paid);
+            self.must(!over || before.state == order.state, || {
+                format!("{id} was {:?}, is {:?}", before.state, order.state)
+            });
+            let same = (&before.total, &before.reference, &before.buyer, &before.lines, before.placed_at)
+                == (&order.total, &order.reference, &order.buyer, &order.lines, order.placed_at);
+            self.must(same, || format!("{id} became another order"));
+            self.must(!events.is_empty() || before.state == order.state && before.ledger == order.ledger, || {
+                format!("{id} changed without an event")
+            });
+        }
+        // Its places in the queues: one where something is due, and one for each amount that has to go back.
+        let due: Vec<&str> = self
+            .all_of("order_due")
+            .map(|(key, _)| key.sort.as_str())
+            .filter(|sort| sort.ends_with(id.as_str()))
+            .collect();
+        let expected: Vec<String> =
+            due_of(&order).map(|due| format!("{:020}/{id}", due.as_secs())).into_iter().collect();
+        let wrong =
+            (due != expected).then(|| format!("{id} is due {due:?} in the queue, and {expected:?} in the record"));
+        self.broken.extend(wrong);
+        let begin = format!("{id}/");
+        let owed: BTreeSet<&str> =
+            self.all_of("order_owed").filter_map(|(key, _)| key.sort.strip_prefix(begin.as_str())).collect();
+        let mut expected = BTreeSet::new();
+        let (mut sum, mut astray) = (0, None);
+        for (key, body) in self.all_of("order_refund").filter(|(key, _)| key.partition == id.as_str()) {
+            let Ok(giving) = serde_json::from_str::<RefundRecord>(body) else { continue };
+            if giving.state != RefundState::Done {
+                expected.insert(key.sort.as_str());
+                sum += giving.amount.minor();
+            }
+            let sending = matches!(giving.state, RefundState::Sending | RefundState::InDoubt);
+            if sending != order.sending.contains(&giving.key) {
+                astray = Some(format!("{id}: {giving:?} and on its way: {:?}", order.sending));
+            }
+        }
+        let wrong = (owed != expected).then(|| format!("{id} owes {expected:?}, and the index says {owed:?}"));
+        self.broken.extend(wrong);
+        self.broken.extend(astray);
+        self.must(sum == told.owed, || format!("{id} owes {} in its ledger, and {sum} in what goes back", told.owed));
+        self.orders.insert(id, (order, told));
+    }
+
+    /// What a single event means for what is around the order.
+    fn told(&mut self, actor: Actor, id: &OrderId, told: &Told, what: &Happened) {
+        let happened = match what {
+            Happened::PaymentBegun { .. } => {
+                self.paying.insert(actor, "begun");
+                if told.attempts.len() > 1 { "an attempt after another" } else { "a first attempt" }
+            }
+            Happened::PaymentAnswered { outcome, .. } => {
+                self.paying.remove(&actor);
+                match outcome.as_str() {
+                    "paid" if told.ever.contains("unknown") => "an unknown outcome that was paid",
+                    "paid" => "an outcome paid",
+                    "unknown" => "an outcome unknown",
+                    "pending" | "authorised" | "continue" => "an outcome left open",
+                    _ if told.ever.contains("unknown") => "an unknown outcome that was declined",
+                    _ => "an outcome declined",
+                }
+            }
+            Happened::Contradicted { .. } => "a contradiction",
+            Happened::Received { by, amount } => {
+                if let Some(attempt) = by.strip_prefix("attempt-") {
+                    let expected = self.orders.get(id).and_then(|(order, _)| {
+                        order.attempts.iter().find(|a| a.number.to_string() == attempt).map(|a| a.amount)
+                    });
+                    self.must(expected == Some(*amount), || {
+                        format!("{id} received {amount} by {by}, not {expected:?}")
+                    });
+                } else {
+                    let meant = self.meant.get(by).is_some_and(|meant| meant.contains(id));
+                    self.must(meant, || format!("{id} is paid by a transfer for somebody else: {by}"));
+                }
+                match told.state {
+                    "expired" => "money after expiry",
+                    "cancelled" => "money after cancelling",
+                    "paid" => "money after it was paid",
+                    _ => "money for an open order",
+                }
+            }
+            Happened::Paid if told.attempts.iter().any(|outcome| outcome.starts_with("declined")) => {
+                "declined, then paid"
+            }
+            Happened::Paid => "paid",
+            Happened::RefundOwed { key, .. } => match key.split('/').next() {
+                Some("overpaid") => "an excess",
+                Some("refund") => "a refund",
+                _ => "a part owed back at the end",
+            },
+            Happened::RefundBegun { .. } => "a giving back",
+            Happened::RefundAnswered { outcome, .. } if outcome == "unknown" => "a giving back in doubt",
+            Happened::RefundAnswered { outcome, .. } if outcome.starts_with("declined") => "a giving back declined",
+            Happened::RefundAnswered { .. } => "a giving back for the hand",
+            Happened::Refunded { key, .. } => {
+                if actor.does == "by hand" {
+                    self.by_hand.insert((id.clone(), key.clone()));
+                    "given by hand"
+                } else if self.refund(id, key).is_some_and(|refund| refund.done_by > Some(1)) {
+                    "given by the rail, told once more"
+                } else {
+                    "given by the rail"
+                }
+            }
+            Happened::Placed { .. } => "placed",
+            Happened::Cancelled => "cancelled",
+            Happened::AccountNamed { .. } => "an account",
+            Happened::Expired if told.received > 0 => "expired with a part paid",
+            Happened::Expired => "expired",
+            _ => "something else",
+        };
+        self.happened.push(format!("order: {happened}"));
+    }
+
+    /// A worker of the feed was given events.
+    pub fn fed(&mut self, order: &OrderId, numbers: &[u32]) -> bool {
+        let seen = self.seen.entry(order.clone()).or_default();
+        let (mut wrong, mut again, mut last) = (false, false, None);
+        for number in numbers {
+            wrong |= last.is_some_and(|last| *number != last + 1) || *number > *seen + 1;
+            again |= *number <= *seen;
+            last = Some(*number);
+            *seen = (*seen).max(*number);
+        }
+        self.must(!wrong, || format!("the feed of {order} skips: {numbers:?}"));
+        again
+    }
+
+    /// At the end, when nothing is under way any more and nothing is left open.
+    pub fn at_the_end(&mut self, truth: impl Fn(&OrderId, u32) -> Option<Outcome>, lied: &BTreeSet<(OrderId, u32)>) {
+        for kind in ["order_due", "feed"] {
+            let left: Vec<String> = self.all_of(kind).map(|(key, _)| key.sort.clone()).collect();
+            self.must(left.is_empty(), || format!("left in {kind}: {left:?}"));
+        }
+        let sent: BTreeSet<&String> = self.forms.values().collect();
+        let wrong = (sent.len() != self.forms.len() || sent.len() != self.placed.len())
+            .then(|| format!("{} forms made {} orders", self.forms.len(), self.placed.len()));
+        self.broken.extend(wrong);
+
+        // Transfers: each counts where it belongs, once.
+        let mut by_transfer: BTreeMap<String, i64> = BTreeMap::new();
+        let (mut unmatched, mut indexed) = (BTreeSet::new(), BTreeSet::new());
+        let mut wrong = Vec::new();
+        for (key, body) in self.all_of("transfer") {
+            let record = read(body);
+            let minor = record["amount"]["minor"].as_i64().unwrap_or_default();
+            if record["fate"] == "unmatched" {
+                unmatched.insert(key.partition.clone());
+            }
+            if let Some(order) = record["fate"]["for"].as_str() {
+                *by_transfer.entry(order.to_owned()).or_default() += minor;
+                let told = self.orders.iter().find(|(id, _)| id.as_str() == order).map(|(_, (_, told))| told);
+                if told.and_then(|told| told.receipts.get(&key.partition)) != Some(&minor) {
+                    wrong.push(format!("a transfer for {order} is not in its ledger"));
+                }
+            }
+        }
+        indexed.extend(self.all_of("unmatched_transfer").map(|(key, _)| key.sort.clone()));
+        if unmatched != indexed {
+            wrong.push(format!("unmatched: {unmatched:?}, and in the index: {indexed:?}"));
+        }
+        for (id, (order, told)) in &self.orders {
+            if order.state.is_open() {
+                wrong.push(format!("{id} is still {:?}", order.state));
+            }
+            let transfers = by_transfer.get(id.as_str()).copied().unwrap_or_default();
+            let mut taken = 0;
+            for attempt in &order.attempts {
+                let really = truth(id, attempt.number) == Some(Outcome::Paid);
+                let believed = really || lied.contains(&(id.clone(), attempt.number));
+                let counted = told.receipts.contains_key(&format!("attempt-{}", attempt.number));
+                if really && !counted || counted && !believed {
+                    wrong.push(format!("attempt {} of {id}: taken {really}, counted {counted}", attempt.number));
+                }
+                if counted {
+                    taken += attempt.amount.minor();
+                }
+            }
+            if told.received != taken + transfers {
+                wrong.push(format!("{id} received {}; taken {taken}, transferred {transfers}", told.received));
+            }
+            let refunded: i64 =
+                told.giving.iter().filter(|(key, _)| key.starts_with("refund/")).map(|(_, (minor, _))| minor).sum();
+            let (rest, expected) = (told.settled + refunded, if told.state == "paid" { told.total } else { 0 });
+            if rest != expected {
+                wrong.push(format!("{id} is {} with {rest} of {}", told.state, told.total));
+            }
+            if self.seen.get(id).copied().unwrap_or_default() != told.events {
+                wrong.push(format!("{id}: workers saw {:?} of {} events", self.seen.get(id), told.events));
+            }
+        }
+        self.broken.extend(wrong);
+    }
+}
+
+impl Told {
+    /// The order after one event more, or why it cannot be.
+    fn next(&mut self, what: &Happened) -> Result<(), &'static str> {
+        let is = |holds: bool, what: &'static str| if holds { Ok(()) } else { Err(what) };
+        let open = matches!(self.state, "placed" | "paying" | "declined" | "unknown");
+        match what {
+            Happened::Placed { total } => {
+                is(self.events == 1, "placed again")?;
+                (self.state, self.total) = ("placed", total.minor());
+            }
+            Happened::PaymentBegun { attempt, .. } => {
+                is(matches!(self.state, "placed" | "declined"), "an attempt that may not begin")?;
+                self.attempts.push("none".to_owned());
+                is(usize::try_from(*attempt) == Ok(self.attempts.len()), "another attempt")?;
+                self.state = "paying";
+            }
+            Happened::PaymentAnswered { attempt, outcome } => {
+                let last = usize::try_from(*attempt) == Ok(self.attempts.len());
+                let slot = self.attempts.get_mut(*attempt as usize - 1).ok_or("no such attempt")?;
+                is(slot != "paid" && (!slot.starts_with("declined") || outcome == "paid"), "decided twice")?;
+                slot.clone_from(outcome);
+                if last && matches!(self.state, "paying" | "unknown") {
+                    match outcome.as_str() {
+                        "paid" => {}
+                        "unknown" => self.state = "unknown",
+                        "pending" | "authorised" | "continue" => self.state = "paying",
+                        _ => self.state = "declined",
+                    }
+                }
+            }
+            Happened::Received { amount, by } => {
+                is(self.receipts.insert(by.clone(), amount.minor()).is_none(), "received twice")?;
+                self.received += amount.minor();
+                if open {
+                    self.settled += amount.minor().min(self.total - self.settled);
+                }
+            }
+            Happened::Paid => {
+                is(open && self.settled == self.total, "paid too early")?;
+                self.state = "paid";
+            }
+            Happened::RefundOwed { key, amount } => {
+                is(self.giving.insert(key.clone(), (amount.minor(), false)).is_none(), "owed twice")?;
+                self.owed += amount.minor();
+                if !key.starts_with("overpaid/") {
+                    self.settled -= amount.minor();
+                }
+            }
+            Happened::Refunded { key, amount } => {
+                let giving = self.giving.get_mut(key).ok_or("given back, and never owed")?;
+                is(*giving == (amount.minor(), false), "given back otherwise")?;
+                giving.1 = true;
+                self.owed -= amount.minor();
+                self.refunded += amount.minor();
+            }
+            Happened::RefundBegun { key, amount } => {
+                is(self.giving.get(key) == Some(&(amount.minor(), false)), "giving back otherwise")?;
+            }
+            Happened::Cancelled | Happened::Expired => {
+                is(matches!(self.state, "placed" | "paying" | "declined"), "ended from where it cannot")?;
+                let in_doubt = self.attempts.last().is_some_and(|last| matches!(last.as_str(), "none" | "unknown"));
+                is(!in_doubt, "ended while nobody knows whether it is paid")?;
+                self.state = if *what == Happened::Cancelled { "cancelled" } else { "expired" };
+            }
+            _ => {}
+        }
+        self.ever.insert(self.state);
+        is(self.settled >= 0 && self.owed >= 0 && self.settled <= self.total, "less than nothing")
+    }
+}
+
+/// When an order has to be looked at: to ask about what is in doubt, and to let it expire; not before it is known how its
+/// last attempt went.
+fn due_of(order: &OrderRecord) -> Option<UnixTime> {
+    let in_doubt = order.attempts.last().is_some_and(|last| matches!(last.outcome, None | Some(Outcome::Unknown)));
+    let end = order.expires_at.filter(|_| !(in_doubt && order.inquire_at.is_some()));
+    order.inquire_at.into_iter().chain(end).min()
+}
+
+fn outcome_of(outcome: Option<&Outcome>) -> String {
+    match outcome {
+        None => "none".to_owned(),
+        Some(Outcome::Declined(code)) => format!("declined: {}", code.as_str()),
+        Some(Outcome::Authorised) => "authorised".to_owned(),
+        Some(Outcome::Paid) => "paid".to_owned(),
+        Some(Outcome::Pending) => "pending".to_owned(),
+        Some(Outcome::Continue(_)) => "continue".to_owned(),
+        Some(Outcome::Unknown) => "unknown".to_owned(),
+        Some(other) => format!("unheard of: {other:?}"),
+    }
+}
+
+fn read(body: &str) -> Value {
+    serde_json::from_str(body).unwrap_or_default()
+}
+
+/// A commit, for the trace.
+pub fn told(writes: &[Write]) -> String {
+    let mut text = "commits".to_owned();
+    for write in writes {
+        match write {
+            Write::Put { key, record, .. } if key.kind == "order_event" => {
+                text.push_str(&format!(
+                    " [{} {} {}]",
+                    key.partition.get(..8).unwrap_or_default(),
+                    key.sort.trim_start_matches('0'),
+                    read(&record.body)["what"]
+                ));
+            }
+            Write::Put { key, record, .. } if key.kind == "order" => {
+                text.push_str(&format!(
+                    " {} -> {}",
+                    key.partition.get(..8).unwrap_or_default(),
+                    read(&record.body)["state"]
+                ));
+            }
+            Write::Put { key, .. } if matches!(key.kind, "feed_lease" | "transfer" | "placed_draft") => {
+                text.push_str(&format!(" {}", key.kind))
+            }
+            Write::Delete { key, .. } if matches!(key.kind, "feed_lease" | "feed") => {
+                text.push_str(&format!(" -{}", key.kind))
+            }
+            _ => {}
+        }
+    }
+    text
+}
