@@ -7,7 +7,7 @@ use super::{DUE, Loaded, Order, PAGE, Pending, read_entry, shards};
 use crate::{
     error::{Error, Refusal},
     merchant::Merchant,
-    order::{Attempt, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S},
+    order::{Attempt, OrderError, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S},
     rail::{AnyRail, NoticeRequest, Outcome, PaymentRequest, TransferRequest},
     store::{Key, Prefix},
     time::UnixTime,
@@ -39,9 +39,7 @@ impl Order {
             None => Ok(order),
         }
     }
-}
 
-impl Order {
     /// What the customer has to transfer, if the order is being paid by a rail on which they pay by hand, such as
     /// [`Sepa`](crate::rail::Sepa): what is still to come, to whom, with which reference, until when.
     #[must_use]
@@ -101,7 +99,7 @@ impl Merchant {
                 // A rail speaks of its own attempts.
                 let own = order.attempts.iter().any(|a| a.number == attempt && a.rail == name);
                 if !own {
-                    return Err(crate::order::OrderError::NoSuchAttempt(attempt).into());
+                    return Err(OrderError::NoSuchAttempt(attempt).into());
                 }
                 Ok(order.answered(attempt, amount, outcome.clone(), now)?)
             })
