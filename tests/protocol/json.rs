@@ -83,6 +83,32 @@ fn nearly_json() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
 }
 
+/// The same value; fractions to the last digits, which `serde_json` does not get right without its `float_roundtrip`.
+fn is_same(ours: &Value, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| is_same(ours, theirs))
+        }
+        (Value::Object(ours), Value::Object(theirs)) => {
+            ours.len() == theirs.len()
+                && ours.iter().all(|(name, ours)| theirs.get(name).is_some_and(|theirs| is_same(ours, theirs)))
+        }
+        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            (a - b).abs() <= a.abs() * 4.0 * f64::EPSILON
+        }
+        _ => ours == theirs,
+    }
+}
+
+#[test]
+fn fractions_are_read_to_the_last_digit() {
+    for text in ["111e50", "1.5", "1e5", "0.1", "123456789.987654321e-7", "5e-324"] {
+        let expected: f64 = text.parse().unwrap();
+        assert_eq!(json::parse(text.as_bytes(), 1).unwrap(), Value::from(expected), "{text}");
+    }
+}
+
 /// A value, as another JSON library writes it.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -108,7 +134,10 @@ proptest! {
     fn stricter_than_serde_json_in_the_named_points_alone(text in nearly_json()) {
         let theirs = serde_json::from_str::<Value>(&text);
         match json::parse(text.as_bytes(), 32) {
-            Ok(ours) => prop_assert_eq!(ours, theirs.unwrap()),
+            Ok(ours) => {
+                let theirs = theirs.unwrap();
+                prop_assert!(is_same(&ours, &theirs), "{ours} {theirs}");
+            }
             Err(JsonError::DuplicateMember { .. } | JsonError::NumberRange { .. }) => {}
             Err(error) => prop_assert!(theirs.is_err(), "{error}"),
         }
