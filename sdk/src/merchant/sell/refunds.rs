@@ -199,6 +199,10 @@ impl Refund {
             .commit()
             .await?;
         let record = merchant.refund_record(id, key).await?;
+        if record.state != RefundState::Sending {
+            // Whoever asked the rail meanwhile has settled it: nobody is told on what has changed since.
+            return begun.reload().await;
+        }
         let Some((rail, request)) = request_of(&begun.record, &record) else { return Ok(begun) };
         let outcome = match merchant.rail(&rail) {
             Ok(rail) => in_time(rail.refund(&request)).await.unwrap_or(RefundOutcome::Unknown),
