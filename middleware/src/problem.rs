@@ -169,6 +169,8 @@ fn status_of(error: &Error) -> StatusCode {
             Refusal::NoSuchAsk
             | Refusal::NoSuchPresentation
             | Refusal::NoSuchSession
+            | Refusal::NoSuchBinding
+            | Refusal::NothingToMerge
             | Refusal::NoSuchOrder
             | Refusal::NoSuchRail
             | Refusal::NoSuchTransfer
@@ -176,6 +178,9 @@ fn status_of(error: &Error) -> StatusCode {
             Refusal::ReturnTo | Refusal::WalletNonce(_) => StatusCode::BAD_REQUEST,
             Refusal::NotKnown => StatusCode::UNAUTHORIZED,
             Refusal::AnotherPerson { .. }
+            | Refusal::AnotherCustomer
+            | Refusal::NothingToUndo
+            | Refusal::TooManyBindings { .. }
             | Refusal::FormUsed { .. }
             | Refusal::RefundDiffers
             | Refusal::TransferDiffers

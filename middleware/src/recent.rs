@@ -69,7 +69,7 @@ impl<S: Sync> FromRequestParts<S> for Recent<Known> {
         let Some(recognised) = visit.ask() else {
             return Err(turn_away(visit, parts, visit.merchant.asks().next().map(Ask::name)));
         };
-        match recognised.recent() {
+        match recognised.recent().await {
             Ok(proof) => Ok(Self { who: Known::from_request_parts(parts, state).await?, proof }),
             Err(error) => Err(refused(&visit.merchant, once_more(&visit.merchant, recognised, error).await)),
         }

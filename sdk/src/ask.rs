@@ -13,6 +13,9 @@ pub const PID: &str = "urn:eudi:pid:1";
 /// The id of the credential that [`Ask::over`] asks for.
 pub(crate) const AGE: &str = "age";
 
+/// The id of the credential by which a customer is recognised.
+pub(crate) const RELATIONSHIP: &str = "relationship";
+
 /// One thing a merchant may ask for: a name, a purpose in words, and the credentials that answer it.
 ///
 /// ```
@@ -32,6 +35,7 @@ pub struct Ask {
     status: StatusPolicy,
     kept: Vec<Keep>,
     transactions: Vec<Transaction>,
+    recognises: bool,
 }
 
 /// How long a proof counts unless the ask says otherwise: long enough to finish a purchase, short enough that a
@@ -54,7 +58,17 @@ impl Ask {
             status: StatusPolicy::MustBeValid,
             kept: Vec::new(),
             transactions: Vec::new(),
+            recognises: false,
         }
+    }
+
+    /// Also asks for the relationship credential that this shop issued, if the wallet has one: who shows it on the device
+    /// where they asked is recognised, also by a browser that was never here. An ask for nothing else is how a shop says
+    /// "come back": whoever has no such credential cannot answer it, and nobody learns whether they have one.
+    #[must_use]
+    pub const fn recognise(mut self) -> Self {
+        self.recognises = true;
+        self
     }
 
     /// Asks whether the customer is at least `years` old, from identification data, in the form that says least:
@@ -155,6 +169,12 @@ impl Ask {
         self.status
     }
 
+    /// Whether it also asks for the relationship credential of this shop.
+    #[must_use]
+    pub const fn recognises(&self) -> bool {
+        self.recognises
+    }
+
     /// The claims whose values are kept.
     #[must_use]
     pub fn kept(&self) -> &[Keep] {
@@ -199,8 +219,11 @@ impl Ask {
         if self.purpose.trim().is_empty() {
             return Err(AskError::NoPurpose(self.name.clone()));
         }
-        if self.wanted.is_empty() {
+        if self.wanted.is_empty() && !self.recognises {
             return Err(AskError::Nothing(self.name.clone()));
+        }
+        if self.wanted.iter().any(|wanted| wanted.id == RELATIONSHIP) {
+            return Err(AskError::Relationship(self.name.clone()));
         }
         for keep in &self.kept {
             // What is kept is what the customer was asked for, to the letter: nothing slips in with a path above it.
@@ -325,8 +348,11 @@ pub enum AskError {
     #[error("the ask {0:?} needs a purpose that the customer can read")]
     NoPurpose(String),
     /// No credential answers it.
-    #[error("the ask {0:?} asks for nothing: add .over(..) or .credential(..)")]
+    #[error("the ask {0:?} asks for nothing: add .over(..), .credential(..) or .recognise()")]
     Nothing(String),
+    /// A credential of the ask has the name of the relationship credential.
+    #[error("the ask {0:?} calls a credential \"relationship\": that is the one by which .recognise() recognises")]
+    Relationship(String),
     /// Two asks of one name.
     #[error("two asks are named {0:?}")]
     Twice(String),

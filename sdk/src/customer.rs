@@ -3,6 +3,7 @@
 //! The name ([`CustomerId`]) is random and means nothing elsewhere; it is no proof of anything. The proof is control of
 //! a binding, and every binding is shown as a DID that no other business ever sees.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::{ask::Proof, store::Persisted, time::UnixTime};
@@ -70,13 +71,22 @@ impl From<CustomerId> for String {
     }
 }
 
-/// How strongly a customer proved to be themselves, weakest first. Stronger rungs come with what can carry them.
+/// How strongly a customer proved to be themselves, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rung {
-    /// A key that a browser keeps.
+    /// A code on paper, used once: whoever finds the paper has it.
+    RecoveryCode,
+    /// A key that a browser keeps: whoever was lent the browser has it.
     BrowserKey,
+    /// A key of a DID that the customer's wallet chose. Whether other shops see the same DID is the wallet's secret, so it
+    /// may not be pairwise.
+    Did,
+    /// A passkey. One that is synced is as strong as the account of the platform that syncs it.
+    Passkey,
+    /// A credential that this shop issued into the customer's wallet.
+    RelationshipCredential,
 }
 
 impl Rung {
@@ -84,8 +94,117 @@ impl Rung {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::RecoveryCode => "recovery_code",
             Self::BrowserKey => "browser_key",
+            Self::Did => "did",
+            Self::Passkey => "passkey",
+            Self::RelationshipCredential => "relationship_credential",
         }
+    }
+
+    /// Whether it proves a person rather than a browser: what opens a key that was signed out, and what has to be shown
+    /// anew before a record that has such a rung gets another.
+    #[must_use]
+    pub const fn is_strong(self) -> bool {
+        matches!(self, Self::Did | Self::Passkey | Self::RelationshipCredential)
+    }
+}
+
+/// What a relationship credential calls its customer: random, one for each credential, and nothing outside this shop.
+///
+/// 22 characters of base64url, which are 16 random bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Alias(String);
+
+/// A text that is not an alias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an alias: 22 characters of base64url")]
+pub struct NotAnAlias;
+
+impl Alias {
+    /// The alias that these random bytes make.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// As it stands in the credential.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Alias {
+    type Err = NotAnAlias;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAlias> {
+        let is_one = text.len() == 22 && URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 16);
+        if is_one { Ok(Self(text.to_owned())) } else { Err(NotAnAlias) }
+    }
+}
+
+impl TryFrom<String> for Alias {
+    type Error = NotAnAlias;
+
+    fn try_from(text: String) -> Result<Self, NotAnAlias> {
+        text.parse()
+    }
+}
+
+impl From<Alias> for String {
+    fn from(alias: Alias) -> Self {
+        alias.0
+    }
+}
+
+/// The name of a binding, and of its record: the thumbprint of a browser's key as it is, or what it is and a digest.
+/// Never holds `/`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BindingName(String);
+
+impl BindingName {
+    /// A browser's key, by its thumbprint (RFC 7638) in base64url.
+    #[must_use]
+    pub fn browser_key(thumbprint: &str) -> Self {
+        Self(thumbprint.to_owned())
+    }
+
+    /// A relationship credential, by its alias.
+    #[must_use]
+    pub fn credential(alias: &Alias) -> Self {
+        Self(format!("rc.{}", alias.as_str()))
+    }
+
+    /// A passkey, by the SHA-256 of its credential id.
+    #[must_use]
+    pub fn passkey(credential_id: [u8; 32]) -> Self {
+        Self(format!("pk.{}", URL_SAFE_NO_PAD.encode(credential_id)))
+    }
+
+    /// A DID, by its SHA-256.
+    #[must_use]
+    pub fn did(did: [u8; 32]) -> Self {
+        Self(format!("did.{}", URL_SAFE_NO_PAD.encode(did)))
+    }
+
+    /// A recovery code, by its SHA-256.
+    #[must_use]
+    pub fn recovery_code(code: [u8; 32]) -> Self {
+        Self(format!("code.{}", URL_SAFE_NO_PAD.encode(code)))
+    }
+
+    /// The name that stands in a record's key.
+    pub(crate) fn stored(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// As it stands in a record's key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -96,6 +215,63 @@ pub struct CustomerRecord {
     pub created_at: UnixTime,
     /// What was proved: the latest proof for each ask.
     pub proofs: Vec<Proof>,
+    /// The strongest binding that there is.
+    #[serde(default = "browser_key")]
+    pub ladder: Rung,
+    /// The customer that this one turned out to be: then this record is a tombstone, and its name leads there.
+    #[serde(default)]
+    pub merged_into: Option<CustomerId>,
+    /// The customers who turned out to be this one.
+    #[serde(default)]
+    pub merged: Vec<Merged>,
+    /// When somebody came back by a recovery code the last time.
+    #[serde(default)]
+    pub recovered_at: Option<UnixTime>,
+}
+
+/// A customer who turned out to be another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// The name that they had.
+    pub customer: CustomerId,
+    /// When it was said.
+    pub at: UnixTime,
+}
+
+/// What becomes of customers' names, for the merchant's own tables: told by the feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CustomerEvent {
+    /// Two records became one: what is stored under `from` belongs to `into` by now.
+    Merged {
+        /// The name that is a tombstone now.
+        from: CustomerId,
+        /// The name that it leads to.
+        into: CustomerId,
+        /// When.
+        at: UnixTime,
+    },
+    /// Two records were taken apart again: what was stored under `from` before they became one is its own.
+    MergeUndone {
+        /// The name that leads to itself again.
+        from: CustomerId,
+        /// The name that it led to.
+        into: CustomerId,
+        /// When.
+        at: UnixTime,
+    },
+    /// The customer was forgotten: delete what is stored under this name, but for what the law keeps.
+    Forgotten {
+        /// The name, which leads nowhere any more.
+        id: CustomerId,
+        /// When.
+        at: UnixTime,
+    },
+}
+
+const fn browser_key() -> Rung {
+    Rung::BrowserKey
 }
 
 /// A value that an ask said it keeps: a record of its own, which ends when the time is over that the ask said.
@@ -141,7 +317,26 @@ impl CustomerRecord {
     /// A new customer.
     #[must_use]
     pub const fn new(now: UnixTime) -> Self {
-        Self { created_at: now, proofs: Vec::new() }
+        Self {
+            created_at: now,
+            proofs: Vec::new(),
+            ladder: Rung::BrowserKey,
+            merged_into: None,
+            merged: Vec::new(),
+            recovered_at: None,
+        }
+    }
+
+    /// Whether a name of this customer from before a merge is this one.
+    #[must_use]
+    pub fn was_called(&self, customer: &CustomerId) -> bool {
+        self.merged.iter().any(|merged| merged.customer == *customer)
+    }
+
+    /// Until when what spends has to wait, because somebody came back by a recovery code: nothing if that is over.
+    #[must_use]
+    pub fn cooling_until(&self, cool_down_s: u64, now: UnixTime) -> Option<UnixTime> {
+        self.recovered_at.map(|at| at.plus_s(cool_down_s)).filter(|until| *until > now)
     }
 
     /// The customer proved something: the newer proof takes the place of the older one.
@@ -185,19 +380,51 @@ impl Persisted for CustomerRecord {
     const SCHEMA: u16 = 1;
 }
 
-/// One way in which a customer is recognised, as stored under the key's thumbprint.
+/// One way in which a customer is recognised, stored under its [name](BindingName).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     /// Whose it is.
     pub customer: CustomerId,
     /// How strong it is.
     pub rung: Rung,
-    /// The key as a DID: the customer's name for themselves, with this shop alone.
-    pub did: String,
+    /// The key as a DID: the customer's name for themselves, with this shop alone. A recovery code has none, and a
+    /// credential only once it was shown.
+    pub did: Option<String>,
     /// Since when.
     pub since: UnixTime,
-    /// Whether it opens sessions. Sign-out closes it: then only a stronger binding of the same record opens it again.
+    /// Whether it opens nothing any more. Sign-out closes a browser's key: then only a stronger binding of the same record
+    /// opens it again. A credential that is closed is revoked.
     pub locked: bool,
+    /// What the customer calls it, such as `Firefox on Android`.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether it came by a wallet on another device: then it may have been somebody else's wallet.
+    #[serde(default)]
+    pub across_devices: bool,
+    /// The customer it belonged to before two records became one.
+    #[serde(default)]
+    pub from: Option<CustomerId>,
+    /// When it ends by itself, as a credential does.
+    #[serde(default)]
+    pub expires_at: Option<UnixTime>,
+}
+
+impl Binding {
+    /// A binding of this customer, open, made now.
+    #[must_use]
+    pub const fn new(customer: CustomerId, rung: Rung, did: Option<String>, now: UnixTime) -> Self {
+        Self {
+            customer,
+            rung,
+            did,
+            since: now,
+            locked: false,
+            name: None,
+            across_devices: false,
+            from: None,
+            expires_at: None,
+        }
+    }
 }
 
 impl Persisted for Binding {

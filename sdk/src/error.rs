@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     ask::AskError,
+    customer::Rung,
     fetch::FetchError,
     format::FormatError,
     keys::KeysError,
@@ -13,6 +14,7 @@ use crate::{
     protocol::{dcql::DcqlError, dpop::DpopError, openid4vp::ResponseError, status_list::StatusError},
     rail::{CannotCollect, NoticeError},
     store::{BoxError, StoreError},
+    time::UnixTime,
     trust::TrustError,
 };
 
@@ -206,6 +208,44 @@ pub enum Refusal {
         /// The claims that differ, by name.
         claims: Vec<String>,
     },
+    /// What was shown leads to no customer of this shop, or not any more.
+    #[error("this leads to no customer of this shop")]
+    NotRecognised,
+    /// What was shown is another customer's than this browser's: the two records can become one.
+    #[error("this is another customer's than this browser's: confirm that both are you, or begin with a new key")]
+    AnotherCustomer,
+    /// Nothing was shown lately that would make two records one.
+    #[error("show first what the other record is recognised by")]
+    NothingToMerge,
+    /// The time to take two records apart is over, or they never were two.
+    #[error("these records cannot be taken apart, or not any more")]
+    NothingToUndo,
+    /// The session came by a wallet on another device, which may have been somebody else's.
+    #[error("this is not done in a session that began by a code: show a wallet or a passkey on this device")]
+    AcrossDevices,
+    /// The customer has as many bindings as they may have.
+    #[error("a customer has at most {max} ways to be recognised: remove one first")]
+    TooManyBindings {
+        /// The bound.
+        max: usize,
+    },
+    /// No binding of that name.
+    #[error("no such way to be recognised")]
+    NoSuchBinding,
+    /// A route needs a stronger proof of who is there, or a newer one.
+    #[error("this needs the customer to be recognised by {} at least", .rung.name())]
+    RungNeeded {
+        /// By what at least.
+        rung: Rung,
+        /// How long ago at most, in seconds; any time in this session if there is no bound.
+        age_s: Option<u64>,
+    },
+    /// Somebody came back by a recovery code lately.
+    #[error("a recovery code was used lately: this waits until {until}, or show what you had before it")]
+    CoolingDown {
+        /// Until when.
+        until: UnixTime,
+    },
     /// A route needs a customer.
     #[error("this needs a customer who is known")]
     NotKnown,
@@ -347,6 +387,15 @@ impl Refusal {
             Self::UnknownKey => "unknown_key",
             Self::BindingLocked => "binding_locked",
             Self::AnotherPerson { .. } => "another_person",
+            Self::NotRecognised => "not_recognised",
+            Self::AnotherCustomer => "another_customer",
+            Self::NothingToMerge => "nothing_to_merge",
+            Self::NothingToUndo => "nothing_to_undo",
+            Self::AcrossDevices => "across_devices",
+            Self::TooManyBindings { .. } => "too_many_bindings",
+            Self::NoSuchBinding => "no_such_binding",
+            Self::RungNeeded { .. } => "rung_needed",
+            Self::CoolingDown { .. } => "cooling_down",
             Self::NotKnown => "not_known",
             Self::ProofNeeded { .. } => "proof_needed",
             Self::StepUp { .. } => "step_up_needed",

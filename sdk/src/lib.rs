@@ -152,6 +152,7 @@ pub mod env;
 pub mod error;
 pub mod fetch;
 pub mod format;
+pub mod history;
 pub mod keys;
 pub mod limits;
 pub mod merchant;

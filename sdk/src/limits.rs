@@ -46,6 +46,16 @@ pub struct Limits {
     /// How long ago a wallet may have been shown on this device, in seconds, for what touches a stored address or where
     /// money goes back to: five minutes, the time in which nobody else sits down at the browser unnoticed.
     pub step_up_s: u64,
+    /// How many ways to be recognised one customer has at most: browsers' keys that nobody uses any more make room. All of
+    /// them move in one commit when two records become one.
+    pub bindings: usize,
+    /// How long after a recovery what spends has to wait, in seconds: three days, in which whoever still has a stronger way
+    /// in sees it and can undo it.
+    pub cool_down_s: u64,
+    /// How long two records that became one can be taken apart again, in seconds: 14 days.
+    pub merge_undo_s: u64,
+    /// How long a customer's history says what happened, in seconds: a year.
+    pub history_kept_s: u64,
     /// How long the delivery address of an order is kept, in seconds: 90 days, to deliver and to take goods back.
     pub delivery_kept_s: u64,
 }
@@ -73,6 +83,10 @@ impl Default for Limits {
             request_post_bytes: 32 * 1024,
             wallet_nonce_bytes: 512,
             step_up_s: 5 * 60,
+            bindings: 16,
+            cool_down_s: 3 * 24 * 3600,
+            merge_undo_s: 14 * 24 * 3600,
+            history_kept_s: 365 * 24 * 3600,
             delivery_kept_s: 90 * 24 * 3600,
         }
     }

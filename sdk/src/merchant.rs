@@ -23,24 +23,30 @@ use crate::{
     },
     rail::{AnyRail, Rail},
     session::Nonces,
-    store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Write},
+    store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
     time::UnixTime,
     trust::Trust,
 };
 
+mod bind;
 #[cfg(feature = "dev")]
 pub mod dev;
+mod merge;
 mod present;
 mod proof;
 mod recognise;
+mod recover;
 mod sell;
 
+pub use bind::BindingView;
+pub use merge::MergeOffered;
 pub use present::{Answered, AskRequest, Changes, Invitation, Standing, WalletLink};
 pub use proof::{BrowserProof, ProofRequest};
 pub use recognise::{Customer, Ending, Recognised, Redemption, SessionGrant, SessionView};
+pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use sell::{
-    Booking, Feed, FeedBatch, GuestLink, GuestOrder, NotAGuestLink, NotATransferId, Order, Pending, Provisional,
-    RecentProof, Refund, Transfer, TransferId, UnmatchedTransfer,
+    Booking, Feed, FeedBatch, FeedEvent, GuestLink, GuestOrder, NotAGuestLink, NotATransferId, Order, Pending,
+    Provisional, RecentProof, Refund, Transfer, TransferId, UnmatchedTransfer,
 };
 
 /// A merchant's side of every relationship: made once by [`Merchant::builder`], cheap to clone.
@@ -190,13 +196,29 @@ impl Merchant {
         self.0.development.as_ref()
     }
 
-    /// A customer by name, for the merchant's own pages and programs: `None` if there is none (any more).
+    /// A customer by name, for the merchant's own pages and programs: `None` if there is none (any more). The name of a
+    /// customer who turned out to be another one leads to that one.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn customer(&self, id: &CustomerId) -> Result<Option<Customer>, Error> {
-        let stored = self.load_one(&customer_key(id)).await?;
-        stored.map(|s| Ok(Customer::new(self.clone(), id.clone(), s.read::<CustomerRecord>()?))).transpose()
+        let found = self.resolved(id).await?;
+        Ok(found.map(|(id, record, _)| Customer::new(self.clone(), id, record)))
+    }
+
+    /// Follows a name to the record that it leads to by now.
+    async fn resolved(&self, id: &CustomerId) -> Result<Option<(CustomerId, CustomerRecord, Version)>, Error> {
+        let mut id = id.clone();
+        // Whoever is merged into somebody who is merged again is written one step further each time.
+        for _ in 0..MERGES_MAX {
+            let Some(stored) = self.load_one(&customer_key(&id)).await? else { return Ok(None) };
+            let record: CustomerRecord = stored.read()?;
+            match record.merged_into {
+                Some(into) => id = into,
+                None => return Ok(Some((id, record, stored.version))),
+            }
+        }
+        Err(Error::Misuse(format!("{id} is merged in a circle")))
     }
 
     /// Removes what has expired, and brings orders up to date, for ever: a future that the program spawns and stops, such
@@ -228,9 +250,7 @@ impl Merchant {
 
     /// The absolute address of a path below the mount.
     fn address(&self, path: &str) -> Url {
-        let mut url = self.0.origin.clone();
-        url.set_path(&format!("{}{path}", self.0.mount));
-        url
+        address(&self.0.origin, &self.0.mount, path)
     }
 
     fn random<const N: usize>(&self) -> [u8; N] {
@@ -253,6 +273,12 @@ impl Merchant {
     }
 }
 
+fn address(origin: &Url, mount: &str, path: &str) -> Url {
+    let mut url = origin.clone();
+    url.set_path(&format!("{mount}{path}"));
+    url
+}
+
 /// Whether a commit failed because another was first: then everything is loaded and decided again.
 fn lost_the_race(error: &StoreError) -> bool {
     matches!(error, StoreError::Conflict(_))
@@ -265,6 +291,9 @@ const ISSUER_DOCUMENTS_BYTES: u64 = 8 * 1024 * 1024;
 
 /// How long before its end an access certificate is spoken of, in seconds: an authority takes its days.
 const RENEW_WITHIN_S: u64 = 30 * 24 * 3600;
+
+/// How many merges lead from a name to its record at most.
+const MERGES_MAX: usize = 16;
 
 /// How often a step that lost a race is tried again before it gives up.
 const RACES_MAX: usize = 8;
@@ -436,10 +465,11 @@ impl MerchantBuilder {
         {
             return misuse(format!("the mount path {:?} must look like /wallet", self.mount));
         }
+        let relationship = address(&origin, &self.mount, "/relationship").to_string();
         let mut asks = BTreeMap::new();
         for ask in self.asks {
             ask.check()?;
-            let query = query_of(&ask);
+            let query = query_of(&ask, &relationship);
             query
                 .check(&self.limits)
                 .map_err(|e| AskError::Query { name: ask.name().to_owned(), reason: e.to_string() })?;

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
-    ask::{Ask, Device, Transaction, Wanted},
+    ask::{Ask, Device, RELATIONSHIP, Transaction, Wanted},
+    customer::Alias,
     format::Authentic,
     protocol::{
         dcql::{ClaimQuery, CredentialQuery, CredentialSet, Query},
@@ -483,12 +484,24 @@ pub struct Verified {
     device: Device,
 }
 
+/// A credential that this shop issued, as somebody has just shown it: the one kind of credential that says who its holder
+/// is, since nobody else ever asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Relationship {
+    /// What it calls its customer.
+    pub(crate) alias: Alias,
+    /// The key it is bound to, as a DID.
+    pub(crate) did: String,
+}
+
 /// What stands sealed in a presentation's record, from answer to use.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Answer {
     ask: String,
     outcome: String,
     credentials: Vec<Claims>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    relationship: Option<Relationship>,
 }
 
 /// The claims of one credential of an answer: those that were asked for, and no others.
@@ -500,7 +513,17 @@ pub(crate) struct Claims {
 
 impl Verified {
     pub(crate) const fn of(ask: String, outcome: String, credentials: Vec<Claims>, device: Device) -> Self {
-        Self { answer: Answer { ask, outcome, credentials }, device }
+        Self { answer: Answer { ask, outcome, credentials, relationship: None }, device }
+    }
+
+    pub(crate) fn with_relationship(mut self, relationship: Option<Relationship>) -> Self {
+        self.answer.relationship = relationship;
+        self
+    }
+
+    /// The relationship credential that was shown with it.
+    pub(crate) const fn relationship(&self) -> Option<&Relationship> {
+        self.answer.relationship.as_ref()
     }
 
     /// The text to seal. It holds the values in clear: forget it when it is sealed.
@@ -598,13 +621,23 @@ fn copy_path(from: &Value, into: &mut Map<String, Value>, path: &[Value]) {
     }
 }
 
-/// The query that an ask makes (OpenID4VP 1.0, section 6): one credential query for each wanted credential.
+/// The query that an ask makes (OpenID4VP 1.0, section 6): one credential query for each wanted credential, and, if it
+/// [recognises](Ask::recognise), one for the credential of the type `relationship` that the shop itself issues. Beside
+/// others it is optional (6.2): the same question serves who comes back and who is new, and a wallet without one shows
+/// nothing by that.
 #[must_use]
-pub fn query_of(ask: &Ask) -> Query {
-    Query {
-        credentials: ask.wanted().iter().map(credential_query).collect(),
-        credential_sets: None::<Vec<CredentialSet>>,
+pub fn query_of(ask: &Ask, relationship: &str) -> Query {
+    let mut credentials: Vec<CredentialQuery> = ask.wanted().iter().map(credential_query).collect();
+    let mut credential_sets = None;
+    if ask.recognises() {
+        let set = |ids: Vec<String>, required| CredentialSet { options: vec![ids], required };
+        if !credentials.is_empty() {
+            let wanted = credentials.iter().map(|query| query.id.clone()).collect();
+            credential_sets = Some(vec![set(wanted, true), set(vec![RELATIONSHIP.to_owned()], false)]);
+        }
+        credentials.push(credential_query(&Wanted { id: RELATIONSHIP.to_owned(), ..Wanted::sd_jwt_vc(relationship) }));
     }
+    Query { credentials, credential_sets }
 }
 
 fn credential_query(wanted: &Wanted) -> CredentialQuery {
@@ -660,7 +693,7 @@ mod tests {
                 key: "mine".into(),
                 return_to: None,
                 client_id: ClientId::x509_hash(b"leaf"),
-                query: query_of(&ask),
+                query: query_of(&ask, "https://shop.example/wallet/relationship"),
                 over: Some(18),
                 transaction_data: Vec::new(),
                 at: NOON,
@@ -740,7 +773,11 @@ mod tests {
 
     #[test]
     fn an_age_is_asked_in_the_form_that_says_least() {
-        let query = serde_json::to_value(query_of(&Ask::new("age", "Wine").over(18))).unwrap();
+        let query = serde_json::to_value(query_of(
+            &Ask::new("age", "Wine").over(18),
+            "https://shop.example/wallet/relationship",
+        ))
+        .unwrap();
         assert_eq!(
             query,
             serde_json::json!({ "credentials": [{

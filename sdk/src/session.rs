@@ -97,8 +97,17 @@ pub struct SessionRecord {
     pub customer: CustomerId,
     /// The thumbprint of the key whose proofs it needs.
     pub key: String,
-    /// How the customer proved to be themselves.
+    /// How the customer proved to be themselves: the strongest way since it began.
     pub rung: Rung,
+    /// When they did.
+    #[serde(default)]
+    pub rung_at: Option<UnixTime>,
+    /// Since when the binding is theirs by which they did.
+    #[serde(default)]
+    pub rung_since: Option<UnixTime>,
+    /// Whether it began by a wallet on another device, which may have been somebody else's.
+    #[serde(default)]
+    pub across_devices: bool,
     /// When it began.
     pub since: UnixTime,
     /// When it was last seen, to five minutes.
@@ -119,6 +128,13 @@ impl SessionRecord {
     #[must_use]
     pub fn is_over(&self, now: UnixTime) -> bool {
         now >= self.expires_at()
+    }
+
+    /// Whether the customer proved themselves by a [strong](Rung::is_strong) rung not longer ago than `age_s`.
+    #[must_use]
+    pub fn is_sure(&self, rung: Rung, age_s: u64, now: UnixTime) -> bool {
+        // A clock that was set back proves nothing: a proof is not of the future.
+        self.rung >= rung && self.rung_at.is_some_and(|at| at <= now && now.since_s(at) <= age_s)
     }
 
     /// The session used now, if that is worth writing down.
@@ -244,6 +260,9 @@ mod tests {
             customer: CustomerId::from_random([1; 16]),
             key: "k".into(),
             rung: Rung::BrowserKey,
+            rung_at: None,
+            rung_since: None,
+            across_devices: false,
             since: NOON,
             last_seen: NOON,
             proved_at: None,

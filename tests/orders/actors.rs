@@ -466,16 +466,17 @@ impl Doing {
 
     async fn feed(&self) -> Result<(), Error> {
         let Some(delivery) = self.node.merchant.feed().next().await? else { return Ok(()) };
-        let numbers: Vec<u32> = delivery.events.iter().map(|event| event.number).collect();
+        let numbers: Vec<u32> = delivery.order_events().map(|event| event.number).collect();
         let again = {
             let mut world = self.stage.world();
-            let foreign = delivery.events.iter().any(|event| event.order != *delivery.order());
-            if foreign {
+            let order = delivery.order().expect("only orders are announced here");
+            let foreign = delivery.order_events().any(|event| event.order != *order);
+            if foreign || delivery.customer_events().next().is_some() {
                 world.oracle.broken("a delivery of two orders");
             }
-            world.oracle.fed(delivery.order(), &numbers)
+            world.oracle.fed(order, &numbers)
         };
-        self.stage.note(|| format!("a worker gets {numbers:?} of {}", delivery.order()));
+        self.stage.note(|| format!("a worker gets {numbers:?} of {:?}", delivery.order()));
         self.stage.count(if again { "feed: again" } else { "feed: new" });
         let_others_go_first().await;
         match self.below(10) {
@@ -516,8 +517,9 @@ impl Doing {
             match self.node.merchant.feed().next().await {
                 Ok(None) => return,
                 Ok(Some(delivery)) => {
-                    let numbers: Vec<u32> = delivery.events.iter().map(|event| event.number).collect();
-                    self.stage.world().oracle.fed(delivery.order(), &numbers);
+                    let numbers: Vec<u32> = delivery.order_events().map(|event| event.number).collect();
+                    let order = delivery.order().expect("only orders are announced here");
+                    self.stage.world().oracle.fed(order, &numbers);
                     let done = async { delivery.done().await?.commit().await };
                     if let Err(error) = done.await {
                         return self.stage.world().oracle.broken(format!("done in the quiet: {error}"));

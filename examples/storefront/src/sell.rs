@@ -189,12 +189,12 @@ impl Till {
     /// Whatever the database says; the same comes again then.
     pub async fn clear_away_next(&self) -> Result<bool, Trouble> {
         let Some(news) = self.merchant.feed().next().await? else { return Ok(false) };
-        let over = news.events.iter().any(|event| matches!(event.what, Happened::Cancelled | Happened::Expired));
+        let over = news.order_events().any(|event| matches!(event.what, Happened::Cancelled | Happened::Expired));
         let done = news.done().await?;
-        if over {
+        if let Some(order) = news.order().filter(|_| over) {
             // The shelf and our place in the feed are one commit, so it is put back once.
             let mut transaction = self.database.begin().await?;
-            transaction.give_back_stock(news.order().as_str()).await?;
+            transaction.give_back_stock(order.as_str()).await?;
             self.store.commit_in(&mut transaction, done).await?.after_commit();
             transaction.commit().await?;
         } else {

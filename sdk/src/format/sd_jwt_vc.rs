@@ -10,8 +10,11 @@ use serde_json::{Map, Value};
 use crate::{
     format::{Against, Authentic, Format, FormatError, IssuerRef, Unverified},
     limits::Limits,
+    presentation::Relationship,
     protocol::{
         claims::numeric_date,
+        did::Did,
+        jose::PublicKey,
         sd_jwt::{KeyBinding, SdJwt, SdJwtError},
         status_list::StatusRef,
     },
@@ -126,6 +129,24 @@ impl Unverified for Presented<'_> {
         claims.retain(|name, _| !PROTOCOL_CLAIMS.contains(&name.as_str()));
         Ok(Authentic::assertion(types, Value::Object(claims), status, holder_bound, expires_at))
     }
+}
+
+/// What a relationship credential says of its holder: for one that this shop issued, after its signatures were checked.
+/// Nobody else's credential is ever read so.
+///
+/// # Errors
+/// `sub` or `cnf` are not what we issue.
+pub(crate) fn relationship(presented: &Value, limits: &Limits) -> Result<Relationship, FormatError> {
+    let text = presented.as_str().ok_or(FormatError::Form("it must be a JSON string"))?;
+    let sd_jwt = SdJwt::parse(text, limits)?;
+    let claims = sd_jwt.issuer_jwt().unverified_claims();
+    let alias = claims.get("sub").and_then(Value::as_str).and_then(|sub| sub.parse().ok());
+    let jwk = claims.get("cnf").and_then(|cnf| cnf.get("jwk"));
+    let key = jwk.and_then(|jwk| PublicKey::from_jwk(jwk).ok()).ok_or(FormatError::Claim { claim: "cnf" })?;
+    Ok(Relationship {
+        alias: alias.ok_or(FormatError::Claim { claim: "sub" })?,
+        did: Did::jwk(&key).as_str().to_owned(),
+    })
 }
 
 /// `exp`, `nbf` and `iat` of the processed payload (RFC 9901, 9.7). A wrong type must not skip a check: `"exp": "never"`

@@ -8,15 +8,19 @@ use url::Url;
 
 use super::{Merchant, RACES_MAX, lost_the_race, proof::was_spent, put};
 use crate::{
-    ask::{self, AGE, Ask, Device, StatusPolicy, age_on},
-    customer::Binding,
+    ask::{self, AGE, Ask, Device, RELATIONSHIP, StatusPolicy, age_on},
+    customer::BindingName,
     error::{AnswerError, Error, Fault, ProofError, Refusal, StatusUnknown},
     fetch::{FetchError, FetchRequest},
-    format::{Against, Authentic, Unverified},
+    format::{
+        Against, Authentic, Format, IssuerRef, Unverified,
+        sd_jwt_vc::{self, SdJwtVc},
+    },
+    keys::Identity,
     merchant::BrowserProof,
     presentation::{
         ANSWER_WITHIN_S, Asked, Claims, Declined, Delivered, Delivery, Presentation, PresentationId, Redeemed,
-        RequestId, Requested, ResponseCode, State, Verified, query_of, transaction_data,
+        Relationship, RequestId, Requested, ResponseCode, State, Verified, query_of, transaction_data,
     },
     protocol::{
         dcql::{Candidate, Matched},
@@ -28,7 +32,7 @@ use crate::{
     },
     store::{Expect, Key, Persisted, StoreError, Version},
     time::UnixTime,
-    trust::{Decision, IssuerId, MetadataKey, metadata_key},
+    trust::{Decision, IssuerId, MetadataKey, TrustError, metadata_key},
 };
 
 /// How old a holder's proof may be when its answer comes, in seconds: as long as the request lives.
@@ -127,14 +131,16 @@ impl Merchant {
         if !return_to.is_none_or(is_own_path) {
             return Err(Refusal::ReturnTo.into());
         }
-        if let Some(bound) = self.load_one(&Key::new(Binding::KIND, browser.key_name(), "")).await?
-            && bound.read::<Binding>()?.locked
+        // A key that was signed out is opened again by a credential that recognises, so it may ask for one.
+        if !ask.recognises()
+            && let Some((binding, _)) = self.binding_of(browser).await?
+            && binding.locked
         {
             return Err(Refusal::BindingLocked.into());
         }
         let now = self.now();
         let id = PresentationId::from_random(self.random());
-        let query = query_of(ask);
+        let query = query_of(ask, self.relationship_type().as_str());
         let transaction_data = transaction_data(ask, &query).map_err(|e| Error::Misuse(e.to_string()))?;
         let presentation = Presentation::Requested(Requested {
             asked: Asked {
@@ -398,8 +404,15 @@ impl Merchant {
         // A name that is not declared any more is an ask that nobody can judge.
         let ask = self.declared(&delivered.asked.ask).ok_or(Refusal::NoSuchAsk)?;
         let mut believed = Vec::new();
+        let mut relationship = None;
         for (id, presentations) in answer {
             for presented in presentations {
+                if id == RELATIONSHIP {
+                    let (credential, shown) = self.believe_own(delivered, presented, now).await?;
+                    relationship = Some(shown);
+                    believed.push((id.as_str(), credential));
+                    continue;
+                }
                 believed.push((id.as_str(), self.believe(ask, delivered, id, presented, now).await?));
             }
         }
@@ -423,14 +436,62 @@ impl Merchant {
         let matched = delivered.asked.query.evaluate(&candidates).map_err(AnswerError::from)?;
         let over = delivered.asked.over;
         let outcome = outcome(over, &matched, now)?;
-        let claims = matched.iter().filter_map(|m| {
+        let claims = matched.iter().filter(|m| m.id != RELATIONSHIP).filter_map(|m| {
             let (_, credential) = believed.iter().filter(|(id, _)| *id == m.id).nth(m.position)?;
             let selected: Vec<_> = m.claims.iter().map(|(query, _)| *query).collect();
             // The date of birth was asked for to compute an age, and that is done: the value goes no further.
             let computed = over.is_some() && m.id == AGE;
             Some(Claims::selected(m.id, &credential.authentic, if computed { &[] } else { &selected }))
         });
-        Ok(Verified::of(ask.name().to_owned(), outcome, claims.collect(), delivered.asked.device))
+        let verified = Verified::of(ask.name().to_owned(), outcome, claims.collect(), delivered.asked.device);
+        Ok(verified.with_relationship(relationship))
+    }
+
+    /// The type of the credential that this shop issues to its customers, an address below the mount: nobody else's
+    /// credential counts as one.
+    pub(super) fn relationship_type(&self) -> Url {
+        self.address("/relationship")
+    }
+
+    /// The same for a credential that this shop issued itself. Its issuer is whoever holds one of our signing keys, the
+    /// current one or an earlier one, and its status is what our own records say at this moment.
+    async fn believe_own(
+        &self,
+        delivered: &Delivered,
+        presented: &Value,
+        now: UnixTime,
+    ) -> Result<(Believed, Relationship), Error> {
+        let limits = &self.0.limits;
+        let credential = || RELATIONSHIP.to_owned();
+        let format_error = |source| AnswerError::Format { credential: credential(), source };
+        let unknown = || AnswerError::Trust { credential: credential(), source: TrustError::Unknown };
+        let format = SdJwtVc::new();
+        let unverified = format.parse(presented, limits).map_err(format_error)?;
+        let IssuerRef::X5c { chain, .. } = unverified.issuer() else { return Err(unknown().into()) };
+        let is_leaf = |identity: &&Identity| chain.first().is_some_and(|leaf| leaf == identity.leaf().der());
+        let identity = self.0.keys.identities().iter().find(is_leaf).ok_or_else(unknown)?;
+        let against = Against {
+            issuer_key: identity.key().public_key(),
+            client_id: delivered.asked.client_id.as_str(),
+            nonce: &delivered.delivery.nonce,
+            transaction_data: &[],
+            holder_binding: true,
+            now,
+            holder_proof_age_s: HOLDER_PROOF_AGE_S,
+            skew_s: SKEW_S,
+            limits,
+        };
+        let authentic = unverified.verify(&against).map_err(format_error)?;
+        let own_type = self.relationship_type();
+        let counts_as: Vec<String> =
+            authentic.types().first().filter(|t| *t == own_type.as_str()).cloned().into_iter().collect();
+        let shown = sd_jwt_vc::relationship(presented, limits).map_err(format_error)?;
+        match self.binding(&BindingName::credential(&shown.alias)).await? {
+            Some((binding, _)) if !binding.locked => {}
+            // Not there any more: its customer is forgotten.
+            _ => return Err(revoked(RELATIONSHIP, "revoked").into()),
+        }
+        Ok((Believed { authentic, counts_as, authority_key_ids: Vec::new() }, shown))
     }
 
     /// `Unverified -> Authentic`, and its status: no step can be left out, and nothing is fetched before the issuer is
@@ -682,7 +743,9 @@ fn outcome(over: Option<u8>, matched: &[Matched<'_, '_>], now: UnixTime) -> Resu
         return if reached { Ok(ask::over(years)) } else { Err(AnswerError::AgeNotReached) };
     }
     let names = matched.iter().flat_map(|m| &m.claims).filter_map(|(claim, _)| claim.path.first()?.as_str());
-    Ok(names.collect::<Vec<_>>().join(", "))
+    let outcome = names.collect::<Vec<_>>().join(", ");
+    let only_recognised = outcome.is_empty() && matched.iter().any(|m| m.id == RELATIONSHIP);
+    Ok(if only_recognised { RELATIONSHIP.to_owned() } else { outcome })
 }
 
 /// Whether a transaction data string, as we made it, is to be signed with the credential `id`.

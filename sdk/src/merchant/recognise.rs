@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Merchant, RACES_MAX, customer_key, lost_the_race,
+    Merchant, RACES_MAX,
+    bind::{BindingEntry, Shown, binding_entry, first_key},
+    customer_key, lost_the_race,
+    merge::MergeOffer,
     present::presentation_key,
     proof::was_spent,
     put,
@@ -11,10 +14,11 @@ use super::{
 };
 use crate::{
     ask::{Ask, Device, Proof},
-    customer::{Binding, CustomerId, CustomerRecord, Kept, Rung, Said},
+    customer::{Binding, BindingName, CustomerEvent, CustomerId, CustomerRecord, Kept, Rung, Said},
     error::{Error, ProofError, Refusal},
+    history::{Happened, HistoryEntry},
     merchant::BrowserProof,
-    presentation::{Presentation, PresentationId, RequestId, ResponseCode, Verified},
+    presentation::{Presentation, PresentationId, Relationship, RequestId, ResponseCode, Verified},
     protocol::jose::base64url_encode,
     session::{AccessToken, LIFETIME_S, SessionId, SessionRecord, token_digest},
     store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Write},
@@ -105,17 +109,40 @@ pub struct SessionView {
     pub did: String,
 }
 
-/// Where the session of a customer is found, under its key and its name.
-#[derive(Serialize, Deserialize)]
-struct SessionEntry {
-    token_digest: String,
-    since: UnixTime,
+/// How a session begins.
+#[derive(Clone, Debug)]
+pub(super) struct Begin {
+    /// By what the customer proved to be themselves.
+    pub(super) rung: Rung,
+    /// When, if it was by more than the browser's key.
+    pub(super) rung_at: Option<UnixTime>,
+    /// Since when that is theirs.
+    pub(super) rung_since: Option<UnixTime>,
+    /// When a wallet answered on this device.
+    pub(super) proved_at: Option<UnixTime>,
+    /// Whether a wallet on another device answered instead.
+    pub(super) across_devices: bool,
 }
 
-/// Where the binding of a customer is found: the sort key says it.
+impl Default for Begin {
+    fn default() -> Self {
+        Self { rung: Rung::BrowserKey, rung_at: None, rung_since: None, proved_at: None, across_devices: false }
+    }
+}
+
+/// Whose visit begins.
+struct Came {
+    customer: CustomerId,
+    /// Since when the credential is theirs that was shown.
+    shown: Option<UnixTime>,
+    is_new: bool,
+}
+
+/// Where the session of a customer is found, under its key and its name.
 #[derive(Serialize, Deserialize)]
-struct BindingEntry {
-    did: String,
+pub(super) struct SessionEntry {
+    token_digest: String,
+    since: UnixTime,
 }
 
 /// Where the answer is found whose claims a key may still read, under the key and the ask.
@@ -126,11 +153,6 @@ struct AnswerEntry {
 
 impl Persisted for SessionEntry {
     const KIND: &'static str = "customer_session";
-    const SCHEMA: u16 = 1;
-}
-
-impl Persisted for BindingEntry {
-    const KIND: &'static str = "customer_binding";
     const SCHEMA: u16 = 1;
 }
 
@@ -169,9 +191,19 @@ impl Merchant {
         let (asked, answered_at) = (redeemed.asked.clone(), answered.at);
         let ask = self.declared(&asked.ask).ok_or(Refusal::NoSuchAsk)?;
         let verified = self.opened(request, &redeemed)?;
+        let across_devices = asked.device == Device::CrossDevice;
+        let next = Presentation::Redeemed(redeemed);
 
-        let known = self.binding(browser).await?;
-        let customer = known.as_ref().map_or_else(|| CustomerId::from_random(self.random()), |k| k.0.customer.clone());
+        let mut writes = vec![browser.spent(now)?];
+        let came = self.who_came(browser, &verified, across_devices, &mut writes).await?;
+        let Some(came) = came else {
+            // The answer has done what it can do: it says whose the other record is, once.
+            writes.push(Write::delete(presentation_key(request), Expect::Version(version)));
+            self.commit_plain(&writes, now).await?;
+            self.tell(request);
+            return Err(Refusal::AnotherCustomer.into());
+        };
+        let Came { customer, shown, is_new } = came;
         let proof = Proof {
             ask: ask.name().to_owned(),
             purpose: ask.purpose().to_owned(),
@@ -180,62 +212,36 @@ impl Merchant {
             device: asked.device,
         };
         let (mut kept, said): (Vec<_>, Vec<_>) = self.kept(ask, &verified, &customer, now).into_iter().unzip();
-        if verified.device() == Device::CrossDevice {
+        if across_devices {
             // It may be the wallet of somebody who was shown a code that is not theirs: a proof for this browser, and
             // nothing that is known of its customer from now on.
             kept.clear();
         }
         let mut is_them = true;
-        let mut writes = match known {
-            Some((binding, binding_version)) => {
-                if binding.locked {
-                    return Err(Refusal::BindingLocked.into());
-                }
-                // The record first: whoever changes what is kept also changes its version.
-                let stored = self.load_one(&customer_key(&customer)).await?.ok_or(Refusal::UnknownKey)?;
-                let known = self.walk::<Kept>(&customer).await?;
-                let contradicts = |old: &&Kept| old.is_contradicted_by(&said, now);
-                let claims: Vec<String> =
-                    known.iter().map(|(_, old)| old).filter(contradicts).map(|old| old.claim.clone()).collect();
-                if !claims.is_empty() {
-                    return Err(Refusal::AnotherPerson { claims }.into());
-                }
-                // Where the shop keeps something that tells who the customer is, a wallet that says nothing of it may be
-                // that of somebody who was lent this browser.
-                is_them = known.is_empty() || known.iter().any(|(_, old)| old.is_confirmed_by(&said, now));
-                let record = stored.read::<CustomerRecord>()?.proved(proof);
-                vec![
-                    // Somebody may sign out at this very moment.
-                    Write::Check { key: binding_key(&browser.key_name()), expect: Expect::Version(binding_version) },
-                    put(customer_key(&customer), &record, None, Expect::Version(stored.version))?,
-                ]
+        if is_new {
+            let record = CustomerRecord::new(now).proved(proof);
+            writes.push(put(customer_key(&customer), &record, None, Expect::Absent)?);
+        } else {
+            // The record first: whoever changes what is kept also changes its version.
+            let (record, record_version) = self.live_record(&customer).await?;
+            let known = self.walk::<Kept>(&customer).await?;
+            let contradicts = |old: &&Kept| old.is_contradicted_by(&said, now);
+            let claims: Vec<String> =
+                known.iter().map(|(_, old)| old).filter(contradicts).map(|old| old.claim.clone()).collect();
+            if !claims.is_empty() {
+                return Err(Refusal::AnotherPerson { claims }.into());
             }
-            None => {
-                let did = browser.did().as_str().to_owned();
-                let binding = Binding {
-                    customer: customer.clone(),
-                    rung: Rung::BrowserKey,
-                    did: did.clone(),
-                    since: now,
-                    locked: false,
-                };
-                let record = CustomerRecord::new(now).proved(proof);
-                vec![
-                    put(binding_key(&browser.key_name()), &binding, None, Expect::Absent)?,
-                    put(binding_entry(&customer, &browser.key_name()), &BindingEntry { did }, None, Expect::Absent)?,
-                    put(customer_key(&customer), &record, None, Expect::Absent)?,
-                ]
-            }
-        };
+            // Where the shop keeps something that tells who the customer is, a wallet that says nothing of it may be that
+            // of somebody who was lent this browser. One that holds our own credential is theirs.
+            is_them =
+                shown.is_some() || known.is_empty() || known.iter().any(|(_, old)| old.is_confirmed_by(&said, now));
+            writes.push(put(customer_key(&customer), &record.proved(proof), None, Expect::Version(record_version))?);
+        }
         for kept in &kept {
             writes.push(put(kept_key(&customer, &kept.claim), kept, Some(kept.until), Expect::Any)?);
         }
-        // Somebody may have shown this browser's code to another person's wallet: that is no proof of who sits here.
-        let proved_at = (is_them && asked.device == Device::SameDevice).then_some(answered_at);
-        let (access_token, session) = self.new_session(browser, &customer, proved_at, &mut writes).await?;
-        let next = Presentation::Redeemed(redeemed);
         let answer = AnswerEntry { request: request.as_str().to_owned() };
-        let entry = answer_entry(&session, ask.name());
+        let entry = answer_entry(&customer, &browser.key_name(), ask.name());
         // Nothing leads to the answer before it any more. (It is this one if somebody else redeems it at this moment.)
         if let Some(earlier) = self.load_one(&entry).await? {
             let earlier = answered_with(&entry, &earlier)?.filter(|earlier| *earlier != presentation_key(request));
@@ -243,15 +249,79 @@ impl Merchant {
         }
         writes.push(put(entry, &answer, Some(next.kept_until()), Expect::Any)?);
         writes.push(put(presentation_key(request), &next, Some(next.kept_until()), Expect::Version(version))?);
-        writes.push(browser.spent(now)?);
-        self.commit_session(&access_token, &writes, now).await?;
+        let begin = Begin {
+            rung: if shown.is_some() { Rung::RelationshipCredential } else { Rung::BrowserKey },
+            rung_at: shown.is_some().then_some(answered_at),
+            rung_since: shown,
+            // Somebody may have shown this browser's code to another person's wallet: that is no proof of who sits here.
+            proved_at: (is_them && !across_devices).then_some(answered_at),
+            across_devices,
+        };
+        let grant = self.begin(browser, &customer, &begin, asked.return_to, writes).await?;
         self.tell(request);
-        Ok(SessionGrant {
-            access_token,
-            expires_in_s: expires_in_s(&session, now),
-            customer,
-            return_to: asked.return_to,
-        })
+        Ok(grant)
+    }
+
+    /// Whose visit an answer begins: the customer of the credential that was shown on this device, else the one of this
+    /// browser's key, else a new one. None if credential and key say different things: then `writes` offer to make the two
+    /// records one.
+    async fn who_came(
+        &self,
+        browser: &BrowserProof,
+        verified: &Verified,
+        across_devices: bool,
+        writes: &mut Vec<Write>,
+    ) -> Result<Option<Came>, Error> {
+        let now = self.now();
+        let shown = match verified.relationship() {
+            Some(relationship) => Some(self.credential_shown(relationship).await?),
+            None => None,
+        };
+        if let Some((shown, binding, version, customer)) = &shown {
+            if across_devices {
+                // Whoever sits at the other screen may have been sent this code by a stranger: the browser that asked learns
+                // nothing of the record, and its owner reads in the history that their credential was shown.
+                writes.push(self.note(customer, Happened::ShownAcrossDevices)?);
+            } else {
+                let Some(arrived) = self.arrive(browser, customer, shown.rung, false).await? else {
+                    let offer = MergeOffer { shown: customer.clone(), rung: shown.rung, at: now };
+                    writes.push(self.merge_offer(browser, &offer)?);
+                    return Ok(None);
+                };
+                writes.extend(arrived);
+                writes.extend(self.seen_again(shown, binding, *version, customer)?);
+                return Ok(Some(Came { customer: customer.clone(), shown: Some(binding.since), is_new: false }));
+            }
+        }
+        let known = self.binding_of(browser).await?;
+        if known.as_ref().is_some_and(|(binding, _)| binding.locked) {
+            return Err(Refusal::BindingLocked.into());
+        }
+        let is_new = known.is_none();
+        let customer = known.map_or_else(|| CustomerId::from_random(self.random()), |(binding, _)| binding.customer);
+        if is_new {
+            writes.push(self.note(&customer, Happened::Began { rung: Rung::BrowserKey })?);
+            writes.extend(first_key(browser, &customer, across_devices, now)?);
+        } else {
+            let arrived = self.arrive(browser, &customer, Rung::BrowserKey, across_devices).await?;
+            // It was theirs a moment ago: begin again.
+            writes.extend(arrived.ok_or(Refusal::Overtaken)?);
+        }
+        Ok(Some(Came { customer, shown: None, is_new }))
+    }
+
+    async fn credential_shown(
+        &self,
+        relationship: &Relationship,
+    ) -> Result<(Shown, Binding, crate::store::Version, CustomerId), Error> {
+        let name = BindingName::credential(&relationship.alias);
+        let (binding, version) = self.binding(&name).await?.ok_or(Refusal::NotRecognised)?;
+        if binding.locked {
+            return Err(Refusal::NotRecognised.into());
+        }
+        let (customer, ..) = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
+        let did = Some(relationship.did.clone());
+        Ok((Shown { name, rung: Rung::RelationshipCredential, did }, binding, version, customer))
     }
 
     /// A key that is known already begins a new session by its proof alone.
@@ -260,23 +330,17 @@ impl Merchant {
     /// [`Refusal::UnknownKey`], [`Refusal::BindingLocked`], [`ProofError::Replayed`].
     pub async fn resume(&self, browser: &BrowserProof) -> Result<SessionGrant, Error> {
         let now = self.now();
-        let (binding, version) = self.binding(browser).await?.ok_or(Refusal::UnknownKey)?;
+        let (binding, version) = self.binding_of(browser).await?.ok_or(Refusal::UnknownKey)?;
         if binding.locked {
             return Err(Refusal::BindingLocked.into());
         }
         let key = binding_key(&browser.key_name());
-        let mut writes = vec![Write::Check { key, expect: Expect::Version(version) }, browser.spent(now)?];
-        let (access_token, session) = self.new_session(browser, &binding.customer, None, &mut writes).await?;
-        match self.commit_session(&access_token, &writes, now).await {
+        let writes = vec![Write::Check { key, expect: Expect::Version(version) }, browser.spent(now)?];
+        let begin = Begin { across_devices: binding.across_devices, ..Begin::default() };
+        match self.begin(browser, &binding.customer, &begin, None, writes).await {
             // The binding changed while we looked: it was locked or deleted.
             Err(Error::Unavailable { source, .. }) if is_race(source.as_ref()) => Err(Refusal::BindingLocked.into()),
-            Err(other) => Err(other),
-            Ok(()) => Ok(SessionGrant {
-                access_token,
-                expires_in_s: expires_in_s(&session, now),
-                customer: binding.customer,
-                return_to: None,
-            }),
+            other => other,
         }
     }
 
@@ -310,27 +374,43 @@ impl Merchant {
         Ok(Recognised { merchant: self.clone(), session, token_digest: digest })
     }
 
-    async fn binding(&self, browser: &BrowserProof) -> Result<Option<(Binding, crate::store::Version)>, Error> {
-        let stored = self.load_one(&binding_key(&browser.key_name())).await?;
-        stored.map(|s| Ok((s.read::<Binding>()?, s.version))).transpose()
+    /// The record of a customer who is there.
+    ///
+    /// # Errors
+    /// [`ProofError::Token`] if the customer was forgotten, or became another one, in between.
+    pub(super) async fn live_record(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<(CustomerRecord, crate::store::Version), Error> {
+        let stored = self.load_one(&customer_key(customer)).await?.ok_or(ProofError::Token)?;
+        let record: CustomerRecord = stored.read()?;
+        if record.merged_into.is_some() {
+            return Err(ProofError::Token.into());
+        }
+        Ok((record, stored.version))
     }
 
-    /// The writes that begin a session and end the oldest of the key, if it has as many as it may have. What those could
-    /// read, the key still can.
-    async fn new_session(
+    /// Begins a session in one commit with `writes`, and ends the oldest of the key, if it has as many as it may have. What
+    /// those could read, the key still can.
+    pub(super) async fn begin(
         &self,
         browser: &BrowserProof,
         customer: &CustomerId,
-        proved_at: Option<UnixTime>,
-        writes: &mut Vec<Write>,
-    ) -> Result<(AccessToken, SessionRecord), Error> {
+        begin: &Begin,
+        return_to: Option<String>,
+        mut writes: Vec<Write>,
+    ) -> Result<SessionGrant, Error> {
         let now = self.now();
-        let token = AccessToken::from_random(self.random());
+        let access_token = AccessToken::from_random(self.random());
+        let Begin { rung, rung_at, rung_since, proved_at, across_devices } = *begin;
         let session = SessionRecord {
             id: SessionId::from_random(self.random()),
             customer: customer.clone(),
             key: browser.key_name(),
-            rung: Rung::BrowserKey,
+            rung,
+            rung_at,
+            rung_since,
+            across_devices,
             since: now,
             last_seen: now,
             proved_at,
@@ -345,11 +425,13 @@ impl Merchant {
         for (entry, key) in earlier.into_iter().take(too_many) {
             writes.extend([deletion(session_key(&entry.token_digest)), deletion(key)]);
         }
-        let entry = SessionEntry { token_digest: token.digest(), since: now };
+        let entry = SessionEntry { token_digest: access_token.digest(), since: now };
         let at_most = Some(now.plus_s(LIFETIME_S));
-        writes.push(put(session_key(&token.digest()), &session, Some(session.expires_at()), Expect::Absent)?);
+        writes.push(put(session_key(&access_token.digest()), &session, Some(session.expires_at()), Expect::Absent)?);
         writes.push(put(session_entry(&session), &entry, at_most, Expect::Absent)?);
-        Ok((token, session))
+        self.commit_session(&access_token, &writes, now).await?;
+        let expires_in_s = expires_in_s(&session, now);
+        Ok(SessionGrant { access_token, expires_in_s, customer: customer.clone(), return_to })
     }
 
     /// Commits the beginning of a session with all that belongs to it. If the store cannot say whether it happened, the
@@ -401,7 +483,12 @@ impl Merchant {
     }
 
     /// Ends all sessions, the caller's key last: whoever is interrupted can go on.
-    async fn end_sessions(&self, customer: &CustomerId, own: Option<&str>, spent: Option<Write>) -> Result<(), Error> {
+    pub(super) async fn end_sessions(
+        &self,
+        customer: &CustomerId,
+        own: Option<&str>,
+        spent: Option<Write>,
+    ) -> Result<(), Error> {
         for (key, _) in self.walk::<BindingEntry>(customer).await? {
             if own != Some(key.as_str()) {
                 self.end_key(customer, &key, Fate::Locked, None).await?;
@@ -415,7 +502,13 @@ impl Merchant {
 
     /// Locks or deletes a key and ends its sessions, with what they could read, in one commit with the proof that asked
     /// for it.
-    async fn end_key(&self, customer: &CustomerId, key: &str, fate: Fate, spent: Option<Write>) -> Result<(), Error> {
+    pub(super) async fn end_key(
+        &self,
+        customer: &CustomerId,
+        key: &str,
+        fate: Fate,
+        spent: Option<Write>,
+    ) -> Result<(), Error> {
         let [sessions, answers] = [SessionEntry::KIND, AnswerEntry::KIND].map(|kind| of_key(kind, customer, key));
         for _ in 0..RACES_MAX {
             let now = self.now();
@@ -466,46 +559,49 @@ impl Merchant {
         own: Option<&SessionRecord>,
         spent: Option<Write>,
     ) -> Result<(), Error> {
-        let all = |kind| Prefix { kind, partition: customer.as_str().to_owned(), sort: String::new() };
         let own_entry = own.map(session_entry);
         for _ in 0..RACES_MAX {
-            let record = self.load_one(&customer_key(customer)).await?;
+            let now = self.now();
+            let stored = self.load_one(&customer_key(customer)).await?;
             // Whoever proves something meanwhile changes the record, and then all this is done again.
-            let expect = record.map_or(Expect::Any, |record| Expect::Version(record.version));
-            self.erase(&all(SessionEntry::KIND), own_entry.as_ref(), session_of).await?;
-            self.erase(&all(AnswerEntry::KIND), None, answered_with).await?;
-            self.erase(&all(Kept::KIND), None, nothing).await?;
-            // The orders are the merchant's books, and stay; nothing leads from the customer to them any more.
-            self.erase(&customer_orders(customer), None, nothing).await?;
-            self.erase(&customer_drafts(customer), None, nothing).await?;
-            let mut keys = self.0.store.scan(&all(BindingEntry::KIND), None, BATCH, self.now()).await?;
+            let expect = stored.as_ref().map_or(Expect::Any, |stored| Expect::Version(stored.version));
+            let record = stored.map(|stored| stored.read::<CustomerRecord>()).transpose()?;
+            let merged: Vec<CustomerId> =
+                record.iter().flat_map(|record| &record.merged).map(|merged| merged.customer.clone()).collect();
+            for name in merged.iter().chain([customer]) {
+                self.erase_all_of(name, own_entry.as_ref()).await?;
+            }
+            let all = of_customer(BindingEntry::KIND, customer);
+            let mut keys = self.0.store.scan(&all, None, BATCH, now).await?;
             if keys.len() == BATCH {
                 let own_key = own.map(|own| binding_entry(customer, &own.key));
-                self.erase(&all(BindingEntry::KIND), own_key.as_ref(), bound_by).await?;
-                keys = self.0.store.scan(&all(BindingEntry::KIND), None, BATCH, self.now()).await?;
+                self.erase(&all, own_key.as_ref(), bound_by).await?;
+                keys = self.0.store.scan(&all, None, BATCH, now).await?;
             }
             let mut writes: Vec<Write> = spent.iter().cloned().collect();
             writes.push(Write::delete(customer_key(customer), expect));
+            writes.extend(merged.iter().map(|name| deletion(customer_key(name))));
             writes.extend(keys.into_iter().flat_map(|(entry, _)| [binding_key(&entry.sort), entry]).map(deletion));
+            if record.is_some() {
+                for id in merged.iter().chain([customer]) {
+                    let event = CustomerEvent::Forgotten { id: id.clone(), at: now };
+                    writes.extend(self.announce_customer(id, &event)?);
+                }
+            }
             if let Some(entry) = &own_entry
                 && let Some(stored) = self.load_one(entry).await?
             {
                 writes.extend(session_of(entry, &stored)?.map(deletion));
                 writes.push(deletion(entry.clone()));
             }
-            match self.0.store.commit(&writes, self.now()).await {
+            match self.0.store.commit(&writes, now).await {
                 Err(e) if was_spent(&e) => return Err(ProofError::Replayed.into()),
                 Err(e) if lost_the_race(&e) => {}
                 Err(e) => return Err(e.into()),
                 Ok(_) => {
                     // A session that one of the keys began while we looked, which opens nothing without its key; and what
                     // leads to an order that was placed meanwhile.
-                    let rest = async {
-                        self.erase(&all(SessionEntry::KIND), None, session_of).await?;
-                        self.erase(&customer_orders(customer), None, nothing).await?;
-                        self.erase(&customer_drafts(customer), None, nothing).await
-                    };
-                    said_only(rest.await);
+                    said_only(self.erase_all_of(customer, None).await);
                     return Ok(());
                 }
             }
@@ -513,8 +609,19 @@ impl Merchant {
         Err(Error::Unavailable { seam: "the store", source: "the same customer changes too often".into() })
     }
 
+    /// Deletes all that is stored under a customer's name but the record and its bindings. The orders are the merchant's
+    /// books, and stay; nothing leads from the customer to them any more.
+    async fn erase_all_of(&self, customer: &CustomerId, but: Option<&Key>) -> Result<(), Error> {
+        self.erase(&of_customer(SessionEntry::KIND, customer), but, session_of).await?;
+        self.erase(&of_customer(AnswerEntry::KIND, customer), None, answered_with).await?;
+        self.erase(&of_customer(Kept::KIND, customer), None, nothing).await?;
+        self.erase(&of_customer(HistoryEntry::KIND, customer), None, nothing).await?;
+        self.erase(&customer_orders(customer), None, nothing).await?;
+        self.erase(&customer_drafts(customer), None, nothing).await
+    }
+
     /// Deletes the entries under a prefix but for one, each with what it leads to.
-    async fn erase(&self, prefix: &Prefix, but: Option<&Key>, leads_to: LeadsTo) -> Result<(), Error> {
+    pub(super) async fn erase(&self, prefix: &Prefix, but: Option<&Key>, leads_to: LeadsTo) -> Result<(), Error> {
         let mut after: Option<String> = None;
         loop {
             let now = self.now();
@@ -538,7 +645,7 @@ impl Merchant {
     }
 
     /// The entries of a customer, as many as a list shows.
-    async fn walk<T: Persisted>(&self, customer: &CustomerId) -> Result<Vec<(String, T)>, Error> {
+    pub(super) async fn walk<T: Persisted>(&self, customer: &CustomerId) -> Result<Vec<(String, T)>, Error> {
         let prefix = Prefix { kind: T::KIND, partition: customer.as_str().to_owned(), sort: String::new() };
         let mut found = Vec::new();
         let mut after: Option<String> = None;
@@ -560,6 +667,14 @@ impl Merchant {
 impl Customer {
     pub(super) const fn new(merchant: Merchant, id: CustomerId, record: CustomerRecord) -> Self {
         Self { merchant, id, record }
+    }
+
+    pub(super) const fn merchant(&self) -> &Merchant {
+        &self.merchant
+    }
+
+    pub(super) const fn record(&self) -> &CustomerRecord {
+        &self.record
     }
 
     /// The customer's name in this shop.
@@ -607,7 +722,7 @@ impl Customer {
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn dids(&self) -> Result<Vec<String>, Error> {
         let bindings = self.merchant.walk::<BindingEntry>(&self.id).await?;
-        Ok(bindings.into_iter().map(|(_, entry)| entry.did).collect())
+        Ok(bindings.into_iter().filter_map(|(_, entry)| entry.did).collect())
     }
 
     /// The customer's sessions.
@@ -625,7 +740,7 @@ impl Customer {
                 continue;
             }
             sessions.push(SessionView {
-                did: binding.did,
+                did: binding.did.unwrap_or_default(),
                 since: session.since,
                 last_seen: session.last_seen,
                 expires_at: session.expires_at(),
@@ -690,12 +805,32 @@ impl Recognised {
         &self.merchant
     }
 
+    pub(super) const fn record(&self) -> &SessionRecord {
+        &self.session
+    }
+
+    /// Whether the session began by a wallet on another device, which may have been somebody else's.
+    #[must_use]
+    pub const fn is_across_devices(&self) -> bool {
+        self.session.across_devices
+    }
+
+    /// Whether the customer proved themselves by this rung or a stronger one; if `within_s` is given, not longer ago.
+    #[must_use]
+    pub fn has_shown(&self, rung: Rung, within_s: Option<u64>) -> bool {
+        match within_s {
+            Some(age_s) => self.session.is_sure(rung, age_s, self.merchant.now()),
+            None => self.session.rung >= rung,
+        }
+    }
+
     /// The customer's record.
     ///
     /// # Errors
     /// [`ProofError::Token`] if the customer was forgotten in between; [`Error::Unavailable`].
     pub async fn customer(&self) -> Result<Customer, Error> {
-        Ok(self.merchant.customer(self.id()).await?.ok_or(ProofError::Token)?)
+        let (record, _) = self.merchant.live_record(self.id()).await?;
+        Ok(Customer::new(self.merchant.clone(), self.id().clone(), record))
     }
 
     /// The proof for an ask, if there is one that is not older than the ask allows.
@@ -719,7 +854,7 @@ impl Recognised {
 
     /// The same, with the writes that erase it: for whatever takes the values, in the commit that takes them.
     pub(super) async fn answer_to_take(&self, ask: &Ask) -> Result<Option<(Verified, [Write; 2])>, Error> {
-        let key = answer_entry(&self.session, ask.name());
+        let key = answer_entry(self.id(), &self.session.key, ask.name());
         let Some(entry) = self.merchant.load_one(&key).await? else { return Ok(None) };
         let Ok(request) = entry.read::<AnswerEntry>()?.request.parse::<RequestId>() else { return Ok(None) };
         let presentation = presentation_key(&request);
@@ -784,7 +919,7 @@ impl Recognised {
     }
 }
 
-fn binding_key(key_name: &str) -> Key {
+pub(super) fn binding_key(key_name: &str) -> Key {
     Key::new(Binding::KIND, key_name, "")
 }
 
@@ -792,21 +927,22 @@ fn session_key(token_digest: &str) -> Key {
     Key::new(SessionRecord::KIND, token_digest, "")
 }
 
-fn binding_entry(customer: &CustomerId, key_name: &str) -> Key {
-    Key::new(BindingEntry::KIND, customer.as_str(), key_name)
-}
-
 fn session_entry(session: &SessionRecord) -> Key {
     let sort = format!("{}/{}", session.key, session.id.as_str());
     Key::new(SessionEntry::KIND, session.customer.as_str(), sort)
 }
 
-fn answer_entry(session: &SessionRecord, ask: &str) -> Key {
-    Key::new(AnswerEntry::KIND, session.customer.as_str(), format!("{}/{ask}", session.key))
+fn answer_entry(customer: &CustomerId, key: &str, ask: &str) -> Key {
+    Key::new(AnswerEntry::KIND, customer.as_str(), format!("{key}/{ask}"))
 }
 
-fn kept_key(customer: &CustomerId, claim: &str) -> Key {
+pub(super) fn kept_key(customer: &CustomerId, claim: &str) -> Key {
     Key::new(Kept::KIND, customer.as_str(), claim)
+}
+
+/// All entries of a kind of a customer.
+pub(super) fn of_customer(kind: &'static str, customer: &CustomerId) -> Prefix {
+    Prefix { kind, partition: customer.as_str().to_owned(), sort: String::new() }
 }
 
 /// The entries of one key of a customer.
@@ -816,7 +952,7 @@ fn of_key(kind: &'static str, customer: &CustomerId, key: &str) -> Prefix {
 
 /// What becomes of a key.
 #[derive(Clone, Copy)]
-enum Fate {
+pub(super) enum Fate {
     Locked,
     Deleted,
 }
@@ -824,7 +960,7 @@ enum Fate {
 /// The record that an entry leads to.
 type LeadsTo = fn(&Key, &Stored) -> Result<Option<Key>, StoreError>;
 
-fn session_of(_: &Key, entry: &Stored) -> Result<Option<Key>, StoreError> {
+pub(super) fn session_of(_: &Key, entry: &Stored) -> Result<Option<Key>, StoreError> {
     Ok(Some(session_key(&entry.read::<SessionEntry>()?.token_digest)))
 }
 
@@ -855,6 +991,6 @@ fn expires_in_s(session: &SessionRecord, now: UnixTime) -> u64 {
     session.expires_at().since_s(now)
 }
 
-fn is_race(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+pub(super) fn is_race(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     source.downcast_ref::<StoreError>().is_some_and(lost_the_race)
 }

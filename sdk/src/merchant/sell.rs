@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     book::{Booking, NotATransferId, Transfer, TransferId, UnmatchedTransfer},
-    feed::{Feed, FeedBatch},
+    feed::{Feed, FeedBatch, FeedEvent},
     form::{GuestLink, NotAGuestLink},
     pending::{Pending, Provisional},
     refunds::{RecentProof, Refund},
@@ -30,8 +30,8 @@ use self::{
 use super::{Merchant, customer_key, put, recognise::Recognised};
 use crate::{
     ask::{Proof, Wanted},
-    customer::{CustomerId, CustomerRecord},
-    error::{Error, ProofError, Refusal},
+    customer::CustomerId,
+    error::{Error, Refusal},
     money::Money,
     order::{
         Address, Attempt, Buyer, DeliverTo, DeliveryAddress, DeliveryRecord, DeliverySource, Draft, DraftError, Ledger,
@@ -133,10 +133,11 @@ impl Recognised {
     /// [`Refusal::NoSuchOrder`] if there is none, or it is somebody else's.
     pub async fn order(&self, id: &OrderId) -> Result<Order, Error> {
         let order = self.merchant().order(id).await?.ok_or(Refusal::NoSuchOrder)?;
-        if order.record.buyer == Buyer::Customer(self.id().clone()) {
-            Ok(order)
-        } else {
-            Err(Refusal::NoSuchOrder.into())
+        match &order.record.buyer {
+            Buyer::Customer(buyer) if buyer == self.id() => Ok(order),
+            // Under a name that the customer had before two records became one.
+            Buyer::Customer(buyer) if self.customer().await?.record().was_called(buyer) => Ok(order),
+            _ => Err(Refusal::NoSuchOrder.into()),
         }
     }
 
@@ -147,11 +148,14 @@ impl Recognised {
     pub async fn orders(&self, after: Option<&Order>, limit: usize) -> Result<Vec<Order>, Error> {
         let merchant = self.merchant();
         let after = after.map(|order| newest_first(order.record.placed_at, order.id()));
-        let found = merchant
-            .0
-            .store
-            .scan(&customer_orders(self.id()), after.as_deref(), limit.min(PAGE), merchant.now())
-            .await?;
+        let customer = self.customer().await?;
+        let limit = limit.min(PAGE);
+        let mut found = Vec::new();
+        for name in std::iter::once(self.id()).chain(customer.record().merged.iter().map(|merged| &merged.customer)) {
+            found.extend(merchant.0.store.scan(&customer_orders(name), after.as_deref(), limit, merchant.now()).await?);
+        }
+        found.sort_by(|(one, _), (other, _)| one.sort.cmp(&other.sort));
+        found.truncate(limit);
         merchant.orders_of(found).await
     }
 }
@@ -275,8 +279,8 @@ impl Merchant {
             let sort = newest_first(now, &id);
             writes.push(entry(Key::new(BY_CUSTOMER, known.id().as_str(), sort), &id, Expect::Absent)?);
             // Somebody may forget this customer at this very moment.
-            let record = self.load_one(&customer_key(known.id())).await?.ok_or(ProofError::Token)?;
-            writes.push(Write::check(customer_key(known.id()), Expect::Version(record.version)));
+            let (_, version) = self.live_record(known.id()).await?;
+            writes.push(Write::check(customer_key(known.id()), Expect::Version(version)));
         }
         self.plan_step(step, None, writes)
     }
@@ -307,8 +311,7 @@ impl Merchant {
             && !proofs.iter().any(|proof| proof.ask == *ask)
         {
             // That the wallet told the address is a part of the sale, too.
-            let record = self.load_one(&customer_key(known.id())).await?.ok_or(ProofError::Token)?;
-            let record: CustomerRecord = record.read()?;
+            let (record, _) = self.live_record(known.id()).await?;
             proofs.extend(record.proofs.into_iter().find(|proof| proof.ask == *ask));
         }
         Ok(proofs)
@@ -636,7 +639,7 @@ fn refund_key(id: &OrderId, key: &str) -> Key {
 }
 
 fn owed_key(id: &OrderId, key: &str) -> Key {
-    Key::new(OWED, shard_of(id), format!("{id}/{key}"))
+    Key::new(OWED, shard_of(id.as_str()), format!("{id}/{key}"))
 }
 
 fn guest_key(link: &GuestLink) -> Key {
@@ -648,7 +651,7 @@ fn reference_key(reference: &Reference) -> Key {
 }
 
 fn due_key(id: &OrderId, due: UnixTime) -> Key {
-    Key::new(DUE, shard_of(id), format!("{:020}/{id}", due.as_secs().max(0)))
+    Key::new(DUE, shard_of(id.as_str()), format!("{:020}/{id}", due.as_secs().max(0)))
 }
 
 /// A sort text that puts later times first.
@@ -664,9 +667,9 @@ fn read_entry(stored: &Stored) -> Result<OrderEntry, Error> {
     Ok(stored.read()?)
 }
 
-/// The shard of an order in the queues: its last hexadecimal digit, folded.
-fn shard_of(id: &OrderId) -> String {
-    let digit = id.as_str().chars().last().and_then(|c| c.to_digit(16)).unwrap_or_default();
+/// The shard of an order or a customer in the queues: its last hexadecimal digit, folded.
+fn shard_of(id: &str) -> String {
+    let digit = id.chars().last().and_then(|c| c.to_digit(16)).unwrap_or_default();
     (digit % u32::from(SHARDS)).to_string()
 }
 

@@ -1,5 +1,5 @@
-//! What happened to orders, for those whose tables are in another database: at least once, in order for each order, to
-//! any number of workers.
+//! What happened to orders, and to customers' names, for those whose tables are in another database: at least once, in order
+//! for each order and each customer, to any number of workers.
 //!
 //! Each event is announced in the commit that it belongs to, by an entry of its own, which stays until a worker has said
 //! that it is done. There is no position in the feed, so an event that commits late is not skipped.
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Merchant, Pending, Plan, event_key, shard_of, shards};
 use crate::{
+    customer::{CustomerEvent, CustomerId},
     error::{Error, Refusal},
     order::{OrderEvent, OrderId},
     protocol::jose::base64url_encode,
@@ -30,18 +31,41 @@ pub struct Feed {
     merchant: Merchant,
 }
 
-/// Events of one order, in order, leased to whoever asked. Dropped, they come again when the lease is over.
+/// Events of one order or one customer, in order, leased to whoever asked. Dropped, they come again when the lease is over.
 #[derive(Debug)]
 pub struct FeedBatch {
-    /// What happened: at least one event, all of one order, the oldest first.
-    pub events: Vec<OrderEvent>,
+    /// What happened: at least one event, all of one order or of one customer, the oldest first.
+    pub events: Vec<FeedEvent>,
     merchant: Merchant,
-    order: OrderId,
+    subject: Subject,
+    entries: Arc<[Key]>,
     worker: String,
 }
 
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FeedEvent {
+    /// To an order.
+    Order(OrderEvent),
+    /// To a customer's name.
+    Customer(CustomerEvent),
+}
+
+/// What the events of a batch are about: the text of its name, and where its entries are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Subject {
+    name: String,
+    shard: String,
+}
+
+/// That something happened. An event of an order has a record of its own; one of a customer stands here, since nothing may
+/// be left of a customer who was forgotten.
 #[derive(Serialize, Deserialize)]
-struct Announcement {}
+struct Announcement {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    customer: Option<CustomerEvent>,
+}
 
 impl Persisted for Announcement {
     const KIND: &'static str = "feed";
@@ -59,11 +83,30 @@ impl Persisted for Lease {
 }
 
 impl Merchant {
-    /// The feed of what happens to orders. Events are announced only if the builder was told so by
+    /// The feed of what happens to orders and to customers' names. Events are announced only if the builder was told so by
     /// [`feed`](crate::merchant::MerchantBuilder::feed): what nobody takes would pile up.
     #[must_use]
     pub fn feed(&self) -> Feed {
         Feed { merchant: self.clone() }
+    }
+
+    /// The write that announces what became of a customer's name, in the commit that it belongs to; none without a feed.
+    pub(in crate::merchant) fn announce_customer(
+        &self,
+        customer: &CustomerId,
+        event: &CustomerEvent,
+    ) -> Result<Option<Write>, Error> {
+        if !self.0.feed {
+            return Ok(None);
+        }
+        let (CustomerEvent::Merged { at, .. }
+        | CustomerEvent::MergeUndone { at, .. }
+        | CustomerEvent::Forgotten { at, .. }) = event;
+        let subject = Subject::customer(customer);
+        let place = format!("{customer}/{:019}.{}", at.as_secs().max(0), base64url_encode(&self.random::<6>()));
+        let key = Key::new(Announcement::KIND, subject.shard, place);
+        let announcement = Announcement { customer: Some(event.clone()) };
+        Ok(Some(crate::merchant::put(key, &announcement, None, Expect::Absent)?))
     }
 }
 
@@ -90,16 +133,16 @@ impl Feed {
                 let full = page.len() == LOOK;
                 after = page.last().map(|(key, _)| key.sort.clone());
                 let held = self.held(shard, now).await?;
-                let mut tried: Option<OrderId> = None;
+                let mut tried: Option<Subject> = None;
                 for (key, _) in page {
-                    let Some(order) = order_of(&key) else { continue };
-                    if tried.as_ref() == Some(&order) || held.contains(order.as_str()) {
+                    let Some(subject) = Subject::of(&key) else { continue };
+                    if tried.as_ref() == Some(&subject) || held.contains(&subject.name) {
                         continue;
                     }
-                    if let Some(batch) = self.lease(&order, now).await? {
+                    if let Some(batch) = self.lease(&subject, now).await? {
                         return Ok(Some(batch));
                     }
-                    tried = Some(order);
+                    tried = Some(subject);
                 }
                 if !full {
                     break;
@@ -116,40 +159,61 @@ impl Feed {
         Ok(found.into_iter().map(|(key, _)| key.sort).collect())
     }
 
-    /// Leases an order's events, if nobody else has.
-    async fn lease(&self, order: &OrderId, now: UnixTime) -> Result<Option<FeedBatch>, Error> {
+    /// Leases the events of an order or a customer, if nobody else has.
+    async fn lease(&self, subject: &Subject, now: UnixTime) -> Result<Option<FeedBatch>, Error> {
         let store = &self.merchant.0.store;
         let worker = base64url_encode(&self.merchant.random::<16>());
         let until = Some(now.plus_s(LEASE_S));
-        let lease = crate::merchant::put(lease_key(order), &Lease { worker: worker.clone() }, until, Expect::Absent)?;
+        let lease = Lease { worker: worker.clone() };
+        let lease = crate::merchant::put(subject.lease_key(), &lease, until, Expect::Absent)?;
         match store.commit(&[lease], now).await {
             Ok(_) => {}
             Err(error) if crate::merchant::lost_the_race(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
         // After the lease: what was there before it may have been done by whoever had the last one.
-        let own = Prefix { kind: Announcement::KIND, partition: shard_of(order), sort: format!("{order}/") };
-        let entries = store.scan(&own, None, BATCH, now).await?;
-        let numbers = entries.iter().filter_map(|(key, _)| key.sort.rsplit_once('/')?.1.parse::<u32>().ok());
-        let keys: Vec<Key> = numbers.map(|number| event_key(order, number)).collect();
-        let mut events = Vec::with_capacity(keys.len());
-        for stored in store.load(&keys, now).await?.into_iter().flatten() {
-            events.push(stored.read::<OrderEvent>()?);
+        let sort = format!("{}/", subject.name);
+        let own = Prefix { kind: Announcement::KIND, partition: subject.shard.clone(), sort };
+        let (mut events, mut entries) = (Vec::new(), Vec::new());
+        for (key, stored) in store.scan(&own, None, BATCH, now).await? {
+            let event = match stored.read::<Announcement>()?.customer {
+                Some(event) => Some(FeedEvent::Customer(event)),
+                None => self.merchant.announced(&key).await?.map(FeedEvent::Order),
+            };
+            events.extend(event);
+            entries.push(key);
         }
-        let delivery = FeedBatch { events, merchant: self.merchant.clone(), order: order.clone(), worker };
-        if delivery.events.is_empty() {
-            delivery.done().await?.commit().await?;
+        let merchant = self.merchant.clone();
+        let batch = FeedBatch { events, merchant, subject: subject.clone(), entries: entries.into(), worker };
+        if batch.events.is_empty() {
+            batch.done().await?.commit().await?;
             return Ok(None);
         }
-        Ok(Some(delivery))
+        Ok(Some(batch))
     }
 }
 
 impl FeedBatch {
-    /// The order that the events are of.
+    /// The order that the events are of, if they are an order's.
     #[must_use]
-    pub const fn order(&self) -> &OrderId {
-        &self.order
+    pub fn order(&self) -> Option<&OrderId> {
+        self.order_events().next().map(|event| &event.order)
+    }
+
+    /// The events, if they are an order's.
+    pub fn order_events(&self) -> impl Iterator<Item = &OrderEvent> {
+        self.events.iter().filter_map(|event| match event {
+            FeedEvent::Order(event) => Some(event),
+            FeedEvent::Customer(_) => None,
+        })
+    }
+
+    /// The events, if they are a customer's.
+    pub fn customer_events(&self) -> impl Iterator<Item = &CustomerEvent> {
+        self.events.iter().filter_map(|event| match event {
+            FeedEvent::Customer(event) => Some(event),
+            FeedEvent::Order(_) => None,
+        })
     }
 
     /// The events are done: they do not come again. Committed together with what the worker wrote, they have their effect
@@ -158,12 +222,11 @@ impl FeedBatch {
     /// # Errors
     /// [`Refusal::Overtaken`] if the lease is over and somebody else has the events.
     pub async fn done(&self) -> Result<Pending<()>, Error> {
-        let numbers: Arc<[u32]> = self.events.iter().map(|event| event.number).collect();
-        let input = (self.order.clone(), self.worker.clone(), numbers);
-        Pending::new(&self.merchant, input, |merchant, (order, worker, numbers)| async move {
-            let version = merchant.own_lease(&order, &worker).await?;
-            let mut writes = vec![Write::delete(lease_key(&order), Expect::Version(version))];
-            writes.extend(numbers.iter().map(|number| Write::delete(announcement_key(&order, *number), Expect::Any)));
+        let input = (self.subject.clone(), self.worker.clone(), self.entries.clone());
+        Pending::new(&self.merchant, input, |merchant, (subject, worker, entries)| async move {
+            let version = merchant.own_lease(&subject, &worker).await?;
+            let mut writes = vec![Write::delete(subject.lease_key(), Expect::Version(version))];
+            writes.extend(entries.iter().map(|entry| Write::delete(entry.clone(), Expect::Any)));
             Ok(Plan { writes, value: (), witness: None, at: merchant.now() })
         })
         .await
@@ -174,11 +237,11 @@ impl FeedBatch {
     /// # Errors
     /// As [`FeedBatch::done`].
     pub async fn later(self, after_s: u64) -> Result<(), Error> {
-        let version = self.merchant.own_lease(&self.order, &self.worker).await?;
+        let version = self.merchant.own_lease(&self.subject, &self.worker).await?;
         let now = self.merchant.now();
         let lease = Lease { worker: self.worker };
         let until = Some(now.plus_s(after_s));
-        let write = crate::merchant::put(lease_key(&self.order), &lease, until, Expect::Version(version))?;
+        let write = crate::merchant::put(self.subject.lease_key(), &lease, until, Expect::Version(version))?;
         match self.merchant.0.store.commit(&[write], now).await {
             Ok(_) => Ok(()),
             Err(error) if crate::merchant::lost_the_race(&error) => Err(Refusal::Overtaken.into()),
@@ -188,9 +251,17 @@ impl FeedBatch {
 }
 
 impl Merchant {
-    async fn own_lease(&self, order: &OrderId, worker: &str) -> Result<Version, Error> {
+    /// The event of an order that an entry announces.
+    async fn announced(&self, entry: &Key) -> Result<Option<OrderEvent>, Error> {
+        let Some((order, number)) = entry.sort.rsplit_once('/') else { return Ok(None) };
+        let (Ok(order), Ok(number)) = (order.parse::<OrderId>(), number.parse::<u32>()) else { return Ok(None) };
+        let stored = self.load_one(&event_key(&order, number)).await?;
+        Ok(stored.map(|stored| stored.read::<OrderEvent>()).transpose()?)
+    }
+
+    async fn own_lease(&self, subject: &Subject, worker: &str) -> Result<Version, Error> {
         let overtaken = || Error::from(Refusal::Overtaken);
-        let stored: Stored = self.load_one(&lease_key(order)).await?.ok_or_else(overtaken)?;
+        let stored: Stored = self.load_one(&subject.lease_key()).await?.ok_or_else(overtaken)?;
         let lease: Lease = stored.read()?;
         if lease.worker == worker { Ok(stored.version) } else { Err(overtaken()) }
     }
@@ -199,17 +270,25 @@ impl Merchant {
 /// The entry that announces an event, written in the event's own commit.
 pub(super) fn announce(event: &OrderEvent) -> Result<Write, Error> {
     let key = announcement_key(&event.order, event.number);
-    Ok(crate::merchant::put(key, &Announcement {}, None, Expect::Absent)?)
+    Ok(crate::merchant::put(key, &Announcement { customer: None }, None, Expect::Absent)?)
 }
 
 fn announcement_key(order: &OrderId, number: u32) -> Key {
-    Key::new(Announcement::KIND, shard_of(order), format!("{order}/{number:010}"))
+    Key::new(Announcement::KIND, shard_of(order.as_str()), format!("{order}/{number:010}"))
 }
 
-fn lease_key(order: &OrderId) -> Key {
-    Key::new(Lease::KIND, shard_of(order), order.as_str())
-}
+impl Subject {
+    fn customer(customer: &CustomerId) -> Self {
+        Self { name: customer.to_string(), shard: shard_of(customer.as_str()) }
+    }
 
-fn order_of(key: &Key) -> Option<OrderId> {
-    key.sort.split_once('/')?.0.parse().ok()
+    /// What an entry is about.
+    fn of(entry: &Key) -> Option<Self> {
+        let (name, _) = entry.sort.split_once('/')?;
+        Some(Self { name: name.to_owned(), shard: entry.partition.clone() })
+    }
+
+    fn lease_key(&self) -> Key {
+        Key::new(Lease::KIND, self.shard.clone(), self.name.clone())
+    }
 }

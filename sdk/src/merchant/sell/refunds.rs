@@ -2,7 +2,7 @@
 
 use super::{OWED, Order, PAGE, Plan, pay::in_time, pending::Pending, read_entry, refund_key};
 use crate::{
-    customer::CustomerId,
+    customer::{CustomerId, Rung},
     error::{Error, Refusal},
     merchant::{Merchant, recognise::Recognised},
     money::Money,
@@ -48,23 +48,34 @@ impl RecentProof {
 }
 
 impl Recognised {
-    /// That the wallet was shown moments ago, in this very session and on this device. A signed request alone proves only
-    /// the browser, which somebody may have been lent.
+    /// That the customer proved themselves moments ago, in this very session and on this device. A signed request alone
+    /// proves only the browser, which somebody may have been lent.
     ///
-    /// Whose wallet it was is known as far as the shop [keeps](crate::Ask::keep) something that tells who the customer is:
-    /// then an answer counts only if it says the same. Keep at least one such claim (a family name will do: the value lies
-    /// sealed) if an address or a refund's account can be changed. Where nothing is kept, any wallet counts.
+    /// A customer who has a [strong](crate::customer::Rung::is_strong) binding shows it: a relationship credential, a passkey
+    /// or a DID. Without any, a wallet's answer counts. Whose wallet it was is known then as far as the shop
+    /// [keeps](crate::Ask::keep) something that tells who the customer is: an answer counts only if it says the same. Where
+    /// nothing is kept, any wallet counts.
     ///
     /// # Errors
     /// [`Refusal::StepUp`] if that is longer ago than [`Limits::step_up_s`](crate::limits::Limits::step_up_s), or was on
-    /// another device.
-    pub fn recent(&self) -> Result<RecentProof, Error> {
-        let (now, age_s) = (self.merchant().now(), self.merchant().limits().step_up_s);
-        match self.proved_at() {
-            // A clock that was set back proves nothing: a proof is not of the future.
-            Some(at) if at <= now && now.since_s(at) <= age_s => Ok(RecentProof { customer: self.id().clone(), at }),
-            _ => Err(Refusal::StepUp { age_s }.into()),
+    /// another device; [`Refusal::CoolingDown`] if somebody came back by a recovery code in the last
+    /// [`Limits::cool_down_s`](crate::limits::Limits::cool_down_s), unless this proof is by something older.
+    pub async fn recent(&self) -> Result<RecentProof, Error> {
+        let merchant = self.merchant();
+        let (now, limits, session) = (merchant.now(), merchant.limits(), self.record());
+        let (record, _) = merchant.live_record(self.id()).await?;
+        let is_sure = session.is_sure(Rung::Did, limits.step_up_s, now);
+        let at = if is_sure { session.rung_at } else { self.proved_at().filter(|_| !record.ladder.is_strong()) };
+        // A clock that was set back proves nothing: a proof is not of the future.
+        let fresh = at.filter(|at| *at <= now && now.since_s(*at) <= limits.step_up_s);
+        let at = fresh.ok_or(Refusal::StepUp { age_s: limits.step_up_s })?;
+        if let Some(until) = record.cooling_until(limits.cool_down_s, now) {
+            let is_older = is_sure && session.rung_since.zip(record.recovered_at).is_some_and(|(since, at)| since < at);
+            if !is_older {
+                return Err(Refusal::CoolingDown { until }.into());
+            }
         }
+        Ok(RecentProof { customer: self.id().clone(), at })
     }
 }
 

@@ -1,0 +1,484 @@
+//! One record, many ways to be recognised: adding, using, listing and taking away bindings.
+//!
+//! A browser's key carries a session, and everything stronger says whose session it is. What is added to a record that
+//! has something stronger than a browser's key needs that shown first, so that a borrowed browser stays borrowed.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Merchant, RACES_MAX, SessionGrant, customer_key,
+    merge::MergeOffer,
+    proof::was_spent,
+    put,
+    recognise::{Begin, Fate, Recognised, binding_key},
+};
+use crate::{
+    customer::{Binding, BindingName, CustomerId, CustomerRecord, Rung},
+    error::{Error, ProofError, Refusal},
+    history::{Happened, HistoryEntry},
+    merchant::{BrowserProof, Customer},
+    protocol::jose::base64url_encode,
+    store::{Expect, Key, Persisted, Prefix, StoreError, Version, Write},
+    time::UnixTime,
+};
+
+/// How long after a recovery the browser that recovered may add a stronger way in, in seconds.
+const RECOVERED_S: u64 = 30 * 60;
+/// How many entries of a history are shown at most.
+const HISTORY_MAX: usize = 100;
+
+/// What somebody has just proved beside the browser's key, on the browser's own device.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// The binding it belongs to.
+    pub(super) name: BindingName,
+    /// How strong it is.
+    pub(super) rung: Rung,
+    /// The key that was proved, as a DID.
+    pub(super) did: Option<String>,
+}
+
+/// A binding to be made.
+#[derive(Clone, Debug)]
+pub(super) struct NewBinding {
+    /// Its name.
+    pub(super) name: BindingName,
+    /// How strong it is.
+    pub(super) rung: Rung,
+    /// Its key as a DID, if that is known already.
+    pub(super) did: Option<String>,
+    /// What the customer calls it.
+    pub(super) label: Option<String>,
+    /// When it ends by itself.
+    pub(super) expires_at: Option<UnixTime>,
+}
+
+/// One way to be recognised, as its customer sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindingView {
+    /// Its name.
+    pub name: BindingName,
+    /// How strong it is.
+    pub rung: Rung,
+    /// Its key as a DID.
+    pub did: Option<String>,
+    /// Since when.
+    pub since: UnixTime,
+    /// What the customer calls it.
+    pub label: Option<String>,
+    /// Whether it opens nothing any more: a key that was signed out, a credential that was revoked.
+    pub locked: bool,
+}
+
+/// Where a binding of a customer is found: the sort key is its name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct BindingEntry {
+    #[serde(default)]
+    pub(super) did: Option<String>,
+    #[serde(default = "browser_key")]
+    pub(super) rung: Rung,
+    #[serde(default = "long_ago")]
+    pub(super) since: UnixTime,
+}
+
+const fn browser_key() -> Rung {
+    Rung::BrowserKey
+}
+
+const fn long_ago() -> UnixTime {
+    UnixTime::from_secs(0)
+}
+
+impl Persisted for BindingEntry {
+    const KIND: &'static str = "customer_binding";
+    const SCHEMA: u16 = 1;
+}
+
+impl Merchant {
+    /// Recognises somebody by more than the browser's key: a session of that binding's customer, for this browser. A key
+    /// that is not known joins the record, one that was signed out is opened again. `extra` goes into the same commit.
+    ///
+    /// # Errors
+    /// [`Refusal::NotRecognised`] if the binding is not there or locked; [`Refusal::AnotherCustomer`] if the browser's key
+    /// is another customer's, and then the two can be [merged](Recognised::merge); [`Refusal::Overtaken`] if an expectation
+    /// of `extra` does not hold; [`ProofError::Replayed`].
+    pub(super) async fn enter(
+        &self,
+        browser: &BrowserProof,
+        shown: &Shown,
+        extra: Vec<Write>,
+    ) -> Result<SessionGrant, Error> {
+        self.until_first(&extra, async || {
+            let now = self.now();
+            let (binding, version) = self.binding(&shown.name).await?.ok_or(Refusal::NotRecognised)?;
+            if binding.locked {
+                return Err(Refusal::NotRecognised.into());
+            }
+            let found = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
+            let (customer, _, record_version) = found;
+            let mut writes = extra.clone();
+            writes.push(browser.spent(now)?);
+            let Some(arrived) = self.arrive(browser, &customer, shown.rung, false).await? else {
+                let offer = MergeOffer { shown: customer, rung: shown.rung, at: now };
+                writes.push(self.merge_offer(browser, &offer)?);
+                self.commit_plain(&writes, now).await?;
+                return Err(Refusal::AnotherCustomer.into());
+            };
+            writes.extend(arrived);
+            writes.extend(self.seen_again(shown, &binding, version, &customer)?);
+            writes.push(Write::check(customer_key(&customer), Expect::Version(record_version)));
+            let begin =
+                Begin { rung: shown.rung, rung_at: Some(now), rung_since: Some(binding.since), ..Begin::default() };
+            self.begin(browser, &customer, &begin, None, writes).await
+        })
+        .await
+    }
+
+    /// A new customer, whose first binding beside the browser's key this is.
+    ///
+    /// # Errors
+    /// [`Refusal::BindingLocked`] or [`Refusal::Overtaken`] if the browser's key is somebody's already, or the binding is;
+    /// [`ProofError::Replayed`].
+    pub(super) async fn begin_with(
+        &self,
+        browser: &BrowserProof,
+        new: &NewBinding,
+        extra: Vec<Write>,
+    ) -> Result<SessionGrant, Error> {
+        match self.binding_of(browser).await? {
+            Some((binding, _)) if binding.locked => return Err(Refusal::BindingLocked.into()),
+            Some(_) => return Err(Refusal::Overtaken.into()),
+            None => {}
+        }
+        let now = self.now();
+        let customer = CustomerId::from_random(self.random());
+        let record = CustomerRecord { ladder: new.rung.max(Rung::BrowserKey), ..CustomerRecord::new(now) };
+        let mut writes = extra;
+        writes.push(browser.spent(now)?);
+        writes.push(put(customer_key(&customer), &record, None, Expect::Absent)?);
+        writes.push(self.note(&customer, Happened::Began { rung: new.rung })?);
+        writes.extend(first_key(browser, &customer, false, now)?);
+        writes.extend(bound(new, &customer, now)?);
+        let begin = Begin { rung: new.rung, rung_at: Some(now), rung_since: Some(now), ..Begin::default() };
+        match self.begin(browser, &customer, &begin, None, writes).await {
+            Err(Error::Unavailable { source, .. }) if super::recognise::is_race(source.as_ref()) => {
+                Err(Refusal::Overtaken.into())
+            }
+            other => other,
+        }
+    }
+
+    /// The writes by which a browser's key belongs to this customer from now on; none if it is another customer's.
+    pub(super) async fn arrive(
+        &self,
+        browser: &BrowserProof,
+        customer: &CustomerId,
+        by: Rung,
+        across_devices: bool,
+    ) -> Result<Option<Vec<Write>>, Error> {
+        let now = self.now();
+        let key = binding_key(&browser.key_name());
+        match self.binding_of(browser).await? {
+            Some((binding, _)) if binding.customer != *customer => Ok(None),
+            Some((binding, version)) => {
+                let open = Binding {
+                    locked: false,
+                    across_devices: binding.across_devices && across_devices,
+                    ..binding.clone()
+                };
+                let write = match open == binding {
+                    // Somebody may sign out at this very moment.
+                    true => Write::check(key, Expect::Version(version)),
+                    false => put(key, &open, None, Expect::Version(version))?,
+                };
+                let mut writes = vec![write];
+                if by != Rung::BrowserKey {
+                    writes.push(self.note_device(customer, Happened::Recognised { rung: by }, binding.name)?);
+                }
+                Ok(Some(writes))
+            }
+            None => {
+                let mut writes = self.room(customer, 1).await?;
+                writes.extend(first_key(browser, customer, across_devices, now)?);
+                writes.push(self.note(customer, Happened::DeviceAdded { rung: by })?);
+                Ok(Some(writes))
+            }
+        }
+    }
+
+    /// What a binding that was shown has to say of itself from now on. A credential with a key that it was not seen with is
+    /// normal, after a re-issue or on a new phone, and written down.
+    pub(super) fn seen_again(
+        &self,
+        shown: &Shown,
+        binding: &Binding,
+        version: Version,
+        customer: &CustomerId,
+    ) -> Result<Vec<Write>, Error> {
+        let key = binding_key(shown.name.as_str());
+        if shown.did.is_none() || shown.did == binding.did {
+            return Ok(vec![Write::check(key, Expect::Version(version))]);
+        }
+        let seen = Binding { did: shown.did.clone(), ..binding.clone() };
+        let entry = BindingEntry { did: shown.did.clone(), rung: binding.rung, since: binding.since };
+        let expires_at = binding.expires_at;
+        let mut writes = vec![
+            put(key, &seen, expires_at, Expect::Version(version))?,
+            put(binding_entry(customer, shown.name.as_str()), &entry, expires_at, Expect::Any)?,
+        ];
+        if binding.did.is_some() {
+            writes.push(self.note(customer, Happened::CredentialNewKey)?);
+        }
+        Ok(writes)
+    }
+
+    /// The writes that make room for `more` bindings: the oldest browsers' keys go, since whoever uses one shows something
+    /// stronger to come back.
+    pub(super) async fn room(&self, customer: &CustomerId, more: usize) -> Result<Vec<Write>, Error> {
+        let max = self.0.limits.bindings;
+        let mut entries = self.walk::<BindingEntry>(customer).await?;
+        let too_many = (entries.len() + more).saturating_sub(max);
+        entries.retain(|(_, entry)| entry.rung == Rung::BrowserKey);
+        if too_many > entries.len() {
+            return Err(Refusal::TooManyBindings { max }.into());
+        }
+        entries.sort_by_key(|(_, entry)| entry.since);
+        let oldest = entries.into_iter().take(too_many);
+        Ok(oldest.flat_map(|(name, _)| unbound(&BindingName::stored(&name), customer)).collect())
+    }
+
+    /// A binding and the version of its record.
+    pub(super) async fn binding(&self, name: &BindingName) -> Result<Option<(Binding, Version)>, Error> {
+        let stored = self.load_one(&binding_key(name.as_str())).await?;
+        stored.map(|s| Ok((s.read::<Binding>()?, s.version))).transpose()
+    }
+
+    /// The binding of a browser's key.
+    pub(super) async fn binding_of(&self, browser: &BrowserProof) -> Result<Option<(Binding, Version)>, Error> {
+        self.binding(&BindingName::browser_key(&browser.key_name())).await
+    }
+
+    /// The entry of a customer's history that belongs to a commit.
+    pub(super) fn note(&self, customer: &CustomerId, what: Happened) -> Result<Write, Error> {
+        self.note_device(customer, what, None)
+    }
+
+    /// The same, with what the customer calls the device that it concerns.
+    pub(super) fn note_device(
+        &self,
+        customer: &CustomerId,
+        what: Happened,
+        device: Option<String>,
+    ) -> Result<Write, Error> {
+        let now = self.now();
+        let entry = HistoryEntry { at: now, what, device };
+        // The newest first; two of one second are told apart by chance.
+        let sort = format!("{:019}.{}", i64::MAX.saturating_sub(now.as_secs()), base64url_encode(&self.random::<6>()));
+        let until = Some(now.plus_s(self.0.limits.history_kept_s));
+        Ok(put(Key::new(HistoryEntry::KIND, customer.as_str(), sort), &entry, until, Expect::Absent)?)
+    }
+
+    /// Tries a step again as long as somebody else was first, unless it was at what the step itself brought.
+    pub(super) async fn until_first<T>(
+        &self,
+        extra: &[Write],
+        step: impl AsyncFn() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        for _ in 0..RACES_MAX {
+            match step().await {
+                Err(Error::Unavailable { source, .. }) if super::recognise::is_race(source.as_ref()) => {
+                    let at = source.downcast_ref::<StoreError>();
+                    if let Some(StoreError::Conflict(key)) = at
+                        && extra.iter().any(|write| write.key() == key)
+                    {
+                        return Err(Refusal::Overtaken.into());
+                    }
+                }
+                other => return other,
+            }
+        }
+        Err(Error::Unavailable { seam: "the store", source: "the same customer changes too often".into() })
+    }
+
+    /// Commits what a proof asked for.
+    pub(super) async fn commit_plain(&self, writes: &[Write], now: UnixTime) -> Result<(), Error> {
+        match self.0.store.commit(writes, now).await {
+            Ok(_) => Ok(()),
+            Err(e) if was_spent(&e) => Err(ProofError::Replayed.into()),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl Recognised {
+    /// Whether this session may add a binding of this rung, take one away, or change what leads to the record in another
+    /// way. A record that has a strong binding wants one shown first.
+    ///
+    /// # Errors
+    /// [`Refusal::StepUp`]; [`Refusal::AcrossDevices`] for a session that a wallet on another device began.
+    pub(super) fn may_bind(&self, record: &CustomerRecord, new: Rung) -> Result<(), Error> {
+        let (now, age_s) = (self.merchant().now(), self.merchant().limits().step_up_s);
+        // A passkey is made on this very device. Everything else would make a stranger's wallet worth something for ever.
+        if self.record().across_devices && new != Rung::Passkey {
+            return Err(Refusal::AcrossDevices.into());
+        }
+        let is_sure = self.record().is_sure(Rung::Did, age_s, now);
+        let has_recovered =
+            self.rung() == Rung::RecoveryCode && self.record().is_sure(Rung::RecoveryCode, RECOVERED_S, now);
+        if !record.ladder.is_strong() || is_sure || has_recovered {
+            return Ok(());
+        }
+        Err(Refusal::StepUp { age_s }.into())
+    }
+
+    /// Adds a binding to this customer, in one commit with `extra`.
+    ///
+    /// # Errors
+    /// As [`may_bind`](Self::may_bind); [`Refusal::TooManyBindings`]; [`Refusal::Overtaken`] if the binding is somebody's
+    /// already or an expectation of `extra` does not hold; [`ProofError::Replayed`].
+    pub(super) async fn bind(&self, proof: &BrowserProof, new: &NewBinding, extra: Vec<Write>) -> Result<(), Error> {
+        let merchant = self.merchant();
+        let own = [binding_key(new.name.as_str())].map(|key| Write::check(key, Expect::Absent));
+        let brought: Vec<Write> = extra.iter().chain(&own).cloned().collect();
+        merchant
+            .until_first(&brought, async || {
+                let now = merchant.now();
+                let (record, version) = merchant.live_record(self.id()).await?;
+                self.may_bind(&record, new.rung)?;
+                let mut writes = extra.clone();
+                writes.push(proof.spent(now)?);
+                writes.extend(merchant.room(self.id(), 1).await?);
+                writes.extend(bound(new, self.id(), now)?);
+                writes.push(merchant.note_device(
+                    self.id(),
+                    Happened::BindingAdded { rung: new.rung },
+                    new.label.clone(),
+                )?);
+                let record = CustomerRecord { ladder: record.ladder.max(new.rung), ..record };
+                writes.push(put(customer_key(self.id()), &record, None, Expect::Version(version))?);
+                merchant.commit_plain(&writes, now).await
+            })
+            .await
+    }
+
+    /// Takes a binding of this customer away, in one commit with `extra`; sessions of a browser's key end with it.
+    ///
+    /// # Errors
+    /// As [`may_bind`](Self::may_bind); [`Refusal::NoSuchBinding`]; [`ProofError::Replayed`].
+    pub(super) async fn unbind_with(
+        &self,
+        proof: &BrowserProof,
+        name: &BindingName,
+        extra: Vec<Write>,
+    ) -> Result<(), Error> {
+        let merchant = self.merchant();
+        merchant
+            .until_first(&extra, async || {
+                let now = merchant.now();
+                let (binding, _) = merchant.binding(name).await?.ok_or(Refusal::NoSuchBinding)?;
+                if binding.customer != *self.id() {
+                    return Err(Refusal::NoSuchBinding.into());
+                }
+                let (record, version) = merchant.live_record(self.id()).await?;
+                self.may_bind(&record, Rung::BrowserKey)?;
+                let entries = merchant.walk::<BindingEntry>(self.id()).await?;
+                let rest = entries.iter().filter(|(other, _)| other != name.as_str());
+                let ladder = rest.map(|(_, entry)| entry.rung).max().unwrap_or(Rung::BrowserKey).max(Rung::BrowserKey);
+                let mut writes = extra.clone();
+                writes.push(proof.spent(now)?);
+                writes.extend(unbound(name, self.id()));
+                writes.push(merchant.note_device(
+                    self.id(),
+                    Happened::BindingRemoved { rung: binding.rung },
+                    binding.name,
+                )?);
+                writes.push(put(
+                    customer_key(self.id()),
+                    &CustomerRecord { ladder, ..record },
+                    None,
+                    Expect::Version(version),
+                )?);
+                merchant.commit_plain(&writes, now).await
+            })
+            .await?;
+        // The sessions of a browser's key open nothing without it; they need not wait for their end on the disk.
+        merchant.end_key(self.id(), name.as_str(), Fate::Deleted, None).await
+    }
+
+    /// Takes a way to be recognised away. The last one may go as well: then nobody can come back to the record.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchBinding`]; [`Refusal::StepUp`] if the record has something stronger than a browser's key that was
+    /// not shown in the last minutes; [`ProofError::Replayed`].
+    pub async fn unbind(&self, proof: &BrowserProof, name: &BindingName) -> Result<(), Error> {
+        self.unbind_with(proof, name, Vec::new()).await
+    }
+}
+
+impl Customer {
+    /// The ways in which the customer is recognised, the strongest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn bindings(&self) -> Result<Vec<BindingView>, Error> {
+        let mut views = Vec::new();
+        for (name, _) in self.merchant().walk::<BindingEntry>(self.id()).await? {
+            let name = BindingName::stored(&name);
+            let Some((binding, _)) = self.merchant().binding(&name).await? else { continue };
+            let Binding { rung, did, since, name: label, locked, .. } = binding;
+            views.push(BindingView { name, rung, did, since, label, locked });
+        }
+        views.sort_by_key(|view| (std::cmp::Reverse(view.rung), view.since));
+        Ok(views)
+    }
+
+    /// What happened to the record, the newest first: up to 100 entries.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn history(&self) -> Result<Vec<HistoryEntry>, Error> {
+        let merchant = self.merchant();
+        let prefix = Prefix { kind: HistoryEntry::KIND, partition: self.id().as_str().to_owned(), sort: String::new() };
+        let found = merchant.0.store.scan(&prefix, None, HISTORY_MAX, merchant.now()).await?;
+        found.into_iter().map(|(_, stored)| Ok(stored.read::<HistoryEntry>()?)).collect()
+    }
+}
+
+/// The writes that make a binding.
+pub(super) fn bound(new: &NewBinding, customer: &CustomerId, now: UnixTime) -> Result<Vec<Write>, Error> {
+    let binding = Binding {
+        name: new.label.clone(),
+        expires_at: new.expires_at,
+        ..Binding::new(customer.clone(), new.rung, new.did.clone(), now)
+    };
+    let entry = BindingEntry { did: new.did.clone(), rung: new.rung, since: now };
+    Ok(vec![
+        put(binding_key(new.name.as_str()), &binding, new.expires_at, Expect::Absent)?,
+        put(binding_entry(customer, new.name.as_str()), &entry, new.expires_at, Expect::Absent)?,
+    ])
+}
+
+/// The writes that make a browser's key a customer's.
+pub(super) fn first_key(
+    browser: &BrowserProof,
+    customer: &CustomerId,
+    across_devices: bool,
+    now: UnixTime,
+) -> Result<Vec<Write>, Error> {
+    let (name, did) = (browser.key_name(), Some(browser.did().to_string()));
+    let binding = Binding { across_devices, ..Binding::new(customer.clone(), Rung::BrowserKey, did.clone(), now) };
+    let entry = BindingEntry { did, rung: Rung::BrowserKey, since: now };
+    Ok(vec![
+        put(binding_key(&name), &binding, None, Expect::Absent)?,
+        put(binding_entry(customer, &name), &entry, None, Expect::Absent)?,
+    ])
+}
+
+/// The writes that take a binding away.
+pub(super) fn unbound(name: &BindingName, customer: &CustomerId) -> [Write; 2] {
+    [binding_key(name.as_str()), binding_entry(customer, name.as_str())].map(|key| Write::delete(key, Expect::Any))
+}
+
+pub(super) fn binding_entry(customer: &CustomerId, name: &str) -> Key {
+    Key::new(BindingEntry::KIND, customer.as_str(), name)
+}
