@@ -171,7 +171,7 @@ pub use layer::{CustomerLayer, CustomerService};
 pub use openapi::{openapi, openapi_json};
 pub use problem::Problem;
 pub use recent::Recent;
-pub use require::{Require, RequireLayer, require};
+pub use require::{Require, RequireLayer, Required, require};
 pub use routes::{bare_routes, routes};
 pub use same_origin::SameOrigin;
 

@@ -49,6 +49,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Amount>))]
     total: Option<Box<Money>>,
+    /// The rung that is missing: `recovery_code`, `browser_key`, `did`, `passkey` or `relationship_credential`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    rung: Option<&'static str>,
     #[serde(skip)]
     retry_s: Option<u32>,
 }
@@ -86,6 +90,7 @@ impl Problem {
             claims: None,
             order: None,
             total: None,
+            rung: None,
             retry_s: None,
         }
     }
@@ -138,6 +143,7 @@ impl Problem {
         match error {
             Error::Refused(Refusal::ProofNeeded { ask, .. }) => problem.ask = Some(ask.as_str().into()),
             Error::Refused(Refusal::AnotherPerson { claims }) => problem.claims = Some(claims.as_slice().into()),
+            Error::Refused(Refusal::RungNeeded { rung, .. }) => problem.rung = Some(rung.name()),
             Error::Refused(Refusal::FormUsed { order }) => problem.order = Some(Box::new(order.clone())),
             Error::Refused(Refusal::TooMany { retry_s }) => {
                 problem.retry_s = Some(u32::try_from(*retry_s).unwrap_or(u32::MAX));

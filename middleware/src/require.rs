@@ -1,4 +1,4 @@
-//! A gate in front of a route: a proof, and how old it may be.
+//! A gate in front of a route: a proof or a rung, and how old it may be.
 
 use std::{
     convert::Infallible,
@@ -11,7 +11,11 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use firsthand::{Ask, error::Refusal};
+use firsthand::{
+    Ask,
+    customer::{Rung, RungWithin},
+    error::Refusal,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -23,32 +27,67 @@ use crate::{
 };
 
 /// Lets through who has proved what the ask asks, not longer ago than it allows:
-/// `.route("/wine", post(buy).route_layer(require(&age)))`.
+/// `.route("/wine", post(buy).route_layer(require(&age)))`; or who has proved to be themselves by a rung at least, in this
+/// session or lately: `require(Rung::Passkey)`, `require(Rung::RelationshipCredential.within_s(300))`.
 ///
-/// Everybody else gets 401 (not known) or 403 (known, and the proof is missing or old), both naming the ask, so that
-/// the page can offer to prove it.
+/// Everybody else gets 401 (not known) or 403 (known, and the proof is missing, weak or old), naming the ask or the rung, so
+/// that the page can offer to prove it.
 ///
 /// It is for what a sale needs, such as an age. What touches a stored address or where money goes back to takes
-/// [`Recent<Known>`](crate::Recent) instead: any ask, on this very device, and only minutes ago.
+/// [`Recent<Known>`](crate::Recent) instead: the strongest that the customer has, on this very device, only minutes ago, and
+/// not by somebody who has just come back by a recovery code.
 ///
-/// The ask is one that the merchant was built with, by [`ask`](firsthand::merchant::MerchantBuilder::ask); only how old
+/// An ask is one that the merchant was built with, by [`ask`](firsthand::merchant::MerchantBuilder::ask); only how old
 /// a proof may be can differ. Before any other, nobody is let through: the answer is 500, and the log says why.
 #[must_use]
-pub fn require(ask: &Ask) -> RequireLayer {
-    RequireLayer { ask: ask.clone() }
+pub fn require(what: impl Into<Required>) -> RequireLayer {
+    RequireLayer { required: what.into() }
+}
+
+/// What a route may require.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Required {
+    /// A proof for an ask.
+    Ask(Box<Ask>),
+    /// A rung, or a stronger one.
+    Rung {
+        /// Which.
+        rung: Rung,
+        /// How long ago at most, in seconds; any time in this session if there is no bound.
+        age_s: Option<u64>,
+    },
+}
+
+impl From<&Ask> for Required {
+    fn from(ask: &Ask) -> Self {
+        Self::Ask(Box::new(ask.clone()))
+    }
+}
+
+impl From<Rung> for Required {
+    fn from(rung: Rung) -> Self {
+        Self::Rung { rung, age_s: None }
+    }
+}
+
+impl From<RungWithin> for Required {
+    fn from(RungWithin { rung, age_s }: RungWithin) -> Self {
+        Self::Rung { rung, age_s: Some(age_s) }
+    }
 }
 
 /// The layer that [`require`] makes.
 #[derive(Clone, Debug)]
 pub struct RequireLayer {
-    ask: Ask,
+    required: Required,
 }
 
 impl<S> Layer<S> for RequireLayer {
     type Service = Require<S>;
 
     fn layer(&self, inner: S) -> Require<S> {
-        Require { inner, ask: self.ask.clone() }
+        Require { inner, required: self.required.clone() }
     }
 }
 
@@ -56,7 +95,7 @@ impl<S> Layer<S> for RequireLayer {
 #[derive(Clone, Debug)]
 pub struct Require<S> {
     inner: S,
-    ask: Ask,
+    required: Required,
 }
 
 impl<S> Service<Request> for Require<S>
@@ -76,15 +115,28 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let ask = self.ask.clone();
+        let required = self.required.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            if let Err(refusal) = admit(&ask, &parts).await {
+            let admitted = match &required {
+                Required::Ask(ask) => admit(ask, &parts).await,
+                Required::Rung { rung, age_s } => admit_by(*rung, *age_s, &parts),
+            };
+            if let Err(refusal) = admitted {
                 return Ok(refusal);
             }
             inner.call(Request::from_parts(parts, body)).await.map(IntoResponse::into_response)
         })
     }
+}
+
+fn admit_by(rung: Rung, age_s: Option<u64>, parts: &http::request::Parts) -> Result<(), Response> {
+    let visit = visit(parts).map_err(IntoResponse::into_response)?;
+    let Some(recognised) = visit.ask() else { return Err(turn_away(visit, parts, None)) };
+    if recognised.has_shown(rung, age_s) {
+        return Ok(());
+    }
+    Err(refused(&visit.merchant, Refusal::RungNeeded { rung, age_s }.into()))
 }
 
 async fn admit(ask: &Ask, parts: &http::request::Parts) -> Result<(), Response> {

@@ -12,7 +12,7 @@ use axum::{
 use firsthand::{
     Device, Error, Merchant,
     error::Refusal,
-    merchant::{AskRequest, Ending, Recognised, Redemption, SessionGrant},
+    merchant::{AskRequest, Ending, Recognised, Redemption},
     presentation::{PresentationId, RequestId, ResponseCode},
     protocol::openid4vp::read_request_post,
     rail::{NoticeError, NoticeRequest},
@@ -30,6 +30,8 @@ use crate::{
     signed::{self, Proved, Signed},
     web,
 };
+
+pub(crate) mod ladder;
 
 /// What a browser sends is small: a name, a path, an id and a code.
 const JSON_BYTES_MAX: usize = 8 * 1024;
@@ -66,6 +68,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/sessions/{id}", delete(revoke))
         .route("/me", get(me).delete(forget_me))
         .route("/device", delete(forget_device))
+        .merge(ladder::routes())
         .route("/notices/{rail}", post(notice).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .route("/firsthand.js", get(script))
         .route("/page.css", get(style))
@@ -468,9 +471,7 @@ pub(crate) async fn begin_session(
             }
             (None, Some(_)) => return Err(invalid("a response_code belongs to a presentation")),
         };
-        let SessionGrant { access_token, expires_in_s, return_to, .. } = grant;
-        let access_token = access_token.reveal().to_owned();
-        Ok(Json(TokenBody { access_token, token_type: "DPoP", expires_in: expires_in_s, return_to }))
+        Ok(Json(TokenBody::from(grant)))
     };
     Answer::signed(&merchant, answer.await)
 }

@@ -102,12 +102,27 @@ impl Rung {
         }
     }
 
+    /// This rung, shown not longer ago than that: `require(Rung::Passkey.within_s(300))`.
+    #[must_use]
+    pub const fn within_s(self, age_s: u64) -> RungWithin {
+        RungWithin { rung: self, age_s }
+    }
+
     /// Whether it proves a person rather than a browser: what opens a key that was signed out, and what has to be shown
     /// anew before a record that has such a rung gets another.
     #[must_use]
     pub const fn is_strong(self) -> bool {
         matches!(self, Self::Did | Self::Passkey | Self::RelationshipCredential)
     }
+}
+
+/// A rung, and how long ago it may have been shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RungWithin {
+    /// The rung, or a stronger one.
+    pub rung: Rung,
+    /// How long ago, in seconds.
+    pub age_s: u64,
 }
 
 /// What a relationship credential calls its customer: random, one for each credential, and nothing outside this shop.

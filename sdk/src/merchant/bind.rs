@@ -13,7 +13,7 @@ use super::{
     recognise::{Begin, Fate, Recognised, binding_key},
 };
 use crate::{
-    customer::{Binding, BindingName, CustomerId, CustomerRecord, Rung},
+    customer::{Binding, BindingName, CustomerId, CustomerRecord, Merged, Rung},
     error::{Error, ProofError, Refusal},
     history::{Happened, HistoryEntry},
     merchant::{BrowserProof, Customer},
@@ -108,30 +108,35 @@ impl Merchant {
         shown: &Shown,
         extra: Vec<Write>,
     ) -> Result<SessionGrant, Error> {
-        self.until_first(&extra, async || {
-            let now = self.now();
-            let (binding, version) = self.binding(&shown.name).await?.ok_or(Refusal::NotRecognised)?;
-            if binding.locked {
-                return Err(Refusal::NotRecognised.into());
-            }
-            let found = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
-            let (customer, _, record_version) = found;
-            let mut writes = extra.clone();
-            writes.push(browser.spent(now)?);
-            let Some(arrived) = self.arrive(browser, &customer, shown.rung, false).await? else {
-                let offer = MergeOffer { shown: customer, rung: shown.rung, at: now };
-                writes.push(self.merge_offer(browser, &offer)?);
-                self.commit_plain(&writes, now).await?;
-                return Err(Refusal::AnotherCustomer.into());
+        let mut races = Races::of(&extra);
+        loop {
+            let step = async {
+                let now = self.now();
+                let (binding, version) = self.binding(&shown.name).await?.ok_or(Refusal::NotRecognised)?;
+                if binding.locked {
+                    return Err(Refusal::NotRecognised.into());
+                }
+                let found = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
+                let (customer, _, record_version) = found;
+                let mut writes = extra.clone();
+                writes.push(browser.spent(now)?);
+                let Some(arrived) = self.arrive(browser, &customer, shown.rung, false).await? else {
+                    let offer = MergeOffer { shown: customer, rung: shown.rung, at: now };
+                    writes.push(self.merge_offer(browser, &offer)?);
+                    self.commit_plain(&writes, now).await?;
+                    return Err(Refusal::AnotherCustomer.into());
+                };
+                writes.extend(arrived);
+                writes.extend(self.seen_again(shown, &binding, version, &customer)?);
+                writes.push(Write::check(customer_key(&customer), Expect::Version(record_version)));
+                let begin =
+                    Begin { rung: shown.rung, rung_at: Some(now), rung_since: Some(binding.since), ..Begin::default() };
+                self.begin(browser, &customer, &begin, None, writes).await
             };
-            writes.extend(arrived);
-            writes.extend(self.seen_again(shown, &binding, version, &customer)?);
-            writes.push(Write::check(customer_key(&customer), Expect::Version(record_version)));
-            let begin =
-                Begin { rung: shown.rung, rung_at: Some(now), rung_since: Some(binding.since), ..Begin::default() };
-            self.begin(browser, &customer, &begin, None, writes).await
-        })
-        .await
+            if let Some(outcome) = races.settled(step.await) {
+                return outcome;
+            }
+        }
     }
 
     /// A new customer, whose first binding beside the browser's key this is.
@@ -278,28 +283,6 @@ impl Merchant {
         Ok(put(Key::new(HistoryEntry::KIND, customer.as_str(), sort), &entry, until, Expect::Absent)?)
     }
 
-    /// Tries a step again as long as somebody else was first, unless it was at what the step itself brought.
-    pub(super) async fn until_first<T>(
-        &self,
-        extra: &[Write],
-        step: impl AsyncFn() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        for _ in 0..RACES_MAX {
-            match step().await {
-                Err(Error::Unavailable { source, .. }) if super::recognise::is_race(source.as_ref()) => {
-                    let at = source.downcast_ref::<StoreError>();
-                    if let Some(StoreError::Conflict(key)) = at
-                        && extra.iter().any(|write| write.key() == key)
-                    {
-                        return Err(Refusal::Overtaken.into());
-                    }
-                }
-                other => return other,
-            }
-        }
-        Err(Error::Unavailable { seam: "the store", source: "the same customer changes too often".into() })
-    }
-
     /// Commits what a proof asked for.
     pub(super) async fn commit_plain(&self, writes: &[Write], now: UnixTime) -> Result<(), Error> {
         match self.0.store.commit(writes, now).await {
@@ -340,8 +323,9 @@ impl Recognised {
         let merchant = self.merchant();
         let own = [binding_key(new.name.as_str())].map(|key| Write::check(key, Expect::Absent));
         let brought: Vec<Write> = extra.iter().chain(&own).cloned().collect();
-        merchant
-            .until_first(&brought, async || {
+        let mut races = Races::of(&brought);
+        loop {
+            let step = async {
                 let now = merchant.now();
                 let (record, version) = merchant.live_record(self.id()).await?;
                 self.may_bind(&record, new.rung)?;
@@ -357,8 +341,11 @@ impl Recognised {
                 let record = CustomerRecord { ladder: record.ladder.max(new.rung), ..record };
                 writes.push(put(customer_key(self.id()), &record, None, Expect::Version(version))?);
                 merchant.commit_plain(&writes, now).await
-            })
-            .await
+            };
+            if let Some(outcome) = races.settled(step.await) {
+                return outcome;
+            }
+        }
     }
 
     /// Takes a binding of this customer away, in one commit with `extra`; sessions of a browser's key end with it.
@@ -372,8 +359,9 @@ impl Recognised {
         extra: Vec<Write>,
     ) -> Result<(), Error> {
         let merchant = self.merchant();
-        merchant
-            .until_first(&extra, async || {
+        let mut races = Races::of(&extra);
+        loop {
+            let step = async {
                 let now = merchant.now();
                 let (binding, _) = merchant.binding(name).await?.ok_or(Refusal::NoSuchBinding)?;
                 if binding.customer != *self.id() {
@@ -399,8 +387,12 @@ impl Recognised {
                     Expect::Version(version),
                 )?);
                 merchant.commit_plain(&writes, now).await
-            })
-            .await?;
+            };
+            if let Some(outcome) = races.settled(step.await) {
+                outcome?;
+                break;
+            }
+        }
         // The sessions of a browser's key open nothing without it; they need not wait for their end on the disk.
         merchant.end_key(self.id(), name.as_str(), Fate::Deleted, None).await
     }
@@ -432,6 +424,18 @@ impl Customer {
         Ok(views)
     }
 
+    /// The records that turned out to be this customer.
+    #[must_use]
+    pub fn merged(&self) -> &[Merged] {
+        &self.record().merged
+    }
+
+    /// Until when what spends waits, because a recovery code was used.
+    #[must_use]
+    pub fn cooling_until(&self) -> Option<UnixTime> {
+        self.record().cooling_until(self.merchant().limits().cool_down_s, self.merchant().now())
+    }
+
     /// What happened to the record, the newest first: up to 100 entries.
     ///
     /// # Errors
@@ -441,6 +445,31 @@ impl Customer {
         let prefix = Prefix { kind: HistoryEntry::KIND, partition: self.id().as_str().to_owned(), sort: String::new() };
         let found = merchant.0.store.scan(&prefix, None, HISTORY_MAX, merchant.now()).await?;
         found.into_iter().map(|(_, stored)| Ok(stored.read::<HistoryEntry>()?)).collect()
+    }
+}
+
+/// How often a step is tried that others may be first at.
+pub(super) struct Races<'a> {
+    left: usize,
+    brought: &'a [Write],
+}
+
+impl<'a> Races<'a> {
+    /// For a step that brings these writes: if one of them loses, the step itself has nothing to try again.
+    pub(super) const fn of(brought: &'a [Write]) -> Self {
+        Self { left: RACES_MAX, brought }
+    }
+
+    /// What came of it, unless it is to be tried again.
+    pub(super) fn settled<T>(&mut self, outcome: Result<T, Error>) -> Option<Result<T, Error>> {
+        let Err(Error::Unavailable { source, .. }) = &outcome else { return Some(outcome) };
+        let Some(StoreError::Conflict(key)) = source.downcast_ref() else { return Some(outcome) };
+        if self.brought.iter().any(|write| write.key() == key) {
+            return Some(Err(Refusal::Overtaken.into()));
+        }
+        self.left = self.left.saturating_sub(1);
+        let busy = || Error::Unavailable { seam: "the store", source: "the same customer changes too often".into() };
+        (self.left == 0).then(|| Err(busy()))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Customer, Merchant,
-    bind::{BindingEntry, binding_entry, unbound},
+    bind::{BindingEntry, Races, binding_entry, unbound},
     customer_key, put,
     recognise::{Recognised, SessionEntry, binding_key, kept_key, of_customer, session_of},
 };
@@ -120,7 +120,13 @@ impl Recognised {
     /// [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn merge(&self, proof: &BrowserProof) -> Result<CustomerId, Error> {
         let merchant = self.merchant();
-        let into = merchant.until_first(&[], async || self.try_merge(proof).await).await?;
+        let mut races = Races::of(&[]);
+        let into = loop {
+            let step = async { self.try_merge(proof).await };
+            if let Some(outcome) = races.settled(step.await) {
+                break outcome?;
+            }
+        };
         // The sessions of the one that went open nothing any more; they need not wait for their end on the disk.
         for gone in [self.id().clone()].iter().filter(|id| **id != into) {
             if let Err(error) = merchant.erase(&of_customer(SessionEntry::KIND, gone), None, session_of).await {
@@ -197,8 +203,9 @@ impl Recognised {
     /// [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn undo_merge(&self, proof: &BrowserProof, from: &CustomerId) -> Result<(), Error> {
         let merchant = self.merchant();
-        merchant
-            .until_first(&[], async || {
+        let mut races = Races::of(&[]);
+        loop {
+            let step = async {
                 let now = merchant.now();
                 let (record, version) = merchant.live_record(self.id()).await?;
                 self.may_bind(&record, Rung::RelationshipCredential)?;
@@ -233,8 +240,11 @@ impl Recognised {
                 let news = CustomerEvent::MergeUndone { from: from.clone(), into: self.id().clone(), at: now };
                 writes.extend(merchant.announce_customer(self.id(), &news)?);
                 merchant.commit_plain(&writes, now).await
-            })
-            .await
+            };
+            if let Some(outcome) = races.settled(step.await) {
+                return outcome;
+            }
+        }
     }
 }
 

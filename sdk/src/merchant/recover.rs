@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use super::{
     Customer, Merchant, SessionGrant,
-    bind::{BindingEntry, NewBinding, bound, unbound},
+    bind::{BindingEntry, NewBinding, Races, bound, unbound},
     customer_key, put,
     recognise::{Begin, Recognised, binding_key},
 };
@@ -116,8 +116,9 @@ impl Recognised {
     /// [`Refusal::AcrossDevices`]; [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn make_recovery_code(&self, proof: &BrowserProof) -> Result<RecoveryCode, Error> {
         let merchant = self.merchant();
-        merchant
-            .until_first(&[], async || {
+        let mut races = Races::of(&[]);
+        loop {
+            let step = async {
                 let (record, version) = merchant.live_record(self.id()).await?;
                 self.may_bind(&record, Rung::RecoveryCode)?;
                 let (code, mut writes) = merchant.new_code(self.id(), None).await?;
@@ -125,8 +126,11 @@ impl Recognised {
                 writes.push(Write::check(customer_key(self.id()), Expect::Version(version)));
                 merchant.commit_plain(&writes, merchant.now()).await?;
                 Ok(code)
-            })
-            .await
+            };
+            if let Some(outcome) = races.settled(step.await) {
+                return outcome;
+            }
+        }
     }
 
     /// Undoes a recovery: whoever came back by the code was somebody else. What was added since then is taken away, the
@@ -137,8 +141,9 @@ impl Recognised {
     /// recovery was shown in the last minutes; [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn undo_recovery(&self, proof: &BrowserProof) -> Result<(), Error> {
         let merchant = self.merchant();
-        merchant
-            .until_first(&[], async || {
+        let mut races = Races::of(&[]);
+        loop {
+            let step = async {
                 let now = merchant.now();
                 let (record, version) = merchant.live_record(self.id()).await?;
                 let limits = merchant.limits();
@@ -161,8 +166,11 @@ impl Recognised {
                 let record = CustomerRecord { recovered_at: None, ladder, ..record };
                 writes.push(put(customer_key(self.id()), &record, None, Expect::Version(version))?);
                 merchant.commit_plain(&writes, now).await
-            })
-            .await
+            };
+            if let Some(outcome) = races.settled(step.await) {
+                return outcome;
+            }
+        }
     }
 }
 
@@ -175,13 +183,17 @@ impl Customer {
     pub async fn hand_out_recovery_code(&self) -> Result<RecoveryCode, Error> {
         let merchant = self.merchant();
         let until = merchant.now().plus_s(BY_STAFF_S);
-        merchant
-            .until_first(&[], async || {
+        let mut races = Races::of(&[]);
+        loop {
+            let step = async {
                 let (code, writes) = merchant.new_code(self.id(), Some(until)).await?;
                 merchant.commit_plain(&writes, merchant.now()).await?;
                 Ok(code)
-            })
-            .await
+            };
+            if let Some(outcome) = races.settled(step.await) {
+                return outcome;
+            }
+        }
     }
 }
 
@@ -213,39 +225,44 @@ impl Merchant {
     /// browser's key is another customer's: begin with a new key;
     /// [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn recover(&self, browser: &BrowserProof, code: &RecoveryCode) -> Result<SessionGrant, Error> {
-        self.until_first(&[], async || {
-            let now = self.now();
-            let (binding, version) = self.binding(&code.name()).await?.ok_or(Refusal::NotRecognised)?;
-            let found = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
-            let (customer, record, record_version) = found;
-            let Some(mut writes) = self.arrive(browser, &customer, Rung::RecoveryCode, false).await? else {
-                // Nothing is merged by a code: it is weaker than what it would join.
-                return Err(Refusal::AnotherCustomer.into());
+        let mut races = Races::of(&[]);
+        loop {
+            let step = async {
+                let now = self.now();
+                let (binding, version) = self.binding(&code.name()).await?.ok_or(Refusal::NotRecognised)?;
+                let found = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
+                let (customer, record, record_version) = found;
+                let Some(mut writes) = self.arrive(browser, &customer, Rung::RecoveryCode, false).await? else {
+                    // Nothing is merged by a code: it is weaker than what it would join.
+                    return Err(Refusal::AnotherCustomer.into());
+                };
+                writes.push(browser.spent(now)?);
+                let [used, entry] = unbound(&code.name(), &customer);
+                writes.extend([Write::delete(used.key().clone(), Expect::Version(version)), entry]);
+                for (name, entry) in self.walk::<BindingEntry>(&customer).await? {
+                    if entry.rung != Rung::BrowserKey || name == browser.key_name() {
+                        continue;
+                    }
+                    if let Some((binding, version)) = self.binding(&BindingName::stored(&name)).await? {
+                        let locked = Binding { locked: true, ..binding };
+                        writes.push(put(binding_key(&name), &locked, None, Expect::Version(version))?);
+                    }
+                }
+                writes.push(self.note(&customer, Happened::Recovered)?);
+                let record = CustomerRecord { recovered_at: Some(now), ..record };
+                writes.push(put(customer_key(&customer), &record, None, Expect::Version(record_version))?);
+                let begin = Begin {
+                    rung: Rung::RecoveryCode,
+                    rung_at: Some(now),
+                    rung_since: Some(binding.since),
+                    ..Begin::default()
+                };
+                self.begin(browser, &customer, &begin, None, writes).await
             };
-            writes.push(browser.spent(now)?);
-            let [used, entry] = unbound(&code.name(), &customer);
-            writes.extend([Write::delete(used.key().clone(), Expect::Version(version)), entry]);
-            for (name, entry) in self.walk::<BindingEntry>(&customer).await? {
-                if entry.rung != Rung::BrowserKey || name == browser.key_name() {
-                    continue;
-                }
-                if let Some((binding, version)) = self.binding(&BindingName::stored(&name)).await? {
-                    let locked = Binding { locked: true, ..binding };
-                    writes.push(put(binding_key(&name), &locked, None, Expect::Version(version))?);
-                }
+            if let Some(outcome) = races.settled(step.await) {
+                return outcome;
             }
-            writes.push(self.note(&customer, Happened::Recovered)?);
-            let record = CustomerRecord { recovered_at: Some(now), ..record };
-            writes.push(put(customer_key(&customer), &record, None, Expect::Version(record_version))?);
-            let begin = Begin {
-                rung: Rung::RecoveryCode,
-                rung_at: Some(now),
-                rung_since: Some(binding.since),
-                ..Begin::default()
-            };
-            self.begin(browser, &customer, &begin, None, writes).await
-        })
-        .await
+        }
     }
 }
 
