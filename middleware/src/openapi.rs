@@ -48,6 +48,7 @@ pub fn openapi_json(mount: &str) -> String {
         routes::revoke_all,
         routes::revoke,
         routes::me,
+        routes::export,
         routes::forget_me,
         routes::forget_device,
         routes::ladder::list,

@@ -67,6 +67,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/sessions", post(begin_session).layer(small).get(list_sessions).delete(revoke_all))
         .route("/sessions/{id}", delete(revoke))
         .route("/me", get(me).delete(forget_me))
+        .route("/me/export", get(export))
         .route("/device", delete(forget_device))
         .merge(ladder::routes())
         .route("/notices/{rail}", post(notice).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
@@ -571,16 +572,57 @@ pub(crate) async fn me(State(merchant): State<Merchant>, Proved(signed): Proved)
     Answer::signed(&merchant, answer.await)
 }
 
-/// Forgets the customer: record, proofs, keys and sessions.
+/// Everything that the shop has of the customer, as JSON of the shape `export.v1`: values in clear, times in RFC 3339, amounts
+/// as decimal text.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/me/export", tag = "customer", security(("dpop" = [])),
+    responses(
+        (status = 200, body = Object, description = "`$schema`, `shop`, `exported_at`, `customer`, `since`, `formerly`, `bindings`, `proofs`, `kept` (with values), `orders`, `history`"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Show the passkey, credential or DID first, or wait after a recovery"),
+    )
+))]
+pub(crate) async fn export(State(merchant): State<Merchant>, Proved(signed): Proved) -> Answer {
+    let answer = async {
+        let export = recognise(&merchant, &signed).await?.export().await?;
+        let disposition =
+            [(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"export.json\""))];
+        Ok((disposition, Json(export)))
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// What stays of a customer who was forgotten.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct FarewellBody {
+    /// What stays and why; empty if nothing does.
+    stays: Vec<StaysBody>,
+}
+
+/// Something that stays.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct StaysBody {
+    /// `orders`: without anything that leads to the customer.
+    what: &'static str,
+    /// How many.
+    count: usize,
+    /// `bookkeeping`: the law has books kept.
+    why: &'static str,
+}
+
+/// Forgets the customer: record, proofs, keys, sessions and history. Says what stays, and why.
 #[cfg_attr(feature = "openapi", utoipa::path(
     delete, path = "/me", tag = "customer", security(("dpop" = [])),
-    responses((status = 204, description = "The customer is forgotten"), (status = 401, body = Problem, content_type = "application/problem+json"))
+    responses((status = 200, body = FarewellBody), (status = 401, body = Problem, content_type = "application/problem+json"))
 ))]
 pub(crate) async fn forget_me(State(merchant): State<Merchant>, Proved(signed): Proved, body: Body) -> Answer {
     let answer = async {
         let recognised = act(&merchant, &signed, &body).await?;
-        recognised.end(Ending::Everything, &signed.proof).await?;
-        Ok(StatusCode::NO_CONTENT)
+        let farewell = recognised.leave(&signed.proof).await?;
+        let orders = StaysBody { what: "orders", count: farewell.orders, why: "bookkeeping" };
+        Ok(Json(FarewellBody { stays: (farewell.orders > 0).then_some(orders).into_iter().collect() }))
     };
     Answer::signed(&merchant, answer.await)
 }

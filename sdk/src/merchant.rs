@@ -31,6 +31,7 @@ use crate::{
 mod bind;
 #[cfg(feature = "dev")]
 pub mod dev;
+mod leave;
 mod merge;
 mod present;
 mod proof;
@@ -39,6 +40,9 @@ mod recover;
 mod sell;
 
 pub use bind::BindingView;
+pub use leave::{
+    Export, ExportedBinding, ExportedEntry, ExportedLine, ExportedOrder, ExportedProof, ExportedValue, Farewell,
+};
 pub use merge::MergeOffered;
 pub use present::{Answered, AskRequest, Changes, Invitation, Standing, WalletLink};
 pub use proof::{BrowserProof, ProofRequest};

@@ -511,3 +511,322 @@ pub(super) fn unbound(name: &BindingName, customer: &CustomerId) -> [Write; 2] {
 pub(super) fn binding_entry(customer: &CustomerId, name: &str) -> Key {
     Key::new(BindingEntry::KIND, customer.as_str(), name)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        customer::{Alias, CustomerEvent},
+        merchant::{FeedEvent, ProofRequest, RecoveryCode},
+        protocol::jose::SigningKey,
+        store::Memory,
+        testing::TestShop,
+    };
+
+    /// A browser that signs, without the HTTP around it.
+    struct Visitor {
+        shop: TestShop,
+        key: SigningKey,
+        token: Option<String>,
+    }
+
+    impl Visitor {
+        fn new(shop: &TestShop, seed: u8) -> Self {
+            Self { shop: shop.clone(), key: SigningKey::from_ed25519_seed(&[seed; 32]).unwrap(), token: None }
+        }
+
+        fn proof(&self) -> BrowserProof {
+            let merchant = self.shop.merchant();
+            let header = json!({"typ": "dpop+jwt", "jwk": self.key.public_key().to_jwk()}).as_object().unwrap().clone();
+            let mut claims = json!({
+                "jti": base64url_encode(&merchant.random::<16>()), "htm": "POST", "htu": "https://shop.example/x",
+                "iat": merchant.now(), "nonce": merchant.nonce(),
+            });
+            if let Some(token) = &self.token {
+                claims["ath"] = base64url_encode(&crate::protocol::jose::sha256(token.as_bytes())).into();
+            }
+            let proof = self.key.sign_jws(&header, &claims).unwrap();
+            let request =
+                ProofRequest { proof: &proof, method: "POST", path: "/x", access_token: self.token.as_deref() };
+            merchant.check_proof(&request).unwrap()
+        }
+
+        async fn begin(&mut self, name: &BindingName, rung: Rung) -> CustomerId {
+            let grant = self.shop.merchant().begin_with(&self.proof(), &new(name, rung), Vec::new()).await.unwrap();
+            self.token = Some(grant.access_token.reveal().to_owned());
+            grant.customer
+        }
+
+        async fn show(&mut self, name: &BindingName, rung: Rung) -> Result<CustomerId, Error> {
+            let shown = Shown { name: name.clone(), rung, did: None };
+            let grant = self.shop.merchant().enter(&self.proof(), &shown, Vec::new()).await?;
+            self.token = Some(grant.access_token.reveal().to_owned());
+            Ok(grant.customer)
+        }
+
+        async fn known(&self) -> Result<Recognised, Error> {
+            self.shop.merchant().recognise(&self.proof(), self.token.as_deref().unwrap_or_default()).await
+        }
+
+        async fn resume(&mut self) -> Result<CustomerId, Error> {
+            let grant = self.shop.merchant().resume(&self.proof()).await?;
+            self.token = Some(grant.access_token.reveal().to_owned());
+            Ok(grant.customer)
+        }
+    }
+
+    fn new(name: &BindingName, rung: Rung) -> NewBinding {
+        NewBinding { name: name.clone(), rung, did: None, label: None, expires_at: None }
+    }
+
+    fn shop() -> TestShop {
+        TestShop::with(|shop| shop.store(Memory::new()).feed())
+    }
+
+    fn passkey(n: u8) -> BindingName {
+        BindingName::passkey([n; 32])
+    }
+
+    fn credential(n: u8) -> BindingName {
+        BindingName::credential(&Alias::from_random([n; 16]))
+    }
+
+    fn code(error: Result<impl std::fmt::Debug, Error>) -> &'static str {
+        error.unwrap_err().code()
+    }
+
+    async fn told(merchant: &Merchant) -> Vec<CustomerEvent> {
+        let mut told = Vec::new();
+        while let Some(batch) = merchant.feed().next().await.unwrap() {
+            told.extend(batch.events.iter().map(|event| match event {
+                FeedEvent::Customer(event) => event.clone(),
+                FeedEvent::Order(order) => unreachable!("{order:?}"),
+            }));
+            batch.done().await.unwrap().commit().await.unwrap();
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn what_a_customer_shows_makes_a_new_browser_theirs() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        let customer = phone.begin(&passkey(1), Rung::Passkey).await;
+        let mut laptop = Visitor::new(&shop, 2);
+        assert_eq!(code(laptop.show(&passkey(9), Rung::Passkey).await), "not_recognised");
+        assert_eq!(laptop.show(&passkey(1), Rung::Passkey).await.unwrap(), customer);
+        let known = laptop.known().await.unwrap();
+        assert!(known.has_shown(Rung::Passkey, Some(0)) && !known.has_shown(Rung::RelationshipCredential, None));
+        let history = known.customer().await.unwrap().history().await.unwrap();
+        assert_eq!(history.len(), 2);
+        assert!(history.iter().any(|entry| entry.what == Happened::DeviceAdded { rung: Rung::Passkey }));
+        // A key that is known begins a session of its own rung: nothing stronger was shown.
+        laptop.resume().await.unwrap();
+        assert!(!laptop.known().await.unwrap().has_shown(Rung::Passkey, None));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_signed_out_is_opened_by_something_stronger_of_the_same_customer() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        let customer = phone.begin(&passkey(1), Rung::Passkey).await;
+        phone.known().await.unwrap().sign_out().await.unwrap();
+        assert_eq!(code(phone.resume().await), "binding_locked");
+        assert_eq!(phone.show(&passkey(1), Rung::Passkey).await.unwrap(), customer);
+        assert_eq!(phone.resume().await.unwrap(), customer);
+    }
+
+    #[tokio::test]
+    async fn a_borrowed_browser_adds_nothing_to_a_record_that_has_something_stronger() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let known = phone.known().await.unwrap();
+        known.bind(&phone.proof(), &new(&credential(1), Rung::RelationshipCredential), Vec::new()).await.unwrap();
+        shop.advance_s(301);
+        phone.resume().await.unwrap();
+        let known = phone.known().await.unwrap();
+        let add = known.bind(&phone.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await;
+        assert_eq!(code(add), "step_up_needed");
+        assert_eq!(code(known.unbind(&phone.proof(), &passkey(1)).await), "step_up_needed");
+        assert_eq!(code(known.make_recovery_code(&phone.proof()).await), "step_up_needed");
+        phone.show(&credential(1), Rung::RelationshipCredential).await.unwrap();
+        let known = phone.known().await.unwrap();
+        known.bind(&phone.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
+        known.unbind(&phone.proof(), &credential(1)).await.unwrap();
+        assert_eq!(known.customer().await.unwrap().record().ladder, Rung::Passkey);
+        assert_eq!(code(phone.show(&credential(1), Rung::RelationshipCredential).await), "not_recognised");
+    }
+
+    #[tokio::test]
+    async fn a_customer_has_only_so_many_bindings_and_the_oldest_browsers_make_room() {
+        let shop = shop();
+        let mut first = Visitor::new(&shop, 1);
+        first.begin(&passkey(1), Rung::Passkey).await;
+        for seed in 2..=20 {
+            shop.advance_s(1);
+            Visitor::new(&shop, seed).show(&passkey(1), Rung::Passkey).await.unwrap();
+        }
+        assert_eq!(code(first.resume().await), "unknown_key");
+        let mut last = Visitor::new(&shop, 20);
+        last.resume().await.unwrap();
+        assert_eq!(last.known().await.unwrap().customer().await.unwrap().bindings().await.unwrap().len(), 16);
+    }
+
+    #[tokio::test]
+    async fn two_records_become_one_by_fresh_proof_of_both_and_two_again() {
+        let shop = shop();
+        let merchant = shop.merchant();
+        let mut phone = Visitor::new(&shop, 1);
+        let older = phone.begin(&passkey(1), Rung::Passkey).await;
+        shop.advance_s(1);
+        let mut laptop = Visitor::new(&shop, 2);
+        let newer = laptop.begin(&passkey(2), Rung::Passkey).await;
+        assert_eq!(code(laptop.known().await.unwrap().merge(&laptop.proof()).await), "nothing_to_merge");
+        assert_eq!(code(laptop.show(&passkey(1), Rung::Passkey).await), "another_customer");
+        let known = laptop.known().await.unwrap();
+        assert_eq!(known.id(), &newer, "nothing changed");
+        assert!(known.merge_offered().await.unwrap().is_some());
+
+        // Its own passkey has to be fresh as well, and what was offered is over after five minutes.
+        shop.advance_s(301);
+        assert_eq!(code(laptop.known().await.unwrap().merge(&laptop.proof()).await), "nothing_to_merge");
+        assert_eq!(code(laptop.show(&passkey(1), Rung::Passkey).await), "another_customer");
+        assert_eq!(code(laptop.known().await.unwrap().merge(&laptop.proof()).await), "step_up_needed");
+        laptop.show(&passkey(2), Rung::Passkey).await.unwrap();
+        assert_eq!(laptop.known().await.unwrap().merge(&laptop.proof()).await.unwrap(), older);
+
+        // The name leads on, the old session is over, the key begins a new one, and either passkey leads to the one.
+        assert_eq!(merchant.customer(&newer).await.unwrap().unwrap().id(), &older);
+        assert_eq!(code(laptop.known().await), "invalid_token");
+        assert_eq!(laptop.resume().await.unwrap(), older);
+        assert_eq!(laptop.show(&passkey(2), Rung::Passkey).await.unwrap(), older);
+        let merged = CustomerEvent::Merged { from: newer.clone(), into: older.clone(), at: merchant.now() };
+        assert_eq!(told(merchant).await, [merged]);
+
+        let known = laptop.known().await.unwrap();
+        assert_eq!(code(known.undo_merge(&laptop.proof(), &older).await), "nothing_to_undo");
+        known.undo_merge(&laptop.proof(), &newer).await.unwrap();
+        assert_eq!(merchant.customer(&newer).await.unwrap().unwrap().id(), &newer);
+        assert_eq!(laptop.resume().await.unwrap(), newer);
+        assert_eq!(phone.resume().await.unwrap(), older);
+        assert!(matches!(told(merchant).await[..], [CustomerEvent::MergeUndone { .. }]));
+    }
+
+    #[tokio::test]
+    async fn a_merge_is_undone_for_a_fortnight() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let mut laptop = Visitor::new(&shop, 2);
+        shop.advance_s(1);
+        let newer = laptop.begin(&passkey(2), Rung::Passkey).await;
+        assert_eq!(code(laptop.show(&passkey(1), Rung::Passkey).await), "another_customer");
+        laptop.known().await.unwrap().merge(&laptop.proof()).await.unwrap();
+        shop.advance_s(shop.merchant().limits().merge_undo_s + 1);
+        laptop.show(&passkey(1), Rung::Passkey).await.unwrap();
+        let undone = laptop.known().await.unwrap().undo_merge(&laptop.proof(), &newer).await;
+        assert_eq!(code(undone), "nothing_to_undo");
+    }
+
+    #[tokio::test]
+    async fn forgetting_forgets_every_name_that_became_this_one() {
+        let shop = shop();
+        let merchant = shop.merchant();
+        let mut phone = Visitor::new(&shop, 1);
+        let older = phone.begin(&passkey(1), Rung::Passkey).await;
+        shop.advance_s(1);
+        let mut laptop = Visitor::new(&shop, 2);
+        let newer = laptop.begin(&passkey(2), Rung::Passkey).await;
+        assert_eq!(code(laptop.show(&passkey(1), Rung::Passkey).await), "another_customer");
+        laptop.known().await.unwrap().merge(&laptop.proof()).await.unwrap();
+        told(merchant).await;
+        merchant.customer(&newer).await.unwrap().unwrap().forget().await.unwrap();
+        for id in [&older, &newer] {
+            assert!(merchant.customer(id).await.unwrap().is_none());
+        }
+        assert_eq!(told(merchant).await.len(), 2);
+        assert_eq!(code(phone.resume().await), "unknown_key");
+        assert_eq!(code(laptop.show(&passkey(2), Rung::Passkey).await), "not_recognised");
+    }
+
+    #[tokio::test]
+    async fn a_recovery_ends_what_was_open_and_cools_down_what_spends() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        let customer = phone.begin(&passkey(1), Rung::Passkey).await;
+        let code_on_paper = phone.known().await.unwrap().make_recovery_code(&phone.proof()).await.unwrap();
+        shop.advance_s(1);
+
+        let mut found = Visitor::new(&shop, 2);
+        let merchant = shop.merchant();
+        let wrong = RecoveryCode::from_random([1; 15]);
+        assert_eq!(code(merchant.recover(&found.proof(), &wrong).await), "not_recognised");
+        let grant = merchant.recover(&found.proof(), &code_on_paper).await.unwrap();
+        assert_eq!(grant.customer, customer);
+        found.token = Some(grant.access_token.reveal().to_owned());
+        assert_eq!(code(merchant.recover(&found.proof(), &code_on_paper).await), "not_recognised");
+        assert_eq!(code(phone.known().await), "invalid_token");
+        assert_eq!(code(phone.resume().await), "binding_locked");
+
+        // It may add a way in, and even that does not spend before the time is over.
+        let known = found.known().await.unwrap();
+        assert_eq!(code(known.recent().await), "step_up_needed");
+        known.bind(&found.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
+        found.show(&passkey(2), Rung::Passkey).await.unwrap();
+        assert_eq!(code(found.known().await.unwrap().recent().await), "cooling_down");
+        assert_eq!(code(found.known().await.unwrap().undo_recovery(&found.proof()).await), "step_up_needed");
+
+        // Whoever has what was there before spends, and undoes it.
+        phone.show(&passkey(1), Rung::Passkey).await.unwrap();
+        phone.known().await.unwrap().recent().await.unwrap();
+        phone.known().await.unwrap().undo_recovery(&phone.proof()).await.unwrap();
+        assert_eq!(code(found.known().await), "invalid_token");
+        assert_eq!(code(found.show(&passkey(2), Rung::Passkey).await), "not_recognised");
+        assert_eq!(code(phone.known().await.unwrap().undo_recovery(&phone.proof()).await), "nothing_to_undo");
+    }
+
+    #[tokio::test]
+    async fn a_recovery_is_over_after_days() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let paper = phone.known().await.unwrap().make_recovery_code(&phone.proof()).await.unwrap();
+        let mut found = Visitor::new(&shop, 2);
+        let grant = shop.merchant().recover(&found.proof(), &paper).await.unwrap();
+        found.token = Some(grant.access_token.reveal().to_owned());
+        let known = found.known().await.unwrap();
+        known.bind(&found.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
+        shop.advance_s(shop.merchant().limits().cool_down_s + 1);
+        found.show(&passkey(2), Rung::Passkey).await.unwrap();
+        found.known().await.unwrap().recent().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_code_of_the_staff_holds_a_quarter_of_an_hour() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        let customer = phone.begin(&passkey(1), Rung::Passkey).await;
+        let customer = shop.merchant().customer(&customer).await.unwrap().unwrap();
+        let said = customer.hand_out_recovery_code().await.unwrap();
+        shop.advance_s(15 * 60);
+        let found = Visitor::new(&shop, 2);
+        assert_eq!(code(shop.merchant().recover(&found.proof(), &said).await), "not_recognised");
+        let said = customer.hand_out_recovery_code().await.unwrap();
+        shop.merchant().recover(&found.proof(), &said).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_proof_is_good_for_one_step() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let laptop = Visitor::new(&shop, 2);
+        let proof = laptop.proof();
+        let shown = Shown { name: passkey(1), rung: Rung::Passkey, did: None };
+        shop.merchant().enter(&proof, &shown, Vec::new()).await.unwrap();
+        assert_eq!(code(shop.merchant().enter(&proof, &shown, Vec::new()).await), "invalid_dpop_proof");
+    }
+}

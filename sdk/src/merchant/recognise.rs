@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Merchant, RACES_MAX,
+    Farewell, Merchant, RACES_MAX,
     bind::{BindingEntry, Shown, binding_entry, first_key},
     customer_key, lost_the_race,
     merge::MergeOffer,
@@ -474,6 +474,19 @@ impl Merchant {
         kept
     }
 
+    /// A value that is kept under a customer's name.
+    pub(super) async fn kept_value(
+        &self,
+        customer: &CustomerId,
+        claim: &str,
+    ) -> Result<Option<serde_json::Value>, Error> {
+        let key = kept_key(customer, claim);
+        let Some(stored) = self.load_one(&key).await? else { return Ok(None) };
+        let kept: Kept = stored.read()?;
+        let text = zeroize::Zeroizing::new(self.open(KEPT, &key, &kept.sealed)?);
+        serde_json::from_slice(&text).map(Some).map_err(|e| Error::Misuse(format!("a kept value cannot be read: {e}")))
+    }
+
     /// Ends a session, and signs out the key it belongs to: otherwise that key would begin the next one by itself, or
     /// go on with another one that it has.
     async fn end_session(&self, customer: &CustomerId, id: &SessionId, spent: Option<Write>) -> Result<(), Error> {
@@ -709,11 +722,7 @@ impl Customer {
     /// [`Error::Misuse`] if it was sealed under a root that is not in the keys any more, [`Error::Unavailable`] if the
     /// store does not answer.
     pub async fn kept_value(&self, claim: &str) -> Result<Option<serde_json::Value>, Error> {
-        let key = kept_key(&self.id, claim);
-        let Some(stored) = self.merchant.load_one(&key).await? else { return Ok(None) };
-        let kept: Kept = stored.read()?;
-        let text = zeroize::Zeroizing::new(self.merchant.open(KEPT, &key, &kept.sealed)?);
-        serde_json::from_slice(&text).map(Some).map_err(|e| Error::Misuse(format!("a kept value cannot be read: {e}")))
+        self.merchant.kept_value(&self.id, claim).await
     }
 
     /// The customer's keys as DIDs: names for themselves that no other business ever sees.
@@ -769,10 +778,14 @@ impl Customer {
     /// Forgets the customer: sessions, keys, proofs and kept values are deleted. The merchant's own tables are the
     /// merchant's to clean.
     ///
+    /// Orders stay, without identity: what comes back says how many.
+    ///
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer; begun and not finished, it can be called again.
-    pub async fn forget(self) -> Result<(), Error> {
-        self.merchant.forget_with(&self.id, None, None).await
+    pub async fn forget(self) -> Result<Farewell, Error> {
+        let farewell = self.merchant.farewell(&self.id).await?;
+        self.merchant.forget_with(&self.id, None, None).await?;
+        Ok(farewell)
     }
 }
 

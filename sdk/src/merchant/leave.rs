@@ -1,0 +1,267 @@
+//! Leaving: everything that the shop has of a customer, to take along, and what stays behind when they are forgotten.
+
+use serde::Serialize;
+
+use super::{Merchant, recognise::Recognised, sell::customer_orders};
+use crate::{
+    customer::{CustomerId, Kept, Rung},
+    error::Error,
+    history::HistoryEntry,
+    merchant::BrowserProof,
+    store::SCAN_MAX,
+};
+
+/// How many orders are counted or taken along in one go.
+const PAGE: usize = 100;
+
+/// Everything that the shop has of a customer, in the shape of the schema `export.v1`. Times are RFC 3339, amounts are
+/// decimal text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Export {
+    /// The shape: [`Export::SCHEMA`].
+    #[serde(rename = "$schema")]
+    pub schema: String,
+    /// The shop, by its address.
+    pub shop: String,
+    /// When it was taken.
+    pub exported_at: String,
+    /// The customer's name in this shop.
+    pub customer: CustomerId,
+    /// Since when.
+    pub since: String,
+    /// Names of theirs from before two records became one.
+    pub formerly: Vec<CustomerId>,
+    /// What they are recognised by.
+    pub bindings: Vec<ExportedBinding>,
+    /// What they proved.
+    pub proofs: Vec<ExportedProof>,
+    /// What is kept of them, in clear.
+    pub kept: Vec<ExportedValue>,
+    /// Their orders, the newest first.
+    pub orders: Vec<ExportedOrder>,
+    /// What happened to their record, the newest first: the last hundred entries.
+    pub history: Vec<ExportedEntry>,
+}
+
+/// A way to be recognised.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportedBinding {
+    /// How strong it is.
+    pub rung: Rung,
+    /// Its key as a DID.
+    pub did: Option<String>,
+    /// Since when.
+    pub since: String,
+    /// What the customer calls it.
+    pub label: Option<String>,
+    /// Whether it opens nothing any more.
+    pub locked: bool,
+}
+
+/// Something that was proved.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportedProof {
+    /// The ask.
+    pub ask: String,
+    /// Why it was asked.
+    pub purpose: String,
+    /// What it established.
+    pub outcome: String,
+    /// When.
+    pub at: String,
+}
+
+/// A value that is kept.
+#[derive(Clone, PartialEq, Serialize)]
+pub struct ExportedValue {
+    /// The claim.
+    pub claim: String,
+    /// Why it is kept.
+    pub purpose: String,
+    /// Until when.
+    pub until: String,
+    /// The value.
+    pub value: serde_json::Value,
+}
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportedOrder {
+    /// Its name.
+    pub id: String,
+    /// What people call it.
+    pub reference: String,
+    /// When it was placed.
+    pub placed_at: String,
+    /// Where it stands.
+    pub state: &'static str,
+    /// The currency.
+    pub currency: String,
+    /// What it costs.
+    pub total: String,
+    /// What was bought.
+    pub lines: Vec<ExportedLine>,
+    /// The delivery address, line by line, while it is kept.
+    pub delivery: Option<Vec<String>>,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportedLine {
+    /// What was bought.
+    pub title: String,
+    /// How many.
+    pub quantity: u32,
+    /// What one costs.
+    pub unit: String,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportedEntry {
+    /// When.
+    pub at: String,
+    /// What.
+    #[serde(flatten)]
+    pub what: crate::history::Happened,
+    /// What the customer calls the device that it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+/// What stays in the shop of a customer who was forgotten, and why: to be told to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Farewell {
+    /// Orders, without anything that leads to the customer, for as long as the law has books kept. Their delivery address
+    /// stays sealed beside them for [`Limits::delivery_kept_s`](crate::limits::Limits::delivery_kept_s), to deliver and to
+    /// take goods back.
+    pub orders: usize,
+}
+
+impl Export {
+    /// The name of this shape.
+    pub const SCHEMA: &'static str = "export.v1";
+}
+
+impl std::fmt::Debug for ExportedValue {
+    /// Without the value, which is the customer's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExportedValue").field("claim", &self.claim).finish_non_exhaustive()
+    }
+}
+
+impl Recognised {
+    /// Everything that the shop has of this customer: for them alone. The values are in clear.
+    ///
+    /// # Errors
+    /// [`Refusal::StepUp`](crate::error::Refusal::StepUp) if the record has a strong binding that was not shown in the last
+    /// minutes; [`Refusal::AcrossDevices`](crate::error::Refusal::AcrossDevices);
+    /// [`Refusal::CoolingDown`](crate::error::Refusal::CoolingDown) after a recovery; [`Error::Unavailable`].
+    pub async fn export(&self) -> Result<Export, Error> {
+        let merchant = self.merchant();
+        let customer = self.customer().await?;
+        self.may_bind(customer.record(), Rung::RelationshipCredential)?;
+        if self.rung() == Rung::RecoveryCode
+            && let Some(until) = customer.cooling_until()
+        {
+            return Err(crate::error::Refusal::CoolingDown { until }.into());
+        }
+        let mut kept = Vec::new();
+        let formerly: Vec<CustomerId> = customer.merged().iter().map(|merged| merged.customer.clone()).collect();
+        for name in formerly.iter().chain([self.id()]) {
+            for (_, one) in merchant.walk::<Kept>(name).await? {
+                let Kept { claim, purpose, until, .. } = one;
+                let Some(value) = merchant.kept_value(name, &claim).await? else { continue };
+                kept.push(ExportedValue { claim, purpose, until: until.to_string(), value });
+            }
+        }
+        let bindings = customer.bindings().await?.into_iter().map(|view| ExportedBinding {
+            rung: view.rung,
+            did: view.did,
+            since: view.since.to_string(),
+            label: view.label,
+            locked: view.locked,
+        });
+        let proofs = customer.proofs().iter().map(|proof| ExportedProof {
+            ask: proof.ask.clone(),
+            purpose: proof.purpose.clone(),
+            outcome: proof.outcome.clone(),
+            at: proof.at.to_string(),
+        });
+        let entry = |HistoryEntry { at, what, device }| ExportedEntry { at: at.to_string(), what, device };
+        Ok(Export {
+            schema: Export::SCHEMA.to_owned(),
+            shop: merchant.origin().as_str().trim_end_matches('/').to_owned(),
+            exported_at: merchant.now().to_string(),
+            customer: self.id().clone(),
+            since: customer.since().to_string(),
+            bindings: bindings.collect(),
+            proofs: proofs.collect(),
+            kept,
+            orders: self.exported_orders().await?,
+            history: customer.history().await?.into_iter().map(entry).collect(),
+            formerly,
+        })
+    }
+
+    async fn exported_orders(&self) -> Result<Vec<ExportedOrder>, Error> {
+        let mut exported = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.orders(after.as_ref(), PAGE).await?;
+            for order in &page {
+                let lines = order.lines().iter().map(|line| ExportedLine {
+                    title: line.title.clone(),
+                    quantity: line.quantity.count(),
+                    unit: line.unit.decimal(),
+                });
+                exported.push(ExportedOrder {
+                    id: order.id().to_string(),
+                    reference: order.reference().to_string(),
+                    placed_at: order.placed_at().to_string(),
+                    state: order.state().name(),
+                    currency: order.total().currency().to_string(),
+                    total: order.total().decimal(),
+                    lines: lines.collect(),
+                    delivery: order.delivery().await?.map(|delivery| delivery.for_page().lines()),
+                });
+            }
+            let is_full = page.len() == PAGE && exported.len() < SCAN_MAX;
+            after = page.into_iter().next_back();
+            if !is_full {
+                return Ok(exported);
+            }
+        }
+    }
+
+    /// Forgets the customer, and says what stays and why. The proof is used up in the same commit.
+    ///
+    /// # Errors
+    /// [`ProofError::Replayed`](crate::error::ProofError::Replayed) if the proof was used before; [`Error::Unavailable`]:
+    /// begun and not finished, it can be called again.
+    pub async fn leave(&self, proof: &BrowserProof) -> Result<Farewell, Error> {
+        let farewell = self.merchant().farewell(self.id()).await?;
+        self.end(super::Ending::Everything, proof).await?;
+        Ok(farewell)
+    }
+}
+
+impl Merchant {
+    /// What would stay of a customer.
+    pub(super) async fn farewell(&self, customer: &CustomerId) -> Result<Farewell, Error> {
+        let Some((id, record, _)) = self.resolved(customer).await? else { return Ok(Farewell::default()) };
+        let mut orders = 0;
+        for name in record.merged.iter().map(|merged| &merged.customer).chain([&id]) {
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.0.store.scan(&customer_orders(name), after.as_deref(), SCAN_MAX, self.now()).await?;
+                orders += page.len();
+                after = page.last().map(|(key, _)| key.sort.clone());
+                if page.len() < SCAN_MAX {
+                    break;
+                }
+            }
+        }
+        Ok(Farewell { orders })
+    }
+}
