@@ -12,6 +12,8 @@ mod layer;
 mod limits;
 #[path = "http/orders.rs"]
 mod orders;
+#[path = "http/passkeys.rs"]
+mod passkeys;
 #[path = "http/privacy.rs"]
 mod privacy;
 #[path = "http/probe.rs"]

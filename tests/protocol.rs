@@ -27,6 +27,8 @@ mod sd_jwt;
 mod sd_jwt_vc;
 #[path = "protocol/status_list.rs"]
 mod status_list;
+#[path = "protocol/webauthn.rs"]
+mod webauthn;
 #[path = "protocol/wycheproof.rs"]
 mod wycheproof;
 #[path = "protocol/x509.rs"]

@@ -18,6 +18,8 @@ use crate::routes;
 #[must_use]
 pub fn openapi(mount: &str) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
+    #[cfg(feature = "passkey")]
+    document.merge(Passkeys::openapi());
     document.servers = Some(vec![Server::new(mount)]);
     document
 }
@@ -73,6 +75,22 @@ pub fn openapi_json(mount: &str) -> String {
     modifiers(&Dpop, &Refusals),
 )]
 struct Document;
+
+/// What the feature `passkey` adds.
+#[cfg(feature = "passkey")]
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        routes::passkeys::begin,
+        routes::passkeys::finish,
+        routes::passkeys::begin_sign_in,
+        routes::passkeys::sign_in,
+        routes::passkeys::list,
+        routes::passkeys::remove,
+    ),
+    modifiers(&Refusals),
+)]
+struct Passkeys;
 
 /// How a signed request is authorised. OpenAPI has no scheme for DPoP, so the two headers stand as one in words.
 struct Dpop;

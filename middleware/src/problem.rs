@@ -1,8 +1,11 @@
 //! The one place that turns errors into HTTP: `application/problem+json` (RFC 9457), with a stable `code`.
 
 use axum::response::{IntoResponse, Response};
+#[cfg(feature = "passkey")]
+use firsthand::protocol::webauthn::WebauthnError;
 use firsthand::{
     Error,
+    customer::Rung,
     error::{Fault, ProofError, Refusal},
     money::{Money, MoneyError},
     order::{DraftError, OrderError, OrderId},
@@ -52,7 +55,7 @@ pub struct Problem {
     /// The rung that is missing: `recovery_code`, `browser_key`, `did`, `passkey` or `relationship_credential`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    rung: Option<&'static str>,
+    rung: Option<Rung>,
     #[serde(skip)]
     retry_s: Option<u32>,
 }
@@ -143,7 +146,7 @@ impl Problem {
         match error {
             Error::Refused(Refusal::ProofNeeded { ask, .. }) => problem.ask = Some(ask.as_str().into()),
             Error::Refused(Refusal::AnotherPerson { claims }) => problem.claims = Some(claims.as_slice().into()),
-            Error::Refused(Refusal::RungNeeded { rung, .. }) => problem.rung = Some(rung.name()),
+            Error::Refused(Refusal::RungNeeded { rung, .. }) => problem.rung = Some(*rung),
             Error::Refused(Refusal::FormUsed { order }) => problem.order = Some(Box::new(order.clone())),
             Error::Refused(Refusal::TooMany { retry_s }) => {
                 problem.retry_s = Some(u32::try_from(*retry_s).unwrap_or(u32::MAX));
@@ -171,6 +174,10 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Notice(NoticeError::NoNotices) => StatusCode::NOT_FOUND,
         Error::Notice(NoticeError::NotAuthentic) => StatusCode::UNAUTHORIZED,
         Error::Notice(_) => StatusCode::BAD_REQUEST,
+        #[cfg(feature = "passkey")]
+        Error::Passkey(WebauthnError::Malformed(_)) => StatusCode::BAD_REQUEST,
+        #[cfg(feature = "passkey")]
+        Error::Passkey(_) => StatusCode::FORBIDDEN,
         Error::Refused(refusal) => match refusal {
             Refusal::NoSuchAsk
             | Refusal::NoSuchPresentation
@@ -191,8 +198,8 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::RefundDiffers
             | Refusal::TransferDiffers
             | Refusal::Overtaken => StatusCode::CONFLICT,
-            Refusal::FormExpired => StatusCode::GONE,
-            Refusal::CannotCollect { .. } | Refusal::RefundKey(_) | Refusal::TransferText(_) => {
+            Refusal::FormExpired | Refusal::CeremonyOver => StatusCode::GONE,
+            Refusal::CannotCollect { .. } | Refusal::Label(_) | Refusal::RefundKey(_) | Refusal::TransferText(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -32,6 +32,8 @@ use crate::{
 };
 
 pub(crate) mod ladder;
+#[cfg(feature = "passkey")]
+pub(crate) mod passkeys;
 
 /// What a browser sends is small: a name, a path, an id and a code.
 const JSON_BYTES_MAX: usize = 8 * 1024;
@@ -57,7 +59,10 @@ pub fn routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S
 /// The same without the mount path.
 pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
     let small = DefaultBodyLimit::max(JSON_BYTES_MAX);
-    Router::new()
+    let router = Router::new();
+    #[cfg(feature = "passkey")]
+    let router = router.merge(passkeys::routes());
+    router
         .route("/presentations", post(ask).layer(small))
         .route("/presentations/{id}", get(standing))
         .route("/presentations/{id}/events", get(follow))

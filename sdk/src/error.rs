@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "passkey")]
+use crate::protocol::webauthn::WebauthnError;
 use crate::{
     ask::AskError,
     customer::Rung,
@@ -40,6 +42,10 @@ pub enum Error {
     /// A message that claims to be a rail's is not believed.
     #[error(transparent)]
     Notice(#[from] NoticeError),
+    /// What an authenticator made failed a check.
+    #[cfg(feature = "passkey")]
+    #[error("the passkey is refused: {0}")]
+    Passkey(#[from] WebauthnError),
     /// What was asked for is not to be had by this customer, or not now.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -246,6 +252,12 @@ pub enum Refusal {
         /// Until when.
         until: UnixTime,
     },
+    /// Nothing waits for this passkey: the five minutes are over, it was answered, or another browser began it.
+    #[error("nothing waits for this passkey, or not any more: begin again")]
+    CeremonyOver,
+    /// What a customer calls something is too long, or no line of text.
+    #[error("a name is one line of at most {0} characters")]
+    Label(usize),
     /// A route needs a customer.
     #[error("this needs a customer who is known")]
     NotKnown,
@@ -324,6 +336,8 @@ impl Error {
             Self::Draft(e) => e.code(),
             Self::Order(e) => e.code(),
             Self::Notice(e) => e.code(),
+            #[cfg(feature = "passkey")]
+            Self::Passkey(e) => e.code(),
             Self::Refused(e) => e.code(),
             Self::Unavailable { .. } => "unavailable",
             Self::Misuse(_) => "misuse",
@@ -338,6 +352,8 @@ impl Error {
             Self::Answer(_) => Fault::Wallet,
             Self::Proof(_) => Fault::Browser,
             Self::Notice(_) => Fault::Rail,
+            #[cfg(feature = "passkey")]
+            Self::Passkey(_) => Fault::Browser,
             Self::Step(_) | Self::Draft(_) | Self::Order(_) | Self::Refused(_) => Fault::Customer,
             Self::Unavailable { .. } => Fault::Operations,
             Self::Misuse(_) => Fault::Merchant,
@@ -396,6 +412,8 @@ impl Refusal {
             Self::NoSuchBinding => "no_such_binding",
             Self::RungNeeded { .. } => "rung_needed",
             Self::CoolingDown { .. } => "cooling_down",
+            Self::CeremonyOver => "passkey_ceremony_over",
+            Self::Label(_) => "invalid_name",
             Self::NotKnown => "not_known",
             Self::ProofNeeded { .. } => "proof_needed",
             Self::StepUp { .. } => "step_up_needed",

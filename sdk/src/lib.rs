@@ -143,8 +143,8 @@
 //!
 //! # Features
 //!
-//! `https` (default), `sqlite`, `postgres`, `testing` (a shop, a wallet and an issuer for tests), `dev` (a whole
-//! development set-up on this machine), `cli` (the command `firsthand`), `vendored-openssl`.
+//! `https` (default), `sqlite`, `postgres`, `passkey` (WebAuthn), `testing` (a shop, a wallet and an issuer for tests),
+//! `dev` (a whole development set-up on this machine), `cli` (the command `firsthand`), `vendored-openssl`.
 
 pub mod ask;
 pub mod customer;

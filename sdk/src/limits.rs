@@ -43,6 +43,8 @@ pub struct Limits {
     pub request_post_bytes: usize,
     /// A `wallet_nonce`.
     pub wallet_nonce_bytes: usize,
+    /// One member of what an authenticator made, decoded: 8 KiB. A key of RSA and the longest name are 2 KiB.
+    pub passkey_bytes: usize,
     /// How long ago a wallet may have been shown on this device, in seconds, for what touches a stored address or where
     /// money goes back to: five minutes, the time in which nobody else sits down at the browser unnoticed.
     pub step_up_s: u64,
@@ -82,6 +84,7 @@ impl Default for Limits {
             did_bytes: 2 * 1024,
             request_post_bytes: 32 * 1024,
             wallet_nonce_bytes: 512,
+            passkey_bytes: 8 * 1024,
             step_up_s: 5 * 60,
             bindings: 16,
             cool_down_s: 3 * 24 * 3600,

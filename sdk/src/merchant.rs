@@ -33,6 +33,8 @@ mod bind;
 pub mod dev;
 mod leave;
 mod merge;
+#[cfg(feature = "passkey")]
+mod passkey;
 mod present;
 mod proof;
 mod recognise;
@@ -44,6 +46,8 @@ pub use leave::{
     Export, ExportedBinding, ExportedEntry, ExportedLine, ExportedOrder, ExportedProof, ExportedValue, Farewell,
 };
 pub use merge::MergeOffered;
+#[cfg(feature = "passkey")]
+pub use passkey::PasskeyView;
 pub use present::{Answered, AskRequest, Changes, Invitation, Standing, WalletLink};
 pub use proof::{BrowserProof, ProofRequest};
 pub use recognise::{Customer, Ending, Recognised, Redemption, SessionGrant, SessionView};

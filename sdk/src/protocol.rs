@@ -10,4 +10,6 @@ pub mod json;
 pub mod openid4vp;
 pub mod sd_jwt;
 pub mod status_list;
+#[cfg(feature = "passkey")]
+pub mod webauthn;
 pub mod x509;

@@ -1,6 +1,8 @@
 //! A shop, its customers' wallets and an issuer, for tests and for development: the real protocol, with the time moved
 //! by hand. Nothing here is for production, and nothing here is believed by a shop that does not say so.
 
+#[cfg(feature = "passkey")]
+pub mod authenticator;
 pub mod authority;
 pub mod cast;
 mod conformance;

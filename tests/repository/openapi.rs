@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::sources::{read, root};
+use crate::sources::{files, read, root};
 
 const DOCUMENT: &str = "openapi/openapi.json";
 
@@ -84,15 +84,15 @@ fn operations() -> BTreeMap<(String, String), Value> {
     paths.iter().flat_map(|(path, item)| of(path, item)).collect()
 }
 
-/// The routes as `routes.rs` mounts them.
+/// The routes as `routes.rs` and the files beside it mount them.
 fn routes() -> BTreeSet<(String, String)> {
-    let source = read("middleware/src/routes.rs");
+    let sources = files(&["middleware/src/routes.rs", "middleware/src/routes"], &[".rs"]);
     let mut found = BTreeSet::new();
-    for call in source.split(".route(\"").skip(1) {
+    for call in sources.iter().flat_map(|source| source.text.split(".route(\"").skip(1)) {
         let (path, rest) = call.split_once('"').unwrap();
         let line = rest.lines().next().unwrap();
         for method in ["get", "post", "put", "patch", "delete"] {
-            let handled = [format!(", {method}("), format!(").{method}("), format!(" .{method}(")];
+            let handled = [", ", ").", " .", ".merge("].map(|before| format!("{before}{method}("));
             if handled.iter().any(|text| line.contains(text)) {
                 found.insert((method.to_owned(), path.to_owned()));
             }

@@ -203,7 +203,7 @@ impl Merchant {
                 Ok(Some(writes))
             }
             None => {
-                let mut writes = self.room(customer, 1).await?;
+                let mut writes = self.room(customer, 1, None).await?;
                 writes.extend(first_key(browser, customer, across_devices, now)?);
                 writes.push(self.note(customer, Happened::DeviceAdded { rung: by })?);
                 Ok(Some(writes))
@@ -238,12 +238,17 @@ impl Merchant {
     }
 
     /// The writes that make room for `more` bindings: the oldest browsers' keys go, since whoever uses one shows something
-    /// stronger to come back.
-    pub(super) async fn room(&self, customer: &CustomerId, more: usize) -> Result<Vec<Write>, Error> {
+    /// stronger to come back. `but` is the key of whoever asks, which stays.
+    pub(super) async fn room(
+        &self,
+        customer: &CustomerId,
+        more: usize,
+        but: Option<&str>,
+    ) -> Result<Vec<Write>, Error> {
         let max = self.0.limits.bindings;
         let mut entries = self.walk::<BindingEntry>(customer).await?;
         let too_many = (entries.len() + more).saturating_sub(max);
-        entries.retain(|(_, entry)| entry.rung == Rung::BrowserKey);
+        entries.retain(|(name, entry)| entry.rung == Rung::BrowserKey && Some(name.as_str()) != but);
         if too_many > entries.len() {
             return Err(Refusal::TooManyBindings { max }.into());
         }
@@ -331,7 +336,7 @@ impl Recognised {
                 self.may_bind(&record, new.rung)?;
                 let mut writes = extra.clone();
                 writes.push(proof.spent(now)?);
-                writes.extend(merchant.room(self.id(), 1).await?);
+                writes.extend(merchant.room(self.id(), 1, Some(&self.record().key)).await?);
                 writes.extend(bound(new, self.id(), now)?);
                 writes.push(merchant.note_device(
                     self.id(),
@@ -375,6 +380,7 @@ impl Recognised {
                 let mut writes = extra.clone();
                 writes.push(proof.spent(now)?);
                 writes.extend(unbound(name, self.id()));
+                writes.extend(passkey_of(name.as_str()).map(|key| Write::delete(key, Expect::Any)));
                 writes.push(merchant.note_device(
                     self.id(),
                     Happened::BindingRemoved { rung: binding.rung },
@@ -506,6 +512,12 @@ pub(super) fn first_key(
 /// The writes that take a binding away.
 pub(super) fn unbound(name: &BindingName, customer: &CustomerId) -> [Write; 2] {
     [binding_key(name.as_str()), binding_entry(customer, name.as_str())].map(|key| Write::delete(key, Expect::Any))
+}
+
+/// Where the public half of a passkey lies, if the binding is one: it goes where the binding goes, also in a build without
+/// passkeys.
+pub(super) fn passkey_of(name: &str) -> Option<Key> {
+    name.starts_with("pk.").then(|| Key::new("passkey", name, ""))
 }
 
 pub(super) fn binding_entry(customer: &CustomerId, name: &str) -> Key {

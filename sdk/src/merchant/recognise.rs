@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Farewell, Merchant, RACES_MAX,
-    bind::{BindingEntry, Shown, binding_entry, first_key},
+    bind::{BindingEntry, Shown, binding_entry, first_key, passkey_of},
     customer_key, lost_the_race,
     merge::MergeOffer,
     present::presentation_key,
@@ -502,8 +502,9 @@ impl Merchant {
         own: Option<&str>,
         spent: Option<Write>,
     ) -> Result<(), Error> {
-        for (key, _) in self.walk::<BindingEntry>(customer).await? {
-            if own != Some(key.as_str()) {
+        for (key, entry) in self.walk::<BindingEntry>(customer).await? {
+            // What has no sessions of its own stays: it is the way back.
+            if own != Some(key.as_str()) && entry.rung == Rung::BrowserKey {
                 self.end_key(customer, &key, Fate::Locked, None).await?;
             }
         }
@@ -585,6 +586,12 @@ impl Merchant {
                 self.erase_all_of(name, own_entry.as_ref()).await?;
             }
             let all = of_customer(BindingEntry::KIND, customer);
+            let passkeys = self.0.store.scan(&all, None, PAGE, now).await?;
+            let passkeys: Vec<Write> =
+                passkeys.iter().filter_map(|(entry, _)| passkey_of(&entry.sort)).map(deletion).collect();
+            if !passkeys.is_empty() {
+                self.0.store.commit(&passkeys, now).await?;
+            }
             let mut keys = self.0.store.scan(&all, None, BATCH, now).await?;
             if keys.len() == BATCH {
                 let own_key = own.map(|own| binding_entry(customer, &own.key));

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use super::{
     Customer, Merchant, SessionGrant,
-    bind::{BindingEntry, NewBinding, Races, bound, unbound},
+    bind::{BindingEntry, NewBinding, Races, bound, passkey_of, unbound},
     customer_key, put,
     recognise::{Begin, Recognised, binding_key},
 };
@@ -158,6 +158,7 @@ impl Recognised {
                 for (name, entry) in merchant.walk::<BindingEntry>(self.id()).await? {
                     if entry.since >= recovered_at && name != self.record().key {
                         writes.extend(unbound(&BindingName::stored(&name), self.id()));
+                        writes.extend(passkey_of(&name).map(|key| Write::delete(key, Expect::Any)));
                     } else {
                         ladder = ladder.max(entry.rung);
                     }
