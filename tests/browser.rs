@@ -13,6 +13,8 @@ mod shop;
 #[path = "browser/walk.rs"]
 mod walk;
 
+#[path = "browser/cookie.rs"]
+mod cookie;
 #[path = "browser/devices.rs"]
 mod devices;
 #[path = "browser/leaving.rs"]

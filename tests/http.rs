@@ -2,8 +2,12 @@
 
 #[path = "http/answers.rs"]
 mod answers;
+#[path = "http/cookie.rs"]
+mod cookie;
 #[path = "http/crash.rs"]
 mod crash;
+#[path = "http/events.rs"]
+mod events;
 #[path = "http/haip.rs"]
 mod haip;
 #[path = "http/layer.rs"]

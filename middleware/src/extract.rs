@@ -40,7 +40,7 @@ impl<S: Sync> FromRequestParts<S> for Known {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let visit = visit(parts).map_err(IntoResponse::into_response)?;
-        match visit.ask() {
+        match visit.ask().await? {
             Some(recognised) => Ok(Self(recognised.clone())),
             None => Err(turn_away(visit, parts, None)),
         }
@@ -52,7 +52,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Known {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Response> {
         let visit = visit(parts).map_err(IntoResponse::into_response)?;
-        Ok(visit.ask().cloned().map(Self))
+        Ok(visit.ask().await?.cloned().map(Self))
     }
 }
 

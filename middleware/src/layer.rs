@@ -29,8 +29,10 @@ use tower_service::Service;
 
 use crate::{
     client::ClientAddress,
+    cookie::{self, Carried},
     limit::Limiter,
     problem::{Problem, misuse},
+    same_origin,
     signed::{self, Signed, is_safe},
 };
 
@@ -54,6 +56,7 @@ pub(crate) struct Settings {
     client_address: ClientAddress,
     pub(crate) content_security_policy: HeaderValue,
     limiter: Arc<Limiter>,
+    pub(crate) host_cookie: bool,
 }
 
 /// A signed body is held until its digest is checked: large enough for any form, too small to fill a memory.
@@ -72,6 +75,7 @@ impl CustomerLayer {
                 client_address: ClientAddress::None,
                 content_security_policy: HeaderValue::from_static(crate::web::PAGE_CSP),
                 limiter: Arc::new(Limiter::default()),
+                host_cookie: false,
             }),
         }
     }
@@ -88,6 +92,30 @@ impl CustomerLayer {
     #[must_use]
     pub fn client_address(mut self, from: ClientAddress) -> Self {
         Arc::make_mut(&mut self.settings).client_address = from;
+        self
+    }
+
+    /// Lets a customer who was recognised carry a cookie, for a shop that must render everything on the server: then
+    /// [`Known`](crate::Known) works on the first byte, in navigations and plain forms. Unless said here, there is no
+    /// cookie, ever.
+    ///
+    /// The cookie is `__Host-firsthand`, for this host alone, over https, out of reach of scripts. The script asks for it,
+    /// signed, once somebody is known; it is a session of the same key, and ends with it. What that costs, and what stands
+    /// against it:
+    /// - A cookie comes by itself, also where another site starts the request. So everything that changes something and
+    ///   rests on the cookie is refused with 403 `cross_site`, unless the browser says that it comes from a page of this
+    ///   very origin, as for [`SameOrigin`](crate::SameOrigin). A handler for GET must change nothing; nor does the cookie
+    ///   open a WebSocket for another origin.
+    /// - Whoever steals the text has the session. Where the browser has Device Bound Session Credentials, the cookie is
+    ///   bound to the device and lives ten minutes at a time, and it is never long again after that.
+    /// - It proves nothing anew: how surely the customer was recognised and when is what the session knows that asked for
+    ///   it ([`Recent`](crate::Recent)).
+    ///
+    /// A request with a proof is decided by the proof. For development, browsers take such a cookie at
+    /// `http://localhost` too; not all do at `http://127.0.0.1`.
+    #[must_use]
+    pub fn host_cookie(mut self) -> Self {
+        Arc::make_mut(&mut self.settings).host_cookie = true;
         self
     }
 
@@ -125,14 +153,26 @@ pub(crate) struct Visit {
     pub(crate) settings: Arc<Settings>,
     pub(crate) signed: bool,
     pub(crate) recognised: Option<Recognised>,
+    /// What came in place of a proof.
+    pub(crate) cookie: Option<Carried>,
+    /// The cookie that came, also beside a proof.
+    carried: Option<Carried>,
     asked: Arc<AtomicBool>,
 }
 
 impl Visit {
+    /// The text of the cookie that came.
+    pub(crate) fn carried(&self) -> Option<&str> {
+        self.carried.as_ref().map(Carried::value)
+    }
+
     /// Somebody computes an answer from who the customer is.
-    pub(crate) fn ask(&self) -> Option<&Recognised> {
+    pub(crate) async fn ask(&self) -> Result<Option<&Recognised>, Response> {
         self.asked.store(true, Ordering::Relaxed);
-        self.recognised.as_ref()
+        match &self.cookie {
+            Some(cookie) => cookie.whose().await.map_err(|problem| signed::refused(&self.merchant, problem)),
+            None => Ok(self.recognised.as_ref()),
+        }
     }
 }
 
@@ -178,8 +218,18 @@ impl CustomerLayer {
             settings: self.settings.clone(),
             signed: false,
             recognised: None,
+            cookie: None,
+            carried: None,
             asked: Arc::new(AtomicBool::new(false)),
         };
+        let carried = match self.settings.host_cookie {
+            true => Carried::by(&merchant, &parts.headers, &limits),
+            false => None,
+        };
+        let (claims, unsafe_method) = (signed::claims(&parts), !is_safe(&parts.method));
+        // The proof counts, where there is one.
+        visit.cookie = carried.clone().filter(|_| !claims);
+        visit.carried.clone_from(&carried);
         let body = if ours {
             // Our own routes check for themselves: they use up a proof in the very commit of its effect.
             body
@@ -200,6 +250,9 @@ impl CustomerLayer {
         if signed || asked.load(Ordering::Relaxed) {
             keep_private(&mut response);
         }
+        if self.settings.host_cookie {
+            settle(carried.as_ref(), claims, unsafe_method, asked.load(Ordering::Relaxed), &mut response).await;
+        }
         response
     }
 
@@ -212,7 +265,13 @@ impl CustomerLayer {
         limits: &crate::limit::Limits,
     ) -> Result<Body, Problem> {
         let merchant = &self.merchant;
-        let Some(Signed { proof, access_token }) = signed::check(merchant, parts)? else { return Ok(body) };
+        let Some(Signed { proof, access_token }) = signed::check(merchant, parts)? else {
+            // Before anything is looked up: what another site had a browser send is nobody's wish.
+            if visit.cookie.is_some() && changes_something(parts) {
+                same_origin::check(merchant, &parts.headers)?;
+            }
+            return Ok(body);
+        };
         limits.key(&proof)?;
         let body = if is_safe(&parts.method) {
             merchant.look_once(&proof)?;
@@ -248,6 +307,41 @@ impl CustomerLayer {
         Ok(body)
     }
 }
+
+/// Whether a request may change something. One that leaves HTTP for another protocol, as a WebSocket does, is a GET by name
+/// alone.
+fn changes_something(parts: &http::request::Parts) -> bool {
+    !is_safe(&parts.method) || parts.headers.contains_key(header::UPGRADE)
+}
+
+/// What an answer says of the cookie: it depends on it, it clears one that is nobody's, and the script learns whether one
+/// came.
+async fn settle(carried: Option<&Carried>, claims: bool, unsafe_method: bool, asked: bool, response: &mut Response) {
+    if claims {
+        cookie::tell_script(response, carried.is_some());
+    }
+    let began = response.extensions().get::<Began>().is_some();
+    let set = cookie::is_set(response.headers());
+    let ended = match carried {
+        // Whoever was recognised anew has no cookie yet: what the browser still carries may be somebody else's.
+        Some(_) if began => true,
+        Some(carried) if !set => carried.is_stale() || (unsafe_method && carried.has_ended().await),
+        _ => false,
+    };
+    if ended {
+        cookie::clear(response.headers_mut());
+    }
+    if ended || set {
+        keep_private(response);
+    }
+    if ended || set || asked {
+        cookie::vary(response.headers_mut());
+    }
+}
+
+/// Marks an answer that begins a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Began;
 
 /// What a body gets that did not arrive [in time](BODY_WITHIN).
 pub(crate) fn body_too_slow() -> Problem {

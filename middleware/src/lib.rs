@@ -140,12 +140,14 @@
 //!
 //! # What it does not do
 //!
-//! It sets no cookie, reads no `Host` and no `X-Forwarded-*` for the public address, contacts no other host from a page,
-//! and patches no `fetch` of yours. It has no user interface but a button, a QR code and three small pages.
+//! It sets no cookie unless [you choose that](CustomerLayer::host_cookie), reads no `Host` and no `X-Forwarded-*` for the
+//! public address, contacts no other host from a page, and patches no `fetch` of yours. It has no user interface but a
+//! button, a QR code and three small pages.
 
 pub use firsthand::*;
 
 mod client;
+mod cookie;
 #[cfg(feature = "dev")]
 mod dev_wallet;
 mod events;

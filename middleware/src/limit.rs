@@ -14,7 +14,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use firsthand::{error::Refusal, merchant::BrowserProof, presentation::RequestId, time::UnixTime};
+use firsthand::{
+    error::Refusal,
+    merchant::{BrowserProof, Recognised},
+    presentation::RequestId,
+    time::UnixTime,
+};
 use http::request::Parts;
 
 use crate::problem::Problem;
@@ -29,13 +34,19 @@ const ROWS: usize = 4;
 const STREAMS_MAX: usize = 10_000;
 /// Event streams of one key that are open at once: a few tabs.
 const STREAMS_OF_A_KEY_MAX: usize = 4;
+/// Streams about a session that are open at once, on one node: each looks into the store every five seconds.
+const TABS_MAX: usize = 50_000;
+/// Streams about a session of one key that are open at once: more tabs than a browser keeps connections for.
+const TABS_OF_A_KEY_MAX: usize = 16;
 
 /// What is counted, and how often in a window it may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// Any signed request of one key.
     Key,
-    /// Keys from one client address that were not seen before in this window.
+    /// Any request that rests on one cookie.
+    Cookie,
+    /// Keys, and cookies, from one client address that were not seen before in this window.
     NewKeyByAddress,
     /// Asks of one key.
     AskByKey,
@@ -47,8 +58,10 @@ pub(crate) enum What {
     Wallet,
     /// Wallet's calls from one client address.
     WalletByAddress,
-    /// Event streams opened by one key.
+    /// Event streams of presentations opened by one key.
     StreamByKey,
+    /// Event streams of a session opened by one key.
+    TabByKey,
     /// Notices from one client address.
     NoticeByAddress,
     /// Forms that no key signs, from one client address.
@@ -57,12 +70,12 @@ pub(crate) enum What {
 
 impl What {
     /// How many there are.
-    const KINDS: usize = 10;
+    const KINDS: usize = 12;
 
     const fn max(self) -> u32 {
         match self {
             // A page with its parts, many times over.
-            Self::Key => 1_200,
+            Self::Key | Self::Cookie => 1_200,
             // A crowd behind the address of a mobile network.
             Self::NewKeyByAddress => 6_000,
             // More than any person clicks: what is left is a program.
@@ -77,6 +90,8 @@ impl What {
             Self::WalletByAddress => 6_000,
             // One after the other, a minute each, in several tabs.
             Self::StreamByKey => 30,
+            // One after the other, five minutes each, in several tabs, and every page that is opened begins one.
+            Self::TabByKey => 240,
             // All orders of a day of sales, told by one payment provider in a minute.
             Self::NoticeByAddress => 6_000,
             // A shop full of people behind one address; each may leave an order behind, for good.
@@ -90,7 +105,25 @@ pub(crate) struct Limiter {
     hasher: RandomState,
     /// One for each kind: what fills one leaves the others alone.
     tables: [Mutex<Table>; What::KINDS],
-    streams: Mutex<Streams>,
+    /// Of presentations, and of sessions: many open pages keep nobody from proving something.
+    streams: [Mutex<Streams>; 2],
+}
+
+/// The event streams of a kind.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Presentation,
+    Tab,
+}
+
+impl Stream {
+    /// How many are open at once, in all and of one key.
+    const fn max(self) -> (usize, usize) {
+        match self {
+            Self::Presentation => (STREAMS_MAX, STREAMS_OF_A_KEY_MAX),
+            Self::Tab => (TABS_MAX, TABS_OF_A_KEY_MAX),
+        }
+    }
 }
 
 /// The event streams that are open.
@@ -160,16 +193,26 @@ impl Limiter {
     }
 
     /// Opens a stream of a key, unless it, or all together, have as many as they may.
-    fn open(self: Arc<Self>, key: &[u8; 32]) -> Result<OpenStream, Refusal> {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+    fn open(self: Arc<Self>, stream: Stream, key: &[u8; 32]) -> Result<OpenStream, Refusal> {
+        let mut streams = self.streams(stream);
         let of_this_key = streams.by_key.get(key).copied().unwrap_or_default();
-        if streams.open >= STREAMS_MAX || of_this_key >= STREAMS_OF_A_KEY_MAX {
+        let (max, of_a_key_max) = stream.max();
+        if streams.open >= max || of_this_key >= of_a_key_max {
             return Err(too_many());
         }
         streams.open += 1;
         streams.by_key.insert(*key, of_this_key + 1);
         drop(streams);
-        Ok(OpenStream { limiter: self, key: *key })
+        Ok(OpenStream { limiter: self, stream, key: *key })
+    }
+
+    fn streams(&self, stream: Stream) -> MutexGuard<'_, Streams> {
+        let [presentations, tabs] = &self.streams;
+        let streams = match stream {
+            Stream::Presentation => presentations,
+            Stream::Tab => tabs,
+        };
+        streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,12 +224,13 @@ const fn too_many() -> Refusal {
 #[derive(Debug)]
 pub(crate) struct OpenStream {
     limiter: Arc<Limiter>,
+    stream: Stream,
     key: [u8; 32],
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        let mut streams = self.limiter.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self.limiter.streams(self.stream);
         streams.open = streams.open.saturating_sub(1);
         match streams.by_key.get_mut(&self.key) {
             Some(open) if *open > 1 => *open -= 1,
@@ -230,6 +274,15 @@ impl Limits {
         self.count(What::Key, key.as_bytes())
     }
 
+    /// A request that rests on a cookie, or on the name of a session that is bound to a device.
+    pub(crate) fn cookie(&self, value: &str) -> Result<(), Problem> {
+        // Texts cost nothing, either.
+        if self.limiter.counted(What::Cookie, value.as_bytes(), now()) == 0 {
+            self.address(What::NewKeyByAddress)?;
+        }
+        self.count(What::Cookie, value.as_bytes())
+    }
+
     /// A browser asks for something that there is.
     pub(crate) fn ask(&self, proof: &BrowserProof) -> Result<(), Problem> {
         self.count(What::AskByKey, proof.thumbprint().as_bytes())?;
@@ -266,7 +319,14 @@ impl Limits {
     pub(crate) fn stream(&self, proof: &BrowserProof) -> Result<OpenStream, Problem> {
         let key = proof.thumbprint();
         self.count(What::StreamByKey, key.as_bytes())?;
-        Ok(self.limiter.clone().open(key.as_bytes())?)
+        Ok(self.limiter.clone().open(Stream::Presentation, key.as_bytes())?)
+    }
+
+    /// A page opens the stream of its session, which counts as open until what comes back is dropped.
+    pub(crate) fn tab(&self, recognised: &Recognised) -> Result<OpenStream, Problem> {
+        let key = recognised.key_digest();
+        self.count(What::TabByKey, &key)?;
+        Ok(self.limiter.clone().open(Stream::Tab, &key)?)
     }
 }
 
@@ -339,7 +399,7 @@ mod tests {
         let open = |key: usize| {
             let mut name = [0; 32];
             name[..8].copy_from_slice(&key.to_be_bytes());
-            limiter.clone().open(&name)
+            limiter.clone().open(Stream::Presentation, &name)
         };
         let mut of_one: Vec<_> = (0..STREAMS_OF_A_KEY_MAX).map(|_| open(0).unwrap()).collect();
         assert!(open(0).is_err());
@@ -347,7 +407,7 @@ mod tests {
         of_one.pop();
         of_one.push(open(0).unwrap());
         drop((of_one, other));
-        assert!(limiter.streams.lock().unwrap().by_key.is_empty(), "who is gone is forgotten");
+        assert!(limiter.streams(Stream::Presentation).by_key.is_empty(), "who is gone is forgotten");
 
         let all: Vec<_> = (0..STREAMS_MAX).map(|key| open(key).unwrap()).collect();
         assert!(open(STREAMS_MAX).is_err());

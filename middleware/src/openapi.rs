@@ -53,6 +53,11 @@ pub fn openapi_json(mount: &str) -> String {
         routes::export,
         routes::forget_me,
         routes::forget_device,
+        routes::rename_device,
+        routes::cookie::begin_cookie,
+        routes::cookie::register_device,
+        routes::cookie::refresh_cookie,
+        routes::tab::tab_events,
         routes::ladder::list,
         routes::ladder::remove,
         routes::ladder::history,
@@ -111,7 +116,7 @@ struct Refusals;
 impl Modify for Refusals {
     fn modify(&self, document: &mut Described) {
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
                 may_be_refused(operation);
             }
         }

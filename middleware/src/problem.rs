@@ -191,6 +191,7 @@ fn status_of(error: &Error) -> StatusCode {
             Refusal::ReturnTo | Refusal::WalletNonce(_) => StatusCode::BAD_REQUEST,
             Refusal::NotKnown => StatusCode::UNAUTHORIZED,
             Refusal::AnotherPerson { .. }
+            | Refusal::AlreadyBound
             | Refusal::AnotherCustomer
             | Refusal::NothingToUndo
             | Refusal::TooManyBindings { .. }

@@ -66,7 +66,7 @@ impl<S: Sync> FromRequestParts<S> for Recent<Known> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let visit = visit(parts).map_err(IntoResponse::into_response)?;
-        let Some(recognised) = visit.ask() else {
+        let Some(recognised) = visit.ask().await? else {
             return Err(turn_away(visit, parts, visit.merchant.asks().next().map(Ask::name)));
         };
         match recognised.recent().await {

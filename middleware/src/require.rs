@@ -120,7 +120,7 @@ where
             let (parts, body) = request.into_parts();
             let admitted = match &required {
                 Required::Ask(ask) => admit(ask, &parts).await,
-                Required::Rung { rung, age_s } => admit_by(*rung, *age_s, &parts),
+                Required::Rung { rung, age_s } => admit_by(*rung, *age_s, &parts).await,
             };
             if let Err(refusal) = admitted {
                 return Ok(refusal);
@@ -130,9 +130,9 @@ where
     }
 }
 
-fn admit_by(rung: Rung, age_s: Option<u64>, parts: &http::request::Parts) -> Result<(), Response> {
+async fn admit_by(rung: Rung, age_s: Option<u64>, parts: &http::request::Parts) -> Result<(), Response> {
     let visit = visit(parts).map_err(IntoResponse::into_response)?;
-    let Some(recognised) = visit.ask() else { return Err(turn_away(visit, parts, None)) };
+    let Some(recognised) = visit.ask().await? else { return Err(turn_away(visit, parts, None)) };
     if recognised.has_shown(rung, age_s) {
         return Ok(());
     }
@@ -152,7 +152,7 @@ async fn admit(ask: &Ask, parts: &http::request::Parts) -> Result<(), Response> 
         };
         return Err(misuse(format!("{wrong}: declare the very same one by .ask(&{name})")).into_response());
     }
-    let Some(recognised) = visit.ask() else { return Err(turn_away(visit, parts, Some(ask.name()))) };
+    let Some(recognised) = visit.ask().await? else { return Err(turn_away(visit, parts, Some(ask.name()))) };
     let refuse = |problem: Problem| refused(&visit.merchant, problem);
     match recognised.proof(ask).await {
         Ok(Some(_)) => Ok(()),

@@ -11,6 +11,7 @@ use axum::{
 };
 use firsthand::{
     Device, Error, Merchant,
+    customer::{DeviceName, NotADeviceName},
     error::Refusal,
     merchant::{AskRequest, Ending, Recognised, Redemption},
     presentation::{PresentationId, RequestId, ResponseCode},
@@ -24,16 +25,18 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     events,
     extract::page,
-    layer::{BODY_WITHIN, body_too_slow},
+    layer::{BODY_WITHIN, Began, body_too_slow},
     limit::Limits,
     problem::Problem,
     signed::{self, Proved, Signed},
     web,
 };
 
+pub(crate) mod cookie;
 pub(crate) mod ladder;
 #[cfg(feature = "passkey")]
 pub(crate) mod passkeys;
+pub(crate) mod tab;
 
 /// What a browser sends is small: a name, a path, an id and a code.
 const JSON_BYTES_MAX: usize = 8 * 1024;
@@ -73,8 +76,10 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/sessions/{id}", delete(revoke))
         .route("/me", get(me).delete(forget_me))
         .route("/me/export", get(export))
-        .route("/device", delete(forget_device))
+        .route("/device", delete(forget_device).put(rename_device).layer(small))
+        .merge(cookie::routes().layer(small))
         .merge(ladder::routes())
+        .merge(tab::routes())
         .route("/notices/{rail}", post(notice).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .route("/firsthand.js", get(script))
         .route("/page.css", get(style))
@@ -170,6 +175,21 @@ pub(crate) struct SessionBody {
     /// What the wallet brought back, on the same device.
     #[serde(default)]
     response_code: Option<String>,
+    /// What the browser says it is, such as `Firefox on Android`: 1 to 40 characters. The device is called that until its
+    /// customer calls it otherwise.
+    #[serde(default)]
+    device: Option<String>,
+}
+
+/// What a device is called from now on.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct DeviceBody {
+    /// The name: 1 to 40 characters, without control and direction marks.
+    name: String,
+    /// A session on that device; this device if it is absent.
+    #[serde(default)]
+    session: Option<String>,
 }
 
 /// A new session (RFC 6749, 5.1).
@@ -185,6 +205,15 @@ pub(crate) struct TokenBody {
     /// The path of this shop to go to now.
     #[serde(skip_serializing_if = "Option::is_none")]
     return_to: Option<String>,
+}
+
+/// Tells the layer that somebody was recognised anew.
+impl IntoResponse for TokenBody {
+    fn into_response(self) -> Response {
+        let mut response = Json(self).into_response();
+        response.extensions_mut().insert(Began);
+        response
+    }
 }
 
 /// The sessions of a customer.
@@ -209,6 +238,16 @@ pub(crate) struct SessionEntryBody {
     expires_at: String,
     /// The key it belongs to, as a DID.
     did: String,
+    /// What the customer calls its device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// How surely the customer was recognised in it: `recovery_code`, `browser_key`, `did`, `passkey` or
+    /// `relationship_credential`.
+    rung: &'static str,
+    /// Whether it began by a wallet on another device.
+    across_devices: bool,
+    /// Whether a cookie carries it.
+    cookie: bool,
     /// Whether it is the one of this request.
     current: bool,
 }
@@ -467,6 +506,7 @@ pub(crate) async fn begin_session(
         let bytes = body.json(&headers)?;
         proof.check_body(&bytes, false)?;
         let body: SessionBody = parse(&bytes)?;
+        let device = body.device.as_deref().map(device_name).transpose()?;
         let grant = match (&body.presentation, &body.response_code) {
             (None, None) => merchant.resume(&proof).await?,
             (Some(id), code) => {
@@ -477,7 +517,10 @@ pub(crate) async fn begin_session(
             }
             (None, Some(_)) => return Err(invalid("a response_code belongs to a presentation")),
         };
-        Ok(Json(TokenBody::from(grant)))
+        if let Some(device) = &device {
+            merchant.introduce_device(&proof, device).await;
+        }
+        Ok(TokenBody::from(grant))
     };
     Answer::signed(&merchant, answer.await)
 }
@@ -497,6 +540,10 @@ pub(crate) async fn list_sessions(State(merchant): State<Merchant>, Proved(signe
             last_seen: view.last_seen.to_string(),
             expires_at: view.expires_at.to_string(),
             did: view.did,
+            name: view.name,
+            rung: view.rung.name(),
+            across_devices: view.across_devices,
+            cookie: view.cookie,
         });
         Ok(Json(SessionsBody { sessions: sessions.collect() }))
     };
@@ -645,6 +692,36 @@ pub(crate) async fn forget_device(State(merchant): State<Merchant>, Proved(signe
     Answer::signed(&merchant, answer.await)
 }
 
+/// Calls a device otherwise: this one, or the one of another session of the customer.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    put, path = "/device", tag = "customer", security(("dpop" = [])), request_body = DeviceBody,
+    responses(
+        (status = 204, description = "The device is called that"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not a name"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such session, or another customer's"),
+    )
+))]
+pub(crate) async fn rename_device(
+    State(merchant): State<Merchant>,
+    Proved(signed): Proved,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let answer = async {
+        let bytes = body.json(&headers)?;
+        signed.proof.check_body(&bytes, true)?;
+        let body: DeviceBody = parse(&bytes)?;
+        let name = device_name(&body.name)?;
+        let session = body.session.as_deref().map(str::parse::<SessionId>).transpose();
+        let session = session.map_err(|_| Refusal::NoSuchSession)?;
+        let recognised = recognise(&merchant, &signed).await?;
+        recognised.rename_device(&signed.proof, session.as_ref(), &name).await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
 /// A payment rail says by itself what became of a payment.
 ///
 /// The rail finds out whether it is a message of its own; said twice, it counts once. A rail that sends no messages is
@@ -734,6 +811,10 @@ async fn act(merchant: &Merchant, signed: &Signed, body: &Body) -> Result<Recogn
     let bytes = body.0.as_ref().map_err(Clone::clone)?;
     signed.proof.check_body(bytes, !bytes.is_empty())?;
     recognise(merchant, signed).await
+}
+
+fn device_name(text: &str) -> Result<DeviceName, Problem> {
+    text.parse().map_err(|error: NotADeviceName| invalid(&error.to_string()))
 }
 
 fn presentation(id: &str) -> Result<PresentationId, Problem> {

@@ -4,6 +4,7 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
+use firsthand::Merchant;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 
 use crate::{
@@ -41,24 +42,28 @@ impl<S: Sync> FromRequestParts<S> for SameOrigin {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let visit = visit(parts).map_err(IntoResponse::into_response)?;
-        let own = visit.merchant.origin().origin().ascii_serialization();
         if is_safe(&parts.method) {
             return Ok(Self(()));
         }
-        if is_from(&own, &parts.headers) {
-            return match limit::of(parts).map_or(Ok(()), limit::Limits::form) {
-                Ok(()) => Ok(Self(())),
-                Err(problem) => Err(refused(&visit.merchant, problem)),
-            };
+        let from_here = check(&visit.merchant, &parts.headers);
+        match from_here.and_then(|()| limit::of(parts).map_or(Ok(()), limit::Limits::form)) {
+            Ok(()) => Ok(Self(())),
+            Err(problem) => Err(refused(&visit.merchant, problem)),
         }
-        tracing::info!("a form of another site is refused");
-        let problem = Problem::new(
-            StatusCode::FORBIDDEN,
-            "cross_site",
-            "this form does not come from a page of this shop: open the page here and send it again",
-        );
-        Err(refused(&visit.merchant, problem))
     }
+}
+
+/// Refuses what does not come from a page of this shop. The layer asks the same of whatever rests on a cookie.
+pub(crate) fn check(merchant: &Merchant, headers: &HeaderMap) -> Result<(), Problem> {
+    if is_from(&merchant.origin().origin().ascii_serialization(), headers) {
+        return Ok(());
+    }
+    tracing::info!("a form of another site is refused");
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "cross_site",
+        "this form does not come from a page of this shop: open the page here and send it again",
+    ))
 }
 
 /// Whether a browser says that a page of this origin sent a request.

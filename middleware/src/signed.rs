@@ -58,6 +58,11 @@ fn another_address(merchant: &Merchant, path: &str) -> Problem {
     Problem::from(ProofError::Dpop(DpopError::Url)).with_detail(detail)
 }
 
+/// Whether a request claims anything by a proof, right or wrong.
+pub(crate) fn claims(parts: &Parts) -> bool {
+    parts.headers.contains_key(DPOP) || !matches!(access_token(&parts.headers), Ok(None))
+}
+
 /// The token of `Authorization: DPoP`. Other schemes are the merchant's own.
 fn access_token(headers: &HeaderMap) -> Result<Option<String>, ProofError> {
     let mut found = None;

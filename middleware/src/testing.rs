@@ -203,6 +203,11 @@ impl Browser {
         self.signed(Method::POST, path, Some(("application/json", body.to_string().as_bytes()))).await
     }
 
+    /// PUT of JSON, signed.
+    pub async fn put_json(&mut self, path: &str, body: &Value) -> Reply {
+        self.signed(Method::PUT, path, Some(("application/json", body.to_string().as_bytes()))).await
+    }
+
     /// A request that is signed, and sent once more if the shop asks for its nonce.
     pub async fn signed(&mut self, method: Method, path: &str, body: Option<(&str, &[u8])>) -> Reply {
         let mut reply = self.signed_once(&method, path, body).await;

@@ -442,6 +442,40 @@ impl Binding {
     }
 }
 
+/// What a customer calls a device of theirs, such as `Firefox on Android`: 1 to 40 characters.
+///
+/// Without control characters, line separators and the marks that turn the direction of text around (UAX 9): it stands in
+/// lists beside other words, and says nothing about those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceName(String);
+
+/// A text that is no name of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a device's name is 1 to 40 characters, without control and direction marks, and begins and ends with no space"
+)]
+pub struct NotADeviceName;
+
+impl DeviceName {
+    /// As it is shown.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for DeviceName {
+    type Err = NotADeviceName;
+
+    fn from_str(text: &str) -> Result<Self, NotADeviceName> {
+        let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let is_one = (1..=40).contains(&text.chars().take(41).count())
+            && text.trim() == text
+            && !text.contains(|c: char| c.is_control() || turns(c));
+        if is_one { Ok(Self(text.to_owned())) } else { Err(NotADeviceName) }
+    }
+}
+
 impl Persisted for Binding {
     const KIND: &'static str = "binding";
     const SCHEMA: u16 = 1;
@@ -501,5 +535,18 @@ mod tests {
         assert!(!kept.is_contradicted_by(&[said("birthdate", &["one"]), said("city", &["x"])], NOON));
         assert!(!kept.is_contradicted_by(&[said("birthdate", &["new", "one"])], NOON), "an earlier root");
         assert!(!kept.is_contradicted_by(&[said("birthdate", &["two"])], NOON.plus_s(100)));
+    }
+
+    #[test]
+    fn a_device_has_a_name_that_says_nothing_of_what_stands_beside_it() {
+        for good in ["x", "Firefox on Android", "Annas Küchentisch", "客厅的平板", &"ü".repeat(40)] {
+            assert_eq!(good.parse::<DeviceName>().unwrap().as_str(), good);
+        }
+        for bad in
+            ["", " ", " x", "x ", "a\nb", "a\0b", "a\u{7f}", "\u{202e}evil", "a\u{2066}b", "a\u{200f}", "a\u{2028}b"]
+        {
+            assert_eq!(bad.parse::<DeviceName>(), Err(NotADeviceName), "{bad:?}");
+        }
+        assert_eq!("x".repeat(41).parse::<DeviceName>(), Err(NotADeviceName));
     }
 }

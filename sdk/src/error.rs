@@ -13,7 +13,7 @@ use crate::{
     money::MoneyError,
     order::{DraftError, OrderError, OrderId},
     presentation::StepError,
-    protocol::{dcql::DcqlError, dpop::DpopError, openid4vp::ResponseError, status_list::StatusError},
+    protocol::{dbsc::DbscError, dcql::DcqlError, dpop::DpopError, openid4vp::ResponseError, status_list::StatusError},
     rail::{CannotCollect, NoticeError},
     store::{BoxError, StoreError},
     time::UnixTime,
@@ -181,6 +181,12 @@ pub enum ProofError {
     /// An `Authorization` that is not `DPoP` and one token.
     #[error("send Authorization: DPoP with one access token")]
     Authorization,
+    /// What should bind a cookie to a device is no such proof, or of another device.
+    #[error("the device's proof is refused: {0}")]
+    Device(#[source] DbscError),
+    /// The device's proof answers no challenge of ours, or one from too long ago.
+    #[error("the device's proof answers no challenge of now")]
+    Challenge,
 }
 
 /// What cannot be had.
@@ -214,6 +220,9 @@ pub enum Refusal {
         /// The claims that differ, by name.
         claims: Vec<String>,
     },
+    /// The session of a cookie is bound to a device, and stays bound to it.
+    #[error("this session is bound to a device already")]
+    AlreadyBound,
     /// What was shown leads to no customer of this shop, or not any more.
     #[error("this leads to no customer of this shop")]
     NotRecognised,
@@ -386,6 +395,7 @@ impl ProofError {
             Self::UseNonce => "use_dpop_nonce",
             Self::Token | Self::Authorization => "invalid_token",
             Self::Missing | Self::Header | Self::Dpop(_) | Self::Replayed | Self::ContentDigest => "invalid_dpop_proof",
+            Self::Device(_) | Self::Challenge => "invalid_device_proof",
         }
     }
 }
@@ -403,6 +413,7 @@ impl Refusal {
             Self::UnknownKey => "unknown_key",
             Self::BindingLocked => "binding_locked",
             Self::AnotherPerson { .. } => "another_person",
+            Self::AlreadyBound => "already_bound",
             Self::NotRecognised => "not_recognised",
             Self::AnotherCustomer => "another_customer",
             Self::NothingToMerge => "nothing_to_merge",

@@ -22,7 +22,7 @@ use crate::{
         status_list::StatusList,
     },
     rail::{AnyRail, Rail},
-    session::Nonces,
+    session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
     time::UnixTime,
     trust::Trust,
@@ -50,7 +50,7 @@ pub use merge::MergeOffered;
 pub use passkey::PasskeyView;
 pub use present::{Answered, AskRequest, Changes, Invitation, Standing, WalletLink};
 pub use proof::{BrowserProof, ProofRequest};
-pub use recognise::{Customer, Ending, Recognised, Redemption, SessionGrant, SessionView};
+pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refreshed, SessionGrant, SessionView};
 pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use sell::{
     Booking, Feed, FeedBatch, FeedEvent, GuestLink, GuestOrder, NotAGuestLink, NotATransferId, Order, Pending,
@@ -76,13 +76,14 @@ struct Inner {
     client_id: ClientId,
     response_mode: ResponseMode,
     nonces: Nonces,
+    challenges: Challenges,
     replays: proof::ReplayWindow,
     rails: Vec<AnyRail>,
     /// Whether events are announced to the feed.
     feed: bool,
     status_lists: Cache<StatusList, StatusUnknown>,
     issuer_documents: Cache<bytes::Bytes, FetchError>,
-    /// Names of requests that changed on this node: wakes who waits for them, without promising anything.
+    /// Names of requests that changed on this node, and of keys that ended: wakes who waits for them, without promising anything.
     changes: broadcast::Sender<String>,
     #[cfg(feature = "dev")]
     development: Option<dev::Development>,
@@ -522,8 +523,10 @@ impl MerchantBuilder {
             tracing::warn!(not_after = %leaf.not_after(), "the access certificate ends soon: renew it with `firsthand keys`");
         }
         let nonces = Nonces::new(&keys.derive_all("dpop nonce", origin.as_str().as_bytes()));
+        let challenges = Challenges::new(&keys.derive_all("dbsc challenge", origin.as_str().as_bytes()));
         Ok(Merchant(Arc::new(Inner {
             nonces,
+            challenges,
             origin,
             mount: self.mount,
             keys,

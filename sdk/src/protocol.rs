@@ -2,6 +2,7 @@
 //! time and the random bytes are arguments, and every parser is bounded by [`Limits`](crate::limits::Limits).
 
 pub mod claims;
+pub mod dbsc;
 pub mod dcql;
 pub mod did;
 pub mod dpop;

@@ -11,6 +11,8 @@ use crate::{
     time::UnixTime,
 };
 
+pub mod cookie;
+
 /// How long a session lives without being used, in seconds.
 pub const IDLE_S: u64 = 7 * 24 * 3600;
 /// How long a session lives at most, in seconds.
@@ -115,6 +117,9 @@ pub struct SessionRecord {
     /// When the wallet answered by which it began, if that was on the same device.
     #[serde(default)]
     pub proved_at: Option<UnixTime>,
+    /// The cookie that opens it, in place of a token and proofs: for shops that chose that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<cookie::Cookie>,
 }
 
 impl SessionRecord {
@@ -266,6 +271,7 @@ mod tests {
             since: NOON,
             last_seen: NOON,
             proved_at: None,
+            cookie: None,
         };
         assert!(!session.is_over(NOON.plus_s(IDLE_S - 1)));
         assert!(session.is_over(NOON.plus_s(IDLE_S)));

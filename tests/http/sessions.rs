@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::setting::{
     answered, browser, customer, led_to, node, on_every_store, refused, send_claims, sessions, shop_and_store,
+    signed_headers,
 };
 
 const DAY_S: u64 = 24 * 3600;
@@ -80,7 +81,11 @@ async fn the_last_use_is_written_down_to_five_minutes() {
         assert_eq!(session["since"], "2026-11-22T12:00:00Z");
         assert!(session["did"].as_str().unwrap().starts_with("did:key:"));
         assert_eq!(session["current"], true);
-        assert_eq!(session.as_object().unwrap().len(), 6, "{session}");
+        assert_eq!(
+            (&session["rung"], &session["across_devices"], &session["cookie"]),
+            (&json!("browser_key"), &json!(false), &json!(false))
+        );
+        assert_eq!(session.as_object().unwrap().len(), 9, "{session}");
     }
 }
 
@@ -408,4 +413,97 @@ fn a_shop_on_the_network_believes_no_issuer_over_http() {
     let builder = Merchant::builder(shop.merchant().origin().clone()).keys(shop.keys().clone()).trust(trust);
     let error = builder.fetch(shop.network().clone()).store(Memory::new()).build().unwrap_err();
     assert!(error.to_string().contains("danger_loopback"), "{error}");
+}
+
+/// What the devices of this browser's customer are called, by session.
+async fn names(browser: &mut Browser) -> Vec<(bool, Option<String>)> {
+    let list = browser.get("/wallet/sessions").await.json();
+    let entry = |s: &Value| (s["current"] == true, s["name"].as_str().map(str::to_owned));
+    list["sessions"].as_array().unwrap().iter().map(entry).collect()
+}
+
+#[tokio::test]
+async fn a_device_is_called_what_its_browser_says_until_its_customer_says_otherwise() {
+    on_every_store("names of devices", async |shop| {
+        let mut browser = browser(&shop);
+        let (asking, code) = answered(&mut browser, "age", Device::SameDevice, "adult").await;
+        let body = json!({ "presentation": asking.id, "response_code": code, "device": "Firefox on Android" });
+        assert_eq!(browser.redeem(&body).await.status, StatusCode::OK);
+        let called = |name: &str| vec![(true, Some(name.to_owned()))];
+        assert_eq!(names(&mut browser).await, called("Firefox on Android"));
+        // What a browser says later changes nothing: it is the customer who renames.
+        let reply = browser.put_json("/wallet/device", &json!({ "name": "Annas Küchentisch" })).await;
+        assert_eq!(reply.status, StatusCode::NO_CONTENT, "{}", reply.text());
+        assert_eq!(names(&mut browser).await, called("Annas Küchentisch"));
+        let mut earlier = second_session(&mut browser).await;
+        browser.token = None;
+        assert_eq!(browser.redeem(&json!({ "device": "Firefox on Linux" })).await.status, StatusCode::OK);
+        assert!(names(&mut browser).await.iter().all(|(_, name)| name.as_deref() == Some("Annas Küchentisch")));
+        // By the name of any session that is on it.
+        let session = sessions(&mut browser).await.pop().unwrap();
+        let body = json!({ "name": "Tablet", "session": session });
+        assert_eq!(earlier.put_json("/wallet/device", &body).await.status, StatusCode::NO_CONTENT);
+        assert!(names(&mut browser).await.iter().all(|(_, name)| name.as_deref() == Some("Tablet")));
+        assert_eq!(browser.get("/").await.text(), "Welcome back");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_133_a_devices_name_is_short_and_turns_nothing_around() {
+    let shop = TestShop::new();
+    let mut browser = signed_in(&shop).await;
+    for bad in
+        [json!(""), json!(" x"), json!("x".repeat(41)), json!("a\nb"), json!("\u{202e}dliw"), json!(7), json!(null)]
+    {
+        refused(&browser.put_json("/wallet/device", &json!({ "name": bad })).await, 400, "invalid_request");
+        if !bad.is_null() {
+            let token = browser.token.take();
+            refused(&browser.post_json("/wallet/sessions", &json!({ "device": bad })).await, 400, "invalid_request");
+            browser.token = token;
+        }
+    }
+    refused(&browser.put_json("/wallet/device", &json!({})).await, 400, "invalid_request");
+    assert_eq!(names(&mut browser).await, [(true, None)]);
+}
+
+#[tokio::test]
+async fn row_136_nobody_renames_what_is_another_customers() {
+    let shop = TestShop::new();
+    let mut browser = signed_in(&shop).await;
+    let mut other = browser.another();
+    refused(&other.put_json("/wallet/device", &json!({ "name": "x" })).await, 401, "not_known");
+    other.sign_in("national").await;
+    let foreign = sessions(&mut other).await.remove(0);
+    for session in [foreign.as_str(), "AAAAAAAAAAAAAAAAAAAAAA", "x", ""] {
+        let body = json!({ "name": "mine", "session": session });
+        refused(&browser.put_json("/wallet/device", &body).await, 404, "no_such_session");
+    }
+    assert_eq!(names(&mut other).await, [(true, None)]);
+    // Replayed, it renames nothing a second time; and a body that was exchanged is refused.
+    let body = json!({ "name": "mine" }).to_string();
+    let claims = browser.claims(&Method::PUT, "/wallet/device", Some(body.as_bytes()));
+    let headers = signed_headers(&browser, &browser.sign(&claims), Some("application/json"));
+    let reply = browser.send(&Method::PUT, "/wallet/device", headers.clone(), b"{\"name\":\"evil\"}").await;
+    refused(&reply, 401, "invalid_dpop_proof");
+    let reply = browser.send(&Method::PUT, "/wallet/device", headers.clone(), body.as_bytes()).await;
+    assert_eq!(reply.status, StatusCode::NO_CONTENT);
+    let reply = browser.send(&Method::PUT, "/wallet/device", headers, body.as_bytes()).await;
+    refused(&reply, 401, "invalid_dpop_proof");
+}
+
+#[tokio::test]
+async fn a_session_that_began_across_devices_says_so() {
+    let shop = TestShop::new();
+    let mut browser = browser(&shop);
+    let (asking, _) = answered(&mut browser, "age", Device::CrossDevice, "adult").await;
+    browser.redeem(&json!({ "presentation": asking.id })).await;
+    let list = browser.get("/wallet/sessions").await.json();
+    assert_eq!(list["sessions"][0]["across_devices"], true);
+    // Until its customer shows a wallet on this device.
+    browser.token = None;
+    browser.sign_in("adult").await;
+    let list = browser.get("/wallet/sessions").await.json();
+    let current = list["sessions"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
+    assert_eq!(current["across_devices"], false, "{list}");
 }

@@ -7,8 +7,15 @@ fn pure() -> Vec<Source> {
     let domain = ["ask", "presentation", "customer", "session", "money", "time", "limits", "error"];
     let mut places: Vec<String> = domain.iter().map(|name| format!("sdk/src/{name}.rs")).collect();
     places.extend(
-        ["sdk/src/protocol.rs", "sdk/src/protocol", "sdk/src/format.rs", "sdk/src/format", "sdk/src/order"]
-            .map(str::to_owned),
+        [
+            "sdk/src/protocol.rs",
+            "sdk/src/protocol",
+            "sdk/src/format.rs",
+            "sdk/src/format",
+            "sdk/src/order",
+            "sdk/src/session",
+        ]
+        .map(str::to_owned),
     );
     let places: Vec<&str> = places.iter().map(String::as_str).collect();
     let found = files(&places, &[".rs"]);

@@ -337,7 +337,7 @@ pub(crate) async fn recover(
         limits.ask(&signed.proof)?;
         let body: RecoverBody = parse(&bytes)?;
         let code: RecoveryCode = body.code.parse().map_err(|_| Refusal::NotRecognised)?;
-        Ok(Json(TokenBody::from(merchant.recover(&signed.proof, &code).await?)))
+        Ok(TokenBody::from(merchant.recover(&signed.proof, &code).await?))
     };
     Answer::signed(&merchant, answer.await)
 }

@@ -206,7 +206,11 @@ impl Merchant {
     /// it says nothing, so whoever waits also looks by the clock.
     #[must_use]
     pub fn changes(&self, id: &PresentationId) -> Changes {
-        Changes { request: id.request().as_str().to_owned(), changes: self.0.changes.subscribe() }
+        self.changes_of(id.request().as_str())
+    }
+
+    pub(super) fn changes_of(&self, name: &str) -> Changes {
+        Changes { name: name.to_owned(), changes: self.0.changes.subscribe() }
     }
 
     /// A wallet fetches its request: the signed request object (RFC 9101), a compact JWS. It may be fetched again and
@@ -679,10 +683,10 @@ impl Merchant {
     }
 }
 
-/// Wakes when a presentation may have changed. See [`Merchant::changes`].
+/// Wakes when a presentation, or a session, may have changed. See [`Merchant::changes`].
 #[derive(Debug)]
 pub struct Changes {
-    request: String,
+    name: String,
     changes: broadcast::Receiver<String>,
 }
 
@@ -691,7 +695,7 @@ impl Changes {
     pub async fn next(&mut self) {
         loop {
             match self.changes.recv().await {
-                Ok(changed) if changed == self.request => return,
+                Ok(changed) if changed == self.name => return,
                 Ok(_) => {}
                 // Some were missed: one of them may have been ours.
                 Err(broadcast::error::RecvError::Lagged(_)) => return,

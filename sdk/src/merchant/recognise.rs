@@ -1,5 +1,11 @@
 //! From an answer that holds to a customer who is known: redeem, session, sign out, forget.
 
+mod cookie;
+mod device;
+mod tab;
+
+pub use cookie::{CookieGrant, Refreshed};
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -107,6 +113,14 @@ pub struct SessionView {
     pub expires_at: UnixTime,
     /// The key it belongs to, as a DID.
     pub did: String,
+    /// What the customer calls its device, such as `Firefox on Android`.
+    pub name: Option<String>,
+    /// How surely the customer was recognised in it.
+    pub rung: Rung,
+    /// Whether it began by a wallet on another device.
+    pub across_devices: bool,
+    /// Whether a cookie carries it.
+    pub cookie: bool,
 }
 
 /// How a session begins.
@@ -143,6 +157,9 @@ struct Came {
 pub(super) struct SessionEntry {
     token_digest: String,
     since: UnixTime,
+    /// Whether a cookie opens it.
+    #[serde(default)]
+    cookie: bool,
 }
 
 /// Where the answer is found whose claims a key may still read, under the key and the ask.
@@ -357,7 +374,11 @@ impl Merchant {
         let (session, binding): (SessionRecord, Binding) = (stored.read()?, bound.read()?);
         // RFC 9449, 7.1: the token is worth nothing without the key it is bound to. And the key's own record decides, so
         // that whoever signs out is out in one commit, whatever sessions the key has.
-        let is_theirs = session.key == browser.key_name() && session.customer == binding.customer && !binding.locked;
+        // A cookie is no access token.
+        let is_theirs = session.cookie.is_none()
+            && session.key == browser.key_name()
+            && session.customer == binding.customer
+            && !binding.locked;
         if !is_theirs || session.is_over(now) {
             return Err(ProofError::Token.into());
         }
@@ -414,18 +435,21 @@ impl Merchant {
             since: now,
             last_seen: now,
             proved_at,
+            cookie: None,
         };
         let prefix = of_key(SessionEntry::KIND, customer, &session.key);
         let mut earlier = Vec::new();
         for (key, stored) in self.0.store.scan(&prefix, None, PAGE, now).await? {
             earlier.push((stored.read::<SessionEntry>()?, key));
         }
+        // A cookie ends when the next one takes its place.
+        earlier.retain(|(entry, _)| !entry.cookie);
         earlier.sort_by_key(|(entry, _)| entry.since);
         let too_many = (earlier.len() + 1).saturating_sub(SESSIONS_MAX).min(REPLACED_MAX);
         for (entry, key) in earlier.into_iter().take(too_many) {
             writes.extend([deletion(session_key(&entry.token_digest)), deletion(key)]);
         }
-        let entry = SessionEntry { token_digest: access_token.digest(), since: now };
+        let entry = SessionEntry { token_digest: access_token.digest(), since: now, cookie: false };
         let at_most = Some(now.plus_s(LIFETIME_S));
         writes.push(put(session_key(&access_token.digest()), &session, Some(session.expires_at()), Expect::Absent)?);
         writes.push(put(session_entry(&session), &entry, at_most, Expect::Absent)?);
@@ -552,6 +576,7 @@ impl Merchant {
                 Err(e) if lost_the_race(&e) => {}
                 Err(e) => return Err(e.into()),
                 Ok(_) => {
+                    self.tell_key(key);
                     // What did not fit, or began while we looked. Nobody can use it any more.
                     let rest = async {
                         self.erase(&sessions, None, session_of).await?;
@@ -600,6 +625,7 @@ impl Merchant {
             }
             let mut writes: Vec<Write> = spent.iter().cloned().collect();
             writes.push(Write::delete(customer_key(customer), expect));
+            let ended: Vec<String> = keys.iter().map(|(entry, _)| entry.sort.clone()).collect();
             writes.extend(merged.iter().map(|name| deletion(customer_key(name))));
             writes.extend(keys.into_iter().flat_map(|(entry, _)| [binding_key(&entry.sort), entry]).map(deletion));
             if record.is_some() {
@@ -619,6 +645,7 @@ impl Merchant {
                 Err(e) if lost_the_race(&e) => {}
                 Err(e) => return Err(e.into()),
                 Ok(_) => {
+                    ended.iter().for_each(|key| self.tell_key(key));
                     // A session that one of the keys began while we looked, which opens nothing without its key; and what
                     // leads to an order that was placed meanwhile.
                     said_only(self.erase_all_of(customer, None).await);
@@ -757,6 +784,10 @@ impl Customer {
             }
             sessions.push(SessionView {
                 did: binding.did.unwrap_or_default(),
+                name: binding.name,
+                rung: session.rung,
+                across_devices: session.across_devices,
+                cookie: session.cookie.is_some(),
                 since: session.since,
                 last_seen: session.last_seen,
                 expires_at: session.expires_at(),

@@ -9,7 +9,7 @@ use super::{
     Customer, Merchant, SessionGrant,
     bind::{BindingEntry, NewBinding, Races, bound, passkey_of, unbound},
     customer_key, put,
-    recognise::{Begin, Recognised, binding_key},
+    recognise::{Begin, Fate, Recognised, binding_key},
 };
 use crate::{
     customer::{Binding, BindingName, CustomerId, CustomerRecord, Rung},
@@ -238,6 +238,7 @@ impl Merchant {
                     return Err(Refusal::AnotherCustomer.into());
                 };
                 writes.push(browser.spent(now)?);
+                let mut signed_out = Vec::new();
                 let [used, entry] = unbound(&code.name(), &customer);
                 writes.extend([Write::delete(used.key().clone(), Expect::Version(version)), entry]);
                 for (name, entry) in self.walk::<BindingEntry>(&customer).await? {
@@ -247,6 +248,7 @@ impl Merchant {
                     if let Some((binding, version)) = self.binding(&BindingName::stored(&name)).await? {
                         let locked = Binding { locked: true, ..binding };
                         writes.push(put(binding_key(&name), &locked, None, Expect::Version(version))?);
+                        signed_out.push(name);
                     }
                 }
                 writes.push(self.note(&customer, Happened::Recovered)?);
@@ -258,7 +260,14 @@ impl Merchant {
                     rung_since: Some(binding.since),
                     ..Begin::default()
                 };
-                self.begin(browser, &customer, &begin, None, writes).await
+                let grant = self.begin(browser, &customer, &begin, None, writes).await?;
+                // Their pages hear of it, and no session or cookie of before comes back when such a key is opened again.
+                for key in signed_out {
+                    if let Err(error) = self.end_key(&customer, &key, Fate::Locked, None).await {
+                        tracing::warn!(%error, "what a recovery signed out left sessions behind");
+                    }
+                }
+                Ok(grant)
             };
             if let Some(outcome) = races.settled(step.await) {
                 return outcome;
