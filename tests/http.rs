@@ -8,6 +8,8 @@ mod cookie;
 mod crash;
 #[path = "http/events.rs"]
 mod events;
+#[path = "http/dids.rs"]
+mod dids;
 #[path = "http/haip.rs"]
 mod haip;
 #[path = "http/layer.rs"]

@@ -174,7 +174,7 @@ pub use openapi::{openapi, openapi_json};
 pub use problem::Problem;
 pub use recent::Recent;
 pub use require::{Require, RequireLayer, Required, require};
-pub use routes::{bare_routes, routes};
+pub use routes::{bare_routes, routes, well_known_routes};
 pub use same_origin::SameOrigin;
 
 /// The program of the README compiles.

@@ -21,6 +21,8 @@ pub fn openapi(mount: &str) -> utoipa::openapi::OpenApi {
     #[cfg(feature = "passkey")]
     document.merge(Passkeys::openapi());
     document.servers = Some(vec![Server::new(mount)]);
+    let well_known = document.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/.well-known/"));
+    well_known.for_each(|(_, item)| item.servers = Some(vec![Server::new("/")]));
     document
 }
 
@@ -68,6 +70,9 @@ pub fn openapi_json(mount: &str) -> String {
         routes::ladder::recover,
         routes::ladder::undo_recovery,
         routes::notice,
+        routes::dids::sign_in,
+        routes::dids::replace,
+        routes::dids::did_document,
         routes::script,
         routes::style,
     ),
@@ -76,6 +81,7 @@ pub fn openapi_json(mount: &str) -> String {
         (name = "wallet", description = "Called by the customer's wallet (OpenID4VP 1.0)."),
         (name = "customer", description = "Called by a customer who is known."),
         (name = "rail", description = "Called by a payment rail."),
+        (name = "public", description = "Read by anybody, at the root of the origin."),
     ),
     modifiers(&Dpop, &Refusals),
 )]

@@ -160,7 +160,7 @@ impl Problem {
 
 fn status_of(error: &Error) -> StatusCode {
     match error {
-        Error::Answer(_) => StatusCode::BAD_REQUEST,
+        Error::Answer(_) | Error::DidProof(_) => StatusCode::BAD_REQUEST,
         Error::Proof(_) => StatusCode::UNAUTHORIZED,
         Error::Step(StepError::Expired) => StatusCode::GONE,
         Error::Step(StepError::OtherBrowser | StepError::WrongCode | StepError::Declined | StepError::Exhausted) => {

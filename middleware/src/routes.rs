@@ -13,7 +13,7 @@ use firsthand::{
     Device, Error, Merchant,
     customer::{DeviceName, NotADeviceName},
     error::Refusal,
-    merchant::{AskRequest, Ending, Recognised, Redemption},
+    merchant::{AskRequest, BrowserProof, Ending, Recognised, Redemption, SessionGrant},
     presentation::{PresentationId, RequestId, ResponseCode},
     protocol::openid4vp::read_request_post,
     rail::{NoticeError, NoticeRequest},
@@ -33,6 +33,7 @@ use crate::{
 };
 
 pub(crate) mod cookie;
+pub(crate) mod dids;
 pub(crate) mod ladder;
 #[cfg(feature = "passkey")]
 pub(crate) mod passkeys;
@@ -45,18 +46,25 @@ const REQUEST_POST_BYTES_MAX: usize = 64 * 1024;
 /// What a rail sends: an order, an attempt and an outcome, in whatever envelope it likes.
 const NOTICE_BYTES_MAX: usize = 64 * 1024;
 
-/// Everything under the mount path: `.merge(firsthand_axum::routes(&merchant))`. A development set-up
-/// (`Merchant::dev()`) has its wallet and the status list of its issuer beside it, under `/_dev`.
+/// Everything under the mount path, and the [well-known](well_known_routes) documents beside it:
+/// `.merge(firsthand_axum::routes(&merchant))`. A development set-up (`Merchant::dev()`) has its wallet and the status list
+/// of its issuer there as well, under `/_dev`.
 ///
 /// If the router is itself nested under a path, tell the builder the whole path by
-/// [`mount`](firsthand::merchant::MerchantBuilder::mount), and nest [`bare_routes`] where it ends up.
+/// [`mount`](firsthand::merchant::MerchantBuilder::mount), nest [`bare_routes`] where it ends up, and merge
+/// [`well_known_routes`] at the root of the origin.
 pub fn routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
-    let router = Router::new().nest(merchant.mount(), bare_routes(merchant));
+    let router = Router::new().nest(merchant.mount(), bare_routes(merchant)).merge(well_known_routes(merchant));
     #[cfg(feature = "dev")]
     if merchant.development().is_some() {
         return router.merge(crate::dev_wallet::routes(merchant));
     }
     router
+}
+
+/// What everybody may read at the root of the origin: `/.well-known/did.json`, the shop's public identity.
+pub fn well_known_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
+    dids::well_known().with_state(merchant.clone())
 }
 
 /// The same without the mount path.
@@ -81,6 +89,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .merge(ladder::routes())
         .merge(tab::routes())
         .route("/notices/{rail}", post(notice).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
+        .merge(dids::routes())
         .route("/firsthand.js", get(script))
         .route("/page.css", get(style))
         .layer(from_fn_with_state(Limits::new(std::sync::Arc::default(), None), limited_at_least))
@@ -205,6 +214,21 @@ pub(crate) struct TokenBody {
     /// The path of this shop to go to now.
     #[serde(skip_serializing_if = "Option::is_none")]
     return_to: Option<String>,
+    /// Who the shop is towards this customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relationship: Option<RelationshipBody>,
+}
+
+/// Who the shop is towards one customer: a DID that nobody else is told, to be kept and known again.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct RelationshipBody {
+    /// The shop's did:peer:4 for this customer, in its long form.
+    did: String,
+    /// A JWT (`firsthand-relationship+jwt`) by `#key-1` of that DID: `iss` the DID, `sub` and `aud` the browser's key as a DID,
+    /// `cnf.jkt` its thumbprint, `iat`, `nonce` the `jti` of this request's proof, `public` the shop's did:web,
+    /// `endorsement` a JWT by which that one agrees, and `from_prior` what earlier DIDs of the shop say of this one.
+    statement: String,
 }
 
 /// Tells the layer that somebody was recognised anew.
@@ -520,7 +544,7 @@ pub(crate) async fn begin_session(
         if let Some(device) = &device {
             merchant.introduce_device(&proof, device).await;
         }
-        Ok(TokenBody::from(grant))
+        Ok(granted(&merchant, &proof, grant).await)
     };
     Answer::signed(&merchant, answer.await)
 }
@@ -780,16 +804,21 @@ pub(crate) async fn style(headers: HeaderMap) -> Response {
 /// Asked for again with every page, and sent again when it has changed: a shop that is updated is updated.
 fn asset(headers: &HeaderMap, media_type: &'static str, text: &'static str, etag: String) -> Response {
     let tag = HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\""));
-    let fresh = headers.get_all(header::IF_NONE_MATCH).iter().any(|known| knows(known, &tag));
+    let known = fresh(headers, &tag);
     let shared = [
         (header::ETAG, tag),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    if fresh {
+    if known {
         return (StatusCode::NOT_MODIFIED, shared).into_response();
     }
     ([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], shared, text).into_response()
+}
+
+/// Whether the client has what this tag stands for.
+fn fresh(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    headers.get_all(header::IF_NONE_MATCH).iter().any(|known| knows(known, tag))
 }
 
 /// Whether an `If-None-Match` names this tag (RFC 9110, 13.1.2): a list, compared weakly, since a proxy that compresses
@@ -797,6 +826,21 @@ fn asset(headers: &HeaderMap, media_type: &'static str, text: &'static str, etag
 fn knows(known: &HeaderValue, tag: &HeaderValue) -> bool {
     let (Ok(known), Ok(tag)) = (known.to_str(), tag.to_str()) else { return false };
     known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+}
+
+/// What a browser is told of its new session, and of who the shop is. The session has begun: what cannot be said of the
+/// shop now is said with the next one.
+pub(crate) async fn granted(merchant: &Merchant, proof: &BrowserProof, grant: SessionGrant) -> TokenBody {
+    let SessionGrant { access_token, expires_in_s, return_to, customer, .. } = grant;
+    let relationship = match merchant.relationship_statement(proof, &customer).await {
+        Ok(said) => Some(RelationshipBody { did: said.did.to_string(), statement: said.statement }),
+        Err(error) => {
+            tracing::warn!(%error, "a session began without a word on who the shop is");
+            None
+        }
+    };
+    let access_token = access_token.reveal().to_owned();
+    TokenBody { access_token, token_type: "DPoP", expires_in: expires_in_s, return_to, relationship }
 }
 
 /// The customer of a signed request.

@@ -422,6 +422,9 @@ pub struct Binding {
     /// When it ends by itself, as a credential does.
     #[serde(default)]
     pub expires_at: Option<UnixTime>,
+    /// Whether another key took its place: then it is a tombstone, locked for ever, and in no list.
+    #[serde(default)]
+    pub replaced: bool,
 }
 
 impl Binding {
@@ -438,6 +441,7 @@ impl Binding {
             across_devices: false,
             from: None,
             expires_at: None,
+            replaced: false,
         }
     }
 }

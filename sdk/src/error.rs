@@ -13,7 +13,10 @@ use crate::{
     money::MoneyError,
     order::{DraftError, OrderError, OrderId},
     presentation::StepError,
-    protocol::{dbsc::DbscError, dcql::DcqlError, dpop::DpopError, openid4vp::ResponseError, status_list::StatusError},
+    protocol::{
+        dbsc::DbscError, dcql::DcqlError, did::proof::DidProofError, dpop::DpopError, openid4vp::ResponseError,
+        status_list::StatusError,
+    },
     rail::{CannotCollect, NoticeError},
     store::{BoxError, StoreError},
     time::UnixTime,
@@ -30,6 +33,9 @@ pub enum Error {
     /// The browser's proof failed a check.
     #[error("the proof of possession is refused: {0}")]
     Proof(#[from] ProofError),
+    /// A JWT by which somebody shows that a DID is theirs failed a check.
+    #[error("the proof of the DID is refused: {0}")]
+    DidProof(#[from] DidProofError),
     /// A presentation does not stand where this step begins.
     #[error(transparent)]
     Step(#[from] StepError),
@@ -247,6 +253,9 @@ pub enum Refusal {
     /// No binding of that name.
     #[error("no such way to be recognised")]
     NoSuchBinding,
+    /// Another DID took the place of this one.
+    #[error("another DID took the place of this one: use that")]
+    DidReplaced,
     /// A route needs a stronger proof of who is there, or a newer one.
     #[error("this needs the customer to be recognised by {} at least", .rung.name())]
     RungNeeded {
@@ -341,6 +350,7 @@ impl Error {
         match self {
             Self::Answer(e) => e.code(),
             Self::Proof(e) => e.code(),
+            Self::DidProof(e) => e.code(),
             Self::Step(e) => e.code(),
             Self::Draft(e) => e.code(),
             Self::Order(e) => e.code(),
@@ -358,7 +368,7 @@ impl Error {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Answer(AnswerError::IssuerKeys { .. } | AnswerError::StatusUnknown { .. }) => Fault::Issuer,
-            Self::Answer(_) => Fault::Wallet,
+            Self::Answer(_) | Self::DidProof(_) => Fault::Wallet,
             Self::Proof(_) => Fault::Browser,
             Self::Notice(_) => Fault::Rail,
             #[cfg(feature = "passkey")]
@@ -421,6 +431,7 @@ impl Refusal {
             Self::AcrossDevices => "across_devices",
             Self::TooManyBindings { .. } => "too_many_bindings",
             Self::NoSuchBinding => "no_such_binding",
+            Self::DidReplaced => "did_replaced",
             Self::RungNeeded { .. } => "rung_needed",
             Self::CoolingDown { .. } => "cooling_down",
             Self::CeremonyOver => "passkey_ceremony_over",

@@ -158,6 +158,7 @@ pub mod limits;
 pub mod merchant;
 pub mod money;
 pub mod order;
+pub mod pairwise;
 pub mod presentation;
 pub mod protocol;
 pub mod rail;

@@ -37,7 +37,7 @@ pub struct Limits {
     pub dpop_bytes: usize,
     /// The `jti` of a proof.
     pub jti_bytes: usize,
-    /// A DID.
+    /// A DID. 4 KiB: a did:peer:4 carries its whole document, which with three keys and a service is about 2 KiB.
     pub did_bytes: usize,
     /// What a wallet posts to fetch a request object (its metadata and nonce).
     pub request_post_bytes: usize,
@@ -81,7 +81,7 @@ impl Default for Limits {
             dcql_values: 256,
             dpop_bytes: 8 * 1024,
             jti_bytes: 256,
-            did_bytes: 2 * 1024,
+            did_bytes: 4 * 1024,
             request_post_bytes: 32 * 1024,
             wallet_nonce_bytes: 512,
             passkey_bytes: 8 * 1024,

@@ -31,6 +31,7 @@ use crate::{
 mod bind;
 #[cfg(feature = "dev")]
 pub mod dev;
+pub mod dids;
 mod leave;
 mod merge;
 #[cfg(feature = "passkey")]

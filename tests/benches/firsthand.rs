@@ -2,14 +2,17 @@
 //! process, timed in turns with it.
 //!
 //! `cargo bench -p firsthand-tests` prints the whole table; `-- --quick` takes fewer rounds, `-- --check` fails if a
-//! target is missed, and `-- dpop layer` measures these parts alone (`verify`, `dpop`, `answer`, `layer`, `program`).
+//! target is missed, and `-- dpop layer` measures these parts alone (`verify`, `dpop`, `did`, `answer`, `layer`, `program`).
 
 mod measure;
 mod program;
 
 use std::{env, io::Write, path::PathBuf, process::ExitCode};
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::{
+    agreement::{PrivateKey, X25519},
+    signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm},
+};
 use axum::{
     Router,
     body::Body,
@@ -17,16 +20,17 @@ use axum::{
     routing::{get, post},
 };
 use firsthand::{
-    Ask, Device, Keys,
+    Ask, CustomerId, Device, Keys,
     env::Env,
     format::{Against, Authentic, Format, sd_jwt_vc::SdJwtVc},
     limits::Limits,
     merchant::{AskRequest, BrowserProof, ProofRequest},
+    pairwise::{PURPOSE, Pairwise, ShopDid, TEMPLATE},
     presentation::RequestId,
     protocol::{
         dcql::Candidate,
         dpop,
-        jose::{Algorithm, ContentEncryption, DecryptionKey, Jws, PublicKey, base64url_decode, encrypt},
+        jose::{Algorithm, ContentEncryption, DecryptionKey, Jws, PublicKey, SigningKey, base64url_decode, encrypt},
         openid4vp::{ResponseContext, ResponseMode, read_response},
         status_list::StatusList,
         x509::Certificate,
@@ -71,6 +75,9 @@ fn main() -> ExitCode {
     if wanted("dpop") {
         bench.dpop(&mut table, Algorithm::Es256);
         bench.dpop(&mut table, Algorithm::EdDsa);
+    }
+    if wanted("did") {
+        bench.shop_did(&mut table);
     }
     if wanted("answer") {
         bench.answer(&mut table, ResponseMode::DirectPost, "memory", Memory::new());
@@ -130,6 +137,30 @@ impl Bench {
     fn postgres(&self) -> Option<Postgres> {
         let url = postgres::cluster()?.database();
         Some(self.runtime.block_on(Postgres::connect(&url)).expect("a new database"))
+    }
+
+    /// The shop's DID for one customer, which is made whenever it is needed, beside the keys in it.
+    fn shop_did(&self, table: &mut Table) {
+        let shop = TestShop::new();
+        let (keys, customer) = (shop.keys(), CustomerId::from_random([7; 16]));
+        let which = Pairwise { origin: "https://shop.example/", customer: &customer, epoch: 0, template: TEMPLATE };
+        let secret = |info: &[u8]| keys.derive(PURPOSE, info);
+        let [bare, whole] = in_turns(
+            self.effort,
+            [
+                Subject::again("two HKDF, a P-256 and an X25519 key pair", || {
+                    let signing = SigningKey::from_p256_scalar(&secret(b"one of two keys")).expect("a key");
+                    let private = PrivateKey::from_private_key(&X25519, &secret(b"the other one")).expect("a key");
+                    (signing, private.compute_public_key().expect("a key"))
+                }),
+                Subject::again("the shop's DID for a customer, with its keys", || {
+                    ShopDid::derive(&which, secret).expect("a DID")
+                }),
+            ],
+        );
+        table.title("Who the shop is to one customer");
+        table.bare(&bare);
+        table.whole(&whole, &bare, None);
     }
 
     /// An SD-JWT VC with its holder's proof, from the text to claims that can be believed; the issuer's chain is known.

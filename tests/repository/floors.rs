@@ -4,7 +4,7 @@ use crate::sources::{Source, files, names, rust};
 
 /// Floor 0 (bytes and types) and floor 1 (plain data and transitions).
 fn pure() -> Vec<Source> {
-    let domain = ["ask", "presentation", "customer", "session", "money", "time", "limits", "error"];
+    let domain = ["ask", "presentation", "customer", "session", "pairwise", "money", "time", "limits", "error"];
     let mut places: Vec<String> = domain.iter().map(|name| format!("sdk/src/{name}.rs")).collect();
     places.extend(
         [

@@ -11,12 +11,12 @@ use firsthand::{
     customer::BindingName,
     error::Refusal,
     history::HistoryEntry,
-    merchant::{BindingView, RecoveryCode, SessionGrant},
+    merchant::{BindingView, RecoveryCode},
 };
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, JSON_BYTES_MAX, Named, TokenBody, act, parse, recognise};
+use super::{Answer, Body, JSON_BYTES_MAX, Named, TokenBody, act, granted, parse, recognise};
 use crate::{limit::Limits, problem::Problem, signed::Proved};
 
 pub(super) fn routes() -> Router<Merchant> {
@@ -337,7 +337,8 @@ pub(crate) async fn recover(
         limits.ask(&signed.proof)?;
         let body: RecoverBody = parse(&bytes)?;
         let code: RecoveryCode = body.code.parse().map_err(|_| Refusal::NotRecognised)?;
-        Ok(TokenBody::from(merchant.recover(&signed.proof, &code).await?))
+        let grant = merchant.recover(&signed.proof, &code).await?;
+        Ok(granted(&merchant, &signed.proof, grant).await)
     };
     Answer::signed(&merchant, answer.await)
 }
@@ -359,12 +360,4 @@ pub(crate) async fn undo_recovery(State(merchant): State<Merchant>, Proved(signe
         Ok(StatusCode::NO_CONTENT)
     };
     Answer::signed(&merchant, answer.await)
-}
-
-impl From<SessionGrant> for TokenBody {
-    fn from(grant: SessionGrant) -> Self {
-        let SessionGrant { access_token, expires_in_s, return_to, .. } = grant;
-        let access_token = access_token.reveal().to_owned();
-        Self { access_token, token_type: "DPoP", expires_in: expires_in_s, return_to }
-    }
 }

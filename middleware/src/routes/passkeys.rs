@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Answer, Body, Named, TokenBody, act, parse, recognise};
+use super::{Answer, Body, Named, TokenBody, act, granted, parse, recognise};
 use crate::{
     limit::Limits,
     problem::Problem,
@@ -158,14 +158,19 @@ pub(crate) async fn finish(
         signed.proof.check_body(&bytes, true)?;
         let PasskeyMadeBody { credential, name } = parse(&bytes)?;
         let (proof, name) = (&signed.proof, name.as_deref());
-        let (passkey, session) = match signed.access_token {
+        let added = match signed.access_token {
             Some(_) => {
                 let known = recognise(&merchant, &signed).await?;
-                (Some(known.finish_passkey(proof, &credential, name).await?.into()), None)
+                let passkey = known.finish_passkey(proof, &credential, name).await?;
+                Json(PasskeyAddedBody { passkey: Some(passkey.into()), session: None }).into_response()
             }
-            None => (None, Some(token(merchant.finish_passkey(proof, &credential, name).await?))),
+            None => {
+                let grant = merchant.finish_passkey(proof, &credential, name).await?;
+                let session = Some(granted(&merchant, proof, grant).await);
+                (Extension(Began), Json(PasskeyAddedBody { passkey: None, session })).into_response()
+            }
         };
-        Ok((StatusCode::CREATED, Json(PasskeyAddedBody { passkey, session })))
+        Ok((StatusCode::CREATED, added))
     };
     Answer::signed(&merchant, answer.await)
 }
@@ -217,7 +222,8 @@ pub(crate) async fn sign_in(
         let bytes = body.json(&headers)?;
         proof.check_body(&bytes, true)?;
         let PasskeyUsedBody { credential } = parse(&bytes)?;
-        Ok(Json(token(merchant.finish_passkey_sign_in(&proof, &credential).await?)))
+        let grant = merchant.finish_passkey_sign_in(&proof, &credential).await?;
+        Ok(granted(&merchant, &proof, grant).await)
     };
     Answer::signed(&merchant, answer.await)
 }
@@ -264,15 +270,6 @@ pub(crate) async fn remove(
 fn unread(signed: &Signed, body: &Body) -> Result<(), Problem> {
     let bytes = body.0.as_ref().map_err(Clone::clone)?;
     Ok(signed.proof.check_body(bytes, !bytes.is_empty())?)
-}
-
-fn token(grant: SessionGrant) -> TokenBody {
-    TokenBody {
-        access_token: grant.access_token.reveal().to_owned(),
-        token_type: "DPoP",
-        expires_in: grant.expires_in_s,
-        return_to: grant.return_to,
-    }
 }
 
 impl From<PasskeyView> for PasskeyBody {

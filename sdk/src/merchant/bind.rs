@@ -184,6 +184,8 @@ impl Merchant {
         let now = self.now();
         let key = binding_key(&browser.key_name());
         match self.binding_of(browser).await? {
+            // Another key took its place, and nothing opens it again.
+            Some((binding, _)) if binding.replaced => Err(Refusal::DidReplaced.into()),
             Some((binding, _)) if binding.customer != *customer => Ok(None),
             Some((binding, version)) => {
                 let open = Binding {

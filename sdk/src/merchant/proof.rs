@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// How far back a proof's `iat` may lie, in seconds: as long as its nonce is good.
-const IAT_PAST_S: u64 = 2 * NONCE_BUCKET_S;
+pub(super) const IAT_PAST_S: u64 = 2 * NONCE_BUCKET_S;
 /// How far ahead: a browser takes its time from our clock, so only seconds can lie between.
-const IAT_FUTURE_S: u64 = 30;
+pub(super) const IAT_FUTURE_S: u64 = 30;
 
 /// What a proof is checked against: the request as it came in.
 #[derive(Clone, Copy, Debug)]

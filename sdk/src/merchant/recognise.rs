@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Farewell, Merchant, RACES_MAX,
     bind::{BindingEntry, Shown, binding_entry, first_key, passkey_of},
-    customer_key, lost_the_race,
+    customer_key,
+    dids::{Replaced, index_of},
+    lost_the_race,
     merge::MergeOffer,
     present::presentation_key,
     proof::was_spent,
@@ -24,6 +26,7 @@ use crate::{
     error::{Error, ProofError, Refusal},
     history::{Happened, HistoryEntry},
     merchant::BrowserProof,
+    pairwise::ShopDidRecord,
     presentation::{Presentation, PresentationId, Relationship, RequestId, ResponseCode, Verified},
     protocol::jose::base64url_encode,
     session::{AccessToken, LIFETIME_S, SessionId, SessionRecord, token_digest},
@@ -663,6 +666,8 @@ impl Merchant {
         self.erase(&of_customer(AnswerEntry::KIND, customer), None, answered_with).await?;
         self.erase(&of_customer(Kept::KIND, customer), None, nothing).await?;
         self.erase(&of_customer(HistoryEntry::KIND, customer), None, nothing).await?;
+        self.erase(&of_customer(ShopDidRecord::KIND, customer), None, index_of).await?;
+        self.erase(&of_customer(Replaced::KIND, customer), None, bound_by).await?;
         self.erase(&customer_orders(customer), None, nothing).await?;
         self.erase(&customer_drafts(customer), None, nothing).await
     }

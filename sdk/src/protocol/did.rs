@@ -1,16 +1,26 @@
-//! DIDs that are keys: `did:key` and `did:jwk`. Both are read from their own text; nothing is fetched.
+//! DIDs that resolve from their own text: `did:key`, `did:jwk` and `did:peer`. Nothing is fetched.
+//!
+//! Texts are compared as they are: a DID is never normalised, and case matters.
 
 use std::{fmt, str::FromStr};
 
 use crate::{
     limits::Limits,
-    protocol::{
-        jose::{Algorithm, JoseError, PublicKey, base64url_decode, base64url_encode},
-        json,
-    },
+    protocol::jose::{JoseError, PublicKey, base64url_encode},
 };
 
-/// Why a text is no DID, or no key that is accepted.
+mod base58;
+mod curve25519;
+mod document;
+mod key;
+mod peer;
+pub mod proof;
+
+pub use document::{DidDocument, MethodKey, Relationship, VerificationMethod};
+pub(crate) use key::multikey;
+pub use key::{AgreementCurve, AgreementKey};
+
+/// Why a text is no DID, or a DID does not resolve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DidError {
@@ -22,19 +32,40 @@ pub enum DidError {
         /// The bound, from [`Limits`].
         limit: usize,
     },
-    /// Not the syntax of a DID (DID Core section 3.1); a DID URL is none either.
+    /// Not the syntax of a DID (DID Core section 3.1), or of its method; a DID URL is none either.
     #[error("a DID is `did:`, a method in lower case, and its identifier, without path, query or fragment")]
     Syntax,
-    /// Another method than `key` and `jwk`.
-    #[error("only the methods `key` and `jwk` hold their key")]
+    /// A method that is not read from its own text, or a did:peer whose document is elsewhere.
+    #[error("only did:key, did:jwk and did:peer with numalgo 0, 2, 3 and 4 resolve from their own text")]
     UnsupportedMethod,
     /// Another multibase than base58btc, or a text that is not that.
-    #[error("a did:key is written in base58btc, which begins with `z`")]
+    #[error("keys and documents in a DID are written in base58btc, which begins with `z`")]
     Multibase,
-    /// A did:key of a key type that is not accepted, or unknown.
-    #[error("the key of a did:key must be on Ed25519, P-256, P-384 or P-521")]
+    /// A key of a type that is not accepted, or unknown, or not for what the DID has it for.
+    #[error("the key must be on Ed25519, P-256, P-384 or P-521, or on X25519 to be encrypted to")]
     UnsupportedKey,
-    /// The key is not one.
+    /// A short form, and its long form was not kept.
+    #[error("a short form resolves only where its long form was stored: send the long form first")]
+    NotStored,
+    /// The hash in the DID is not that of its document.
+    #[error("the DID is not the hash of its document")]
+    Hash,
+    /// A member of the document that is missing where it is required, of the wrong form, or leads nowhere.
+    #[error("`{0}` of the DID document is missing or of the wrong form")]
+    Member(&'static str),
+    /// Two keys or services of one name, or one reference twice.
+    #[error("the DID document gives one name to two things")]
+    Duplicate,
+    /// A name, a reference or a controller under another DID.
+    #[error("the DID document names something under another DID")]
+    Foreign,
+    /// More keys than are read.
+    #[error("a DID document has more than the {limit} keys that are read")]
+    TooMany {
+        /// The bound.
+        limit: usize,
+    },
+    /// The key is not one, or the document is not strict JSON.
     #[error(transparent)]
     Key(#[from] JoseError),
 }
@@ -49,6 +80,12 @@ impl DidError {
             Self::UnsupportedMethod => "did_unsupported_method",
             Self::Multibase => "did_multibase",
             Self::UnsupportedKey => "did_unsupported_key",
+            Self::NotStored => "did_not_stored",
+            Self::Hash => "did_hash",
+            Self::Member(_) => "did_document",
+            Self::Duplicate => "did_duplicate",
+            Self::Foreign => "did_foreign",
+            Self::TooMany { .. } => "did_too_many",
             Self::Key(error) => error.code(),
         }
     }
@@ -62,23 +99,41 @@ impl Did {
     /// The did:key of a key: the shortest name that it has.
     #[must_use]
     pub fn key(key: &PublicKey) -> Self {
-        let algorithm = key.algorithm();
-        let mut bytes = codec(algorithm).to_vec();
-        match (algorithm, key.as_bytes()) {
-            (Algorithm::EdDsa, raw) => bytes.extend_from_slice(raw),
-            // SEC 1 section 2.3.3: the sign of y is its last bit.
-            (_, point) => {
-                bytes.push(2 | point.last().copied().unwrap_or_default() & 1);
-                bytes.extend(point.iter().skip(1).take(algorithm.coordinate_bytes()));
-            }
-        }
-        Self(format!("did:key:z{}", base58_encode(&bytes)))
+        Self(format!("did:key:{}", multikey(key)))
     }
 
     /// The did:jwk of a key: the name that wallets give to a `cnf` key.
     #[must_use]
     pub fn jwk(key: &PublicKey) -> Self {
         Self(format!("did:jwk:{}", base64url_encode(key.to_jwk().to_string().as_bytes())))
+    }
+
+    /// The did:peer:4, in its long form, that stands for a document without `id` whose names are relative: a JSON text,
+    /// kept byte by byte, since the DID is its hash.
+    ///
+    /// # Errors
+    /// If the DID would not [resolve](Self::resolve).
+    pub fn peer(document: &str, limits: &Limits) -> Result<Self, DidError> {
+        let did = Self::parse(&peer::encode(document), limits)?;
+        did.resolve(None, limits)?;
+        Ok(did)
+    }
+
+    /// The long and the short form of the did:peer:4 of a document of our own, which is known to resolve.
+    pub(crate) fn peer_of(document: &str) -> (Self, Self) {
+        let long = peer::encode(document);
+        let short = long.rsplit_once(':').map_or_else(String::new, |(short, _)| short.to_owned());
+        (Self(long), Self(short))
+    }
+
+    /// The did:web of a host, with its port where that is not the scheme's own (did:web section 3.1).
+    pub(crate) fn web(host: &str, port: Option<u16>) -> Self {
+        let host = host.bytes().map(|c| match is_id_character(c) {
+            true => char::from(c).to_string(),
+            false => format!("%{c:02X}"),
+        });
+        let port = port.map_or_else(String::new, |port| format!("%3A{port}"));
+        Self(format!("did:web:{}{port}", host.collect::<String>()))
     }
 
     /// Reads a DID of at most [`Limits::did_bytes`]: its syntax alone, of any method.
@@ -100,19 +155,54 @@ impl Did {
         &self.0
     }
 
+    /// The method, such as `peer`.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.parts().0
+    }
+
+    /// Whether it is a did:peer that says nothing by itself: see [`resolve`](Self::resolve).
+    #[must_use]
+    pub fn is_short_form(&self) -> bool {
+        match self.parts() {
+            ("peer", id) => id.starts_with('3') || (id.starts_with('4') && !id.contains(':')),
+            _ => false,
+        }
+    }
+
     /// The key that a did:key or did:jwk is.
     ///
     /// # Errors
     /// If it is of another method, of a key type that is not accepted, malformed, off its curve, or private.
     pub fn public_key(&self) -> Result<PublicKey, DidError> {
-        match self.0.strip_prefix("did:").and_then(|rest| rest.split_once(':')) {
-            Some(("key", id)) => from_multikey(id),
-            Some(("jwk", id)) => {
-                let jwk = json::parse(&base64url_decode(id)?, JWK_DEPTH).map_err(JoseError::from)?;
-                Ok(PublicKey::from_jwk(&jwk)?)
-            }
+        match self.parts() {
+            ("key", id) => match key::from_multikey(id)? {
+                MethodKey::Signing(key) => Ok(key),
+                _ => Err(DidError::UnsupportedKey),
+            },
+            ("jwk", id) => Ok(PublicKey::from_jwk(&key::read_jwk(id)?)?),
             _ => Err(DidError::UnsupportedMethod),
         }
+    }
+
+    /// The document of a did:key, did:jwk or did:peer, from the text alone. A short form (did:peer:3, and did:peer:4
+    /// without its document) says nothing by itself: it is read in the light of the `long` form that was stored.
+    ///
+    /// # Errors
+    /// If it is of another method, if its hash is not that of its document, or if the document does not hold: see
+    /// [`DidDocument`].
+    pub fn resolve(&self, long: Option<&Self>, limits: &Limits) -> Result<DidDocument, DidError> {
+        match self.parts() {
+            ("key", id) => key::document(self, id),
+            ("jwk", id) => key::jwk_document(self, id),
+            ("peer", id) => peer::resolve(self, id, long, limits),
+            _ => Err(DidError::UnsupportedMethod),
+        }
+    }
+
+    /// The method and its identifier.
+    fn parts(&self) -> (&str, &str) {
+        self.0.strip_prefix("did:").and_then(|rest| rest.split_once(':')).unwrap_or_default()
     }
 }
 
@@ -131,50 +221,13 @@ impl FromStr for Did {
     }
 }
 
-/// A JWK is flat but for members that are ignored, such as `x5c`.
-const JWK_DEPTH: usize = 4;
-
-/// A did:key of P-521, the longest accepted, has 95 characters after the `z`. Decoding is quadratic, so longer ones,
-/// which are RSA or BLS12-381 keys, are not decoded.
-const BASE58_MAX: usize = 96;
-
-const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-
-/// The multicodec of a public key, as the varint that stands before it.
-const fn codec(algorithm: Algorithm) -> [u8; 2] {
-    match algorithm {
-        Algorithm::EdDsa => [0xed, 0x01],
-        Algorithm::Es256 => [0x80, 0x24],
-        Algorithm::Es384 => [0x81, 0x24],
-        Algorithm::Es512 => [0x82, 0x24],
-    }
-}
-
-fn from_multikey(id: &str) -> Result<PublicKey, DidError> {
-    let text = id.strip_prefix('z').ok_or(DidError::Multibase)?;
-    if text.len() > BASE58_MAX {
-        return Err(DidError::UnsupportedKey);
-    }
-    let bytes = base58_decode(text).ok_or(DidError::Multibase)?;
-    let (prefix, key) = bytes.split_at_checked(2).ok_or(DidError::UnsupportedKey)?;
-    let algorithm = [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512]
-        .into_iter()
-        .find(|algorithm| codec(*algorithm) == prefix)
-        .ok_or(DidError::UnsupportedKey)?;
-    Ok(match algorithm {
-        Algorithm::EdDsa => PublicKey::from_bytes(algorithm, key)?,
-        // Points are compressed, and nothing else: one key has one did:key.
-        _ => PublicKey::from_compressed_point(algorithm, key)?,
-    })
-}
-
 /// `*( *idchar ":" ) 1*idchar` of DID Core section 3.1.
 fn is_method_specific_id(id: &str) -> bool {
     let mut bytes = id.bytes();
     while let Some(byte) = bytes.next() {
         let fits = match byte {
             b'%' => (0..2).all(|_| bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
-            _ => byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'),
+            _ => byte == b':' || is_id_character(byte),
         };
         if !fits {
             return false;
@@ -183,50 +236,14 @@ fn is_method_specific_id(id: &str) -> bool {
     !id.is_empty() && !id.ends_with(':')
 }
 
-fn base58_encode(bytes: &[u8]) -> String {
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    // Digits to the base of 58, the lowest first.
-    let mut digits: Vec<u8> = Vec::new();
-    for byte in bytes {
-        let mut carry = u32::from(*byte);
-        for digit in &mut digits {
-            carry += u32::from(*digit) << 8;
-            *digit = (carry % 58) as u8;
-            carry /= 58;
-        }
-        while carry > 0 {
-            digits.push((carry % 58) as u8);
-            carry /= 58;
-        }
-    }
-    let letters = digits.iter().rev().filter_map(|digit| BASE58.get(usize::from(*digit)));
-    std::iter::repeat_n(&b'1', zeros).chain(letters).map(|letter| char::from(*letter)).collect()
-}
-
-fn base58_decode(text: &str) -> Option<Vec<u8>> {
-    let zeros = text.bytes().take_while(|letter| *letter == b'1').count();
-    // Bytes, the lowest first.
-    let mut bytes: Vec<u8> = Vec::new();
-    for letter in text.bytes() {
-        let mut carry = u32::try_from(BASE58.iter().position(|known| *known == letter)?).ok()?;
-        for byte in &mut bytes {
-            carry += u32::from(*byte) * 58;
-            *byte = (carry & 0xff) as u8;
-            carry >>= 8;
-        }
-        if carry > 0 {
-            bytes.push(carry as u8);
-        }
-    }
-    bytes.resize(bytes.len() + zeros, 0);
-    bytes.reverse();
-    Some(bytes)
+fn is_id_character(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::jose::SigningKey;
+    use crate::protocol::jose::{Algorithm, SigningKey};
     use serde_json::json;
 
     fn resolve(text: &str) -> Result<PublicKey, DidError> {
@@ -254,8 +271,8 @@ mod tests {
     #[test]
     fn one_thing_wrong_is_refused() {
         let key = SigningKey::from_p256_scalar(&[7; 32]).unwrap();
-        let bytes = base58_decode(Did::key(key.public_key()).as_str().strip_prefix("did:key:z").unwrap()).unwrap();
-        let did = |bytes: &[u8]| resolve(&format!("did:key:z{}", base58_encode(bytes)));
+        let bytes = base58::decode(Did::key(key.public_key()).as_str().strip_prefix("did:key:z").unwrap()).unwrap();
+        let did = |bytes: &[u8]| resolve(&format!("did:key:z{}", base58::encode(bytes)));
         assert!(did(&bytes).is_ok());
         let changed = |at: usize, to: u8| {
             let mut bytes = bytes.clone();
@@ -266,7 +283,7 @@ mod tests {
         assert_eq!(changed(2, 4), Err(DidError::Key(JoseError::InvalidKey)));
         assert_eq!(did(&bytes[..34]), Err(DidError::Key(JoseError::InvalidKey)));
         assert_eq!(did(&[bytes.as_slice(), &[0]].concat()), Err(DidError::Key(JoseError::InvalidKey)));
-        let uncompressed = [codec(Algorithm::Es256).as_slice(), key.public_key().as_bytes()].concat();
+        let uncompressed = [key::codec(Algorithm::Es256).as_slice(), key.public_key().as_bytes()].concat();
         assert_eq!(did(&uncompressed), Err(DidError::Key(JoseError::InvalidKey)));
         assert_eq!(did(&[0xed]), Err(DidError::UnsupportedKey));
         assert_eq!(did(&[]), Err(DidError::UnsupportedKey));
@@ -318,17 +335,6 @@ mod tests {
             "did:k-y:z",
         ] {
             assert_eq!(Did::parse(text, &Limits::default()), Err(DidError::Syntax), "{text}");
-        }
-    }
-
-    #[test]
-    fn base58_keeps_every_byte() {
-        for bytes in [vec![], vec![0], vec![0, 0, 1], vec![0xff; 60], (0..=60).collect(), vec![57], vec![58]] {
-            assert_eq!(base58_decode(&base58_encode(&bytes)), Some(bytes));
-        }
-        assert_eq!(base58_encode(b"Hello World!"), "2NEpo7TZRRrLZSi2U");
-        for text in ["0", "O", "I", "l", " ", "ä"] {
-            assert_eq!(base58_decode(text), None, "{text}");
         }
     }
 }

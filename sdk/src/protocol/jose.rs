@@ -368,7 +368,8 @@ impl PublicKey {
         (*self.parsed).as_ref()
     }
 
-    fn from_jwk_coordinates(jwk: &Map<String, Value>) -> Result<Self, JoseError> {
+    /// The key of `kty`, `crv` and the coordinates, whatever else the JWK says of its use.
+    pub(crate) fn from_jwk_coordinates(jwk: &Map<String, Value>) -> Result<Self, JoseError> {
         refuse_private_members(jwk)?;
         let kty = member(jwk, "kty")?.ok_or(JoseError::Member("kty"))?;
         let crv = member(jwk, "crv")?.ok_or(JoseError::UnsupportedKey)?;
