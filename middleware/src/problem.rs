@@ -187,12 +187,14 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::NoSuchOrder
             | Refusal::NoSuchRail
             | Refusal::NoSuchTransfer
-            | Refusal::NothingOwed => StatusCode::NOT_FOUND,
+            | Refusal::NothingOwed
+            | Refusal::NoSuchAccount => StatusCode::NOT_FOUND,
             Refusal::ReturnTo | Refusal::WalletNonce(_) => StatusCode::BAD_REQUEST,
             Refusal::NotKnown => StatusCode::UNAUTHORIZED,
             Refusal::AnotherPerson { .. }
             | Refusal::AlreadyBound
             | Refusal::AnotherCustomer
+            | Refusal::AccountLinked
             | Refusal::NothingToUndo
             | Refusal::TooManyBindings { .. }
             | Refusal::FormUsed { .. }

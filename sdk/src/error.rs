@@ -256,6 +256,18 @@ pub enum Refusal {
     /// Another DID took the place of this one.
     #[error("another DID took the place of this one: use that")]
     DidReplaced,
+    /// The old sign-in is too long ago to move an account.
+    #[error("sign in the old way once more: that was longer than {age_s} s ago")]
+    OldSignIn {
+        /// How long ago that may be.
+        age_s: u64,
+    },
+    /// No account of before of that name was imported.
+    #[error("this shop has no such account of before")]
+    NoSuchAccount,
+    /// An account of before was linked to another customer.
+    #[error("this account of before belongs to another customer by now: ask the shop")]
+    AccountLinked,
     /// A route needs a stronger proof of who is there, or a newer one.
     #[error("this needs the customer to be recognised by {} at least", .rung.name())]
     RungNeeded {
@@ -432,6 +444,9 @@ impl Refusal {
             Self::TooManyBindings { .. } => "too_many_bindings",
             Self::NoSuchBinding => "no_such_binding",
             Self::DidReplaced => "did_replaced",
+            Self::OldSignIn { .. } => "old_sign_in",
+            Self::NoSuchAccount => "no_such_account",
+            Self::AccountLinked => "account_linked",
             Self::RungNeeded { .. } => "rung_needed",
             Self::CoolingDown { .. } => "cooling_down",
             Self::CeremonyOver => "passkey_ceremony_over",

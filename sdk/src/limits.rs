@@ -48,6 +48,9 @@ pub struct Limits {
     /// How long ago a wallet may have been shown on this device, in seconds, for what touches a stored address or where
     /// money goes back to: five minutes, the time in which nobody else sits down at the browser unnoticed.
     pub step_up_s: u64,
+    /// How long ago a customer may have signed in by the old login, in seconds, to move that account: ten minutes, the time to
+    /// find a wallet and show it.
+    pub legacy_sign_in_s: u64,
     /// How many ways to be recognised one customer has at most: browsers' keys that nobody uses any more make room. All of
     /// them move in one commit when two records become one.
     pub bindings: usize,
@@ -86,6 +89,7 @@ impl Default for Limits {
             wallet_nonce_bytes: 512,
             passkey_bytes: 8 * 1024,
             step_up_s: 5 * 60,
+            legacy_sign_in_s: 10 * 60,
             bindings: 16,
             cool_down_s: 3 * 24 * 3600,
             merge_undo_s: 14 * 24 * 3600,

@@ -33,6 +33,7 @@ mod bind;
 pub mod dev;
 pub mod dids;
 mod leave;
+mod legacy;
 mod merge;
 #[cfg(feature = "passkey")]
 mod passkey;
@@ -46,6 +47,7 @@ pub use bind::BindingView;
 pub use leave::{
     Export, ExportedBinding, ExportedEntry, ExportedLine, ExportedOrder, ExportedProof, ExportedValue, Farewell,
 };
+pub use legacy::{AccountsMoved, Imported, LegacyAccount, LegacyProof, LinkedAccount};
 pub use merge::MergeOffered;
 #[cfg(feature = "passkey")]
 pub use passkey::PasskeyView;

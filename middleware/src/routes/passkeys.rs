@@ -3,11 +3,12 @@
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, State},
+    response::IntoResponse,
     routing::{delete, post},
 };
 use firsthand::{
     Merchant,
-    merchant::{PasskeyView, SessionGrant},
+    merchant::PasskeyView,
 };
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 use super::{Answer, Body, Named, TokenBody, act, granted, parse, recognise};
 use crate::{
+    layer::Began,
     limit::Limits,
     problem::Problem,
     signed::{Proved, Signed},

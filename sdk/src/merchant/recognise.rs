@@ -13,6 +13,7 @@ use super::{
     bind::{BindingEntry, Shown, binding_entry, first_key, passkey_of},
     customer_key,
     dids::{Replaced, index_of},
+    legacy::{AccountEntry, account_of},
     lost_the_race,
     merge::MergeOffer,
     present::presentation_key,
@@ -668,6 +669,7 @@ impl Merchant {
         self.erase(&of_customer(HistoryEntry::KIND, customer), None, nothing).await?;
         self.erase(&of_customer(ShopDidRecord::KIND, customer), None, index_of).await?;
         self.erase(&of_customer(Replaced::KIND, customer), None, bound_by).await?;
+        self.erase(&of_customer(AccountEntry::KIND, customer), None, account_of).await?;
         self.erase(&customer_orders(customer), None, nothing).await?;
         self.erase(&customer_drafts(customer), None, nothing).await
     }

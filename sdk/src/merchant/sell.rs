@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::pending::Plan;
 pub use self::{
     book::{Booking, NotATransferId, Transfer, TransferId, UnmatchedTransfer},
     feed::{Feed, FeedBatch, FeedEvent},
@@ -23,10 +24,7 @@ pub use self::{
     pending::{Pending, Provisional},
     refunds::{RecentProof, Refund},
 };
-use self::{
-    form::Form,
-    pending::{Plan, Witness},
-};
+use self::{form::Form, pending::Witness};
 use super::{Merchant, customer_key, put, recognise::Recognised};
 use crate::{
     ask::{Proof, Wanted},

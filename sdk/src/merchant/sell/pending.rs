@@ -61,7 +61,7 @@ impl<T> std::fmt::Debug for Pending<T> {
 
 impl<T: Send> Pending<T> {
     /// Decides about `input` once; and again, as often as somebody else is first.
-    pub(super) async fn new<I, F, Fut>(merchant: &Merchant, input: I, decide: F) -> Result<Self, Error>
+    pub(in crate::merchant) async fn new<I, F, Fut>(merchant: &Merchant, input: I, decide: F) -> Result<Self, Error>
     where
         I: Clone + Send + Sync + 'static,
         F: Fn(Merchant, I) -> Fut + Send + Sync + 'static,

@@ -41,6 +41,12 @@ impl RecentProof {
         self.at
     }
 
+    /// Whose it is.
+    #[must_use]
+    pub const fn customer(&self) -> &CustomerId {
+        &self.customer
+    }
+
     pub(super) fn check_owner(&self, order: &Order) -> Result<(), Error> {
         let own = order.record.buyer == Buyer::Customer(self.customer.clone());
         if own { Ok(()) } else { Err(Refusal::NoSuchOrder.into()) }
