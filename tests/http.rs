@@ -6,10 +6,10 @@ mod answers;
 mod cookie;
 #[path = "http/crash.rs"]
 mod crash;
-#[path = "http/events.rs"]
-mod events;
 #[path = "http/dids.rs"]
 mod dids;
+#[path = "http/events.rs"]
+mod events;
 #[path = "http/haip.rs"]
 mod haip;
 #[path = "http/layer.rs"]

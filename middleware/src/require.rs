@@ -133,10 +133,11 @@ where
 async fn admit_by(rung: Rung, age_s: Option<u64>, parts: &http::request::Parts) -> Result<(), Response> {
     let visit = visit(parts).map_err(IntoResponse::into_response)?;
     let Some(recognised) = visit.ask().await? else { return Err(turn_away(visit, parts, None)) };
-    if recognised.has_shown(rung, age_s) {
-        return Ok(());
+    match recognised.has_shown(rung, age_s).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refused(&visit.merchant, Refusal::RungNeeded { rung, age_s }.into())),
+        Err(error) => Err(refused(&visit.merchant, error.into())),
     }
-    Err(refused(&visit.merchant, Refusal::RungNeeded { rung, age_s }.into()))
 }
 
 async fn admit(ask: &Ask, parts: &http::request::Parts) -> Result<(), Response> {

@@ -230,9 +230,6 @@ pub struct CustomerRecord {
     pub created_at: UnixTime,
     /// What was proved: the latest proof for each ask.
     pub proofs: Vec<Proof>,
-    /// The strongest binding that there is.
-    #[serde(default = "browser_key")]
-    pub ladder: Rung,
     /// The customer that this one turned out to be: then this record is a tombstone, and its name leads there.
     #[serde(default)]
     pub merged_into: Option<CustomerId>,
@@ -242,6 +239,15 @@ pub struct CustomerRecord {
     /// When somebody came back by a recovery code the last time.
     #[serde(default)]
     pub recovered_at: Option<UnixTime>,
+    /// When the first of the recoveries was that cool down together: what is older than this was there before them.
+    #[serde(default)]
+    pub cooling_since: Option<UnixTime>,
+    /// How many events of this name were announced.
+    #[serde(default)]
+    pub told: u32,
+    /// Whether the customer is being forgotten: nothing else happens to the record any more.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// A customer who turned out to be another one.
@@ -283,10 +289,6 @@ pub enum CustomerEvent {
         /// When.
         at: UnixTime,
     },
-}
-
-const fn browser_key() -> Rung {
-    Rung::BrowserKey
 }
 
 /// A value that an ask said it keeps: a record of its own, which ends when the time is over that the ask said.
@@ -335,10 +337,12 @@ impl CustomerRecord {
         Self {
             created_at: now,
             proofs: Vec::new(),
-            ladder: Rung::BrowserKey,
             merged_into: None,
             merged: Vec::new(),
             recovered_at: None,
+            cooling_since: None,
+            told: 0,
+            leaving: false,
         }
     }
 
@@ -416,9 +420,18 @@ pub struct Binding {
     /// Whether it came by a wallet on another device: then it may have been somebody else's wallet.
     #[serde(default)]
     pub across_devices: bool,
-    /// The customer it belonged to before two records became one.
+    /// The customers it belonged to before two records became one, the last one last.
     #[serde(default)]
-    pub from: Option<CustomerId>,
+    pub from: Vec<CustomerId>,
+    /// Since when it leads to this customer, if that is not from its beginning.
+    #[serde(default)]
+    pub moved_at: Option<UnixTime>,
+    /// What was shown when this browser's key became theirs.
+    #[serde(default)]
+    pub vouched_by: Option<BindingName>,
+    /// When it was opened again: sessions of before are over.
+    #[serde(default)]
+    pub opened_at: Option<UnixTime>,
     /// When it ends by itself, as a credential does.
     #[serde(default)]
     pub expires_at: Option<UnixTime>,
@@ -428,6 +441,12 @@ pub struct Binding {
 }
 
 impl Binding {
+    /// Since when it leads to this customer.
+    #[must_use]
+    pub fn theirs_since(&self) -> UnixTime {
+        self.moved_at.unwrap_or(self.since)
+    }
+
     /// A binding of this customer, open, made now.
     #[must_use]
     pub const fn new(customer: CustomerId, rung: Rung, did: Option<String>, now: UnixTime) -> Self {
@@ -439,7 +458,10 @@ impl Binding {
             locked: false,
             name: None,
             across_devices: false,
-            from: None,
+            from: Vec::new(),
+            moved_at: None,
+            vouched_by: None,
+            opened_at: None,
             expires_at: None,
             replaced: false,
         }

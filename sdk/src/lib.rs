@@ -84,9 +84,15 @@
 //! key redeems by the presentation's name alone, and gets its own record: nothing that came this way attaches to
 //! somebody else.
 //!
-//! **Coming back.** A key that is known begins a session by a proof alone. Signing out locks the key; forgetting the
-//! device deletes it, and with a customer's last key their record; forgetting the customer deletes everything
-//! but the merchant's books: orders stay, and nothing leads from the customer to them any more.
+//! **Coming back.** A key that is known begins a session by a proof alone. Anything stronger says whose the session is, on
+//! any browser: a passkey, a DID, the credential that the shop itself issued. Signing out locks the key, and something stronger
+//! of the same record opens it again; forgetting the device deletes it; forgetting the customer deletes everything but the
+//! merchant's books: orders stay, and nothing leads from the customer to them any more.
+//!
+//! **One record.** What is added to a record, or taken from it, needs something strong shown in the last minutes, once there
+//! is something strong. Two records become one by fresh proof of both, and two again for a fortnight; a name that went leads on
+//! for ever. A recovery code brings back who lost everything, and lets nothing be spent for days. Every such change is decided
+//! in one place, `merchant/held.rs`, and written at the version of the record that it was decided on.
 //!
 //! **Buying.** The merchant's server makes a draft of its own prices; a form's token makes it one order, however often it
 //! is sent. An attempt to pay is committed before a rail is called, and what the rail says is committed afterwards; what

@@ -32,6 +32,7 @@ mod bind;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod dids;
+mod held;
 mod leave;
 mod legacy;
 mod merge;

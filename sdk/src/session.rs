@@ -5,7 +5,7 @@ use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    customer::{CustomerId, Rung},
+    customer::{Binding, BindingName, CustomerId, Rung},
     protocol::jose::{base64url_decode, base64url_encode, sha256},
     store::Persisted,
     time::UnixTime,
@@ -104,9 +104,9 @@ pub struct SessionRecord {
     /// When they did.
     #[serde(default)]
     pub rung_at: Option<UnixTime>,
-    /// Since when the binding is theirs by which they did.
+    /// By which binding they did, if it was more than the browser's key.
     #[serde(default)]
-    pub rung_since: Option<UnixTime>,
+    pub by: Option<BindingName>,
     /// Whether it began by a wallet on another device, which may have been somebody else's.
     #[serde(default)]
     pub across_devices: bool,
@@ -133,6 +133,14 @@ impl SessionRecord {
     #[must_use]
     pub fn is_over(&self, now: UnixTime) -> bool {
         now >= self.expires_at()
+    }
+
+    /// Whether the binding of its key carries it still.
+    #[must_use]
+    pub fn is_carried_by(&self, binding: &Binding) -> bool {
+        self.customer == binding.customer
+            && !binding.locked
+            && binding.opened_at.is_none_or(|opened| self.since >= opened)
     }
 
     /// Whether the customer proved themselves by a [strong](Rung::is_strong) rung not longer ago than `age_s`.
@@ -266,7 +274,7 @@ mod tests {
             key: "k".into(),
             rung: Rung::BrowserKey,
             rung_at: None,
-            rung_since: None,
+            by: None,
             across_devices: false,
             since: NOON,
             last_seen: NOON,

@@ -6,10 +6,7 @@ use axum::{
     response::IntoResponse,
     routing::{delete, post},
 };
-use firsthand::{
-    Merchant,
-    merchant::PasskeyView,
-};
+use firsthand::{Merchant, merchant::PasskeyView};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -7,23 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Merchant, RACES_MAX, SessionGrant, customer_key,
+    held::{Act, Held, HeldBinding, room},
     merge::MergeOffer,
     proof::was_spent,
     put,
-    recognise::{Begin, Fate, Recognised, binding_key},
+    recognise::{Begin, Recognised, binding_key},
 };
 use crate::{
     customer::{Binding, BindingName, CustomerId, CustomerRecord, Merged, Rung},
     error::{Error, ProofError, Refusal},
     history::{Happened, HistoryEntry},
     merchant::{BrowserProof, Customer},
-    protocol::jose::base64url_encode,
+    protocol::jose::{base64url_encode, sha256},
     store::{Expect, Key, Persisted, Prefix, StoreError, Version, Write},
     time::UnixTime,
 };
 
-/// How long after a recovery the browser that recovered may add a stronger way in, in seconds.
-const RECOVERED_S: u64 = 30 * 60;
 /// How many entries of a history are shown at most.
 const HISTORY_MAX: usize = 100;
 
@@ -116,21 +115,26 @@ impl Merchant {
                 if binding.locked {
                     return Err(Refusal::NotRecognised.into());
                 }
-                let found = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
-                let (customer, _, record_version) = found;
+                let (record, record_version) = match self.live_record(&binding.customer).await {
+                    Err(Error::Proof(_)) => return Err(Refusal::NotRecognised.into()),
+                    other => other?,
+                };
+                let customer = binding.customer.clone();
                 let mut writes = extra.clone();
                 writes.push(browser.spent(now)?);
-                let Some(arrived) = self.arrive(browser, &customer, shown.rung, false).await? else {
-                    let offer = MergeOffer { shown: customer, rung: shown.rung, at: now };
+                let known = self.binding_of(browser).await?;
+                let Some(arrived) = self.arrive(browser, known, &customer, Some(shown), false).await? else {
+                    let offer = MergeOffer { shown: customer, by: shown.name.clone(), rung: shown.rung, at: now };
                     writes.push(self.merge_offer(browser, &offer)?);
                     self.commit_plain(&writes, now).await?;
                     return Err(Refusal::AnotherCustomer.into());
                 };
                 writes.extend(arrived);
                 writes.extend(self.seen_again(shown, &binding, version, &customer)?);
-                writes.push(Write::check(customer_key(&customer), Expect::Version(record_version)));
+                // Written and not only checked: whoever else adds or takes away something sees this.
+                writes.push(put(customer_key(&customer), &record, None, Expect::Version(record_version))?);
                 let begin =
-                    Begin { rung: shown.rung, rung_at: Some(now), rung_since: Some(binding.since), ..Begin::default() };
+                    Begin { rung: shown.rung, rung_at: Some(now), by: Some(shown.name.clone()), ..Begin::default() };
                 self.begin(browser, &customer, &begin, None, writes).await
             };
             if let Some(outcome) = races.settled(step.await) {
@@ -157,14 +161,14 @@ impl Merchant {
         }
         let now = self.now();
         let customer = CustomerId::from_random(self.random());
-        let record = CustomerRecord { ladder: new.rung.max(Rung::BrowserKey), ..CustomerRecord::new(now) };
+        let record = CustomerRecord::new(now);
         let mut writes = extra;
         writes.push(browser.spent(now)?);
         writes.push(put(customer_key(&customer), &record, None, Expect::Absent)?);
         writes.push(self.note(&customer, Happened::Began { rung: new.rung })?);
-        writes.extend(first_key(browser, &customer, false, now)?);
+        writes.extend(first_key(browser, &customer, Some(&new.name), false, now)?);
         writes.extend(bound(new, &customer, now)?);
-        let begin = Begin { rung: new.rung, rung_at: Some(now), rung_since: Some(now), ..Begin::default() };
+        let begin = Begin { rung: new.rung, rung_at: Some(now), by: Some(new.name.clone()), ..Begin::default() };
         match self.begin(browser, &customer, &begin, None, writes).await {
             Err(Error::Unavailable { source, .. }) if super::recognise::is_race(source.as_ref()) => {
                 Err(Refusal::Overtaken.into())
@@ -173,41 +177,51 @@ impl Merchant {
         }
     }
 
-    /// The writes by which a browser's key belongs to this customer from now on; none if it is another customer's.
+    /// The writes by which a browser's key belongs to this customer from now on; none if it is another customer's. `known`
+    /// is the key's binding, and `by` what was shown that is stronger: without it, a key stays what it is.
+    ///
+    /// The caller writes the record at the version that it read before.
     pub(super) async fn arrive(
         &self,
         browser: &BrowserProof,
+        known: Option<(Binding, Version)>,
         customer: &CustomerId,
-        by: Rung,
+        by: Option<&Shown>,
         across_devices: bool,
     ) -> Result<Option<Vec<Write>>, Error> {
         let now = self.now();
         let key = binding_key(&browser.key_name());
-        match self.binding_of(browser).await? {
+        match (known, by) {
             // Another key took its place, and nothing opens it again.
-            Some((binding, _)) if binding.replaced => Err(Refusal::DidReplaced.into()),
-            Some((binding, _)) if binding.customer != *customer => Ok(None),
-            Some((binding, version)) => {
-                let open = Binding {
-                    locked: false,
-                    across_devices: binding.across_devices && across_devices,
-                    ..binding.clone()
-                };
+            (Some((binding, _)), _) if binding.replaced => Err(Refusal::DidReplaced.into()),
+            (Some((binding, _)), _) if binding.customer != *customer => Ok(None),
+            (Some((binding, _)), None) if binding.locked => Err(Refusal::BindingLocked.into()),
+            (Some((binding, version)), by) => {
+                let mut open = Binding { across_devices: binding.across_devices && across_devices, ..binding.clone() };
+                if open.locked {
+                    open = Binding { locked: false, opened_at: Some(now), ..open };
+                    open.vouched_by = by.map(|shown| shown.name.clone());
+                }
                 let write = match open == binding {
                     // Somebody may sign out at this very moment.
                     true => Write::check(key, Expect::Version(version)),
                     false => put(key, &open, None, Expect::Version(version))?,
                 };
                 let mut writes = vec![write];
-                if by != Rung::BrowserKey {
-                    writes.push(self.note_device(customer, Happened::Recognised { rung: by }, binding.name)?);
+                if let Some(shown) = by {
+                    writes.push(self.note_daily(customer, shown.rung, &browser.key_name(), binding.name)?);
                 }
                 Ok(Some(writes))
             }
-            None => {
-                let mut writes = self.room(customer, 1, None).await?;
-                writes.extend(first_key(browser, customer, across_devices, now)?);
-                writes.push(self.note(customer, Happened::DeviceAdded { rung: by })?);
+            (None, by) => {
+                let held = self.bindings_of(customer).await?;
+                let by_code = by.is_some_and(|shown| shown.rung == Rung::RecoveryCode);
+                // A code leaves the place that the key takes.
+                let mut writes = room(&held, usize::from(!by_code), self.0.limits.bindings, &browser.key_name())?;
+                let vouched_by = by.filter(|shown| shown.rung.is_strong()).map(|shown| &shown.name);
+                writes.extend(first_key(browser, customer, vouched_by, across_devices, now)?);
+                let rung = by.map_or(Rung::BrowserKey, |shown| shown.rung);
+                writes.push(self.note(customer, Happened::DeviceAdded { rung })?);
                 Ok(Some(writes))
             }
         }
@@ -237,26 +251,6 @@ impl Merchant {
             writes.push(self.note(customer, Happened::CredentialNewKey)?);
         }
         Ok(writes)
-    }
-
-    /// The writes that make room for `more` bindings: the oldest browsers' keys go, since whoever uses one shows something
-    /// stronger to come back. `but` is the key of whoever asks, which stays.
-    pub(super) async fn room(
-        &self,
-        customer: &CustomerId,
-        more: usize,
-        but: Option<&str>,
-    ) -> Result<Vec<Write>, Error> {
-        let max = self.0.limits.bindings;
-        let mut entries = self.walk::<BindingEntry>(customer).await?;
-        let too_many = (entries.len() + more).saturating_sub(max);
-        entries.retain(|(name, entry)| entry.rung == Rung::BrowserKey && Some(name.as_str()) != but);
-        if too_many > entries.len() {
-            return Err(Refusal::TooManyBindings { max }.into());
-        }
-        entries.sort_by_key(|(_, entry)| entry.since);
-        let oldest = entries.into_iter().take(too_many);
-        Ok(oldest.flat_map(|(name, _)| unbound(&BindingName::stored(&name), customer)).collect())
     }
 
     /// A binding and the version of its record.
@@ -290,6 +284,20 @@ impl Merchant {
         Ok(put(Key::new(HistoryEntry::KIND, customer.as_str(), sort), &entry, until, Expect::Absent)?)
     }
 
+    /// That somebody was recognised by more than the browser's key: once a day for each browser and rung, so that it neither
+    /// fills the history nor pushes the rest out of sight.
+    fn note_daily(&self, customer: &CustomerId, rung: Rung, key: &str, device: Option<String>) -> Result<Write, Error> {
+        /// A day, in seconds.
+        const DAY_S: i64 = 24 * 3600;
+        let now = self.now();
+        let begun = now.as_secs().div_euclid(DAY_S).saturating_mul(DAY_S);
+        let which = base64url_encode(&sha256(format!("{key} {}", rung.name()).as_bytes()));
+        let sort = format!("{:019}.{which}", i64::MAX.saturating_sub(begun));
+        let entry = HistoryEntry { at: now, what: Happened::Recognised { rung }, device };
+        let until = Some(now.plus_s(self.0.limits.history_kept_s));
+        Ok(put(Key::new(HistoryEntry::KIND, customer.as_str(), sort), &entry, until, Expect::Any)?)
+    }
+
     /// Commits what a proof asked for.
     pub(super) async fn commit_plain(&self, writes: &[Write], now: UnixTime) -> Result<(), Error> {
         match self.0.store.commit(writes, now).await {
@@ -301,30 +309,10 @@ impl Merchant {
 }
 
 impl Recognised {
-    /// Whether this session may add a binding of this rung, take one away, or change what leads to the record in another
-    /// way. A record that has a strong binding wants one shown first.
-    ///
-    /// # Errors
-    /// [`Refusal::StepUp`]; [`Refusal::AcrossDevices`] for a session that a wallet on another device began.
-    pub(super) fn may_bind(&self, record: &CustomerRecord, new: Rung) -> Result<(), Error> {
-        let (now, age_s) = (self.merchant().now(), self.merchant().limits().step_up_s);
-        // A passkey is made on this very device. Everything else would make a stranger's wallet worth something for ever.
-        if self.record().across_devices && new != Rung::Passkey {
-            return Err(Refusal::AcrossDevices.into());
-        }
-        let is_sure = self.record().is_sure(Rung::Did, age_s, now);
-        let has_recovered =
-            self.rung() == Rung::RecoveryCode && self.record().is_sure(Rung::RecoveryCode, RECOVERED_S, now);
-        if !record.ladder.is_strong() || is_sure || has_recovered {
-            return Ok(());
-        }
-        Err(Refusal::StepUp { age_s }.into())
-    }
-
     /// Adds a binding to this customer, in one commit with `extra`.
     ///
     /// # Errors
-    /// As [`may_bind`](Self::may_bind); [`Refusal::TooManyBindings`]; [`Refusal::Overtaken`] if the binding is somebody's
+    /// As [`allowed`](Self::allowed); [`Refusal::TooManyBindings`]; [`Refusal::Overtaken`] if the binding is somebody's
     /// already or an expectation of `extra` does not hold; [`ProofError::Replayed`].
     pub(super) async fn bind(&self, proof: &BrowserProof, new: &NewBinding, extra: Vec<Write>) -> Result<(), Error> {
         let merchant = self.merchant();
@@ -334,19 +322,14 @@ impl Recognised {
         loop {
             let step = async {
                 let now = merchant.now();
-                let (record, version) = merchant.live_record(self.id()).await?;
-                self.may_bind(&record, new.rung)?;
+                let held = self.may(Act::Add(new.rung)).await?;
                 let mut writes = extra.clone();
                 writes.push(proof.spent(now)?);
-                writes.extend(merchant.room(self.id(), 1, Some(&self.record().key)).await?);
+                writes.extend(held.room_for(new.rung, merchant.0.limits.bindings, &self.record().key)?);
                 writes.extend(bound(new, self.id(), now)?);
-                writes.push(merchant.note_device(
-                    self.id(),
-                    Happened::BindingAdded { rung: new.rung },
-                    new.label.clone(),
-                )?);
-                let record = CustomerRecord { ladder: record.ladder.max(new.rung), ..record };
-                writes.push(put(customer_key(self.id()), &record, None, Expect::Version(version))?);
+                let added = Happened::BindingAdded { rung: new.rung };
+                writes.push(merchant.note_device(self.id(), added, new.label.clone())?);
+                writes.push(held.saved(&held.record)?);
                 merchant.commit_plain(&writes, now).await
             };
             if let Some(outcome) = races.settled(step.await) {
@@ -355,45 +338,35 @@ impl Recognised {
         }
     }
 
-    /// Takes a binding of this customer away, in one commit with `extra`; sessions of a browser's key end with it.
+    /// Takes a way to be recognised away, and signs out the browsers that came in by it; sessions of a browser's key end
+    /// with it. The last way in may go as well: then nobody can come back to the record.
     ///
     /// # Errors
-    /// As [`may_bind`](Self::may_bind); [`Refusal::NoSuchBinding`]; [`ProofError::Replayed`].
-    pub(super) async fn unbind_with(
-        &self,
-        proof: &BrowserProof,
-        name: &BindingName,
-        extra: Vec<Write>,
-    ) -> Result<(), Error> {
+    /// [`Refusal::NoSuchBinding`]; [`Refusal::StepUp`] if the record has something stronger than a browser's key that was
+    /// not shown in the last minutes, or, while two records that became one can be taken apart, nothing of the same one
+    /// as what is to go; [`Refusal::CoolingDown`]; [`Refusal::AcrossDevices`]; [`ProofError::Replayed`].
+    pub async fn unbind(&self, proof: &BrowserProof, name: &BindingName) -> Result<(), Error> {
         let merchant = self.merchant();
-        let mut races = Races::of(&extra);
+        let mut races = Races::of(&[]);
         loop {
             let step = async {
                 let now = merchant.now();
-                let (binding, _) = merchant.binding(name).await?.ok_or(Refusal::NoSuchBinding)?;
-                if binding.customer != *self.id() {
-                    return Err(Refusal::NoSuchBinding.into());
+                let held = self.may(Act::Change).await?;
+                let target = held.find(name).ok_or(Refusal::NoSuchBinding)?;
+                self.is_of_the_same(&held, target, now)?;
+                let mut writes = vec![proof.spent(now)?];
+                writes.extend(target.gone());
+                let vouched = |other: &&HeldBinding| {
+                    other.binding.vouched_by.as_ref() == Some(name)
+                        && !other.binding.locked
+                        && other.name.as_str() != self.record().key
+                };
+                for other in held.bindings.iter().filter(vouched) {
+                    writes.push(other.closed()?);
                 }
-                let (record, version) = merchant.live_record(self.id()).await?;
-                self.may_bind(&record, Rung::BrowserKey)?;
-                let entries = merchant.walk::<BindingEntry>(self.id()).await?;
-                let rest = entries.iter().filter(|(other, _)| other != name.as_str());
-                let ladder = rest.map(|(_, entry)| entry.rung).max().unwrap_or(Rung::BrowserKey).max(Rung::BrowserKey);
-                let mut writes = extra.clone();
-                writes.push(proof.spent(now)?);
-                writes.extend(unbound(name, self.id()));
-                writes.extend(passkey_of(name.as_str()).map(|key| Write::delete(key, Expect::Any)));
-                writes.push(merchant.note_device(
-                    self.id(),
-                    Happened::BindingRemoved { rung: binding.rung },
-                    binding.name,
-                )?);
-                writes.push(put(
-                    customer_key(self.id()),
-                    &CustomerRecord { ladder, ..record },
-                    None,
-                    Expect::Version(version),
-                )?);
+                let removed = Happened::BindingRemoved { rung: target.binding.rung };
+                writes.push(merchant.note_device(self.id(), removed, target.binding.name.clone())?);
+                writes.push(held.saved(&held.record)?);
                 merchant.commit_plain(&writes, now).await
             };
             if let Some(outcome) = races.settled(step.await) {
@@ -401,17 +374,24 @@ impl Recognised {
                 break;
             }
         }
+        merchant.tell_key(name.as_str());
         // The sessions of a browser's key open nothing without it; they need not wait for their end on the disk.
-        merchant.end_key(self.id(), name.as_str(), Fate::Deleted, None).await
+        merchant.erase_sessions(self.id(), name.as_str()).await;
+        Ok(())
     }
 
-    /// Takes a way to be recognised away. The last one may go as well: then nobody can come back to the record.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchBinding`]; [`Refusal::StepUp`] if the record has something stronger than a browser's key that was
-    /// not shown in the last minutes; [`ProofError::Replayed`].
-    pub async fn unbind(&self, proof: &BrowserProof, name: &BindingName) -> Result<(), Error> {
-        self.unbind_with(proof, name, Vec::new()).await
+    /// As long as two records that became one can be taken apart, neither side takes away the other's way back.
+    fn is_of_the_same(&self, held: &Held, target: &HeldBinding, now: UnixTime) -> Result<(), Error> {
+        let limits = self.merchant().limits();
+        if held.record.merged.iter().all(|merged| now.since_s(merged.at) > limits.merge_undo_s) {
+            return Ok(());
+        }
+        let own = BindingName::browser_key(&self.record().key);
+        let acts = self.shown(held).or_else(|| held.find(&own)).map(|by| &by.binding.from);
+        if acts == Some(&target.binding.from) {
+            return Ok(());
+        }
+        Err(Refusal::StepUp { age_s: limits.step_up_s }.into())
     }
 }
 
@@ -499,21 +479,19 @@ pub(super) fn bound(new: &NewBinding, customer: &CustomerId, now: UnixTime) -> R
 pub(super) fn first_key(
     browser: &BrowserProof,
     customer: &CustomerId,
+    vouched_by: Option<&BindingName>,
     across_devices: bool,
     now: UnixTime,
 ) -> Result<Vec<Write>, Error> {
     let (name, did) = (browser.key_name(), Some(browser.did().to_string()));
-    let binding = Binding { across_devices, ..Binding::new(customer.clone(), Rung::BrowserKey, did.clone(), now) };
+    let vouched_by = vouched_by.cloned();
+    let binding =
+        Binding { across_devices, vouched_by, ..Binding::new(customer.clone(), Rung::BrowserKey, did.clone(), now) };
     let entry = BindingEntry { did, rung: Rung::BrowserKey, since: now };
     Ok(vec![
         put(binding_key(&name), &binding, None, Expect::Absent)?,
         put(binding_entry(customer, &name), &entry, None, Expect::Absent)?,
     ])
-}
-
-/// The writes that take a binding away.
-pub(super) fn unbound(name: &BindingName, customer: &CustomerId) -> [Write; 2] {
-    [binding_key(name.as_str()), binding_entry(customer, name.as_str())].map(|key| Write::delete(key, Expect::Any))
 }
 
 /// Where the public half of a passkey lies, if the binding is one: it goes where the binding goes, also in a build without
@@ -632,13 +610,14 @@ mod tests {
         assert_eq!(code(laptop.show(&passkey(9), Rung::Passkey).await), "not_recognised");
         assert_eq!(laptop.show(&passkey(1), Rung::Passkey).await.unwrap(), customer);
         let known = laptop.known().await.unwrap();
-        assert!(known.has_shown(Rung::Passkey, Some(0)) && !known.has_shown(Rung::RelationshipCredential, None));
+        assert!(known.has_shown(Rung::Passkey, Some(0)).await.unwrap());
+        assert!(!known.has_shown(Rung::RelationshipCredential, None).await.unwrap());
         let history = known.customer().await.unwrap().history().await.unwrap();
         assert_eq!(history.len(), 2);
         assert!(history.iter().any(|entry| entry.what == Happened::DeviceAdded { rung: Rung::Passkey }));
         // A key that is known begins a session of its own rung: nothing stronger was shown.
         laptop.resume().await.unwrap();
-        assert!(!laptop.known().await.unwrap().has_shown(Rung::Passkey, None));
+        assert!(!laptop.known().await.unwrap().has_shown(Rung::Passkey, None).await.unwrap());
     }
 
     #[tokio::test]
@@ -670,7 +649,7 @@ mod tests {
         let known = phone.known().await.unwrap();
         known.bind(&phone.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
         known.unbind(&phone.proof(), &credential(1)).await.unwrap();
-        assert_eq!(known.customer().await.unwrap().record().ladder, Rung::Passkey);
+        assert_eq!(shop.merchant().held(known.id()).await.unwrap().ladder(), Rung::Passkey);
         assert_eq!(code(phone.show(&credential(1), Rung::RelationshipCredential).await), "not_recognised");
     }
 
@@ -800,6 +779,192 @@ mod tests {
         assert_eq!(code(found.known().await), "invalid_token");
         assert_eq!(code(found.show(&passkey(2), Rung::Passkey).await), "not_recognised");
         assert_eq!(code(phone.known().await.unwrap().undo_recovery(&phone.proof()).await), "nothing_to_undo");
+    }
+
+    /// A customer with a passkey, and somebody who found their recovery code and used it.
+    async fn found_code(shop: &TestShop) -> (Visitor, Visitor) {
+        let mut phone = Visitor::new(shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let paper = phone.known().await.unwrap().make_recovery_code(&phone.proof()).await.unwrap();
+        shop.advance_s(1);
+        let mut thief = Visitor::new(shop, 2);
+        let grant = shop.merchant().recover(&thief.proof(), &paper).await.unwrap();
+        thief.token = Some(grant.access_token.reveal().to_owned());
+        (phone, thief)
+    }
+
+    #[tokio::test]
+    async fn a_found_code_gets_past_the_waiting_by_nothing_that_it_adds() {
+        let shop = shop();
+        let (_, mut thief) = found_code(&shop).await;
+        let known = thief.known().await.unwrap();
+        known.bind(&thief.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
+        assert_eq!(code(known.make_recovery_code(&thief.proof()).await), "cooling_down");
+        shop.advance_s(1);
+        thief.show(&passkey(2), Rung::Passkey).await.unwrap();
+        let known = thief.known().await.unwrap();
+        for refused in [
+            code(known.recent().await),
+            code(known.make_recovery_code(&thief.proof()).await),
+            code(known.export().await),
+            code(known.unbind(&thief.proof(), &passkey(1)).await),
+            code(known.leave(&thief.proof()).await),
+        ] {
+            assert_eq!(refused, "cooling_down");
+        }
+        // Nor by a record of the thief's own, whose passkey is old.
+        let mut own = Visitor::new(&shop, 3);
+        own.begin(&passkey(3), Rung::Passkey).await;
+        assert_eq!(code(thief.show(&passkey(3), Rung::Passkey).await), "another_customer");
+        assert_eq!(code(known.merge(&thief.proof()).await), "cooling_down");
+        assert_eq!(code(own.show(&passkey(2), Rung::Passkey).await), "another_customer");
+        assert_eq!(code(own.known().await.unwrap().merge(&own.proof()).await), "cooling_down");
+    }
+
+    #[tokio::test]
+    async fn a_second_code_does_not_make_old_what_the_first_one_brought() {
+        let shop = shop();
+        let (mut phone, thief) = found_code(&shop).await;
+        let known = thief.known().await.unwrap();
+        known.bind(&thief.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
+        let customer = known.customer().await.unwrap();
+        shop.advance_s(5);
+        // The hotline believes them, too.
+        let said = customer.hand_out_recovery_code().await.unwrap();
+        let mut again = Visitor::new(&shop, 4);
+        shop.merchant().recover(&again.proof(), &said).await.unwrap();
+        again.show(&passkey(2), Rung::Passkey).await.unwrap();
+        assert_eq!(code(again.known().await.unwrap().recent().await), "cooling_down");
+        phone.show(&passkey(1), Rung::Passkey).await.unwrap();
+        phone.known().await.unwrap().undo_recovery(&phone.proof()).await.unwrap();
+        assert_eq!(code(again.show(&passkey(2), Rung::Passkey).await), "not_recognised");
+        assert_eq!(code(again.known().await), "invalid_token");
+    }
+
+    #[tokio::test]
+    async fn undoing_a_recovery_throws_out_a_browser_that_was_there_before() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let mut laptop = Visitor::new(&shop, 2);
+        laptop.show(&passkey(1), Rung::Passkey).await.unwrap();
+        let paper = phone.known().await.unwrap().make_recovery_code(&phone.proof()).await.unwrap();
+        laptop.known().await.unwrap().sign_out().await.unwrap();
+        shop.advance_s(1);
+        // The laptop is stolen with the paper.
+        let grant = shop.merchant().recover(&laptop.proof(), &paper).await.unwrap();
+        laptop.token = Some(grant.access_token.reveal().to_owned());
+        phone.show(&passkey(1), Rung::Passkey).await.unwrap();
+        phone.known().await.unwrap().undo_recovery(&phone.proof()).await.unwrap();
+        assert_eq!(code(laptop.known().await), "invalid_token");
+        assert_eq!(code(laptop.resume().await), "binding_locked");
+    }
+
+    #[tokio::test]
+    async fn signing_out_everywhere_leaves_the_way_back() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        let customer = phone.begin(&passkey(1), Rung::Passkey).await;
+        shop.merchant().customer(&customer).await.unwrap().unwrap().revoke_all().await.unwrap();
+        assert_eq!(code(phone.resume().await), "binding_locked");
+        assert_eq!(phone.show(&passkey(1), Rung::Passkey).await.unwrap(), customer);
+    }
+
+    #[tokio::test]
+    async fn a_borrowed_browser_destroys_and_exports_nothing() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        let customer = phone.begin(&passkey(1), Rung::Passkey).await;
+        shop.advance_s(301);
+        phone.resume().await.unwrap();
+        let known = phone.known().await.unwrap();
+        assert_eq!(code(known.leave(&phone.proof()).await), "step_up_needed");
+        assert_eq!(code(known.export().await), "step_up_needed");
+        phone.show(&passkey(1), Rung::Passkey).await.unwrap();
+        phone.known().await.unwrap().leave(&phone.proof()).await.unwrap();
+        assert!(shop.merchant().customer(&customer).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn who_came_in_by_a_passkey_goes_with_it() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let known = phone.known().await.unwrap();
+        known.bind(&phone.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
+        let mut thief = Visitor::new(&shop, 2);
+        thief.show(&passkey(2), Rung::Passkey).await.unwrap();
+        let still = thief.known().await.unwrap();
+        known.unbind(&phone.proof(), &passkey(2)).await.unwrap();
+        assert_eq!(code(thief.known().await), "invalid_token");
+        assert_eq!(code(thief.resume().await), "binding_locked");
+        // Also a request that was under way.
+        assert!(!still.has_shown(Rung::Passkey, None).await.unwrap());
+        assert_eq!(code(still.recent().await), "step_up_needed");
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_away_after_it_was_shown_joins_nothing() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let known = phone.known().await.unwrap();
+        known.bind(&phone.proof(), &new(&passkey(9), Rung::Passkey), Vec::new()).await.unwrap();
+        let mut thief = Visitor::new(&shop, 2);
+        thief.begin(&passkey(2), Rung::Passkey).await;
+        assert_eq!(code(thief.show(&passkey(9), Rung::Passkey).await), "another_customer");
+        known.unbind(&phone.proof(), &passkey(9)).await.unwrap();
+        assert_eq!(code(thief.known().await.unwrap().merge(&thief.proof()).await), "nothing_to_merge");
+    }
+
+    #[tokio::test]
+    async fn neither_side_of_a_merge_takes_away_the_others_way_back() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        shop.advance_s(1);
+        let mut laptop = Visitor::new(&shop, 2);
+        let newer = laptop.begin(&passkey(2), Rung::Passkey).await;
+        assert_eq!(code(laptop.show(&passkey(1), Rung::Passkey).await), "another_customer");
+        laptop.known().await.unwrap().merge(&laptop.proof()).await.unwrap();
+        phone.show(&passkey(1), Rung::Passkey).await.unwrap();
+        let taken = phone.known().await.unwrap().unbind(&phone.proof(), &passkey(2)).await;
+        assert_eq!(code(taken), "step_up_needed");
+        laptop.show(&passkey(2), Rung::Passkey).await.unwrap();
+        let known = laptop.known().await.unwrap();
+        assert_eq!(code(known.unbind(&laptop.proof(), &passkey(1)).await), "step_up_needed");
+        known.undo_merge(&laptop.proof(), &newer).await.unwrap();
+        assert_eq!(laptop.show(&passkey(2), Rung::Passkey).await.unwrap(), newer);
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_ends_by_itself_locks_nobody_out() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        phone.begin(&passkey(1), Rung::Passkey).await;
+        let known = phone.known().await.unwrap();
+        let expires_at = Some(shop.merchant().now().plus_s(1_000));
+        let credential = NewBinding { expires_at, ..new(&credential(1), Rung::RelationshipCredential) };
+        known.bind(&phone.proof(), &credential, Vec::new()).await.unwrap();
+        known.unbind(&phone.proof(), &passkey(1)).await.unwrap();
+        shop.advance_s(1_001);
+        phone.resume().await.unwrap();
+        let known = phone.known().await.unwrap();
+        known.bind(&phone.proof(), &new(&passkey(3), Rung::Passkey), Vec::new()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_record_is_recovered_by_a_new_browser() {
+        let shop = shop();
+        let mut phone = Visitor::new(&shop, 1);
+        let customer = phone.begin(&passkey(1), Rung::Passkey).await;
+        let paper = phone.known().await.unwrap().make_recovery_code(&phone.proof()).await.unwrap();
+        for seed in 2..=40 {
+            shop.advance_s(1);
+            Visitor::new(&shop, seed).show(&passkey(1), Rung::Passkey).await.unwrap();
+        }
+        let found = Visitor::new(&shop, 99);
+        assert_eq!(shop.merchant().recover(&found.proof(), &paper).await.unwrap().customer, customer);
     }
 
     #[tokio::test]

@@ -11,7 +11,9 @@ use serde_json::json;
 use super::{
     BrowserProof, Merchant, RACES_MAX, Recognised, SessionGrant,
     bind::{BindingEntry, NewBinding, Races, Shown, binding_entry},
-    customer_key, lost_the_race,
+    customer_key,
+    held::Act,
+    lost_the_race,
     proof::{IAT_FUTURE_S, IAT_PAST_S},
     put,
     recognise::{Fate, binding_key},
@@ -425,10 +427,10 @@ impl Recognised {
                 if binding.customer != *self.id() || binding.locked {
                     return Err(Refusal::NoSuchBinding.into());
                 }
-                let (record, record_version) = merchant.live_record(self.id()).await?;
+                let held = merchant.held(self.id()).await?;
                 if is_browser {
                     // A borrowed browser must not take its key home.
-                    self.may_bind(&record, Rung::BrowserKey)?;
+                    self.allowed(&held, Act::Change)?;
                 } else if self.record().across_devices {
                     return Err(Refusal::AcrossDevices.into());
                 }
@@ -448,7 +450,7 @@ impl Recognised {
                     put(place.clone(), &next, binding.expires_at, Expect::Absent)?,
                     put(binding_entry(self.id(), new_name.as_str()), &entry, binding.expires_at, Expect::Absent)?,
                     merchant.note_device(self.id(), Happened::DidReplaced, binding.name)?,
-                    Write::check(customer_key(self.id()), Expect::Version(record_version)),
+                    held.saved(&held.record)?,
                 ];
                 merchant.commit_plain(&writes, now).await
             };

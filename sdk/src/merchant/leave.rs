@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Merchant, recognise::Recognised, sell::customer_orders};
+use super::{Merchant, held::Act, recognise::Recognised, sell::customer_orders};
 use crate::{
     customer::{CustomerId, Kept, Rung},
     error::Error,
@@ -160,12 +160,7 @@ impl Recognised {
     pub async fn export(&self) -> Result<Export, Error> {
         let merchant = self.merchant();
         let customer = self.customer().await?;
-        self.may_bind(customer.record(), Rung::RelationshipCredential)?;
-        if self.rung() == Rung::RecoveryCode
-            && let Some(until) = customer.cooling_until()
-        {
-            return Err(crate::error::Refusal::CoolingDown { until }.into());
-        }
+        self.may(Act::Change).await?;
         let mut kept = Vec::new();
         let formerly: Vec<CustomerId> = customer.merged().iter().map(|merged| merged.customer.clone()).collect();
         for name in formerly.iter().chain([self.id()]) {
@@ -237,6 +232,8 @@ impl Recognised {
     /// Forgets the customer, and says what stays and why. The proof is used up in the same commit.
     ///
     /// # Errors
+    /// [`Refusal::StepUp`](crate::error::Refusal::StepUp) if the record has a strong binding that was not shown in the last
+    /// minutes; [`Refusal::CoolingDown`](crate::error::Refusal::CoolingDown) after a recovery;
     /// [`ProofError::Replayed`](crate::error::ProofError::Replayed) if the proof was used before; [`Error::Unavailable`]:
     /// begun and not finished, it can be called again.
     pub async fn leave(&self, proof: &BrowserProof) -> Result<Farewell, Error> {

@@ -7,15 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Customer, Merchant,
-    bind::{BindingEntry, Races, binding_entry, unbound},
-    customer_key, put,
+    bind::{BindingEntry, binding_entry},
+    customer_key,
+    held::{Act, Held, HeldBinding, room},
+    put,
     recognise::{Recognised, SessionEntry, binding_key, kept_key, of_customer, session_of},
 };
 use crate::{
     customer::{Binding, BindingName, CustomerEvent, CustomerId, CustomerRecord, Kept, Merged, Rung},
-    error::{Error, Refusal},
+    error::{Error, ProofError, Refusal},
     history::Happened,
-    merchant::BrowserProof,
+    merchant::{BrowserProof, bind::Races},
     store::{Expect, Key, Persisted, Version, Write},
     time::UnixTime,
 };
@@ -29,6 +31,8 @@ pub(super) struct MergeOffer {
     /// Whose it is.
     pub(super) shown: CustomerId,
     /// What was shown.
+    pub(super) by: BindingName,
+    /// How strong that is.
     pub(super) rung: Rung,
     /// When.
     pub(super) at: UnixTime,
@@ -57,33 +61,23 @@ impl Merchant {
         Ok(put(offer_key(&browser.key_name()), offer, Some(until), Expect::Any)?)
     }
 
-    /// The writes that move a binding from one customer to another.
-    async fn moved(
-        &self,
-        name: &str,
-        from: &CustomerId,
-        into: &CustomerId,
-        came: Option<&CustomerId>,
-    ) -> Result<Vec<Write>, Error> {
-        let Some((binding, version)) = self.binding(&BindingName::stored(name)).await? else { return Ok(Vec::new()) };
-        let entry = BindingEntry { did: binding.did.clone(), rung: binding.rung, since: binding.since };
-        let until = binding.expires_at;
-        let binding = Binding { customer: into.clone(), from: came.cloned(), ..binding };
-        Ok(vec![
-            put(binding_key(name), &binding, until, Expect::Version(version))?,
-            Write::delete(binding_entry(from, name), Expect::Any),
-            put(binding_entry(into, name), &entry, until, Expect::Any)?,
-        ])
-    }
-
     /// The claims of which both records keep different values: then they are two people.
     async fn contradictions(&self, one: &Customer, other: &Customer) -> Result<Vec<String>, Error> {
+        let names = |customer: &Customer| -> Vec<CustomerId> {
+            let merged = customer.merged().iter().map(|merged| merged.customer.clone());
+            merged.chain([customer.id().clone()]).collect()
+        };
         let mut claims = Vec::new();
-        for (_, kept) in self.walk::<Kept>(one.id()).await? {
-            if self.load_one(&kept_key(other.id(), &kept.claim)).await?.is_some()
-                && one.kept_value(&kept.claim).await? != other.kept_value(&kept.claim).await?
-            {
-                claims.push(kept.claim);
+        for name in names(one) {
+            for (_, kept) in self.walk::<Kept>(&name).await? {
+                for other in names(other) {
+                    if self.load_one(&kept_key(&other, &kept.claim)).await?.is_some()
+                        && self.kept_value(&name, &kept.claim).await? != self.kept_value(&other, &kept.claim).await?
+                        && !claims.contains(&kept.claim)
+                    {
+                        claims.push(kept.claim.clone());
+                    }
+                }
             }
         }
         Ok(claims)
@@ -128,7 +122,7 @@ impl Recognised {
             }
         };
         // The sessions of the one that went open nothing any more; they need not wait for their end on the disk.
-        for gone in [self.id().clone()].iter().filter(|id| **id != into) {
+        for gone in [self.id()].into_iter().filter(|id| **id != into) {
             if let Err(error) = merchant.erase(&of_customer(SessionEntry::KIND, gone), None, session_of).await {
                 tracing::warn!(%error, "what a merge ended left records behind, which expire by themselves");
             }
@@ -140,59 +134,61 @@ impl Recognised {
         let merchant = self.merchant();
         let now = merchant.now();
         let (offer, offer_version) = self.offer().await?.ok_or(Refusal::NothingToMerge)?;
-        let (own, own_version) = merchant.live_record(self.id()).await?;
-        self.may_bind(&own, Rung::RelationshipCredential)?;
-        let found = merchant.resolved(&offer.shown).await?.ok_or(Refusal::NothingToMerge)?;
-        let (other_id, other, other_version) = found;
-        if other_id == *self.id() {
+        let own = self.may(Act::Change).await?;
+        let other = match merchant.held(&offer.shown).await {
+            Err(Error::Proof(ProofError::Token)) => return Err(Refusal::NothingToMerge.into()),
+            other => other?,
+        };
+        // What was shown may have been revoked since, or lead elsewhere.
+        let shown = other.find(&offer.by).filter(|shown| !shown.binding.locked).ok_or(Refusal::NothingToMerge)?;
+        if other.id == own.id {
             return Err(Refusal::NothingToMerge.into());
         }
-        let one = Customer::new(merchant.clone(), self.id().clone(), own.clone());
-        let two = Customer::new(merchant.clone(), other_id.clone(), other.clone());
+        if let Some(until) = other.record.cooling_until(merchant.limits().cool_down_s, now)
+            && other.record.cooling_since.is_some_and(|since| shown.binding.theirs_since() >= since)
+        {
+            return Err(Refusal::CoolingDown { until }.into());
+        }
+        let one = Customer::new(merchant.clone(), own.id.clone(), own.record.clone());
+        let two = Customer::new(merchant.clone(), other.id.clone(), other.record.clone());
         let claims = merchant.contradictions(&one, &two).await?;
         if !claims.is_empty() {
             return Err(Refusal::AnotherPerson { claims }.into());
         }
-        let own_stays =
-            (own.ladder, std::cmp::Reverse(own.created_at)) > (other.ladder, std::cmp::Reverse(other.created_at));
-        let own = (self.id().clone(), own, own_version);
-        let other = (other_id, other, other_version);
-        let (stays, goes) = if own_stays { (own, other) } else { (other, own) };
-        let (into, record, version) = stays;
-        let (from, gone, gone_version) = goes;
-        if record.merged.len() + gone.merged.len() >= MERGED_MAX {
+        let weight = |held: &Held| (held.ladder(), std::cmp::Reverse(held.record.created_at));
+        let (into, from) = if weight(&own) > weight(&other) { (own, other) } else { (other, own) };
+        if into.record.merged.len() + from.record.merged.len() >= MERGED_MAX {
             return Err(Refusal::TooManyBindings { max: MERGED_MAX }.into());
         }
 
         let mut writes = vec![
             proof.spent(now)?,
             Write::delete(offer_key(&self.record().key), Expect::Version(offer_version)),
-            merchant.note(&into, Happened::Merged { from: from.clone() })?,
+            merchant.note(&into.id, Happened::Merged { from: from.id.clone() })?,
         ];
-        let mut moving = merchant.walk::<BindingEntry>(&from).await?;
-        let (there, max) = (merchant.walk::<BindingEntry>(&into).await?.len(), merchant.0.limits.bindings);
-        // The newest first: if there is no room for all, the oldest browsers' keys stay behind.
-        moving.sort_by_key(|(_, entry)| (entry.rung == Rung::BrowserKey, std::cmp::Reverse(entry.since)));
-        for (place, (name, entry)) in moving.iter().enumerate() {
-            if there + place < max {
-                writes.extend(merchant.moved(name, &from, &into, Some(&from)).await?);
-            } else if entry.rung == Rung::BrowserKey {
-                writes.extend(unbound(&BindingName::stored(name), &from));
-            } else {
-                return Err(Refusal::TooManyBindings { max }.into());
-            }
+        // Room is made among the browsers of the record that stays: what moves must be there for who takes it apart again.
+        writes.extend(room(&into.bindings, from.bindings.len(), merchant.limits().bindings, &self.record().key)?);
+        for held in &from.bindings {
+            let mut came = held.binding.from.clone();
+            came.push(from.id.clone());
+            let moved = Binding { customer: into.id.clone(), from: came, moved_at: Some(now), ..held.binding.clone() };
+            writes.extend(moving(held, &from.id, moved)?);
         }
-        let mut merged = record.merged.clone();
-        merged.push(Merged { customer: from.clone(), at: now });
-        merged.extend(gone.merged.iter().cloned());
-        let recovered_at = record.recovered_at.max(gone.recovered_at);
-        let record = CustomerRecord { ladder: record.ladder.max(gone.ladder), merged, recovered_at, ..record };
-        let gone = CustomerRecord { merged_into: Some(into.clone()), ..gone };
-        writes.push(put(customer_key(&into), &record, None, Expect::Version(version))?);
-        writes.push(put(customer_key(&from), &gone, None, Expect::Version(gone_version))?);
-        writes.extend(merchant.announce_customer(&into, &CustomerEvent::Merged { from, into: into.clone(), at: now })?);
+        let mut merged = into.record.merged.clone();
+        merged.push(Merged { customer: from.id.clone(), at: now });
+        merged.extend(from.record.merged.iter().cloned());
+        let recovered_at = into.record.recovered_at.max(from.record.recovered_at);
+        let cooling_since = into.record.cooling_since.max(from.record.cooling_since);
+        let told = into.record.told;
+        let record =
+            CustomerRecord { merged, recovered_at, cooling_since, told: told.saturating_add(1), ..into.record.clone() };
+        let gone = CustomerRecord { merged_into: Some(into.id.clone()), ..from.record.clone() };
+        writes.push(into.saved(&record)?);
+        writes.push(from.saved(&gone)?);
+        let news = CustomerEvent::Merged { from: from.id.clone(), into: into.id.clone(), at: now };
+        writes.extend(merchant.announce_customer(&into.id, told, &news)?);
         merchant.commit_plain(&writes, now).await?;
-        Ok(into)
+        Ok(into.id)
     }
 
     /// Takes a record apart again that was [merged](Self::merge) into this one: its keys, orders and kept values are its own
@@ -207,38 +203,49 @@ impl Recognised {
         loop {
             let step = async {
                 let now = merchant.now();
-                let (record, version) = merchant.live_record(self.id()).await?;
-                self.may_bind(&record, Rung::RelationshipCredential)?;
+                let held = self.may(Act::Change).await?;
                 let is_it = |merged: &&Merged| merged.customer == *from;
-                let merged = record.merged.iter().find(is_it).ok_or(Refusal::NothingToUndo)?;
+                let merged = held.record.merged.iter().find(is_it).ok_or(Refusal::NothingToUndo)?;
                 let stored = merchant.load_one(&customer_key(from)).await?.ok_or(Refusal::NothingToUndo)?;
                 let back: CustomerRecord = stored.read()?;
-                let in_time = now.since_s(merged.at) <= merchant.0.limits.merge_undo_s;
+                let in_time = now.since_s(merged.at) <= merchant.limits().merge_undo_s;
                 if !in_time || back.merged_into.as_ref() != Some(self.id()) {
                     return Err(Refusal::NothingToUndo.into());
                 }
                 let mut writes = vec![proof.spent(now)?];
-                let (mut ladder, mut back_ladder) = (Rung::BrowserKey, Rung::BrowserKey);
-                for (name, entry) in merchant.walk::<BindingEntry>(self.id()).await? {
-                    let bound = merchant.binding(&BindingName::stored(&name)).await?;
-                    if bound.is_some_and(|(binding, _)| binding.from.as_ref() == Some(from)) {
-                        back_ladder = back_ladder.max(entry.rung);
-                        writes.extend(merchant.moved(&name, self.id(), from, None).await?);
-                    } else {
-                        ladder = ladder.max(entry.rung);
-                    }
+                let mut opens = false;
+                for other in held.bindings.iter().filter(|other| other.binding.from.last() == Some(from)) {
+                    opens |= !other.binding.locked;
+                    let mut came = other.binding.from.clone();
+                    came.pop();
+                    let opened_at = Some(now);
+                    let moved = Binding {
+                        customer: from.clone(),
+                        from: came,
+                        opened_at,
+                        moved_at: None,
+                        ..other.binding.clone()
+                    };
+                    writes.extend(moving(other, self.id(), moved)?);
+                }
+                // A record that nobody can open is lost.
+                if !opens {
+                    return Err(Refusal::NothingToUndo.into());
                 }
                 // Whoever had become part of it before goes with it.
                 let goes = |merged: &Merged| merged.customer == *from || back.was_called(&merged.customer);
-                let rest = record.merged.iter().filter(|merged| !goes(merged)).cloned().collect();
-                let back = CustomerRecord { merged_into: None, ladder: back_ladder, ..back };
-                let record = CustomerRecord { ladder, merged: rest, ..record };
+                let rest = held.record.merged.iter().filter(|merged| !goes(merged)).cloned().collect();
+                let recovered_at = back.recovered_at.max(held.record.recovered_at);
+                let cooling_since = back.cooling_since.max(held.record.cooling_since);
+                let back = CustomerRecord { merged_into: None, recovered_at, cooling_since, ..back };
+                let told = held.record.told;
+                let record = CustomerRecord { merged: rest, told: told.saturating_add(1), ..held.record.clone() };
                 writes.push(merchant.note(self.id(), Happened::MergeUndone { from: from.clone() })?);
                 writes.push(merchant.note(from, Happened::MergeUndone { from: self.id().clone() })?);
-                writes.push(put(customer_key(self.id()), &record, None, Expect::Version(version))?);
+                writes.push(held.saved(&record)?);
                 writes.push(put(customer_key(from), &back, None, Expect::Version(stored.version))?);
                 let news = CustomerEvent::MergeUndone { from: from.clone(), into: self.id().clone(), at: now };
-                writes.extend(merchant.announce_customer(self.id(), &news)?);
+                writes.extend(merchant.announce_customer(self.id(), told, &news)?);
                 merchant.commit_plain(&writes, now).await
             };
             if let Some(outcome) = races.settled(step.await) {
@@ -246,6 +253,18 @@ impl Recognised {
             }
         }
     }
+}
+
+/// The writes that move a binding from a customer to the one that it names.
+fn moving(held: &HeldBinding, from: &CustomerId, moved: Binding) -> Result<Vec<Write>, Error> {
+    let name = held.name.as_str();
+    let entry = BindingEntry { did: moved.did.clone(), rung: moved.rung, since: moved.since };
+    let (until, into) = (moved.expires_at, moved.customer.clone());
+    Ok(vec![
+        put(binding_key(name), &moved, until, Expect::Version(held.version))?,
+        Write::delete(binding_entry(from, name), Expect::Any),
+        put(binding_entry(&into, name), &entry, until, Expect::Any)?,
+    ])
 }
 
 fn offer_key(key_name: &str) -> Key {

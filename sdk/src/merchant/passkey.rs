@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     Customer, Merchant, RACES_MAX, SessionGrant,
     bind::{NewBinding, Shown},
+    held::Act,
     lost_the_race,
     proof::was_spent,
     put,
@@ -312,8 +313,8 @@ impl Recognised {
     /// minutes; [`ProofError::Replayed`]; [`Error::Misuse`] if the shop's origin is an
     /// address and no name.
     pub async fn begin_passkey(&self, proof: &BrowserProof) -> Result<Value, Error> {
-        let (customer, known) = self.passkeys().await?;
-        self.may_bind(customer.record(), Rung::Passkey)?;
+        let (_, known) = self.passkeys().await?;
+        self.may(Act::Add(Rung::Passkey)).await?;
         self.merchant().begin_registration(proof, Some(self.id()), &known).await
     }
 

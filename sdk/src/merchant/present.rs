@@ -131,6 +131,11 @@ impl Merchant {
         if !return_to.is_none_or(is_own_path) {
             return Err(Refusal::ReturnTo.into());
         }
+        // What recognises does so on this device alone: by a code between two devices such an ask would say nothing but that
+        // somebody is a customer here.
+        if device == Device::CrossDevice && ask.wanted().is_empty() {
+            return Err(Refusal::AcrossDevices.into());
+        }
         // A key that was signed out is opened again by a credential that recognises, so it may ask for one.
         if !ask.recognises()
             && let Some((binding, _)) = self.binding_of(browser).await?
@@ -412,7 +417,14 @@ impl Merchant {
         for (id, presentations) in answer {
             for presented in presentations {
                 if id == RELATIONSHIP {
-                    let (credential, shown) = self.believe_own(delivered, presented, now).await?;
+                    let believed_own = self.believe_own(delivered, presented, now).await;
+                    // One that was revoked proves nothing, and takes nothing from what was asked beside it.
+                    if matches!(believed_own, Err(Error::Answer(AnswerError::Revoked { .. })))
+                        && !ask.wanted().is_empty()
+                    {
+                        continue;
+                    }
+                    let (credential, shown) = believed_own?;
                     relationship = Some(shown);
                     believed.push((id.as_str(), credential));
                     continue;

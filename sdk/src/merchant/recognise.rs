@@ -13,6 +13,7 @@ use super::{
     bind::{BindingEntry, Shown, binding_entry, first_key, passkey_of},
     customer_key,
     dids::{Replaced, index_of},
+    held::Act,
     legacy::{AccountEntry, account_of},
     lost_the_race,
     merge::MergeOffer,
@@ -134,8 +135,8 @@ pub(super) struct Begin {
     pub(super) rung: Rung,
     /// When, if it was by more than the browser's key.
     pub(super) rung_at: Option<UnixTime>,
-    /// Since when that is theirs.
-    pub(super) rung_since: Option<UnixTime>,
+    /// By which binding.
+    pub(super) by: Option<BindingName>,
     /// When a wallet answered on this device.
     pub(super) proved_at: Option<UnixTime>,
     /// Whether a wallet on another device answered instead.
@@ -144,15 +145,15 @@ pub(super) struct Begin {
 
 impl Default for Begin {
     fn default() -> Self {
-        Self { rung: Rung::BrowserKey, rung_at: None, rung_since: None, proved_at: None, across_devices: false }
+        Self { rung: Rung::BrowserKey, rung_at: None, by: None, proved_at: None, across_devices: false }
     }
 }
 
 /// Whose visit begins.
 struct Came {
     customer: CustomerId,
-    /// Since when the credential is theirs that was shown.
-    shown: Option<UnixTime>,
+    /// The credential that was shown.
+    shown: Option<BindingName>,
     is_new: bool,
 }
 
@@ -216,7 +217,7 @@ impl Merchant {
         let next = Presentation::Redeemed(redeemed);
 
         let mut writes = vec![browser.spent(now)?];
-        let came = self.who_came(browser, &verified, across_devices, &mut writes).await?;
+        let came = self.who_came(browser, &verified, (across_devices, answered_at), &mut writes).await?;
         let Some(came) = came else {
             // The answer has done what it can do: it says whose the other record is, once.
             writes.push(Write::delete(presentation_key(request), Expect::Version(version)));
@@ -273,7 +274,7 @@ impl Merchant {
         let begin = Begin {
             rung: if shown.is_some() { Rung::RelationshipCredential } else { Rung::BrowserKey },
             rung_at: shown.is_some().then_some(answered_at),
-            rung_since: shown,
+            by: shown,
             // Somebody may have shown this browser's code to another person's wallet: that is no proof of who sits here.
             proved_at: (is_them && !across_devices).then_some(answered_at),
             across_devices,
@@ -290,7 +291,7 @@ impl Merchant {
         &self,
         browser: &BrowserProof,
         verified: &Verified,
-        across_devices: bool,
+        (across_devices, answered_at): (bool, UnixTime),
         writes: &mut Vec<Write>,
     ) -> Result<Option<Came>, Error> {
         let now = self.now();
@@ -304,14 +305,16 @@ impl Merchant {
                 // nothing of the record, and its owner reads in the history that their credential was shown.
                 writes.push(self.note(customer, Happened::ShownAcrossDevices)?);
             } else {
-                let Some(arrived) = self.arrive(browser, customer, shown.rung, false).await? else {
-                    let offer = MergeOffer { shown: customer.clone(), rung: shown.rung, at: now };
+                let known = self.binding_of(browser).await?;
+                let Some(arrived) = self.arrive(browser, known, customer, Some(shown), false).await? else {
+                    let (by, rung) = (shown.name.clone(), shown.rung);
+                    let offer = MergeOffer { shown: customer.clone(), by, rung, at: answered_at };
                     writes.push(self.merge_offer(browser, &offer)?);
                     return Ok(None);
                 };
                 writes.extend(arrived);
                 writes.extend(self.seen_again(shown, binding, *version, customer)?);
-                return Ok(Some(Came { customer: customer.clone(), shown: Some(binding.since), is_new: false }));
+                return Ok(Some(Came { customer: customer.clone(), shown: Some(shown.name.clone()), is_new: false }));
             }
         }
         let known = self.binding_of(browser).await?;
@@ -319,12 +322,14 @@ impl Merchant {
             return Err(Refusal::BindingLocked.into());
         }
         let is_new = known.is_none();
-        let customer = known.map_or_else(|| CustomerId::from_random(self.random()), |(binding, _)| binding.customer);
+        let customer = known
+            .as_ref()
+            .map_or_else(|| CustomerId::from_random(self.random()), |(binding, _)| binding.customer.clone());
         if is_new {
             writes.push(self.note(&customer, Happened::Began { rung: Rung::BrowserKey })?);
-            writes.extend(first_key(browser, &customer, across_devices, now)?);
+            writes.extend(first_key(browser, &customer, None, across_devices, now)?);
         } else {
-            let arrived = self.arrive(browser, &customer, Rung::BrowserKey, across_devices).await?;
+            let arrived = self.arrive(browser, known, &customer, None, across_devices).await?;
             // It was theirs a moment ago: begin again.
             writes.extend(arrived.ok_or(Refusal::Overtaken)?);
         }
@@ -340,7 +345,7 @@ impl Merchant {
         if binding.locked {
             return Err(Refusal::NotRecognised.into());
         }
-        let (customer, ..) = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
+        let customer = binding.customer.clone();
         let did = Some(relationship.did.clone());
         Ok((Shown { name, rung: Rung::RelationshipCredential, did }, binding, version, customer))
     }
@@ -379,10 +384,8 @@ impl Merchant {
         // RFC 9449, 7.1: the token is worth nothing without the key it is bound to. And the key's own record decides, so
         // that whoever signs out is out in one commit, whatever sessions the key has.
         // A cookie is no access token.
-        let is_theirs = session.cookie.is_none()
-            && session.key == browser.key_name()
-            && session.customer == binding.customer
-            && !binding.locked;
+        let is_theirs =
+            session.cookie.is_none() && session.key == browser.key_name() && session.is_carried_by(&binding);
         if !is_theirs || session.is_over(now) {
             return Err(ProofError::Token.into());
         }
@@ -409,7 +412,7 @@ impl Merchant {
     ) -> Result<(CustomerRecord, crate::store::Version), Error> {
         let stored = self.load_one(&customer_key(customer)).await?.ok_or(ProofError::Token)?;
         let record: CustomerRecord = stored.read()?;
-        if record.merged_into.is_some() {
+        if record.merged_into.is_some() || record.leaving {
             return Err(ProofError::Token.into());
         }
         Ok((record, stored.version))
@@ -427,14 +430,14 @@ impl Merchant {
     ) -> Result<SessionGrant, Error> {
         let now = self.now();
         let access_token = AccessToken::from_random(self.random());
-        let Begin { rung, rung_at, rung_since, proved_at, across_devices } = *begin;
+        let Begin { rung, rung_at, by, proved_at, across_devices } = begin.clone();
         let session = SessionRecord {
             id: SessionId::from_random(self.random()),
             customer: customer.clone(),
             key: browser.key_name(),
             rung,
             rung_at,
-            rung_since,
+            by,
             across_devices,
             since: now,
             last_seen: now,
@@ -557,12 +560,20 @@ impl Merchant {
             let mut writes: Vec<Write> = spent.iter().cloned().collect();
             if let Some(bound) = self.load_one(&binding_key(key)).await? {
                 let binding: Binding = bound.read()?;
+                let until = binding.expires_at;
                 match fate {
-                    Fate::Deleted => writes.extend([binding_key(key), binding_entry(customer, key)].map(deletion)),
+                    // It was somebody's else by now.
+                    _ if binding.customer != *customer => {}
+                    Fate::Deleted => {
+                        let (record, version) = self.live_record(customer).await?;
+                        writes.push(put(customer_key(customer), &record, None, Expect::Version(version))?);
+                        writes.push(Write::delete(binding_key(key), Expect::Version(bound.version)));
+                        writes.push(deletion(binding_entry(customer, key)));
+                    }
                     Fate::Locked if binding.locked => {}
                     Fate::Locked => {
                         let locked = Binding { locked: true, ..binding };
-                        writes.push(put(binding_key(key), &locked, None, Expect::Version(bound.version))?);
+                        writes.push(put(binding_key(key), &locked, until, Expect::Version(bound.version))?);
                     }
                 }
             }
@@ -594,6 +605,16 @@ impl Merchant {
         Err(Error::Unavailable { seam: "the store", source: "the same key changes too often".into() })
     }
 
+    /// Clears away what the sessions of a key left behind: they open nothing any more.
+    pub(super) async fn erase_sessions(&self, customer: &CustomerId, key: &str) {
+        let [sessions, answers] = [SessionEntry::KIND, AnswerEntry::KIND].map(|kind| of_key(kind, customer, key));
+        let rest = async {
+            self.erase(&sessions, None, session_of).await?;
+            self.erase(&answers, None, answered_with).await
+        };
+        said_only(rest.await);
+    }
+
     /// Forgets a customer. What a second attempt needs goes last, in one commit: the caller's own session, the keys and
     /// the record.
     async fn forget_with(
@@ -603,12 +624,26 @@ impl Merchant {
         spent: Option<Write>,
     ) -> Result<(), Error> {
         let own_entry = own.map(session_entry);
-        for _ in 0..RACES_MAX {
+        // Once more than a race may be lost: the first round says that the customer leaves.
+        for _ in 0..=RACES_MAX {
             let now = self.now();
             let stored = self.load_one(&customer_key(customer)).await?;
             // Whoever proves something meanwhile changes the record, and then all this is done again.
             let expect = stored.as_ref().map_or(Expect::Any, |stored| Expect::Version(stored.version));
             let record = stored.map(|stored| stored.read::<CustomerRecord>()).transpose()?;
+            if record.as_ref().is_some_and(|record| record.merged_into.is_some()) {
+                // It is part of another record by now.
+                return Err(ProofError::Token.into());
+            }
+            if let Some(record) = record.as_ref().filter(|record| !record.leaving) {
+                // From here on nothing joins it and nothing parts from it, so that what is deleted is all of theirs.
+                let leaving = CustomerRecord { leaving: true, ..record.clone() };
+                match self.0.store.commit(&[put(customer_key(customer), &leaving, None, expect)?], now).await {
+                    Err(e) if lost_the_race(&e) => continue,
+                    Err(e) => return Err(e.into()),
+                    Ok(_) => continue,
+                }
+            }
             let merged: Vec<CustomerId> =
                 record.iter().flat_map(|record| &record.merged).map(|merged| merged.customer.clone()).collect();
             for name in merged.iter().chain([customer]) {
@@ -632,10 +667,12 @@ impl Merchant {
             let ended: Vec<String> = keys.iter().map(|(entry, _)| entry.sort.clone()).collect();
             writes.extend(merged.iter().map(|name| deletion(customer_key(name))));
             writes.extend(keys.into_iter().flat_map(|(entry, _)| [binding_key(&entry.sort), entry]).map(deletion));
-            if record.is_some() {
+            if let Some(record) = &record {
                 for id in merged.iter().chain([customer]) {
+                    // A name that was merged was told of nothing since.
+                    let told = if id == customer { record.told } else { u32::MAX - 1 };
                     let event = CustomerEvent::Forgotten { id: id.clone(), at: now };
-                    writes.extend(self.announce_customer(id, &event)?);
+                    writes.extend(self.announce_customer(id, told, &event)?);
                 }
             }
             if let Some(entry) = &own_entry
@@ -873,15 +910,6 @@ impl Recognised {
         self.session.across_devices
     }
 
-    /// Whether the customer proved themselves by this rung or a stronger one; if `within_s` is given, not longer ago.
-    #[must_use]
-    pub fn has_shown(&self, rung: Rung, within_s: Option<u64>) -> bool {
-        match within_s {
-            Some(age_s) => self.session.is_sure(rung, age_s, self.merchant.now()),
-            None => self.session.rung >= rung,
-        }
-    }
-
     /// The customer's record.
     ///
     /// # Errors
@@ -898,7 +926,15 @@ impl Recognised {
     pub async fn proof(&self, ask: &Ask) -> Result<Option<Proof>, Error> {
         let customer = self.customer().await?;
         let proof = customer.record.proof(ask.name(), ask.proof_age_s(), self.merchant.now());
-        Ok(proof.filter(|proof| ask.is_answered_by(proof)).cloned())
+        let Some(proof) = proof.filter(|proof| ask.is_answered_by(proof)) else { return Ok(None) };
+        // What was proved before somebody came back by a code is not theirs to use.
+        if customer.cooling_until().is_some()
+            && customer.record.cooling_since.is_some_and(|since| proof.at < since)
+            && !self.is_from_before(&self.merchant.held(self.id()).await?)
+        {
+            return Ok(None);
+        }
+        Ok(Some(proof.clone()))
     }
 
     /// The claims of an answer that this key brought, for up to 15 minutes after it was redeemed; then, and after
@@ -957,14 +993,21 @@ impl Recognised {
             Ending::Session(id) => merchant.end_session(customer, id, spent).await,
             Ending::AllSessions => merchant.end_sessions(customer, Some(key), spent).await,
             Ending::Device => self.forget_device_with(spent).await,
-            Ending::Everything => merchant.forget_with(customer, Some(&self.session), spent).await,
+            Ending::Everything => {
+                // Also one who is leaving already, and was interrupted.
+                match self.may(Act::Leave).await {
+                    Err(Error::Proof(_)) => {}
+                    other => drop(other?),
+                }
+                merchant.forget_with(customer, Some(&self.session), spent).await
+            }
         }
     }
 
     async fn forget_device_with(&self, spent: Option<Write>) -> Result<(), Error> {
         let key = self.session.key.as_str();
-        let keys = self.merchant.walk::<BindingEntry>(self.id()).await?;
-        if keys.iter().all(|(other, _)| other == key) {
+        let bindings = self.merchant.bindings_of(self.id()).await?;
+        if bindings.iter().all(|held| held.name.as_str() == key) {
             return self.merchant.forget_with(self.id(), Some(&self.session), spent).await;
         }
         self.merchant.end_key(self.id(), key, Fate::Deleted, spent).await

@@ -7,17 +7,17 @@ use std::{fmt, str::FromStr};
 
 use super::{
     Customer, Merchant, SessionGrant,
-    bind::{BindingEntry, NewBinding, Races, bound, passkey_of, unbound},
-    customer_key, put,
-    recognise::{Begin, Fate, Recognised, binding_key},
+    bind::{NewBinding, Races, Shown, bound},
+    held::{Act, Held, HeldBinding},
+    recognise::{Begin, Recognised, binding_key},
 };
 use crate::{
-    customer::{Binding, BindingName, CustomerId, CustomerRecord, Rung},
+    customer::{BindingName, CustomerId, CustomerRecord, Rung},
     error::{Error, Refusal},
     history::Happened,
     merchant::BrowserProof,
     protocol::jose::sha256,
-    store::{Expect, Write},
+    store::Write,
     time::UnixTime,
 };
 
@@ -113,17 +113,16 @@ impl Recognised {
     ///
     /// # Errors
     /// [`Refusal::StepUp`] if the record has a strong binding that was not shown in the last minutes;
-    /// [`Refusal::AcrossDevices`]; [`ProofError::Replayed`](crate::error::ProofError::Replayed).
+    /// [`Refusal::CoolingDown`] after a recovery, unless that is older; [`Refusal::AcrossDevices`];
+    /// [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn make_recovery_code(&self, proof: &BrowserProof) -> Result<RecoveryCode, Error> {
         let merchant = self.merchant();
         let mut races = Races::of(&[]);
         loop {
             let step = async {
-                let (record, version) = merchant.live_record(self.id()).await?;
-                self.may_bind(&record, Rung::RecoveryCode)?;
-                let (code, mut writes) = merchant.new_code(self.id(), None).await?;
+                let held = self.may(Act::MakeCode).await?;
+                let (code, mut writes) = merchant.new_code(&held, None)?;
                 writes.push(proof.spent(merchant.now())?);
-                writes.push(Write::check(customer_key(self.id()), Expect::Version(version)));
                 merchant.commit_plain(&writes, merchant.now()).await?;
                 Ok(code)
             };
@@ -133,8 +132,8 @@ impl Recognised {
         }
     }
 
-    /// Undoes a recovery: whoever came back by the code was somebody else. What was added since then is taken away, the
-    /// sessions of the recovered browser end, and nothing waits any more.
+    /// Undoes a recovery: whoever came back by the code was somebody else. What was added since then is taken away, every
+    /// other browser is signed out, and nothing waits any more.
     ///
     /// # Errors
     /// [`Refusal::NothingToUndo`] if there was none lately; [`Refusal::StepUp`] unless a strong binding from before the
@@ -142,44 +141,51 @@ impl Recognised {
     pub async fn undo_recovery(&self, proof: &BrowserProof) -> Result<(), Error> {
         let merchant = self.merchant();
         let mut races = Races::of(&[]);
-        loop {
+        let thrown_out = loop {
             let step = async {
                 let now = merchant.now();
-                let (record, version) = merchant.live_record(self.id()).await?;
                 let limits = merchant.limits();
-                record.cooling_until(limits.cool_down_s, now).ok_or(Refusal::NothingToUndo)?;
-                let recovered_at = record.recovered_at.ok_or(Refusal::NothingToUndo)?;
-                let is_older = self.record().rung_since.is_some_and(|since| since < recovered_at);
-                if !(is_older && self.record().is_sure(Rung::Did, limits.step_up_s, now)) {
+                let held = merchant.held(self.id()).await?;
+                held.record.cooling_until(limits.cool_down_s, now).ok_or(Refusal::NothingToUndo)?;
+                let first = held.record.cooling_since.ok_or(Refusal::NothingToUndo)?;
+                if self.shown(&held).is_none() || !self.is_from_before(&held) {
                     return Err(Refusal::StepUp { age_s: limits.step_up_s }.into());
                 }
                 let mut writes = vec![proof.spent(now)?];
-                let mut ladder = Rung::BrowserKey;
-                for (name, entry) in merchant.walk::<BindingEntry>(self.id()).await? {
-                    if entry.since >= recovered_at && name != self.record().key {
-                        writes.extend(unbound(&BindingName::stored(&name), self.id()));
-                        writes.extend(passkey_of(&name).map(|key| Write::delete(key, Expect::Any)));
+                let mut thrown_out = Vec::new();
+                for other in held.bindings.iter().filter(|other| other.name.as_str() != self.record().key) {
+                    if other.binding.theirs_since() >= first {
+                        writes.extend(other.gone());
+                    } else if other.binding.rung == Rung::BrowserKey && !other.binding.locked {
+                        // It may be one that the code opened again.
+                        writes.push(other.closed()?);
                     } else {
-                        ladder = ladder.max(entry.rung);
+                        continue;
                     }
+                    thrown_out.push(other.name.as_str().to_owned());
                 }
                 writes.push(merchant.note(self.id(), Happened::RecoveryUndone)?);
-                let record = CustomerRecord { recovered_at: None, ladder, ..record };
-                writes.push(put(customer_key(self.id()), &record, None, Expect::Version(version))?);
-                merchant.commit_plain(&writes, now).await
+                let record = CustomerRecord { recovered_at: None, cooling_since: None, ..held.record.clone() };
+                writes.push(held.saved(&record)?);
+                merchant.commit_plain(&writes, now).await?;
+                Ok(thrown_out)
             };
             if let Some(outcome) = races.settled(step.await) {
-                return outcome;
+                break outcome?;
             }
-        }
+        };
+        merchant.ended(self.id(), &thrown_out).await;
+        Ok(())
     }
 }
 
 impl Customer {
     /// A recovery code that the merchant's staff hands out, to somebody whom they know by other means: good for a quarter of
-    /// an hour. The customer's history says so. Let only who may do this reach it, and write down who did and why.
+    /// an hour, beside the one on the customer's own paper. The customer's history says so. Let only who may do this reach
+    /// it, and write down who did and why.
     ///
     /// # Errors
+    /// [`ProofError::Token`](crate::error::ProofError::Token) if the customer was forgotten meanwhile;
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn hand_out_recovery_code(&self) -> Result<RecoveryCode, Error> {
         let merchant = self.merchant();
@@ -187,7 +193,8 @@ impl Customer {
         let mut races = Races::of(&[]);
         loop {
             let step = async {
-                let (code, writes) = merchant.new_code(self.id(), Some(until)).await?;
+                let held = merchant.held(self.id()).await?;
+                let (code, writes) = merchant.new_code(&held, Some(until))?;
                 merchant.commit_plain(&writes, merchant.now()).await?;
                 Ok(code)
             };
@@ -199,22 +206,18 @@ impl Customer {
 }
 
 impl Merchant {
-    /// A new code in the place of earlier ones.
-    async fn new_code(
-        &self,
-        customer: &CustomerId,
-        expires_at: Option<UnixTime>,
-    ) -> Result<(RecoveryCode, Vec<Write>), Error> {
+    /// A new code in the place of an earlier one of its kind: what the staff hands out does not void the customer's paper.
+    fn new_code(&self, held: &Held, expires_at: Option<UnixTime>) -> Result<(RecoveryCode, Vec<Write>), Error> {
         let now = self.now();
         let code = RecoveryCode::from_random(self.random());
-        let mut writes = vec![self.note(customer, Happened::RecoveryCodeMade)?];
-        for (name, _) in
-            self.walk::<BindingEntry>(customer).await?.iter().filter(|(_, entry)| entry.rung == Rung::RecoveryCode)
-        {
-            writes.extend(unbound(&BindingName::stored(name), customer));
-        }
+        let mut writes = vec![self.note(&held.id, Happened::RecoveryCodeMade)?];
+        let is_earlier = |other: &&HeldBinding| {
+            other.binding.rung == Rung::RecoveryCode && other.binding.expires_at.is_some() == expires_at.is_some()
+        };
+        writes.extend(held.bindings.iter().filter(is_earlier).flat_map(HeldBinding::gone));
         let new = NewBinding { name: code.name(), rung: Rung::RecoveryCode, did: None, label: None, expires_at };
-        writes.extend(bound(&new, customer, now)?);
+        writes.extend(bound(&new, &held.id, now)?);
+        writes.push(held.saved(&held.record)?);
         Ok((code, writes))
     }
 
@@ -227,51 +230,56 @@ impl Merchant {
     /// [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn recover(&self, browser: &BrowserProof, code: &RecoveryCode) -> Result<SessionGrant, Error> {
         let mut races = Races::of(&[]);
-        loop {
+        let (grant, signed_out) = loop {
             let step = async {
                 let now = self.now();
-                let (binding, version) = self.binding(&code.name()).await?.ok_or(Refusal::NotRecognised)?;
-                let found = self.resolved(&binding.customer).await?.ok_or(Refusal::NotRecognised)?;
-                let (customer, record, record_version) = found;
-                let Some(mut writes) = self.arrive(browser, &customer, Rung::RecoveryCode, false).await? else {
+                let (binding, _) = self.binding(&code.name()).await?.ok_or(Refusal::NotRecognised)?;
+                let held = match self.held(&binding.customer).await {
+                    Err(Error::Proof(_)) => return Err(Refusal::NotRecognised.into()),
+                    other => other?,
+                };
+                let used = held.find(&code.name()).ok_or(Refusal::NotRecognised)?;
+                let shown = Shown { name: code.name(), rung: Rung::RecoveryCode, did: None };
+                let known = self.binding_of(browser).await?;
+                let Some(mut writes) = self.arrive(browser, known, &held.id, Some(&shown), false).await? else {
                     // Nothing is merged by a code: it is weaker than what it would join.
                     return Err(Refusal::AnotherCustomer.into());
                 };
                 writes.push(browser.spent(now)?);
+                writes.extend(used.gone());
                 let mut signed_out = Vec::new();
-                let [used, entry] = unbound(&code.name(), &customer);
-                writes.extend([Write::delete(used.key().clone(), Expect::Version(version)), entry]);
-                for (name, entry) in self.walk::<BindingEntry>(&customer).await? {
-                    if entry.rung != Rung::BrowserKey || name == browser.key_name() {
-                        continue;
-                    }
-                    if let Some((binding, version)) = self.binding(&BindingName::stored(&name)).await? {
-                        let locked = Binding { locked: true, ..binding };
-                        writes.push(put(binding_key(&name), &locked, None, Expect::Version(version))?);
-                        signed_out.push(name);
+                let is_open = |other: &&HeldBinding| other.binding.rung == Rung::BrowserKey && !other.binding.locked;
+                for other in held.bindings.iter().filter(is_open) {
+                    // Its own key is opened just now, and a key may have gone to make room for it.
+                    let key = binding_key(other.name.as_str());
+                    if other.name.as_str() != browser.key_name() && !writes.iter().any(|write| *write.key() == key) {
+                        writes.push(other.closed()?);
+                        signed_out.push(other.name.as_str().to_owned());
                     }
                 }
-                writes.push(self.note(&customer, Happened::Recovered)?);
-                let record = CustomerRecord { recovered_at: Some(now), ..record };
-                writes.push(put(customer_key(&customer), &record, None, Expect::Version(record_version))?);
-                let begin = Begin {
-                    rung: Rung::RecoveryCode,
-                    rung_at: Some(now),
-                    rung_since: Some(binding.since),
-                    ..Begin::default()
-                };
-                let grant = self.begin(browser, &customer, &begin, None, writes).await?;
-                // Their pages hear of it, and no session or cookie of before comes back when such a key is opened again.
-                for key in signed_out {
-                    if let Err(error) = self.end_key(&customer, &key, Fate::Locked, None).await {
-                        tracing::warn!(%error, "what a recovery signed out left sessions behind");
-                    }
-                }
-                Ok(grant)
+                writes.push(self.note(&held.id, Happened::Recovered)?);
+                // Who recovers again while it cools down gains nothing by that.
+                let is_cooling = held.record.cooling_until(self.0.limits.cool_down_s, now).is_some();
+                let cooling_since = held.record.cooling_since.filter(|_| is_cooling).or(Some(now));
+                let record = CustomerRecord { recovered_at: Some(now), cooling_since, ..held.record.clone() };
+                writes.push(held.saved(&record)?);
+                let begin = Begin { rung: Rung::RecoveryCode, rung_at: Some(now), ..Begin::default() };
+                let grant = self.begin(browser, &held.id, &begin, None, writes).await?;
+                Ok((grant, signed_out))
             };
             if let Some(outcome) = races.settled(step.await) {
-                return outcome;
+                break outcome?;
             }
+        };
+        self.ended(&grant.customer, &signed_out).await;
+        Ok(grant)
+    }
+
+    /// Wakes the open pages of keys that lead nowhere any more, and clears away what their sessions left behind.
+    async fn ended(&self, customer: &CustomerId, keys: &[String]) {
+        for key in keys {
+            self.tell_key(key);
+            self.erase_sessions(customer, key).await;
         }
     }
 }

@@ -209,7 +209,7 @@ impl Merchant {
         let session: SessionRecord = stored.read()?;
         let Some(bound) = self.load_one(&binding_key(&session.key)).await? else { return Ok(None) };
         let binding: Binding = bound.read()?;
-        let stands = session.customer == binding.customer && !binding.locked && !session.is_over(self.now());
+        let stands = session.is_carried_by(&binding) && !session.is_over(self.now());
         Ok(stands.then_some((session, stored.version)))
     }
 

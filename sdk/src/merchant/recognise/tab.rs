@@ -25,10 +25,7 @@ impl Recognised {
         let mut found = self.merchant.0.store.load(&keys, now).await?.into_iter().flatten();
         let (Some(stored), Some(bound)) = (found.next(), found.next()) else { return Ok(false) };
         let (session, binding): (SessionRecord, Binding) = (stored.read()?, bound.read()?);
-        Ok(session.id == self.session.id
-            && session.customer == binding.customer
-            && !binding.locked
-            && !session.is_over(now))
+        Ok(session.id == self.session.id && session.is_carried_by(&binding) && !session.is_over(now))
     }
 
     /// How many things happened to the record since this session began, counted up to 20: what its customer may want to
@@ -61,7 +58,7 @@ impl Recognised {
 
 impl Merchant {
     /// Wakes the pages of a key that was signed out or forgotten.
-    pub(super) fn tell_key(&self, key: &str) {
+    pub(in crate::merchant) fn tell_key(&self, key: &str) {
         // Nobody waiting is no error.
         let _ = self.0.changes.send(key.to_owned());
     }

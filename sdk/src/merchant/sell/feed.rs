@@ -91,20 +91,18 @@ impl Merchant {
     }
 
     /// The write that announces what became of a customer's name, in the commit that it belongs to; none without a feed.
+    /// `told` is how many there were before, which the record counts: they come in that order.
     pub(in crate::merchant) fn announce_customer(
         &self,
         customer: &CustomerId,
+        told: u32,
         event: &CustomerEvent,
     ) -> Result<Option<Write>, Error> {
         if !self.0.feed {
             return Ok(None);
         }
-        let (CustomerEvent::Merged { at, .. }
-        | CustomerEvent::MergeUndone { at, .. }
-        | CustomerEvent::Forgotten { at, .. }) = event;
         let subject = Subject::customer(customer);
-        let place = format!("{customer}/{:019}.{}", at.as_secs().max(0), base64url_encode(&self.random::<6>()));
-        let key = Key::new(Announcement::KIND, subject.shard, place);
+        let key = Key::new(Announcement::KIND, subject.shard, format!("{customer}/{:010}", told.saturating_add(1)));
         let announcement = Announcement { customer: Some(event.clone()) };
         Ok(Some(crate::merchant::put(key, &announcement, None, Expect::Absent)?))
     }

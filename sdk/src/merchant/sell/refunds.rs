@@ -2,7 +2,7 @@
 
 use super::{OWED, Order, PAGE, Plan, pay::in_time, pending::Pending, read_entry, refund_key};
 use crate::{
-    customer::{CustomerId, Rung},
+    customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, recognise::Recognised},
     money::Money,
@@ -31,6 +31,8 @@ pub struct Refund {
 #[derive(Clone, Debug)]
 pub struct RecentProof {
     customer: CustomerId,
+    /// Names that the customer had before records became one: their orders stand under these.
+    formerly: Vec<CustomerId>,
     at: UnixTime,
 }
 
@@ -48,7 +50,8 @@ impl RecentProof {
     }
 
     pub(super) fn check_owner(&self, order: &Order) -> Result<(), Error> {
-        let own = order.record.buyer == Buyer::Customer(self.customer.clone());
+        let is_own = |buyer: &CustomerId| *buyer == self.customer || self.formerly.contains(buyer);
+        let own = matches!(&order.record.buyer, Buyer::Customer(buyer) if is_own(buyer));
         if own { Ok(()) } else { Err(Refusal::NoSuchOrder.into()) }
     }
 }
@@ -68,20 +71,22 @@ impl Recognised {
     /// [`Limits::cool_down_s`](crate::limits::Limits::cool_down_s), unless this proof is by something older.
     pub async fn recent(&self) -> Result<RecentProof, Error> {
         let merchant = self.merchant();
-        let (now, limits, session) = (merchant.now(), merchant.limits(), self.record());
-        let (record, _) = merchant.live_record(self.id()).await?;
-        let is_sure = session.is_sure(Rung::Did, limits.step_up_s, now);
-        let at = if is_sure { session.rung_at } else { self.proved_at().filter(|_| !record.ladder.is_strong()) };
+        let (now, limits) = (merchant.now(), merchant.limits());
+        let held = merchant.held(self.id()).await?;
+        let at = match self.shown(&held) {
+            Some(_) => self.record().rung_at,
+            None => self.proved_at().filter(|_| !held.ladder().is_strong()),
+        };
         // A clock that was set back proves nothing: a proof is not of the future.
         let fresh = at.filter(|at| *at <= now && now.since_s(*at) <= limits.step_up_s);
         let at = fresh.ok_or(Refusal::StepUp { age_s: limits.step_up_s })?;
-        if let Some(until) = record.cooling_until(limits.cool_down_s, now) {
-            let is_older = is_sure && session.rung_since.zip(record.recovered_at).is_some_and(|(since, at)| since < at);
-            if !is_older {
-                return Err(Refusal::CoolingDown { until }.into());
-            }
+        if let Some(until) = held.record.cooling_until(limits.cool_down_s, now)
+            && !self.is_from_before(&held)
+        {
+            return Err(Refusal::CoolingDown { until }.into());
         }
-        Ok(RecentProof { customer: self.id().clone(), at })
+        let formerly = held.record.merged.into_iter().map(|merged| merged.customer).collect();
+        Ok(RecentProof { customer: self.id().clone(), formerly, at })
     }
 }
 
