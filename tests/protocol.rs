@@ -29,6 +29,8 @@ mod sd_jwt_vc;
 mod status_list;
 #[path = "protocol/webauthn.rs"]
 mod webauthn;
+#[path = "protocol/webvh.rs"]
+mod webvh;
 #[path = "protocol/wycheproof.rs"]
 mod wycheproof;
 #[path = "protocol/x509.rs"]

@@ -73,6 +73,7 @@ pub fn openapi_json(mount: &str) -> String {
         routes::dids::sign_in,
         routes::dids::replace,
         routes::dids::did_document,
+        routes::dids::did_log,
         routes::script,
         routes::style,
     ),

@@ -62,7 +62,8 @@ pub fn routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S
     router
 }
 
-/// What everybody may read at the root of the origin: `/.well-known/did.json`, the shop's public identity.
+/// What everybody may read at the root of the origin: `/.well-known/did.json`, the shop's public identity, and
+/// `/.well-known/did.jsonl`, its history.
 pub fn well_known_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
     dids::well_known().with_state(merchant.clone())
 }

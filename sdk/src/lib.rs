@@ -174,6 +174,8 @@ pub mod store;
 pub mod testing;
 pub mod time;
 pub mod trust;
+#[cfg(feature = "webvh")]
+pub mod webvh;
 
 pub use ask::{Ask, Device, Wanted};
 pub use customer::CustomerId;

@@ -18,6 +18,7 @@ use crate::{
     limits::Limits,
     presentation::query_of,
     protocol::{
+        did::Did,
         openid4vp::{ClientId, ResponseMode},
         status_list::StatusList,
     },
@@ -85,6 +86,8 @@ struct Inner {
     rails: Vec<AnyRail>,
     /// Whether events are announced to the feed.
     feed: bool,
+    /// The did:webvh of the shop, and its log.
+    public_log: Option<(Did, String)>,
     status_lists: Cache<StatusList, StatusUnknown>,
     issuer_documents: Cache<bytes::Bytes, FetchError>,
     /// Names of requests that changed on this node, and of keys that ended: wakes who waits for them, without promising anything.
@@ -137,6 +140,8 @@ pub struct MerchantBuilder {
     response_mode: ResponseMode,
     rails: Vec<AnyRail>,
     feed: bool,
+    #[cfg(feature = "webvh")]
+    webvh: Option<crate::webvh::WebvhLog>,
     #[cfg(feature = "dev")]
     development: Option<dev::Development>,
 }
@@ -162,6 +167,8 @@ impl Merchant {
             response_mode: ResponseMode::DirectPostJwt,
             rails: Vec::new(),
             feed: false,
+            #[cfg(feature = "webvh")]
+            webvh: None,
             #[cfg(feature = "dev")]
             development: None,
         }
@@ -425,6 +432,14 @@ impl MerchantBuilder {
         self
     }
 
+    /// Serves the history of the shop's public DID (did:webvh) beside its did:web: what the command `firsthand did` made.
+    #[cfg(feature = "webvh")]
+    #[must_use]
+    pub fn webvh(mut self, log: crate::webvh::WebvhLog) -> Self {
+        self.webvh = Some(log);
+        self
+    }
+
     /// The merchant, ready to serve. Starts nothing.
     ///
     /// # Errors
@@ -463,6 +478,22 @@ impl MerchantBuilder {
                  runs here could be any issuer; leave out .danger_loopback()"
             ));
         }
+        #[cfg(feature = "webvh")]
+        let public_log = match self.webvh {
+            Some(log) => {
+                log.check_origin(&origin).map_err(|error| Error::Misuse(error.to_string()))?;
+                if !log.names(&keys) {
+                    return misuse(format!(
+                        "the log of {} has other keys than the keys file: add to it by `firsthand did`",
+                        log.did()
+                    ));
+                }
+                Some((log.did().clone(), log.as_str().to_owned()))
+            }
+            None => None,
+        };
+        #[cfg(not(feature = "webvh"))]
+        let public_log = None;
         let Some(store) = self.store else {
             return misuse("no store: add .store(Memory::default()), Sqlite or Postgres".into());
         };
@@ -547,6 +578,7 @@ impl MerchantBuilder {
             replays: proof::ReplayWindow::default(),
             rails: self.rails,
             feed: self.feed,
+            public_log,
             status_lists: Cache::new(STATUS_LISTS_BYTES, StatusList::bytes),
             issuer_documents: Cache::new(ISSUER_DOCUMENTS_BYTES, bytes::Bytes::len),
             changes: broadcast::channel(1_024).0,

@@ -13,6 +13,7 @@ use firsthand::{
         jose::{Jws, PublicKey, SigningKey, base64url_encode, sha256},
     },
     store::{Key, Memory, Prefix, Store},
+    webvh::WebvhLog,
 };
 use firsthand_axum::testing::{Browser, Reply, TestShop};
 use http::{HeaderMap, Method, StatusCode};
@@ -189,6 +190,9 @@ async fn everybody_may_read_who_the_shop_is() {
     let again = browser.plain(&Method::GET, "/.well-known/did.json", &[("if-none-match", &tag)], &[]).await;
     assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
 
+    let none = browser.plain(&Method::GET, "/.well-known/did.jsonl", &[], &[]).await;
+    refused(&none, 404, "no_did_log");
+
     // A new certificate for a new key: both are the shop's, and the document is another one.
     let renewed = node_with(&shop, Memory::new(), shop.renewed_certificate());
     let mut there = led_to(&browser, &renewed);
@@ -196,6 +200,23 @@ async fn everybody_may_read_who_the_shop_is() {
     let document = DidDocument::from_json(&reply.json(), &Limits::default()).unwrap();
     assert_eq!(document.methods().len(), 2);
     assert_eq!(document.signing_key(Relationship::AssertionMethod, &kid), Some(key));
+}
+
+#[tokio::test]
+async fn everybody_may_read_the_history_of_who_the_shop_is() {
+    let origin = "https://shop.example".parse().unwrap();
+    let plain = TestShop::new();
+    let then = firsthand::time::UnixTime::from_secs(1_735_689_600);
+    let log = WebvhLog::begin(&origin, plain.keys(), then).unwrap();
+    let shop = plain.again(|builder| builder.store(Memory::new()).webvh(log.clone()));
+    let mut browser = browser(&shop);
+    let reply = browser.plain(&Method::GET, "/.well-known/did.jsonl", &[], &[]).await;
+    assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, "text/jsonl"));
+    let served = WebvhLog::parse(&reply.text()).unwrap();
+    assert_eq!(served.did(), log.did());
+    let document = public_document(&mut browser).await;
+    assert_eq!(document.also_known_as(), [log.did().as_str()]);
+    assert_eq!(served.document().also_known_as(), [document.id().as_str()]);
 }
 
 #[tokio::test]
@@ -324,7 +345,10 @@ async fn who_forgets_the_customer_forgets_the_dids() {
     let did = shop.merchant().shop_did(&id).await.unwrap();
     shop.merchant().rotate_shop_did(&id).await.unwrap();
     assert_eq!(records(&store, "shop_did", id.as_str()).await, 2);
-    assert_eq!(browser.delete("/wallet/me").await.status, StatusCode::NO_CONTENT);
+    // What the session had shown is no longer the customer's.
+    refused(&browser.delete("/wallet/me").await, 403, "step_up_needed");
+    assert_eq!(new.sign_in(&mut browser).await.status, StatusCode::OK);
+    assert_eq!(browser.delete("/wallet/me").await.status, StatusCode::OK);
     assert!(shop.merchant().own_did(did.long().as_str()).await.unwrap().is_none());
     for (kind, partition) in [
         ("shop_did", id.to_string()),

@@ -389,7 +389,7 @@ async fn what_ends_something_is_replayed_by_nobody() {
         let shop = TestShop::new();
         let mut browser = signed_in(&shop).await;
         let claims = browser.claims(&Method::DELETE, path, None);
-        assert_eq!(send_claims(&mut browser, &Method::DELETE, path, &claims).await.status, StatusCode::NO_CONTENT);
+        assert!(send_claims(&mut browser, &Method::DELETE, path, &claims).await.status.is_success(), "{path}");
         let token = browser.token.clone();
         if path == "/wallet/device" {
             // The same key begins anew; what was captured is worth nothing against it.

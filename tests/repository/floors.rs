@@ -120,11 +120,12 @@ fn the_library_knows_no_web_framework() {
 
 #[test]
 fn each_large_library_is_known_in_one_place() {
-    let places: [(&str, &[&str]); 6] = [
+    let places: [(&str, &[&str]); 7] = [
         ("josekit", &["sdk/src/protocol/jose.rs", "sdk/src/protocol/jose/"]),
         ("moka", &["sdk/src/fetch/cached.rs", "sdk/src/trust/chains.rs"]),
         ("sqlx", &["sdk/src/store/"]),
         ("reqwest", &["sdk/src/fetch/https.rs"]),
+        ("didwebvh_rs", &["sdk/src/webvh.rs"]),
         ("webauthn_rs_core", &["sdk/src/protocol/webauthn.rs"]),
         ("ssi", &["sdk/src/format/w3c.rs", "sdk/src/format/w3c/"]),
     ];

@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<Merchant> {
 
 /// What is served outside of the mount path, at an address that a standard gives.
 pub(super) fn well_known() -> Router<Merchant> {
-    Router::new().route("/.well-known/did.json", get(did_document))
+    Router::new().route("/.well-known/did.json", get(did_document)).route("/.well-known/did.jsonl", get(did_log))
 }
 
 /// A customer's DID, shown by its own key.
@@ -138,6 +138,22 @@ pub(crate) async fn replace(
 ))]
 pub(crate) async fn did_document(State(merchant): State<Merchant>, headers: HeaderMap) -> Response {
     public(&headers, "application/did+json", merchant.public_document().to_json().to_string())
+}
+
+/// The history of the shop's public identity: the log of its did:webvh.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/.well-known/did.jsonl", tag = "public",
+    responses(
+        (status = 200, content_type = "text/jsonl", body = String, description = "The log (did:webvh 1.0), one entry a line"),
+        (status = 304, description = "Known already"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "The shop has no did:webvh"),
+    )
+))]
+pub(crate) async fn did_log(State(merchant): State<Merchant>, headers: HeaderMap) -> Response {
+    match merchant.public_log() {
+        Some(log) => public(&headers, "text/jsonl", log.to_owned()),
+        None => Problem::new(StatusCode::NOT_FOUND, "no_did_log", "this shop has no did:webvh").into_response(),
+    }
 }
 
 /// A document that anybody may read, from any page, and keep for a while.

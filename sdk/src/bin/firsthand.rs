@@ -35,6 +35,11 @@ firsthand: the keys of a merchant who uses Firsthand
       Adds a new root secret for everything that is sealed from now on. What was sealed before is
       still read.
 
+  firsthand did FILE --origin URL [--log LOG]
+      Begins the history of the shop's public identity (did:webvh) in LOG (default: did.jsonl), or adds
+      what has changed in the keys of FILE. For a command that is built with the feature `webvh`; give
+      LOG to the builder's .webvh(..).
+
 Existing files are never overwritten; FILE is readable by its owner alone. Whoever reads FILE can
 pretend to be the merchant: keep it out of version control, and keep a copy in a safe place.
 Restart the shop after a change, all nodes with the same file.
@@ -68,6 +73,9 @@ enum Error {
     Exists(PathBuf),
     #[error(transparent)]
     Keys(#[from] KeysError),
+    #[cfg(feature = "webvh")]
+    #[error(transparent)]
+    Webvh(#[from] firsthand::webvh::WebvhError),
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),
 }
@@ -86,6 +94,8 @@ fn run(args: &[String], env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, 
         ["keys", "check", rest @ ..] => check(&Options::parse(rest, &["--origin"])?, env, out),
         ["keys", "rotate-signing", rest @ ..] => rotate_signing(&Options::parse(rest, &["--origin", "--csr"])?, out),
         ["keys", "rotate-root", rest @ ..] => rotate_root(&Options::parse(rest, &[])?, env, out),
+        #[cfg(feature = "webvh")]
+        ["did", rest @ ..] => did(&Options::parse(rest, &["--origin", "--log"])?, env, out),
         _ => Err(Error::Usage(format!("`firsthand {}` is no command", words.join(" ")))),
     }
 }
@@ -175,6 +185,32 @@ fn rotate_root(options: &Options<'_>, env: &dyn Env, out: &mut dyn Write) -> Res
     file.add_root_secret(*random(env))?;
     replace(path, file.to_pem().as_bytes())?;
     writeln!(out, "added a root secret to {}; what was sealed before is still read", path.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "webvh")]
+fn did(options: &Options<'_>, env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, Error> {
+    use firsthand::{Keys, webvh::WebvhLog};
+
+    let keys = match options.files.as_slice() {
+        [file] => Keys::from_pem(&read(Path::new(*file))?)?,
+        _ => return Err(Error::Usage("`did` needs one FILE".to_owned())),
+    };
+    let origin = options.origin()?.ok_or_else(|| Error::Usage("`did` needs --origin URL".to_owned()))?;
+    let path = PathBuf::from(options.value("--log").unwrap_or("did.jsonl"));
+    if !path.exists() {
+        let log = WebvhLog::begin(&origin, &keys, env.now())?;
+        write_new(&path, log.as_str().as_bytes())?;
+        writeln!(out, "made {}: the history of {}", path.display(), log.did())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match WebvhLog::parse(&read(&path)?)?.continued(&origin, &keys, env.now())? {
+        Some(log) => {
+            replace(&path, log.as_str().as_bytes())?;
+            writeln!(out, "added entry {} to {}: restart the shop, all nodes", log.entries(), path.display())?;
+        }
+        None => writeln!(out, "{} says already what the keys are", path.display())?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -537,7 +537,7 @@ mod tests {
                 "iat": merchant.now(), "nonce": merchant.nonce(),
             });
             if let Some(token) = &self.token {
-                claims["ath"] = base64url_encode(&crate::protocol::jose::sha256(token.as_bytes())).into();
+                claims["ath"] = base64url_encode(&sha256(token.as_bytes())).into();
             }
             let proof = self.key.sign_jws(&header, &claims).unwrap();
             let request =

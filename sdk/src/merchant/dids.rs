@@ -87,10 +87,14 @@ impl Merchant {
     }
 
     /// The document of the public DID, served at `/.well-known/did.json`: the keys of the current identity and of the
-    /// previous ones, each under its thumbprint, all of which sign statements.
+    /// previous ones, each under its thumbprint, all of which sign statements. It names the did:webvh of the shop, if that
+    /// has one.
     #[must_use]
     pub fn public_document(&self) -> DidDocument {
         let mut document = DidDocument::empty(self.public_did());
+        if let Some((webvh, _)) = &self.0.public_log {
+            document = document.also_called(webvh);
+        }
         for identity in self.0.keys.identities() {
             let (key, fragment) = (identity.key().public_key(), identity.key().public_key().thumbprint().to_string());
             // A renewed certificate is of the same key.
@@ -100,6 +104,12 @@ impl Merchant {
             }
         }
         document
+    }
+
+    /// The log of the shop's did:webvh, served at `/.well-known/did.jsonl`: if the builder was given one (feature `webvh`).
+    #[must_use]
+    pub fn public_log(&self) -> Option<&str> {
+        self.0.public_log.as_ref().map(|(_, log)| log.as_str())
     }
 
     /// Who the shop is towards one customer: the same DID every time, until it is [rotated](Self::rotate_shop_did). It is

@@ -219,6 +219,13 @@ impl DidDocument {
         Self { id, also_known_as: Vec::new(), methods: Vec::new(), services: Vec::new(), name: None }
     }
 
+    /// The same with another name of its subject.
+    #[must_use]
+    pub(crate) fn also_called(mut self, other: &Did) -> Self {
+        self.also_known_as.push(other.as_str().to_owned());
+        self
+    }
+
     /// The same with a key that signs; `fragment` must be new to the document.
     #[must_use]
     pub(crate) fn with_key(self, fragment: &str, key: &PublicKey, relationships: &[Relationship]) -> Self {
@@ -237,10 +244,8 @@ impl DidDocument {
     }
 
     /// The same, remembered under `name`, and known by the form that it is not named by here.
-    pub(super) fn known_as(mut self, other: &Did, name: Did) -> Self {
-        self.also_known_as.push(other.as_str().to_owned());
-        self.name = Some(name);
-        self
+    pub(super) fn known_as(self, other: &Did, name: Did) -> Self {
+        Self { name: Some(name), ..self.also_called(other) }
     }
 
     /// Whether each name stands for one thing.
