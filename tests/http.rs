@@ -12,6 +12,8 @@ mod dids;
 mod events;
 #[path = "http/haip.rs"]
 mod haip;
+#[path = "http/issuer.rs"]
+mod issuer;
 #[path = "http/layer.rs"]
 mod layer;
 #[path = "http/limits.rs"]

@@ -17,6 +17,8 @@ mod json;
 mod jwt_negative;
 #[path = "protocol/money.rs"]
 mod money;
+#[path = "protocol/openid4vci.rs"]
+mod openid4vci;
 #[path = "protocol/openid4vp.rs"]
 mod openid4vp;
 #[path = "protocol/reference.rs"]

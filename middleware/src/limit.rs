@@ -66,11 +66,19 @@ pub(crate) enum What {
     NoticeByAddress,
     /// Forms that no key signs, from one client address.
     FormByAddress,
+    /// Offers of one key.
+    OfferByKey,
+    /// Wallet's calls of the issuer, from one client address.
+    IssuerByAddress,
+    /// Wallet's calls of the issuer, of all.
+    Issuer,
+    /// Wrong numbers that were typed for offers, of all.
+    Guess,
 }
 
 impl What {
     /// How many there are.
-    const KINDS: usize = 12;
+    const KINDS: usize = 16;
 
     const fn max(self) -> u32 {
         match self {
@@ -96,6 +104,14 @@ impl What {
             Self::NoticeByAddress => 6_000,
             // A shop full of people behind one address; each may leave an order behind, for good.
             Self::FormByAddress => 600,
+            // A person tries a few wallets.
+            Self::OfferByKey => 20,
+            // A shop full of people behind one address, each with the half dozen calls that a credential takes.
+            Self::IssuerByAddress => 3_000,
+            // What one node signs, with room to spare for everything else.
+            Self::Issuer => 30_000,
+            // People mistype a few; five guesses for each of many offers need thousands.
+            Self::Guess => 300,
         }
     }
 }
@@ -313,6 +329,31 @@ impl Limits {
     /// A form of somebody whom nobody knows.
     pub(crate) fn form(&self) -> Result<(), Problem> {
         self.address(What::FormByAddress)
+    }
+
+    /// A customer offers a credential to a wallet.
+    pub(crate) fn offer(&self, proof: &BrowserProof) -> Result<(), Problem> {
+        self.count(What::OfferByKey, proof.thumbprint().as_bytes())
+    }
+
+    /// A wallet calls the issuer.
+    pub(crate) fn issuer(&self) -> Result<(), Problem> {
+        self.address(What::IssuerByAddress)?;
+        self.count(What::Issuer, &[])
+    }
+
+    /// Somebody types a number for an offer.
+    pub(crate) fn may_guess(&self) -> Result<(), Problem> {
+        if self.limiter.counted(What::Guess, &[], now()) >= What::Guess.max() {
+            return Err(too_many().into());
+        }
+        Ok(())
+    }
+
+    /// It was a wrong one.
+    pub(crate) fn guessed(&self) {
+        // What has happened is not refused any more: the next one is.
+        let _ = self.limiter.count(What::Guess, &[], now());
     }
 
     /// A browser opens an event stream, which counts as open until what comes back is dropped.

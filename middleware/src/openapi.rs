@@ -60,6 +60,21 @@ pub fn openapi_json(mount: &str) -> String {
         routes::cookie::register_device,
         routes::cookie::refresh_cookie,
         routes::tab::tab_events,
+        routes::issuer::offer,
+        routes::issuer::offered,
+        routes::issuer::push,
+        routes::issuer::authorize,
+        routes::issuer::consent_request,
+        routes::issuer::consent,
+        routes::issuer::token,
+        routes::issuer::nonce,
+        routes::issuer::credentials,
+        routes::issuer::deferred,
+        routes::issuer::notify,
+        routes::issuer::type_metadata,
+        routes::issuer::status_list,
+        routes::issuer::issuer_metadata,
+        routes::issuer::server_metadata,
         routes::ladder::list,
         routes::ladder::remove,
         routes::ladder::history,
@@ -81,6 +96,7 @@ pub fn openapi_json(mount: &str) -> String {
         (name = "browser", description = "Called by the shop's own pages, signed by the browser's key."),
         (name = "wallet", description = "Called by the customer's wallet (OpenID4VP 1.0)."),
         (name = "customer", description = "Called by a customer who is known."),
+        (name = "issuer", description = "Called by the wallet that gets the shop's own credential (OpenID4VCI 1.0)."),
         (name = "rail", description = "Called by a payment rail."),
         (name = "public", description = "Read by anybody, at the root of the origin."),
     ),
@@ -113,7 +129,13 @@ impl Modify for Dpop {
             "Authorization",
             "`Authorization: DPoP <token>` together with a `DPoP` proof of the token's key (RFC 9449)",
         )));
-        document.components.get_or_insert_with(Default::default).add_security_scheme("dpop", scheme);
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("dpop", scheme);
+        let wallet = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "Authorization",
+            "`Authorization: DPoP <token>` with a `DPoP` proof, or `Authorization: Bearer <token>`, as the token answer said",
+        )));
+        components.add_security_scheme("wallet", wallet);
     }
 }
 
@@ -145,10 +167,14 @@ fn may_be_refused(operation: &mut Operation) {
     let body = operation.request_body.as_ref();
     let any_type = body.is_some_and(|body| matches!(body, RefOr::T(body) if body.content.contains_key("*/*")));
     let with_body = with_body.into_iter().filter(|(status, _)| body.is_some() && !(any_type && *status == "415"));
+    // Wallets are refused in OAuth's words.
+    let to_wallets = operation.tags.iter().flatten().any(|tag| tag == "issuer");
+    let (schema, media_type) =
+        if to_wallets { ("OAuthErrorBody", "application/json") } else { ("Problem", "application/problem+json") };
     for (status, description) in with_body.chain(always).collect::<Vec<_>>() {
-        let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+        let refusal = Content::new(Some(Ref::from_schema_name(schema)));
         let mut response = Response::new(description);
-        response.content.insert("application/problem+json".to_owned(), problem.into());
+        response.content.insert(media_type.to_owned(), refusal.into());
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
     }
 }

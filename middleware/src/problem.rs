@@ -6,7 +6,7 @@ use firsthand::protocol::webauthn::WebauthnError;
 use firsthand::{
     Error,
     customer::Rung,
-    error::{Fault, ProofError, Refusal},
+    error::{Fault, IssueError, ProofError, Refusal},
     money::{Money, MoneyError},
     order::{DraftError, OrderError, OrderId},
     presentation::StepError,
@@ -132,6 +132,11 @@ impl Problem {
         self
     }
 
+    /// The same without taking the error.
+    pub(crate) fn from_ref(error: &Error) -> Self {
+        Self::from_error(error)
+    }
+
     fn from_error(error: &Error) -> Self {
         let status = status_of(error);
         match error.fault() {
@@ -174,6 +179,9 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Notice(NoticeError::NoNotices) => StatusCode::NOT_FOUND,
         Error::Notice(NoticeError::NotAuthentic) => StatusCode::UNAUTHORIZED,
         Error::Notice(_) => StatusCode::BAD_REQUEST,
+        Error::Issue(IssueError::NotIssuing) => StatusCode::NOT_FOUND,
+        Error::Issue(IssueError::OtherCustomer) => StatusCode::FORBIDDEN,
+        Error::Issue(_) => StatusCode::BAD_REQUEST,
         #[cfg(feature = "passkey")]
         Error::Passkey(WebauthnError::Malformed(_)) => StatusCode::BAD_REQUEST,
         #[cfg(feature = "passkey")]

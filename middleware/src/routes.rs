@@ -34,6 +34,7 @@ use crate::{
 
 pub(crate) mod cookie;
 pub(crate) mod dids;
+pub(crate) mod issuer;
 pub(crate) mod ladder;
 #[cfg(feature = "passkey")]
 pub(crate) mod passkeys;
@@ -65,12 +66,14 @@ pub fn routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S
 /// What everybody may read at the root of the origin: `/.well-known/did.json`, the shop's public identity, and
 /// `/.well-known/did.jsonl`, its history.
 pub fn well_known_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
-    dids::well_known().with_state(merchant.clone())
+    let issuing = if merchant.issues_relationship() { issuer::well_known() } else { Router::new() };
+    dids::well_known().merge(issuing).with_state(merchant.clone())
 }
 
 /// The same without the mount path.
 pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
     let small = DefaultBodyLimit::max(JSON_BYTES_MAX);
+    let issuing = if merchant.issues_relationship() { issuer::routes() } else { Router::new() };
     let router = Router::new();
     #[cfg(feature = "passkey")]
     let router = router.merge(passkeys::routes());
@@ -88,6 +91,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/device", delete(forget_device).put(rename_device).layer(small))
         .merge(cookie::routes().layer(small))
         .merge(ladder::routes())
+        .merge(issuing)
         .merge(tab::routes())
         .route("/notices/{rail}", post(notice).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .merge(dids::routes())
@@ -916,7 +920,7 @@ impl Body {
         self.of_type(headers, "application/json")
     }
 
-    fn form(self, headers: &HeaderMap) -> Result<Bytes, Problem> {
+    pub(crate) fn form(self, headers: &HeaderMap) -> Result<Bytes, Problem> {
         self.of_type(headers, "application/x-www-form-urlencoded")
     }
 

@@ -398,6 +398,44 @@ impl Browser {
         self.prove("age", persona).await;
     }
 
+    /// Carries a wallet's request to the shop: what [`Wallet::receive`](wallet::Wallet::receive) asks for. Only requests to
+    /// the shop's own origin arrive.
+    pub async fn carry(&self, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let ours = self.shop.merchant().origin().origin().ascii_serialization();
+        let there = format!(
+            "{}://{}",
+            parts.uri.scheme_str().unwrap_or_default(),
+            parts.uri.authority().map_or("", |a| a.as_str())
+        );
+        assert_eq!(there, ours, "a wallet calls somebody else");
+        let reply = self.unseen().send(&parts.method, &path, parts.headers, &body).await;
+        let mut response = Response::new(reply.body.to_vec());
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response
+    }
+
+    /// Lets a wallet get the relationship credential of this browser's customer: the offer is made on the page, and the
+    /// wallet takes it. The shop must [issue](firsthand::merchant::MerchantBuilder::relationship).
+    ///
+    /// # Panics
+    /// If any step is refused.
+    pub async fn give_credential(&mut self, wallet: &mut wallet::Wallet) {
+        let path = format!("{}/issuer/offers", self.shop.merchant().mount());
+        let offer = self.signed(Method::POST, &path, None).await;
+        assert_eq!(offer.status, StatusCode::CREATED, "{}", offer.text());
+        let offer = offer.json();
+        let text = |name: &str| offer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let shop = self.shop.clone();
+        let received = wallet
+            .receive(&text("uri"), Some(&text("tx_code")), shop.clock(), async |request| self.carry(request).await)
+            .await
+            .map(drop);
+        received.expect("a wallet receives the credential");
+    }
+
     /// The same app seen by somebody else, whose answers tell this browser nothing.
     fn unseen(&self) -> Self {
         Self { nonce: None, token: None, ..self.clone() }

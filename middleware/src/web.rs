@@ -150,6 +150,25 @@ pub(crate) fn post_page_asking(mount: &str, lang: Lang, ask: Option<&str>) -> St
     page(&Page { mount, lang, kind: "post", title, text: Some(text), ask, noscript, busy: false, stylesheet: None })
 }
 
+/// The page that asks whether a wallet may have the shop's credential. What the wallet is called comes from whoever
+/// registered it, and the script sends the answer.
+pub(crate) fn consent_page(mount: &str, lang: Lang, wallet: &str, place: &str) -> String {
+    let (title, text, noscript) = match lang {
+        Lang::En => (
+            "A wallet asks for your customer card",
+            format!("{wallet} ({place}) would like to keep your customer card of this shop."),
+            "The shop recognises you without a cookie and needs JavaScript for that.",
+        ),
+        Lang::De => (
+            "Eine Wallet bittet um Ihre Kundenkarte",
+            format!("{wallet} ({place}) möchte Ihre Kundenkarte dieses Shops aufbewahren."),
+            "Der Shop erkennt Sie ohne Cookie und braucht dafür JavaScript.",
+        ),
+    };
+    let text = Some(text.as_str());
+    page(&Page { mount, lang, kind: "consent", title, text, ask: None, noscript, busy: false, stylesheet: None })
+}
+
 struct Page<'a> {
     mount: &'a str,
     lang: Lang,

@@ -211,6 +211,11 @@ impl BindingName {
         Self(format!("code.{}", URL_SAFE_NO_PAD.encode(code)))
     }
 
+    /// The alias, if it is a relationship credential.
+    pub(crate) fn alias(&self) -> Option<Alias> {
+        self.0.strip_prefix("rc.")?.parse().ok()
+    }
+
     /// The name that stands in a record's key.
     pub(crate) fn stored(text: &str) -> Self {
         Self(text.to_owned())

@@ -1,6 +1,10 @@
 //! Everything that can go wrong, first by whose fault it is.
 
+mod issue;
+
 use std::sync::Arc;
+
+pub use issue::IssueError;
 
 #[cfg(feature = "passkey")]
 use crate::protocol::webauthn::WebauthnError;
@@ -48,6 +52,9 @@ pub enum Error {
     /// A message that claims to be a rail's is not believed.
     #[error(transparent)]
     Notice(#[from] NoticeError),
+    /// A wallet does not get what it asked for.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
     /// What an authenticator made failed a check.
     #[cfg(feature = "passkey")]
     #[error("the passkey is refused: {0}")]
@@ -367,6 +374,7 @@ impl Error {
             Self::Draft(e) => e.code(),
             Self::Order(e) => e.code(),
             Self::Notice(e) => e.code(),
+            Self::Issue(e) => e.code(),
             #[cfg(feature = "passkey")]
             Self::Passkey(e) => e.code(),
             Self::Refused(e) => e.code(),
@@ -380,7 +388,7 @@ impl Error {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Answer(AnswerError::IssuerKeys { .. } | AnswerError::StatusUnknown { .. }) => Fault::Issuer,
-            Self::Answer(_) | Self::DidProof(_) => Fault::Wallet,
+            Self::Answer(_) | Self::Issue(_) | Self::DidProof(_) => Fault::Wallet,
             Self::Proof(_) => Fault::Browser,
             Self::Notice(_) => Fault::Rail,
             #[cfg(feature = "passkey")]

@@ -159,6 +159,7 @@ pub mod error;
 pub mod fetch;
 pub mod format;
 pub mod history;
+pub mod issuing;
 pub mod keys;
 pub mod limits;
 pub mod merchant;

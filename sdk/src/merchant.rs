@@ -34,6 +34,7 @@ mod bind;
 pub mod dev;
 pub mod dids;
 mod held;
+mod issue;
 mod leave;
 mod legacy;
 mod merge;
@@ -46,6 +47,10 @@ mod recover;
 mod sell;
 
 pub use bind::BindingView;
+pub use issue::{
+    ConsentRequest, CredentialOffer, CredentialView, Issued, IssuerProfile, Pushed, WalletAccess, WalletClient,
+    WalletIdentity, WalletProviders, WalletTokens,
+};
 pub use leave::{
     Export, ExportedBinding, ExportedEntry, ExportedLine, ExportedOrder, ExportedProof, ExportedValue, Farewell,
 };
@@ -88,6 +93,7 @@ struct Inner {
     feed: bool,
     /// The did:webvh of the shop, and its log.
     public_log: Option<(Did, String)>,
+    issuer: Option<issue::Issuer>,
     status_lists: Cache<StatusList, StatusUnknown>,
     issuer_documents: Cache<bytes::Bytes, FetchError>,
     /// Names of requests that changed on this node, and of keys that ended: wakes who waits for them, without promising anything.
@@ -142,6 +148,7 @@ pub struct MerchantBuilder {
     feed: bool,
     #[cfg(feature = "webvh")]
     webvh: Option<crate::webvh::WebvhLog>,
+    relationship: issue::Relationship,
     #[cfg(feature = "dev")]
     development: Option<dev::Development>,
 }
@@ -169,6 +176,7 @@ impl Merchant {
             feed: false,
             #[cfg(feature = "webvh")]
             webvh: None,
+            relationship: issue::Relationship::default(),
             #[cfg(feature = "dev")]
             development: None,
         }
@@ -558,6 +566,8 @@ impl MerchantBuilder {
             tracing::warn!(not_after = %leaf.not_after(), "the access certificate ends soon: renew it with `firsthand keys`");
         }
         let nonces = Nonces::new(&keys.derive_all("dpop nonce", origin.as_str().as_bytes()));
+        let nonce_keys = keys.derive_all("credential nonce", origin.as_str().as_bytes());
+        let issuer = self.relationship.build(origin.host_str().unwrap_or_default(), &nonce_keys)?;
         let challenges = Challenges::new(&keys.derive_all("dbsc challenge", origin.as_str().as_bytes()));
         Ok(Merchant(Arc::new(Inner {
             nonces,
@@ -579,6 +589,7 @@ impl MerchantBuilder {
             rails: self.rails,
             feed: self.feed,
             public_log,
+            issuer,
             status_lists: Cache::new(STATUS_LISTS_BYTES, StatusList::bytes),
             issuer_documents: Cache::new(ISSUER_DOCUMENTS_BYTES, bytes::Bytes::len),
             changes: broadcast::channel(1_024).0,

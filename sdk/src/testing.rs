@@ -5,6 +5,7 @@
 pub mod authenticator;
 pub mod authority;
 pub mod cast;
+pub mod collector;
 mod conformance;
 mod fake_rail;
 pub mod faulty;

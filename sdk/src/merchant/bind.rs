@@ -325,7 +325,7 @@ impl Recognised {
                 let held = self.may(Act::Add(new.rung)).await?;
                 let mut writes = extra.clone();
                 writes.push(proof.spent(now)?);
-                writes.extend(held.room_for(new.rung, merchant.0.limits.bindings, &self.record().key)?);
+                writes.extend(held.room_for(new.rung, 1, merchant.0.limits.bindings, &self.record().key)?);
                 writes.extend(bound(new, self.id(), now)?);
                 let added = Happened::BindingAdded { rung: new.rung };
                 writes.push(merchant.note_device(self.id(), added, new.label.clone())?);
@@ -355,7 +355,7 @@ impl Recognised {
                 let target = held.find(name).ok_or(Refusal::NoSuchBinding)?;
                 self.is_of_the_same(&held, target, now)?;
                 let mut writes = vec![proof.spent(now)?];
-                writes.extend(target.gone());
+                writes.extend(target.gone()?);
                 let vouched = |other: &&HeldBinding| {
                     other.binding.vouched_by.as_ref() == Some(name)
                         && !other.binding.locked

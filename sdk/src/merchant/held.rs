@@ -4,12 +4,15 @@
 use super::{
     Merchant,
     bind::{BindingEntry, binding_entry, passkey_of},
-    customer_key, put,
+    customer_key,
+    issue::{grant_key, issued_key, revocation},
+    put,
     recognise::{Recognised, binding_key, of_customer},
 };
 use crate::{
     customer::{Binding, BindingName, CustomerId, CustomerRecord, Rung},
     error::{Error, Refusal},
+    issuing::IssuedRecord,
     store::{Expect, KEYS_MAX, Persisted, Version, Write},
     time::UnixTime,
 };
@@ -32,6 +35,8 @@ pub(super) struct HeldBinding {
     pub(super) name: BindingName,
     pub(super) binding: Binding,
     pub(super) version: Version,
+    /// What is kept of the credential, if it is one that we issued.
+    pub(super) issued: Option<IssuedRecord>,
 }
 
 /// What a session wants to do to who may come in.
@@ -73,17 +78,29 @@ impl Merchant {
             let Some(stored) = stored else { continue };
             let binding: Binding = stored.read()?;
             if binding.customer == *customer && !binding.replaced {
-                held.push(HeldBinding { name, binding, version: stored.version });
+                held.push(HeldBinding { name, binding, version: stored.version, issued: None });
             }
+        }
+        let mut credentials: Vec<_> =
+            held.iter_mut().filter_map(|held| Some((held.name.alias()?, &mut held.issued))).collect();
+        if credentials.is_empty() {
+            return Ok(held);
+        }
+        let keys: Vec<_> = credentials.iter().map(|(alias, _)| issued_key(alias)).collect();
+        for ((_, issued), stored) in credentials.iter_mut().zip(self.0.store.load(&keys, now).await?) {
+            **issued = stored.map(|stored| stored.read()).transpose()?;
         }
         Ok(held)
     }
 }
 
 impl Held {
-    /// The strongest way in that is open.
+    /// The strongest way in that is open. A credential counts once its wallet said that it has it, or showed it: one that
+    /// never arrived would keep its customer out.
     pub(super) fn ladder(&self) -> Rung {
-        let open = self.bindings.iter().filter(|held| !held.binding.locked);
+        let has_arrived =
+            |held: &HeldBinding| held.binding.rung != Rung::RelationshipCredential || held.binding.did.is_some();
+        let open = self.bindings.iter().filter(|held| !held.binding.locked && has_arrived(held));
         open.map(|held| held.binding.rung).max().unwrap_or(Rung::BrowserKey).max(Rung::BrowserKey)
     }
 
@@ -96,13 +113,13 @@ impl Held {
         Ok(put(customer_key(&self.id), record, None, Expect::Version(self.version))?)
     }
 
-    /// The writes that make room for a binding of this rung. See [`room`].
-    pub(super) fn room_for(&self, rung: Rung, max: usize, but: &str) -> Result<Vec<Write>, Error> {
+    /// The writes that make room for `more` bindings of this rung. See [`room`].
+    pub(super) fn room_for(&self, rung: Rung, more: usize, max: usize, but: &str) -> Result<Vec<Write>, Error> {
         let strong = self.bindings.iter().filter(|held| held.binding.rung != Rung::BrowserKey).count();
-        if rung != Rung::BrowserKey && strong + FOR_BROWSERS >= max {
+        if rung != Rung::BrowserKey && more > 0 && strong + more + FOR_BROWSERS > max {
             return Err(Refusal::TooManyBindings { max: max.saturating_sub(FOR_BROWSERS) }.into());
         }
-        room(&self.bindings, 1, max, but)
+        room(&self.bindings, more, max, but)
     }
 }
 
@@ -116,19 +133,44 @@ pub(super) fn room(bindings: &[HeldBinding], more: usize, max: usize, but: &str)
         return Err(Refusal::TooManyBindings { max }.into());
     }
     spare.sort_by_key(|held| held.binding.since);
-    Ok(spare.into_iter().take(too_many).flat_map(HeldBinding::gone).collect())
+    let mut writes = Vec::new();
+    for held in spare.into_iter().take(too_many) {
+        writes.extend(held.gone()?);
+    }
+    Ok(writes)
+}
+
+/// Adds writes, but for those of a record that is written already: two credentials of one wallet end one grant.
+pub(super) fn also(writes: &mut Vec<Write>, more: Vec<Write>) {
+    for write in more {
+        if !writes.iter().any(|known| known.key() == write.key()) {
+            writes.push(write);
+        }
+    }
 }
 
 impl HeldBinding {
-    /// The writes that take it away.
-    pub(super) fn gone(&self) -> Vec<Write> {
+    /// The writes that take it away. Of a credential, the list says so to everybody else, and the wallet that has it gets no
+    /// other by itself.
+    pub(super) fn gone(&self) -> Result<Vec<Write>, Error> {
+        let mut writes = self.superseded()?;
+        writes.extend(self.issued.iter().map(|issued| Write::delete(grant_key(&issued.grant), Expect::Any)));
+        Ok(writes)
+    }
+
+    /// The same, if its wallet keeps what it was given: it has newer credentials.
+    pub(super) fn superseded(&self) -> Result<Vec<Write>, Error> {
         let name = self.name.as_str();
         let mut writes = vec![
             Write::delete(binding_key(name), Expect::Version(self.version)),
             Write::delete(binding_entry(&self.binding.customer, name), Expect::Any),
         ];
         writes.extend(passkey_of(name).map(|key| Write::delete(key, Expect::Any)));
-        writes
+        if let (Some(alias), Some(issued)) = (self.name.alias(), &self.issued) {
+            writes.push(revocation(issued)?);
+            writes.push(Write::delete(issued_key(&alias), Expect::Any));
+        }
+        Ok(writes)
     }
 
     /// The write that closes it.

@@ -644,6 +644,11 @@ impl Merchant {
                     Ok(_) => continue,
                 }
             }
+            // While it is still known whose they are: nobody shows them again, and the lists say so to everybody else.
+            match self.take_credentials(customer).await {
+                Err(Error::Unavailable { source, .. }) if is_race(source.as_ref()) => continue,
+                other => other?,
+            }
             let merged: Vec<CustomerId> =
                 record.iter().flat_map(|record| &record.merged).map(|merged| merged.customer.clone()).collect();
             for name in merged.iter().chain([customer]) {

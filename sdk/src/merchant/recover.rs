@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use super::{
     Customer, Merchant, SessionGrant,
     bind::{NewBinding, Races, Shown, bound},
-    held::{Act, Held, HeldBinding},
+    held::{Act, Held, HeldBinding, also},
     recognise::{Begin, Recognised, binding_key},
 };
 use crate::{
@@ -155,7 +155,7 @@ impl Recognised {
                 let mut thrown_out = Vec::new();
                 for other in held.bindings.iter().filter(|other| other.name.as_str() != self.record().key) {
                     if other.binding.theirs_since() >= first {
-                        writes.extend(other.gone());
+                        also(&mut writes, other.gone()?);
                     } else if other.binding.rung == Rung::BrowserKey && !other.binding.locked {
                         // It may be one that the code opened again.
                         writes.push(other.closed()?);
@@ -214,7 +214,9 @@ impl Merchant {
         let is_earlier = |other: &&HeldBinding| {
             other.binding.rung == Rung::RecoveryCode && other.binding.expires_at.is_some() == expires_at.is_some()
         };
-        writes.extend(held.bindings.iter().filter(is_earlier).flat_map(HeldBinding::gone));
+        for earlier in held.bindings.iter().filter(is_earlier) {
+            writes.extend(earlier.gone()?);
+        }
         let new = NewBinding { name: code.name(), rung: Rung::RecoveryCode, did: None, label: None, expires_at };
         writes.extend(bound(&new, &held.id, now)?);
         writes.push(held.saved(&held.record)?);
@@ -246,7 +248,7 @@ impl Merchant {
                     return Err(Refusal::AnotherCustomer.into());
                 };
                 writes.push(browser.spent(now)?);
-                writes.extend(used.gone());
+                writes.extend(used.gone()?);
                 let mut signed_out = Vec::new();
                 let is_open = |other: &&HeldBinding| other.binding.rung == Rung::BrowserKey && !other.binding.locked;
                 for other in held.bindings.iter().filter(is_open) {
@@ -276,7 +278,7 @@ impl Merchant {
     }
 
     /// Wakes the open pages of keys that lead nowhere any more, and clears away what their sessions left behind.
-    async fn ended(&self, customer: &CustomerId, keys: &[String]) {
+    pub(super) async fn ended(&self, customer: &CustomerId, keys: &[String]) {
         for key in keys {
             self.tell_key(key);
             self.erase_sessions(customer, key).await;

@@ -432,6 +432,8 @@ pub struct Header {
     pub x5c: Option<Vec<Vec<u8>>>,
     /// A key without private members, nothing else about it checked.
     pub jwk: Option<Value>,
+    /// Somebody else's word about the key, a token of its own (OpenID4VCI 1.0, appendix F.1).
+    pub key_attestation: Option<String>,
 }
 
 impl Header {
@@ -459,6 +461,7 @@ impl Header {
             kid: kid.map(str::to_owned),
             x5c: header.get("x5c").map(|x5c| certificates(x5c, limits)).transpose()?,
             jwk,
+            key_attestation: member(&header, "key_attestation")?.map(str::to_owned),
         })
     }
 }

@@ -8,6 +8,8 @@
 //! Everything is linear in what was sent: one hash and one map lookup per disclosure, a walk that is as deep as
 //! [`Limits::json_depth`] allows, and nothing is cloned.
 
+pub mod issue;
+
 use std::{collections::HashMap, fmt};
 
 use aws_lc_rs::digest;
@@ -90,8 +92,8 @@ impl<'a> SdJwt<'a> {
     ) -> Result<IssuerVerified<'a>, SdJwtError> {
         let mut claims = self.issuer_jwt.verify(issuer_key, types).map_err(SdJwtError::IssuerJwt)?;
         let hash = match claims.remove(HASH_NAME) {
-            None => HashFunction::default(),
-            Some(name) => name.as_str().and_then(HashFunction::from_name).ok_or(SdJwtError::HashFunction)?,
+            None => Hash::default(),
+            Some(name) => name.as_str().and_then(Hash::from_name).ok_or(SdJwtError::HashFunction)?,
         };
         let unused = self.disclosures.len();
         let mut digests = HashMap::with_capacity(unused + DIGESTS_USUAL);
@@ -120,7 +122,7 @@ impl fmt::Debug for SdJwt<'_> {
 pub struct IssuerVerified<'a> {
     claims: Map<String, Value>,
     disclosed: Vec<String>,
-    hash: HashFunction,
+    hash: Hash,
     bound: &'a str,
     key_binding: Option<Jws<'a>>,
 }
@@ -258,7 +260,7 @@ impl KeyBinding<'_> {
     }
 
     /// The hash function that the proof names; every one of the request's strings must have allowed it.
-    fn transaction_data_hash(&self, named: Option<&Value>) -> Result<HashFunction, SdJwtError> {
+    fn transaction_data_hash(&self, named: Option<&Value>) -> Result<Hash, SdJwtError> {
         let name = match named {
             None => None,
             Some(name) => Some(name.as_str().ok_or(SdJwtError::TransactionDataHash)?),
@@ -269,15 +271,13 @@ impl KeyBinding<'_> {
                 // Asked for, so it must be answered.
                 (Some(allowed), Some(name)) => allowed.iter().any(|a| a == name),
                 (Some(_), None) => false,
-                (None, name) => name.is_none_or(|name| name == HashFunction::default().name),
+                (None, name) => name.is_none_or(|name| name == Hash::default().name()),
             };
             if !agreed {
                 return Err(SdJwtError::TransactionDataHash);
             }
         }
-        name.map_or(Ok(HashFunction::default()), |name| {
-            HashFunction::from_name(name).ok_or(SdJwtError::TransactionDataHash)
-        })
+        name.map_or(Ok(Hash::default()), |name| Hash::from_name(name).ok_or(SdJwtError::TransactionDataHash))
     }
 }
 
@@ -618,36 +618,48 @@ impl Depth {
     }
 }
 
-/// A hash function by its name in the IANA registry "Named Information Hash Algorithm"; the weak ones are not here
-/// (RFC 9901, 9.4).
-#[derive(Clone, Copy)]
-struct HashFunction {
-    name: &'static str,
-    algorithm: &'static digest::Algorithm,
+/// A hash function of digests, as `_sd_alg` names it (IANA registry "Named Information Hash Algorithm"); the weak ones
+/// are not here (RFC 9901, 9.4). SHA-256 where nothing is said (RFC 9901, 4.1.1; OpenID4VP, B.3.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hash {
+    /// `sha-256`.
+    #[default]
+    Sha256,
+    /// `sha-384`.
+    Sha384,
+    /// `sha-512`.
+    Sha512,
 }
 
-impl HashFunction {
-    const ALL: [Self; 3] = [
-        Self { name: "sha-256", algorithm: &digest::SHA256 },
-        Self { name: "sha-384", algorithm: &digest::SHA384 },
-        Self { name: "sha-512", algorithm: &digest::SHA512 },
-    ];
+impl Hash {
+    /// Those that are accepted.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
 
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|hash| hash.name == name)
+    /// Its name in `_sd_alg`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha-256",
+            Self::Sha384 => "sha-384",
+            Self::Sha512 => "sha-512",
+        }
+    }
+
+    /// The function of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hash| hash.name() == name)
     }
 
     /// The base64url text of the hash of these characters.
-    fn of(self, text: &str) -> String {
-        jose::base64url_encode(digest::digest(self.algorithm, text.as_bytes()).as_ref())
-    }
-}
-
-impl Default for HashFunction {
-    /// SHA-256, where nothing is said (RFC 9901, 4.1.1; OpenID4VP, B.3.3.1).
-    fn default() -> Self {
-        let [sha256, ..] = Self::ALL;
-        sha256
+    #[must_use]
+    pub fn of(self, text: &str) -> String {
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        jose::base64url_encode(digest::digest(algorithm, text.as_bytes()).as_ref())
     }
 }
 
@@ -689,7 +701,7 @@ mod tests {
     }
 
     fn digest(disclosure: &str) -> String {
-        HashFunction::default().of(disclosure)
+        Hash::default().of(disclosure)
     }
 
     /// An issuer-signed JWT with these claims and these disclosures, up to and including the last `~`.
@@ -749,9 +761,9 @@ mod tests {
     #[test]
     fn each_hash_function_of_the_list_and_no_other() {
         let name = disclosure(&json!(["s", "given_name", "Anna"]));
-        for hash in HashFunction::ALL {
-            let claims = json!({"_sd_alg": hash.name, "_sd": [hash.of(&name)]});
-            assert_eq!(open(&issue(&claims, &[&name])).unwrap()["given_name"], "Anna", "{}", hash.name);
+        for hash in Hash::ALL {
+            let claims = json!({"_sd_alg": hash.name(), "_sd": [hash.of(&name)]});
+            assert_eq!(open(&issue(&claims, &[&name])).unwrap()["given_name"], "Anna", "{}", hash.name());
         }
         for refused in [json!("md5"), json!("SHA-256"), json!(256), json!(null), json!(["sha-256"])] {
             let claims = json!({"_sd_alg": refused, "_sd": [digest(&name)]});
@@ -975,7 +987,7 @@ mod tests {
         let hashes = json!([digest(&pay), digest(&terms)]);
         assert_eq!(code(check(&signing(hashes, json!("sha-512")), &asked)), "transaction_data_hash");
 
-        let sha512 = HashFunction::from_name("sha-512").unwrap();
+        let sha512 = Hash::from_name("sha-512").unwrap();
         let strict = [data(json!({"type": "pay", "transaction_data_hashes_alg": ["sha-512", "sha-384"]}))];
         let hashes = json!([sha512.of(&strict[0])]);
         assert!(check(&signing(hashes.clone(), json!("sha-512")), &strict).is_ok());

@@ -4,17 +4,17 @@
 //! [`StatusList`] once every check holds. A check that fails says nothing about the credential: whoever asks treats
 //! that as "not known", never as "valid".
 
-use std::fmt;
+use std::{fmt, io::Write};
 
-use flate2::{Decompress, FlushDecompress, Status as Progress};
-use serde_json::Value;
+use flate2::{Compression, Decompress, FlushDecompress, Status as Progress, write::ZlibEncoder};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
     limits::Limits,
     protocol::{
         claims,
-        jose::{JoseError, Jws, PublicKey, base64url_decode},
+        jose::{JoseError, Jws, PublicKey, base64url_decode, base64url_encode},
     },
     time::UnixTime,
 };
@@ -212,6 +212,74 @@ impl fmt::Debug for StatusList {
     }
 }
 
+/// The statuses of many credentials, packed as a list has them: for whoever publishes one.
+#[derive(Clone)]
+pub struct Statuses {
+    entries: Vec<u8>,
+    bits: Bits,
+}
+
+/// When a list was published, and for how long it is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// When: `iat`.
+    pub at: UnixTime,
+    /// Until when it may be used at all: `exp`.
+    pub expires_at: UnixTime,
+    /// How long a reader keeps it before it asks again, in seconds: `ttl`.
+    pub ttl_s: u64,
+}
+
+impl Statuses {
+    /// A list of `entries` credentials that are all valid, with 1, 2, 4 or 8 bits for each (section 4.1); none for any
+    /// other number of bits, or for more entries than fit a memory.
+    #[must_use]
+    pub fn new(bits: u8, entries: u64) -> Option<Self> {
+        let bits = Bits::of(bits.into())?;
+        let bytes = usize::try_from(entries.div_ceil(bits.per_byte().into())).ok()?;
+        Some(Self { entries: vec![0; bytes], bits })
+    }
+
+    /// Sets the status of one entry; what lies outside of the list, or has no room in its bits, changes nothing.
+    pub fn set(&mut self, index: u64, value: u8) {
+        let per_byte = u64::from(self.bits.per_byte());
+        // The entry with the lowest index stands in the lowest bits (section 4.1).
+        let shift = (index % per_byte) * u64::from(self.bits.0);
+        if let Some(byte) = usize::try_from(index / per_byte).ok().and_then(|at| self.entries.get_mut(at)) {
+            let mask = self.bits.mask();
+            if value <= mask {
+                *byte = (*byte & !(mask << shift)) | (value << shift);
+            }
+        }
+    }
+
+    /// The claims of the token for the list at `uri` (section 5.1), to be signed with the `typ` [`TYP`].
+    ///
+    /// # Errors
+    /// [`JoseError::Crypto`] if the list cannot be compressed.
+    pub fn claims(&self, uri: &Url, published: &Published) -> Result<Value, JoseError> {
+        // Section 4.1: ZLIB, as small as it gets.
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        let lst = zlib.write_all(&self.entries).and_then(|()| zlib.finish()).map_err(|_| JoseError::Crypto)?;
+        Ok(json!({
+            "sub": uri.as_str(),
+            "iat": published.at,
+            "exp": published.expires_at,
+            "ttl": published.ttl_s,
+            "status_list": {"bits": self.bits.0, "lst": base64url_encode(&lst)},
+        }))
+    }
+}
+
+impl fmt::Debug for Statuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statuses")
+            .field("bits", &self.bits.0)
+            .field("bytes", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why a status is not known. The credential may be in order: its list is not.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -313,12 +381,17 @@ struct Bits(u8);
 
 impl Bits {
     fn new(bits: &Value) -> Result<Self, StatusError> {
-        match bits.as_u64() {
-            Some(1) => Ok(Self(1)),
-            Some(2) => Ok(Self(2)),
-            Some(4) => Ok(Self(4)),
-            Some(8) => Ok(Self(8)),
-            _ => Err(StatusError::Token { expected: "`bits` to be 1, 2, 4 or 8" }),
+        let expected = StatusError::Token { expected: "`bits` to be 1, 2, 4 or 8" };
+        bits.as_u64().and_then(Self::of).ok_or(expected)
+    }
+
+    const fn of(bits: u64) -> Option<Self> {
+        match bits {
+            1 => Some(Self(1)),
+            2 => Some(Self(2)),
+            4 => Some(Self(4)),
+            8 => Some(Self(8)),
+            _ => None,
         }
     }
 
@@ -372,16 +445,10 @@ fn inflate(zlib: &[u8], max: usize) -> Result<Box<[u8]>, StatusError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::{
-        Compression,
-        write::{DeflateEncoder, GzEncoder, ZlibEncoder},
-    };
-    use serde_json::json;
+    use flate2::write::{DeflateEncoder, GzEncoder};
 
     use super::*;
-    use crate::protocol::jose::{SigningKey, base64url_encode};
+    use crate::protocol::jose::SigningKey;
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
     const URI: &str = "https://issuer.example/lists/7";
@@ -576,5 +643,33 @@ mod tests {
         ] {
             assert!(matches!(StatusRef::from_claim(&wrong), Err(StatusError::Claim { .. })), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_published_is_read_again() {
+        let key = SigningKey::from_p256_scalar(&[7; 32]).unwrap();
+        let uri: Url = "https://shop.example/wallet/status/1".parse().unwrap();
+        let limits = Limits::default();
+        let times = Published { at: NOW, expires_at: NOW.plus_s(600), ttl_s: 300 };
+        for bits in [1_u8, 2, 4, 8] {
+            let mut statuses = Statuses::new(bits, 1000).unwrap();
+            statuses.set(0, 1);
+            statuses.set(7, 1);
+            statuses.set(999, 1);
+            statuses.set(8, 1);
+            statuses.set(8, 0);
+            statuses.set(1_000_000, 1);
+            if bits == 1 {
+                statuses.set(9, 2);
+            }
+            let header = json!({"typ": TYP}).as_object().unwrap().clone();
+            let token = key.sign_jws(&header, &statuses.claims(&uri, &times).unwrap()).unwrap();
+            let parsed = StatusList::parse(&token, &limits).unwrap();
+            let list = StatusList::verify(parsed, key.public_key(), &uri, NOW, &limits).unwrap();
+            let invalid: Vec<u64> = (0..list.len()).filter(|at| list.status(*at).unwrap() == Status::Invalid).collect();
+            assert_eq!(invalid, [0, 7, 999], "{bits}");
+            assert_eq!(list.fresh_until(), NOW.plus_s(300));
+        }
+        assert!(Statuses::new(3, 8).is_none());
     }
 }

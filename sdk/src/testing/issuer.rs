@@ -1,22 +1,22 @@
 //! An issuer of SD-JWT VCs for tests and for development: nobody should believe it anywhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 
-use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use flate2::{Compression, write::ZlibEncoder};
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::{
     env::Env,
     protocol::{
-        jose::{JoseError, PublicKey, SigningKey, base64url_encode},
-        status_list::Status,
+        jose::{JoseError, PublicKey, SigningKey},
+        sd_jwt::issue::{Concealed, SALT_BYTES},
+        status_list::{Published, Status, Statuses, TYP},
     },
     time::UnixTime,
 };
+
+pub use crate::protocol::sd_jwt::Hash;
 
 /// A credential to be issued. Every claim in `claims` can be hidden by the holder, and so can each member of its objects
 /// and each element of its arrays: who shows `age_equal_or_over.18` shows no other age.
@@ -64,47 +64,6 @@ impl Credential {
             hash: Hash::Sha256,
             decoys: 0,
         }
-    }
-}
-
-/// The hash function of the digests of a credential (`_sd_alg`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hash {
-    /// `sha-256`.
-    #[default]
-    Sha256,
-    /// `sha-384`.
-    Sha384,
-    /// `sha-512`.
-    Sha512,
-}
-
-impl Hash {
-    /// Its name in `_sd_alg`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sha256 => "sha-256",
-            Self::Sha384 => "sha-384",
-            Self::Sha512 => "sha-512",
-        }
-    }
-
-    /// The function of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Sha256, Self::Sha384, Self::Sha512].into_iter().find(|hash| hash.name() == name)
-    }
-
-    /// The base64url text of the hash of these characters.
-    #[must_use]
-    pub fn of(self, text: &str) -> String {
-        let algorithm = match self {
-            Self::Sha256 => &digest::SHA256,
-            Self::Sha384 => &digest::SHA384,
-            Self::Sha512 => &digest::SHA512,
-        };
-        base64url_encode(digest::digest(algorithm, text.as_bytes()).as_ref())
     }
 }
 
@@ -171,12 +130,15 @@ impl Issuer {
     /// # Errors
     /// If signing fails.
     pub fn issue(&self, credential: &Credential, env: &dyn Env) -> Result<String, JoseError> {
-        let mut hiding = Hiding { env, hash: credential.hash, decoys: credential.decoys, disclosures: Vec::new() };
-        let mut payload = hiding.members(&credential.claims);
-        payload.extend(credential.plain.clone());
-        payload.insert("_sd_alg".to_owned(), json!(credential.hash.name()));
-        payload.insert("vct".to_owned(), json!(credential.vct));
-        payload.insert("iat".to_owned(), json!(credential.issued_at));
+        let mut salt = || {
+            let mut salt = [0; SALT_BYTES];
+            env.fill(&mut salt);
+            salt
+        };
+        let concealed = Concealed::new(&credential.claims, credential.hash, credential.decoys, &mut salt);
+        let mut plain = credential.plain.clone();
+        plain.insert("vct".to_owned(), json!(credential.vct));
+        plain.insert("iat".to_owned(), json!(credential.issued_at));
         let optional = [
             ("iss", self.named.iss()),
             ("nbf", credential.begins_at.map(|at| json!(at))),
@@ -186,15 +148,9 @@ impl Issuer {
             ("status", credential.status_index.map(|index| self.status_claim(index))),
         ];
         for (claim, value) in optional {
-            payload.extend(value.map(|value| (claim.to_owned(), value)));
+            plain.extend(value.map(|value| (claim.to_owned(), value)));
         }
-        let mut text = self.key.sign_jws(&self.named.header("dc+sd-jwt"), &Value::Object(payload))?;
-        text.push('~');
-        for disclosure in hiding.disclosures {
-            text.push_str(&disclosure);
-            text.push('~');
-        }
-        Ok(text)
+        concealed.sign(plain, &self.named.header("dc+sd-jwt"), &self.key)
     }
 
     /// The issuer-signed JWT of whatever a test wants it to say: `header` is added to the usual one, and takes its place
@@ -213,7 +169,7 @@ impl Issuer {
     /// # Errors
     /// If signing fails.
     pub fn sign_status(&self, header: &Map<String, Value>, claims: &Value) -> Result<String, JoseError> {
-        let mut all = self.status_named.header("statuslist+jwt");
+        let mut all = self.status_named.header(TYP);
         all.extend(header.clone());
         self.status_key.sign_jws(&all, claims)
     }
@@ -250,25 +206,13 @@ impl Issuer {
             Some(4..=15) => 4,
             Some(_) => 8,
         };
-        let per_byte = u64::from(8 / bits);
         let entries = statuses.keys().max().map_or(1024, |last| (last + 1).max(1024));
-        let mut list = vec![0u8; usize::try_from(entries.div_ceil(per_byte)).unwrap_or(0)];
+        let mut list = Statuses::new(bits, entries).ok_or(JoseError::Crypto)?;
         for (index, status) in statuses {
-            // The entry with the lowest index stands in the lowest bits (Token Status List, 4.1).
-            if let Some(byte) = usize::try_from(index / per_byte).ok().and_then(|at| list.get_mut(at)) {
-                *byte |= value(status) << ((index % per_byte) * u64::from(bits));
-            }
+            list.set(*index, value(status));
         }
-        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
-        let lst = zlib.write_all(&list).and_then(|()| zlib.finish()).map_err(|_| JoseError::Crypto)?;
-        let claims = json!({
-            "sub": self.status_uri.as_str(),
-            "iat": now,
-            "exp": now.plus_s(ttl_s.saturating_mul(2)),
-            "ttl": ttl_s,
-            "status_list": {"bits": bits, "lst": base64url_encode(&lst)},
-        });
-        self.status_key.sign_jws(&self.status_named.header("statuslist+jwt"), &claims)
+        let times = Published { at: now, expires_at: now.plus_s(ttl_s.saturating_mul(2)), ttl_s };
+        self.status_key.sign_jws(&self.status_named.header(TYP), &list.claims(&self.status_uri, &times)?)
     }
 
     fn status_claim(&self, index: u64) -> Value {
@@ -302,60 +246,4 @@ impl Named {
 /// An issuer's URL as people write it: `https://issuer.example`, without the slash that a parser adds.
 fn issuer_name(iss: &Url) -> &str {
     if iss.path() == "/" { iss.as_str().trim_end_matches('/') } else { iss.as_str() }
-}
-
-/// Turns claims into digests and disclosures.
-struct Hiding<'a> {
-    env: &'a dyn Env,
-    hash: Hash,
-    decoys: usize,
-    /// A parent stands behind its children.
-    disclosures: Vec<String>,
-}
-
-impl Hiding<'_> {
-    /// An object whose members are all hidden.
-    fn members(&mut self, members: &Map<String, Value>) -> Map<String, Value> {
-        let mut digests = Vec::new();
-        for (name, value) in members {
-            let value = self.within(value);
-            digests.push(self.hide(&json!([self.salt(), name, value])));
-        }
-        for _ in 0..self.decoys {
-            digests.push(self.hash.of(&self.salt()));
-        }
-        // Sorted, so that the order of the claims does not show.
-        digests.sort_unstable();
-        if digests.is_empty() { Map::new() } else { Map::from_iter([("_sd".to_owned(), json!(digests))]) }
-    }
-
-    /// A value whose parts are hidden.
-    fn within(&mut self, value: &Value) -> Value {
-        match value {
-            Value::Object(members) => Value::Object(self.members(members)),
-            Value::Array(elements) => elements
-                .iter()
-                .map(|element| {
-                    let element = self.within(element);
-                    json!({"...": self.hide(&json!([self.salt(), element]))})
-                })
-                .collect(),
-            scalar => scalar.clone(),
-        }
-    }
-
-    /// Keeps a disclosure; its digest.
-    fn hide(&mut self, content: &Value) -> String {
-        let disclosure = base64url_encode(content.to_string().as_bytes());
-        let digest = self.hash.of(&disclosure);
-        self.disclosures.push(disclosure);
-        digest
-    }
-
-    /// 128 bits (RFC 9901, 9.3).
-    fn salt(&self) -> String {
-        let mut salt = [0; 16];
-        self.env.fill(&mut salt);
-        base64url_encode(&salt)
-    }
 }

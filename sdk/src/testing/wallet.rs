@@ -562,6 +562,20 @@ pub enum WalletError {
     /// The verifier's answer is not what OpenID4VP says in 8.2.
     #[error("the verifier's answer is no JSON object with a `redirect_uri`")]
     Outcome,
+    /// There is no offer, or none that this wallet can take.
+    #[error("no offer that this wallet can take")]
+    Offer,
+    /// An issuer's answer is not what OpenID4VCI says.
+    #[error("the issuer's answer is not what the standard says")]
+    Issuer,
+    /// An issuer refuses a step.
+    #[error("the issuer answers {status} {error}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The standard's name for it.
+        error: String,
+    },
 }
 
 /// One presentation in the making.
@@ -827,7 +841,7 @@ fn random(env: &dyn Env) -> String {
 }
 
 /// The scalar of a throw-away key: below the order of P-256 whatever is drawn.
-fn scalar(env: &dyn Env) -> [u8; 32] {
+pub(super) fn scalar(env: &dyn Env) -> [u8; 32] {
     let mut bytes = [0; 32];
     env.fill(&mut bytes);
     let [first, .., last] = &mut bytes;

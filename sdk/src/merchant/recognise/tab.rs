@@ -57,8 +57,11 @@ impl Recognised {
 }
 
 impl Merchant {
-    /// Wakes the pages of a key that was signed out or forgotten.
+    /// Wakes the pages of a key that was signed out or forgotten. A credential that was taken away shows in its list at once.
     pub(in crate::merchant) fn tell_key(&self, key: &str) {
+        if key.starts_with("rc.") {
+            self.lists_changed();
+        }
         // Nobody waiting is no error.
         let _ = self.0.changes.send(key.to_owned());
     }

@@ -1,0 +1,516 @@
+//! The credential endpoint, the deferred one, and notifications (OpenID4VCI 1.0, 8, 9 and 11).
+//!
+//! Everything that a new credential is stands in one commit: its binding, its entry in a status list, what is kept of it,
+//! the use of its proof and of the token, and the customer's history. If that commit does not come back, or its outcome
+//! is not known, the wallet is told to ask again later, by a name that holds the very credentials that were to be made:
+//! asked again, the same ones are made or found.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    CONFIGURATION, Issuer, IssuerProfile, Merchant, grant_key, issued_key, lost_the_race,
+    nonce::LIFETIME_S,
+    put,
+    status::{self, Place},
+    token::{spent, token_key},
+    too_often,
+};
+use crate::{
+    customer::{Alias, Binding, BindingName, CustomerId, Rung},
+    error::{Error, IssueError, ProofError, Refusal},
+    history::Happened,
+    issuing::{
+        CREDENTIAL_S, CREDENTIALS_MAX, GrantRecord, IssuedRecord, REQUESTS_MAX, SpentWalletProof, StatusEntry,
+        WalletTokenRecord,
+    },
+    merchant::{
+        BrowserProof, RACES_MAX,
+        bind::{BindingEntry, NewBinding, binding_entry, bound},
+        held::{Held, HeldBinding},
+        proof::was_spent,
+        recognise::binding_key,
+    },
+    protocol::{
+        did::Did,
+        jose::{PublicKey, base64url_encode, sha256},
+        openid4vci::{
+            credential::{CredentialRequest, CredentialRequestError, Event, Notification, Wanted, read_deferred},
+            proof::{self, ProofContext, ProvedKey},
+        },
+        sd_jwt::{
+            Hash,
+            issue::{Concealed, SALT_BYTES},
+        },
+    },
+    store::{Expect, Persisted, StoreError, Version, Write},
+    time::UnixTime,
+};
+
+/// What seals a deferred transaction to its grant.
+const DEFERRED: &str = "deferred credential";
+/// What seals the name of a notification to its grant.
+const NOTIFICATION: &str = "credential notification";
+/// When a wallet asks again, in seconds: a store is away for moments.
+const INTERVAL_S: u64 = 5;
+/// How long a deferred transaction can be asked for, in seconds.
+const DEFERRED_S: u64 = 24 * 3600;
+/// Digests of nothing, so that nobody sees whether there is something to disclose (RFC 9901, 4.2.5).
+const DECOYS: usize = 2;
+/// After how many entries that were taken one more status list is opened.
+const TAKEN_MAX: usize = 3;
+/// Times in credentials are rounded down to this, in seconds: those of a batch, and of everybody who came within the hour,
+/// are the same (ARF, ISSU_36).
+const ROUNDED_S: i64 = 3600;
+
+/// What a wallet shows at the issuer's own endpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct WalletAccess<'a> {
+    /// The access token.
+    pub token: &'a str,
+    /// The proof by its key; none for a token that is bound to none.
+    pub proof: Option<&'a BrowserProof>,
+}
+
+/// What a wallet gets.
+#[derive(Clone)]
+pub enum Issued {
+    /// Credentials, one for each key.
+    Now {
+        /// The credentials (`dc+sd-jwt`).
+        credentials: Vec<String>,
+        /// What the wallet calls them when it says what became of them.
+        notification_id: String,
+    },
+    /// Nothing yet: to be asked for again.
+    Later {
+        /// By what name.
+        transaction_id: String,
+        /// When, in seconds.
+        interval_s: u64,
+    },
+}
+
+impl std::fmt::Debug for Issued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Now { .. } => "Now([redacted])",
+            Self::Later { .. } => "Later([redacted])",
+        })
+    }
+}
+
+/// A wallet whose token holds.
+struct Visitor {
+    token: WalletTokenRecord,
+    token_version: Version,
+    grant: GrantRecord,
+    grant_version: Version,
+}
+
+/// Credentials that are to be made.
+#[derive(Serialize, Deserialize)]
+struct Batch {
+    keys: Vec<NewKey>,
+    until: UnixTime,
+}
+
+/// A key, what its credential will call the customer, and the name of the proof that brought it.
+#[derive(Serialize, Deserialize)]
+struct NewKey {
+    jwk: Value,
+    alias: Alias,
+    proof: String,
+}
+
+impl NewKey {
+    fn key(&self) -> Result<PublicKey, Error> {
+        PublicKey::from_jwk(&self.jwk).map_err(|e| Error::Misuse(format!("a key that was proved: {e}")))
+    }
+
+    /// As the key is called that shows the credential.
+    fn did(&self) -> Result<String, Error> {
+        Ok(Did::jwk(&self.key()?).as_str().to_owned())
+    }
+}
+
+/// What a notification is about.
+#[derive(Serialize, Deserialize)]
+struct Notified {
+    aliases: Vec<Alias>,
+}
+
+impl Merchant {
+    /// A wallet asks for credentials: one for each key that it proves.
+    ///
+    /// # Errors
+    /// [`IssueError`] with the check that failed; [`Error::Unavailable`] if nothing can be said.
+    pub async fn issue_credentials(&self, access: &WalletAccess<'_>, body: &[u8]) -> Result<Issued, Error> {
+        let issuer = self.issuing()?;
+        let visitor = self.visitor(access).await?;
+        let request = CredentialRequest::read(body, &self.0.limits).map_err(IssueError::Request)?;
+        let refuse = |error: CredentialRequestError| Err(IssueError::Request(error).into());
+        match (&request.wanted, visitor.token.details) {
+            (Wanted::Configuration(id), false) if id == CONFIGURATION => {}
+            (Wanted::Configuration(_), false) => return refuse(CredentialRequestError::UnknownConfiguration),
+            (Wanted::Identifier(id), true) if id == CONFIGURATION => {}
+            (Wanted::Identifier(_), _) => return refuse(CredentialRequestError::UnknownIdentifier),
+            // "MUST NOT be used" where the token answer named identifiers (8.2).
+            (Wanted::Configuration(_), true) => {
+                return refuse(CredentialRequestError::Missing("credential_identifier"));
+            }
+        }
+        let now = self.now();
+        let proved = self.proved(issuer, &visitor.grant, &request, now)?;
+        if proved.len() > issuer.batch {
+            return refuse(CredentialRequestError::TooManyKeys { found: proved.len(), limit: issuer.batch });
+        }
+        let keys = proved.into_iter().map(|proved| NewKey {
+            jwk: proved.key.to_jwk(),
+            alias: Alias::from_random(self.random()),
+            // By key and nonce, not by its bytes: one signature has two texts.
+            proof: base64url_encode(&sha256(format!("{}\0{}", proved.key.thumbprint(), proved.nonce).as_bytes())),
+        });
+        let batch = Batch { keys: keys.collect(), until: now.plus_s(DEFERRED_S) };
+        match self.make(access, visitor, &batch, false).await {
+            // The token and the proofs are in order, and the store is away, or cannot say what it did.
+            Err((Error::Unavailable { source, .. }, grant)) => {
+                tracing::warn!(error = %source, "a credential is deferred");
+                let text = serde_json::to_vec(&batch).map_err(|e| Error::Misuse(format!("a batch: {e}")))?;
+                let transaction_id = self.0.keys.seal(DEFERRED, grant.as_bytes(), &text, self.random());
+                Ok(Issued::Later { transaction_id, interval_s: INTERVAL_S })
+            }
+            Err((error, _)) => Err(error),
+            Ok(issued) => Ok(issued),
+        }
+    }
+
+    /// The keys that a request proves.
+    fn proved(
+        &self,
+        issuer: &Issuer,
+        grant: &GrantRecord,
+        request: &CredentialRequest,
+        now: UnixTime,
+    ) -> Result<Vec<ProvedKey>, Error> {
+        let context = ProofContext {
+            issuer: self.issuer_id(),
+            client_id: grant.client_id.as_deref(),
+            knows_nonce: &|nonce| issuer.nonces.knows(nonce, now),
+            providers: &issuer.providers,
+            attested: issuer.profile == IssuerProfile::Haip,
+            now,
+            limits: &self.0.limits,
+        };
+        Ok(proof::check(&request.proofs, &context).map_err(IssueError::Request)?)
+    }
+
+    /// A wallet asks again for what it was told to ask for later.
+    ///
+    /// # Errors
+    /// [`IssueError::Transaction`] if there is no such transaction of this wallet, or it was handed out; as
+    /// [`issue_credentials`](Self::issue_credentials).
+    pub async fn deferred_credentials(&self, access: &WalletAccess<'_>, body: &[u8]) -> Result<Issued, Error> {
+        self.issuing()?;
+        let visitor = self.visitor(access).await?;
+        let transaction_id = read_deferred(body, &self.0.limits).map_err(IssueError::Request)?;
+        let opened = self.0.keys.open(DEFERRED, visitor.token.grant.as_bytes(), &transaction_id);
+        let opened = opened.map_err(|_| IssueError::Transaction)?;
+        let batch: Batch = serde_json::from_slice(&opened).map_err(|_| IssueError::Transaction)?;
+        if self.now() >= batch.until {
+            return Err(IssueError::Transaction.into());
+        }
+        match self.make(access, visitor, &batch, true).await {
+            Err((Error::Unavailable { .. }, _)) => Ok(Issued::Later { transaction_id, interval_s: INTERVAL_S }),
+            Err((error, _)) => Err(error),
+            Ok(issued) => Ok(issued),
+        }
+    }
+
+    /// A wallet says what became of credentials. Said twice is said once.
+    ///
+    /// # Errors
+    /// [`IssueError`] with the check that failed; [`Error::Unavailable`].
+    pub async fn credentials_notified(&self, access: &WalletAccess<'_>, body: &[u8]) -> Result<(), Error> {
+        self.issuing()?;
+        let visitor = self.visitor(access).await?;
+        let notification = Notification::read(body, &self.0.limits).map_err(IssueError::Notification)?;
+        let grant = visitor.token.grant.as_bytes();
+        let opened = self.0.keys.open(NOTIFICATION, grant, &notification.id).map_err(|_| IssueError::NotificationId)?;
+        let notified: Notified = serde_json::from_slice(&opened).map_err(|_| IssueError::NotificationId)?;
+        if let Some(proof) = access.proof {
+            self.commit_wallet(&[proof.spent(self.now())?]).await?;
+        }
+        let (customer, _) = self.granting(&visitor.grant).await?.ok_or(IssueError::Token)?;
+        for alias in &notified.aliases {
+            match notification.event {
+                Event::Accepted => self.accepted(&customer, alias).await?,
+                // The wallet has it no more, or never had it: whoever shows it is somebody else.
+                Event::Deleted | Event::Failure => {
+                    match self.revoke(&customer, alias, Happened::CredentialDeleted).await {
+                        // The customer was faster.
+                        Err(Error::Refused(Refusal::NoSuchBinding)) => {}
+                        other => drop(other?),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A wallet has a credential: its key is known, and from now on it counts among what the customer must show to add more.
+    async fn accepted(&self, customer: &CustomerId, alias: &Alias) -> Result<(), Error> {
+        let name = BindingName::credential(alias);
+        for _ in 0..RACES_MAX {
+            let held = self.held(customer).await.map_err(gone)?;
+            let Some((found, issued)) = held.find(&name).and_then(|found| Some((found, found.issued.as_ref()?))) else {
+                return Ok(());
+            };
+            if found.binding.did.is_some() || found.binding.locked {
+                return Ok(());
+            }
+            let now = self.now();
+            let until = found.binding.expires_at;
+            let did = Some(issued.did.clone());
+            let binding = Binding { did: did.clone(), ..found.binding.clone() };
+            let entry = BindingEntry { did, rung: binding.rung, since: binding.since };
+            let writes = [
+                put(binding_key(name.as_str()), &binding, until, Expect::Version(found.version))?,
+                put(binding_entry(customer, name.as_str()), &entry, until, Expect::Any)?,
+                held.saved(&held.record)?,
+                self.note(customer, Happened::CredentialAccepted)?,
+            ];
+            match self.0.store.commit(&writes, now).await {
+                Err(e) if lost_the_race(&e) => {}
+                Err(e) => return Err(e.into()),
+                Ok(_) => return Ok(()),
+            }
+        }
+        Err(too_often())
+    }
+
+    /// The wallet that a token is of, if token and key agree.
+    async fn visitor(&self, access: &WalletAccess<'_>) -> Result<Visitor, Error> {
+        let now = self.now();
+        let stored = self.load_one(&token_key(access.token)).await?.ok_or(IssueError::Token)?;
+        let token: WalletTokenRecord = stored.read()?;
+        let found = self.load_one(&grant_key(&token.grant)).await?.ok_or(IssueError::Token)?;
+        let grant: GrantRecord = found.read()?;
+        // RFC 9449, 7.1: a token that is bound to a key is worth nothing without it, and one that is not is no DPoP token.
+        let same_key = grant.jkt == access.proof.map(|proof| proof.thumbprint().to_string());
+        if now >= token.expires_at || !grant.holds(now) || !same_key {
+            return Err(IssueError::Token.into());
+        }
+        Ok(Visitor { token, token_version: stored.version, grant, grant_version: found.version })
+    }
+
+    /// Makes credentials, or finds those that were made. With an error comes the grant, for whoever defers.
+    async fn make(
+        &self,
+        access: &WalletAccess<'_>,
+        visitor: Visitor,
+        batch: &Batch,
+        later: bool,
+    ) -> Result<Issued, (Error, String)> {
+        let grant = visitor.token.grant.clone();
+        let mut visitor = visitor;
+        let mut taken = 0;
+        for _ in 0..2 * RACES_MAX {
+            match self.try_make(access, &visitor, batch, later).await {
+                Ok(issued) => return Ok(issued),
+                Err(Error::Unavailable { source, .. }) => match source.downcast_ref::<StoreError>() {
+                    Some(StoreError::Conflict(key)) if key.kind == StatusEntry::KIND => {
+                        taken += 1;
+                        if taken % TAKEN_MAX == 0 {
+                            let opened = async { self.open_list(self.lists().await?).await };
+                            opened.await.map_err(|e| (e, grant.clone()))?;
+                        }
+                    }
+                    Some(e) if lost_the_race(e) => {
+                        visitor = self.visitor(access).await.map_err(|e| (e, grant.clone()))?;
+                    }
+                    _ => return Err((Error::Unavailable { seam: "the store", source }, grant)),
+                },
+                Err(error) => return Err((error, grant)),
+            }
+        }
+        Err((too_often(), grant))
+    }
+
+    async fn try_make(
+        &self,
+        access: &WalletAccess<'_>,
+        visitor: &Visitor,
+        batch: &Batch,
+        later: bool,
+    ) -> Result<Issued, Error> {
+        let now = self.now();
+        let (customer, carried) = self.granting(&visitor.grant).await?.ok_or(IssueError::Token)?;
+        // First, since it may be made now, with the customer's record.
+        let shop_did = self.shop_did_for(&customer).await?;
+        let held = self.held(&customer).await.map_err(gone)?;
+        if later && let Some(issued) = self.made_before(access, visitor, batch, &shop_did).await? {
+            return Ok(issued);
+        }
+        if visitor.token.requests >= REQUESTS_MAX {
+            return Err(IssueError::TooMany.into());
+        }
+        let lists = self.lists().await?;
+        let at = UnixTime::from_secs(now.as_secs().div_euclid(ROUNDED_S).saturating_mul(ROUNDED_S));
+        let expires_at = at.plus_s(CREDENTIAL_S);
+
+        let token = WalletTokenRecord { requests: visitor.token.requests + 1, ..visitor.token.clone() };
+        let grant = visitor.grant.clone().used_until(expires_at);
+        let mut writes = vec![
+            put(token_key(access.token), &token, Some(token.expires_at), Expect::Version(visitor.token_version))?,
+            put(grant_key(&token.grant), &grant, Some(grant.expires_at), Expect::Version(visitor.grant_version))?,
+            // Nobody forgets or merges the customer meanwhile, and two that come at once count each other.
+            held.saved(&held.record)?,
+            self.note(&customer, Happened::CredentialIssued)?,
+        ];
+        if let Some(proof) = access.proof {
+            writes.push(proof.spent(now)?);
+        }
+        writes.extend(carried);
+        writes.extend(self.room_for(&held, visitor, batch.keys.len())?);
+        let mut credentials = Vec::with_capacity(batch.keys.len());
+        for new in &batch.keys {
+            let place = self.place(lists).await?;
+            let binding = NewBinding {
+                name: BindingName::credential(&new.alias),
+                rung: Rung::RelationshipCredential,
+                // Its key is written down when it is shown: until then nobody knows that it arrived.
+                did: None,
+                label: None,
+                expires_at: Some(expires_at),
+            };
+            let issued = IssuedRecord {
+                grant: token.grant.clone(),
+                list: place.list,
+                index: place.index,
+                at,
+                expires_at,
+                did: new.did()?,
+                handed_later: later,
+            };
+            credentials.push(self.credential(new, &issued, &shop_did)?);
+            writes.extend(bound(&binding, &customer, now)?);
+            writes.push(put(issued_key(&new.alias), &issued, Some(expires_at), Expect::Absent)?);
+            writes.push(status::entry(&place, &new.alias, expires_at)?);
+            writes.push(spent(new.proof.clone(), now.plus_s(LIFETIME_S))?);
+        }
+        match self.0.store.commit(&writes, now).await {
+            Ok(_) => Ok(self.handed(&token.grant, batch, credentials)?),
+            Err(e) if was_spent(&e) => Err(IssueError::Dpop(ProofError::Replayed).into()),
+            Err(StoreError::Conflict(key)) if key.kind == SpentWalletProof::KIND => Err(IssueError::NonceUsed.into()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Whether the credentials of a deferred transaction are made already: then they are signed again, for once.
+    async fn made_before(
+        &self,
+        access: &WalletAccess<'_>,
+        visitor: &Visitor,
+        batch: &Batch,
+        shop_did: &str,
+    ) -> Result<Option<Issued>, Error> {
+        let now = self.now();
+        let keys: Vec<_> = batch.keys.iter().map(|new| issued_key(&new.alias)).collect();
+        let found = self.0.store.load(&keys, now).await?;
+        let Some(found) = found.into_iter().collect::<Option<Vec<_>>>().filter(|found| !found.is_empty()) else {
+            return Ok(None);
+        };
+        let mut writes: Vec<Write> = access.proof.map(|proof| proof.spent(now)).transpose()?.into_iter().collect();
+        let mut credentials = Vec::with_capacity(found.len());
+        for ((new, key), stored) in batch.keys.iter().zip(keys).zip(found) {
+            let issued: IssuedRecord = stored.read()?;
+            // "MUST invalidate the transaction_id after the Credential [..] has been obtained" (9.1).
+            if issued.handed_later || issued.grant != visitor.token.grant {
+                return Err(IssueError::Transaction.into());
+            }
+            let handed = IssuedRecord { handed_later: true, ..issued };
+            credentials.push(self.credential(new, &handed, shop_did)?);
+            writes.push(put(key, &handed, Some(handed.expires_at), Expect::Version(stored.version))?);
+        }
+        match self.0.store.commit(&writes, now).await {
+            Ok(_) => Ok(Some(self.handed(&visitor.token.grant, batch, credentials)?)),
+            Err(e) if was_spent(&e) => Err(IssueError::Dpop(ProofError::Replayed).into()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The writes that make room for more credentials: a customer has a few at the same time. Revoked ones go, and of those
+    /// that the same wallet got before the oldest, since it has newer ones; of others nothing is taken.
+    fn room_for(&self, held: &Held, visitor: &Visitor, more: usize) -> Result<Vec<Write>, Error> {
+        let credentials = || held.bindings.iter().filter(|one| one.issued.is_some());
+        let open = credentials().filter(|one| !one.binding.locked).count();
+        let too_many = (open + more).saturating_sub(CREDENTIALS_MAX);
+        let is_own = |one: &&HeldBinding| {
+            !one.binding.locked && one.issued.as_ref().is_some_and(|issued| issued.grant == visitor.token.grant)
+        };
+        let mut own: Vec<_> = credentials().filter(is_own).collect();
+        if too_many > own.len() {
+            return Err(IssueError::TooMany.into());
+        }
+        own.sort_by_key(|one| one.binding.since);
+        let dropped: Vec<_> =
+            credentials().filter(|one| one.binding.locked).chain(own.into_iter().take(too_many)).collect();
+        let mut writes = Vec::new();
+        for one in &dropped {
+            writes.extend(one.superseded()?);
+        }
+        let more = more.saturating_sub(dropped.len());
+        let room = held.room_for(Rung::RelationshipCredential, more, self.0.limits.bindings, &visitor.grant.by.key);
+        writes.extend(room.map_err(|error| match error {
+            Error::Refused(_) => IssueError::TooMany.into(),
+            other => other,
+        })?);
+        Ok(writes)
+    }
+
+    fn handed(&self, grant: &str, batch: &Batch, credentials: Vec<String>) -> Result<Issued, Error> {
+        let notified = Notified { aliases: batch.keys.iter().map(|new| new.alias.clone()).collect() };
+        let text = serde_json::to_vec(&notified).map_err(|e| Error::Misuse(format!("a notification: {e}")))?;
+        let notification_id = self.0.keys.seal(NOTIFICATION, grant.as_bytes(), &text, self.random());
+        Ok(Issued::Now { credentials, notification_id })
+    }
+
+    /// The credential itself.
+    fn credential(&self, new: &NewKey, issued: &IssuedRecord, shop_did: &str) -> Result<String, Error> {
+        let key = new.key()?;
+        let place = Place { list: issued.list, index: issued.index };
+        let claims = Map::from_iter([("shop_did".to_owned(), json!(shop_did))]);
+        let plain = json!({
+            "iss": self.issuer_id(),
+            "vct": self.relationship_type().as_str(),
+            "sub": new.alias,
+            "iat": issued.at,
+            "exp": issued.expires_at,
+            "cnf": {"jwk": key.to_jwk()},
+            "status": {"status_list": {"idx": place.index, "uri": self.status_uri(place.list).as_str()}},
+        });
+        let Value::Object(plain) = plain else { return Err(Error::Misuse("claims are no object".into())) };
+        let mut salt = || self.random::<SALT_BYTES>();
+        let concealed = Concealed::new(&claims, Hash::Sha256, DECOYS, &mut salt);
+        let signed = concealed.sign(plain, &self.header("dc+sd-jwt"), self.0.keys.identity().key());
+        signed.map_err(|e| Error::Misuse(format!("the shop's key does not sign: {e}")))
+    }
+
+    /// The shop's DID for a customer, with its document: what the credential tells its holder of us.
+    async fn shop_did_for(&self, customer: &CustomerId) -> Result<String, Error> {
+        match self.shop_did(customer).await {
+            Ok(did) => Ok(did.long().to_string()),
+            Err(Error::Refused(Refusal::NotRecognised)) => Err(IssueError::Token.into()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whoever left gets nothing.
+fn gone(error: Error) -> Error {
+    match error {
+        Error::Proof(ProofError::Token) => IssueError::Token.into(),
+        other => other,
+    }
+}

@@ -1,0 +1,243 @@
+//! What an issuer says of itself (OpenID4VCI 1.0, section 12.2; RFC 8414), plain and signed, and what its type means
+//! (SD-JWT VC, 6).
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::{BATCH_MAX, PROOF_ALGORITHMS, oauth::OPENID_CREDENTIAL, offer};
+use crate::{protocol::jose::Algorithm, time::UnixTime};
+
+/// The `typ` of signed metadata (section 12.2.3).
+pub const SIGNED_METADATA_TYPE: &str = "openidvci-issuer-metadata+jwt";
+
+/// How clients say who they are at the authorization server, where they must: by attestation
+/// (`draft-ietf-oauth-attestation-based-client-auth`).
+pub const ATTESTATION_METHOD: &str = "attest_jwt_client_auth";
+
+/// An issuer of one type of credential, that is its own authorization server.
+#[derive(Clone, Debug)]
+pub struct Issuer<'a> {
+    /// Its identifier: an https URL without query and fragment, compared letter by letter.
+    pub identifier: &'a str,
+    /// Where its endpoints are: the credential endpoint is `{endpoints}/credentials`, and so on.
+    pub endpoints: &'a Url,
+    /// What it is called.
+    pub name: &'a str,
+    /// The configuration of the credential, which is also its scope and its identifier in requests.
+    pub configuration: &'a str,
+    /// The type of the credential.
+    pub vct: &'a str,
+    /// How a credential is called, for each language (BCP 47).
+    pub credential_names: &'a [(&'a str, String)],
+    /// How many credentials a wallet may get at once, one for each key; 1 is no batch.
+    pub batch_size: usize,
+    /// How much of its lifetime a credential has left when a wallet asks for the next one, in seconds.
+    pub reissue_at_left_s: u64,
+    /// Whether wallets and their keys must be attested.
+    pub attested: Attested,
+    /// Whether wallets may ask for an authorization code.
+    pub code_flow: bool,
+}
+
+/// What is asked of wallets beside a proof of possession.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attested {
+    /// Nothing is asked, and nobody's word would count.
+    No,
+    /// What trusted providers say is read.
+    MayBe,
+    /// Wallets authenticate by attestation, and their keys are attested (HAIP 1.0, 4.4.1 and 4.5.1).
+    Must,
+}
+
+impl Issuer<'_> {
+    /// The metadata of the credential issuer (section 12.2.4).
+    #[must_use]
+    pub fn metadata(&self) -> Value {
+        let mut metadata = json!({
+            "credential_issuer": self.identifier,
+            "credential_endpoint": self.endpoint("credentials"),
+            "nonce_endpoint": self.endpoint("nonce"),
+            "deferred_credential_endpoint": self.endpoint("deferred"),
+            "notification_endpoint": self.endpoint("notifications"),
+            "display": [{"name": self.name}],
+            "credential_configurations_supported": {self.configuration: self.configuration()},
+        });
+        if self.batch_size > 1
+            && let Some(members) = metadata.as_object_mut()
+        {
+            let size = self.batch_size.min(BATCH_MAX);
+            members.insert("batch_credential_issuance".to_owned(), json!({"batch_size": size}));
+        }
+        metadata
+    }
+
+    /// The claims of the signed metadata: the same, and who says so when.
+    #[must_use]
+    pub fn signed_claims(&self, now: UnixTime, expires_at: UnixTime) -> Value {
+        let mut claims = self.metadata();
+        if let Some(members) = claims.as_object_mut() {
+            let about = [
+                ("iss", json!(self.identifier)),
+                ("sub", json!(self.identifier)),
+                ("iat", json!(now)),
+                ("exp", json!(expires_at)),
+            ];
+            members.extend(about.map(|(name, value)| (name.to_owned(), value)));
+        }
+        claims
+    }
+
+    /// The metadata of the authorization server (RFC 8414, RFC 9126, RFC 9207, RFC 9449).
+    #[must_use]
+    pub fn authorization_server(&self) -> Value {
+        let mut grants = vec![offer::PRE_AUTHORIZED, "refresh_token"];
+        if self.code_flow {
+            grants.push(offer::AUTHORIZATION_CODE);
+        }
+        let mut metadata = json!({
+            "issuer": self.identifier,
+            "authorization_endpoint": self.endpoint("authorize"),
+            "token_endpoint": self.endpoint("token"),
+            "pushed_authorization_request_endpoint": self.endpoint("par"),
+            "require_pushed_authorization_requests": true,
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": grants,
+            "code_challenge_methods_supported": ["S256"],
+            "scopes_supported": [self.configuration],
+            "authorization_details_types_supported": [OPENID_CREDENTIAL],
+            "authorization_response_iss_parameter_supported": true,
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519"],
+            "pre-authorized_grant_anonymous_access_supported": self.attested != Attested::Must,
+        });
+        let methods: &[&str] = match self.attested {
+            Attested::No => &["none"],
+            Attested::MayBe => &["none", ATTESTATION_METHOD],
+            Attested::Must => &[ATTESTATION_METHOD],
+        };
+        if let Some(members) = metadata.as_object_mut() {
+            members.insert("token_endpoint_auth_methods_supported".to_owned(), json!(methods));
+            if self.attested != Attested::No {
+                for name in [
+                    "client_attestation_signing_alg_values_supported",
+                    "client_attestation_pop_signing_alg_values_supported",
+                ] {
+                    members.insert(name.to_owned(), json!([Algorithm::Es256.name()]));
+                }
+            }
+        }
+        metadata
+    }
+
+    /// The type metadata of the credential (SD-JWT VC, 6.2).
+    #[must_use]
+    pub fn type_metadata(&self) -> Value {
+        let display = |(language, name): &(&str, String)| json!({"locale": language, "name": name});
+        json!({
+            "vct": self.vct,
+            "name": self.credential_names.first().map(|(_, name)| name),
+            "display": self.credential_names.iter().map(display).collect::<Vec<_>>(),
+            "claims": [
+                {"path": ["sub"], "sd": "never"},
+                {"path": ["shop_did"], "sd": "allowed"},
+            ],
+        })
+    }
+
+    fn configuration(&self) -> Value {
+        let proof = json!({"proof_signing_alg_values_supported": PROOF_ALGORITHMS});
+        let mut proof_types = Map::from_iter([("jwt".to_owned(), proof.clone())]);
+        if self.attested != Attested::No {
+            proof_types.insert("attestation".to_owned(), proof);
+        }
+        if self.attested == Attested::Must {
+            for proof in proof_types.values_mut().filter_map(Value::as_object_mut) {
+                // Attested, in whatever storage: how good it must be is for an ecosystem to say (HAIP 1.0, 4.5.1).
+                proof.insert("key_attestations_required".to_owned(), json!({}));
+            }
+        }
+        let display = |(locale, name): &(&str, String)| json!({"name": name, "locale": locale});
+        json!({
+            "format": "dc+sd-jwt",
+            "scope": self.configuration,
+            "vct": self.vct,
+            "credential_signing_alg_values_supported": [Algorithm::Es256.name()],
+            "cryptographic_binding_methods_supported": ["jwk"],
+            "proof_types_supported": proof_types,
+            "credential_metadata": {
+                "display": self.credential_names.iter().map(display).collect::<Vec<_>>(),
+                "claims": [{"path": ["sub"], "mandatory": true}, {"path": ["shop_did"]}],
+                "credential_reuse_policy": {"id": "arf_annex_ii", "options": [self.reuse()]},
+            },
+        })
+    }
+
+    /// How often a wallet may show the same credential (ETSI TS 119 472-3, 4.2.4.2; ARF, ISSU_39): as often as it likes
+    /// while it holds, since only the shop that issued it ever asks for it. A batch is shown in turn.
+    fn reuse(&self) -> Value {
+        let details: &[&str] =
+            if self.batch_size > 1 { &["limited_time", "rotating-batch"] } else { &["limited_time"] };
+        json!({
+            "details": details,
+            "batch_size": self.batch_size.clamp(1, BATCH_MAX),
+            "reissue_trigger_lifetime_left": self.reissue_at_left_s,
+        })
+    }
+
+    fn endpoint(&self, name: &str) -> String {
+        format!("{}/{name}", self.endpoints.as_str().trim_end_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(attested: Attested, batch_size: usize) -> (Value, Value) {
+        let endpoints: Url = "https://shop.example/wallet/issuer".parse().unwrap();
+        let names = [("en", "Customer card of Shop".to_owned()), ("de", "Kundenkarte von Shop".to_owned())];
+        let issuer = Issuer {
+            identifier: "https://shop.example",
+            endpoints: &endpoints,
+            name: "Shop",
+            configuration: "relationship",
+            vct: "https://shop.example/wallet/relationship",
+            credential_names: &names,
+            batch_size,
+            reissue_at_left_s: 60,
+            attested,
+            code_flow: attested != Attested::No,
+        };
+        let now = UnixTime::from_secs(1_800_000_000);
+        let signed = issuer.signed_claims(now, now.plus_s(10));
+        for (name, value) in issuer.metadata().as_object().unwrap() {
+            assert_eq!(&signed[name], value, "12.2.3: all parameters are claims");
+        }
+        assert_eq!(signed["sub"], "https://shop.example");
+        (issuer.metadata(), issuer.authorization_server())
+    }
+
+    #[test]
+    fn metadata_say_what_is_asked_of_a_wallet() {
+        let (issuer, server) = check(Attested::No, 1);
+        let credential = &issuer["credential_configurations_supported"]["relationship"];
+        assert_eq!(issuer["credential_endpoint"], "https://shop.example/wallet/issuer/credentials");
+        assert!(issuer.get("batch_credential_issuance").is_none(), "a size of 1 is no batch");
+        assert_eq!(credential["proof_types_supported"].as_object().unwrap().len(), 1);
+        let policy = &credential["credential_metadata"]["credential_reuse_policy"];
+        assert_eq!(policy["options"][0]["details"], json!(["limited_time"]));
+        assert_eq!(server["pre-authorized_grant_anonymous_access_supported"], true);
+        assert_eq!(server["token_endpoint_auth_methods_supported"], json!(["none"]));
+        assert_eq!(server["grant_types_supported"], json!([offer::PRE_AUTHORIZED, "refresh_token"]));
+
+        let (issuer, server) = check(Attested::Must, 4);
+        let credential = &issuer["credential_configurations_supported"]["relationship"];
+        assert_eq!(issuer["batch_credential_issuance"], json!({"batch_size": 4}));
+        for kind in ["jwt", "attestation"] {
+            assert_eq!(credential["proof_types_supported"][kind]["key_attestations_required"], json!({}));
+        }
+        assert_eq!(server["pre-authorized_grant_anonymous_access_supported"], false);
+        assert_eq!(server["token_endpoint_auth_methods_supported"], json!([ATTESTATION_METHOD]));
+    }
+}
