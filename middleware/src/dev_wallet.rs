@@ -28,6 +28,7 @@ use firsthand::{
     },
     testing::{
         cast::Persona,
+        collector::Collector,
         wallet::{self, Chosen, Link, WalletError},
     },
     time::UnixTime,
@@ -35,6 +36,8 @@ use firsthand::{
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::{runtime::Handle, task::spawn_blocking};
+use tower::ServiceExt;
 
 use crate::{
     extract::page,
@@ -54,6 +57,10 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; conn
 
 /// What a script sends besides the request object: a link, a nonce, a name.
 const BESIDES_BYTES_MAX: usize = 16 * 1024;
+/// What the shop's issuer answers to a wallet: a batch of credentials.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// How the type of a card ends that a shop gives to its customers.
+const RELATIONSHIP: &str = "/relationship";
 
 /// The wallet at [`WALLET_PATH`] and the status list of the credentials in it at [`STATUS_PATH`].
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Router<S> {
@@ -66,6 +73,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> R
         .route(&below("read"), post(read))
         .route(&below("answer"), post(answer))
         .route(&below("decline"), post(decline))
+        .route(&below("offer"), post(offer))
+        .route(&below("receive"), post(receive))
         .route(STATUS_PATH, get(status_list))
         .layer(DefaultBodyLimit::max(bytes_max))
         .route_layer(from_fn_with_state(merchant.clone(), only_here))
@@ -186,6 +195,47 @@ struct LineBody {
     value: Value,
 }
 
+/// What the page has of an offer.
+#[derive(Deserialize)]
+struct OfferLinkBody {
+    /// The link, of any scheme.
+    link: String,
+    /// Who keeps the card.
+    #[serde(default)]
+    persona: Option<String>,
+    /// The number that the shop shows.
+    #[serde(default)]
+    tx_code: Option<String>,
+}
+
+/// Who offers what.
+#[derive(Serialize)]
+struct OfferedBody {
+    /// What the shop calls itself.
+    name: String,
+    host: String,
+    /// What it calls the card.
+    card: String,
+    /// How many digits the number has, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digits: Option<u64>,
+    people: Vec<HolderBody>,
+}
+
+/// Who may keep it.
+#[derive(Serialize)]
+struct HolderBody {
+    id: &'static str,
+    name: &'static str,
+    about: &'static str,
+}
+
+/// Whose wallet has it now.
+#[derive(Serialize)]
+struct ReceivedBody {
+    name: &'static str,
+}
+
 /// What the page is to post, and where.
 #[derive(Serialize)]
 struct SendBody {
@@ -195,15 +245,15 @@ struct SendBody {
 
 /// The page: static but for its language. What it is about stands in its address, which its script reads.
 async fn screen(State(merchant): State<Merchant>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    let people = development(&merchant).map_or(&[][..], Development::personas);
-    let html = page_of(Lang::of(&headers), query.is_some_and(|query| !query.is_empty()), people);
+    let html = page_of(Lang::of(&headers), query.is_some_and(|query| !query.is_empty()), merchant.development());
     page(StatusCode::OK, html, &HeaderValue::from_static(CSP))
 }
 
 async fn read(State(merchant): State<Merchant>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let asked = Asked::read(&merchant, &headers, body)?;
     let lang = Lang::of(&headers);
-    let people = development(&merchant)?.personas().iter().map(|persona| asked.person(persona, lang));
+    let development = development(&merchant)?;
+    let people = development.personas().iter().map(|persona| asked.person(development, persona, lang));
     let request = &asked.request;
     private(ConsentBody {
         who: WhoBody {
@@ -226,13 +276,9 @@ async fn read(State(merchant): State<Merchant>, headers: HeaderMap, body: Body) 
 async fn answer(State(merchant): State<Merchant>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let asked = Asked::read(&merchant, &headers, body)?;
     let id = asked.persona.as_deref().unwrap_or_default();
-    let persona = development(&merchant)?.persona(id).ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "no_such_persona", "nobody in the development wallet is called so")
-    })?;
-    let form = persona
-        .wallet
-        .choose(&asked.request)
-        .and_then(|choice| persona.wallet.answer(&asked.request, &choice, &[], &WalletEnv(merchant.clone())));
+    let wallet = development(&merchant)?.wallet(id).ok_or_else(nobody)?;
+    let choice = wallet.choose(&asked.request);
+    let form = choice.and_then(|choice| wallet.answer(&asked.request, &choice, &[], &WalletEnv(merchant.clone())));
     private(SendBody { response_uri: asked.request.response_uri.to_string(), form: form.map_err(|e| unreadable(&e))? })
 }
 
@@ -240,6 +286,105 @@ async fn decline(State(merchant): State<Merchant>, headers: HeaderMap, body: Bod
     let asked = Asked::read(&merchant, &headers, body)?;
     let form = asked.request.error("access_denied");
     private(SendBody { response_uri: asked.request.response_uri.to_string(), form })
+}
+
+/// What an offer says, before anybody takes it.
+async fn offer(State(merchant): State<Merchant>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let body: OfferLinkBody = parse(&body.json(&headers)?)?;
+    let lang = Lang::of(&headers);
+    let holder = |it: &Persona| HolderBody { id: it.id, name: it.name, about: about(it, lang) };
+    let people = development(&merchant)?.personas().iter().map(holder).collect();
+    let host = merchant.origin().authority().to_owned();
+    let (offer, issuer) = aside(async move || {
+        let (carrier, env) = (Carrier::to(&merchant), WalletEnv(merchant));
+        let visit = Collector::open(&body.link, &env, async |request| carrier.carry(request).await).await?;
+        Ok((visit.offer, visit.issuer))
+    })
+    .await?;
+    let named = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let configuration = offer.configurations.first().map(String::as_str).unwrap_or_default();
+    let described = issuer.get("credential_configurations_supported").and_then(|all| all.get(configuration));
+    let tx_code = offer.pre_authorized.as_ref().and_then(|grant| grant.tx_code.as_ref());
+    private(OfferedBody {
+        name: named(issuer.pointer("/display/0/name")).unwrap_or_else(|| host.clone()),
+        host,
+        card: named(described.and_then(|card| card.pointer("/credential_metadata/display/0/name")))
+            .unwrap_or_else(|| type_in_words(RELATIONSHIP, lang)),
+        digits: tx_code.map(|tx_code| tx_code.length.unwrap_or(6)),
+        people,
+    })
+}
+
+/// Gets the card, as any wallet does, and keeps it.
+async fn receive(State(merchant): State<Merchant>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let body: OfferLinkBody = parse(&body.json(&headers)?)?;
+    let holder = development(&merchant)?.persona(body.persona.as_deref().unwrap_or_default()).ok_or_else(nobody)?;
+    let (id, name) = (holder.id, holder.name);
+    let shop = merchant.clone();
+    let received = aside(async move || {
+        let mut received = wallet::Wallet::new();
+        let (carrier, env) = (Carrier::to(&shop), WalletEnv(shop));
+        let tx_code = body.tx_code.as_deref().map(str::trim).filter(|tx_code| !tx_code.is_empty());
+        received.receive(&body.link, tx_code, &env, async |request| carrier.carry(request).await).await?;
+        Ok(received)
+    })
+    .await?;
+    development(&merchant)?.keep(id, &received)?;
+    private(ReceivedBody { name })
+}
+
+/// Runs a visit at the issuer on a thread of its own: the compiler cannot see that its future may change threads.
+async fn aside<T: Send + 'static>(
+    visit: impl AsyncFnOnce() -> Result<T, WalletError> + Send + 'static,
+) -> Result<T, Problem> {
+    let runtime = Handle::current();
+    match spawn_blocking(move || runtime.block_on(visit())).await {
+        Ok(outcome) => outcome.map_err(|error| untaken(&error)),
+        Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())),
+    }
+}
+
+/// Carries a wallet's requests to the routes of this shop. It has no way to another one.
+struct Carrier {
+    router: Router,
+    own: String,
+}
+
+impl Carrier {
+    fn to(merchant: &Merchant) -> Self {
+        Self { router: crate::routes(merchant), own: merchant.origin().authority().to_owned() }
+    }
+
+    async fn carry(&self, request: http::Request<Vec<u8>>) -> http::Response<Vec<u8>> {
+        let mut refused = http::Response::new(Vec::new());
+        *refused.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+        if !request.uri().authority().is_some_and(|named| named.as_str().eq_ignore_ascii_case(&self.own)) {
+            return refused;
+        }
+        let Ok(response) = self.router.clone().oneshot(request.map(axum::body::Body::from)).await;
+        let (parts, body) = response.into_parts();
+        match axum::body::to_bytes(body, ANSWER_BYTES_MAX).await {
+            Ok(bytes) => http::Response::from_parts(parts, bytes.to_vec()),
+            Err(_) => refused,
+        }
+    }
+}
+
+fn nobody() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_persona", "nobody in the development wallet is called so")
+}
+
+/// Why a card was not taken.
+fn untaken(error: &WalletError) -> Problem {
+    let (code, detail) = match error {
+        WalletError::Refused { status: 421, .. } => {
+            ("another_shop", "this wallet takes cards of the shop that it belongs to, and of no other".to_owned())
+        }
+        WalletError::Refused { error, .. } if error == "invalid_grant" => ("invalid_grant", error.clone()),
+        WalletError::Offer => ("link_refused", error.to_string()),
+        _ => ("offer_refused", error.to_string()),
+    };
+    Problem::new(StatusCode::BAD_REQUEST, code, detail)
 }
 
 /// What the issuer of these people says about their credentials, as of now.
@@ -270,9 +415,10 @@ impl Asked {
         Ok(Self { request, leaf, certified: !anchors.is_empty(), persona: body.persona })
     }
 
-    fn person(&self, persona: &Persona, lang: Lang) -> PersonBody {
-        let choice = persona.wallet.choose(&self.request).ok();
-        let shown = |choice: &wallet::Choice| choice.shown().iter().map(|one| shown(persona, one, lang)).collect();
+    fn person(&self, development: &Development, persona: &Persona, lang: Lang) -> PersonBody {
+        let wallet = development.wallet(persona.id).unwrap_or_default();
+        let choice = wallet.choose(&self.request).ok();
+        let shown = |choice: &wallet::Choice| choice.shown().iter().map(|one| shown(&wallet, one, lang)).collect();
         PersonBody {
             id: persona.id,
             name: persona.name,
@@ -303,8 +449,8 @@ fn leaf(object: &str, limits: &Limits) -> Result<Certificate, WalletError> {
     Ok(Certificate::from_der(der)?)
 }
 
-fn shown(persona: &Persona, chosen: &Chosen, lang: Lang) -> ShownBody {
-    let holding = persona.wallet.holdings().get(chosen.holding);
+fn shown(wallet: &wallet::Wallet, chosen: &Chosen, lang: Lang) -> ShownBody {
+    let holding = wallet.holdings().get(chosen.holding);
     let kind = holding.and_then(|holding| holding.types().first()).cloned().unwrap_or_default();
     let mut claims = Vec::new();
     for path in &chosen.paths {
@@ -384,6 +530,8 @@ fn type_in_words(kind: &str, lang: Lang) -> String {
         ("urn:eudi:pid:1", Lang::De) => "EU-Identität".to_owned(),
         (national, Lang::En) if national.starts_with("urn:eudi:pid:") => "National identity".to_owned(),
         (national, Lang::De) if national.starts_with("urn:eudi:pid:") => "Nationale Identität".to_owned(),
+        (card, Lang::En) if card.ends_with(RELATIONSHIP) => "Customer card".to_owned(),
+        (card, Lang::De) if card.ends_with(RELATIONSHIP) => "Kundenkarte".to_owned(),
         _ => kind.to_owned(),
     }
 }
@@ -423,6 +571,9 @@ fn in_words(names: &[&str], lang: Lang) -> String {
         "phone_number" => ["Phone number", "Telefonnummer"],
         "picture" | "portrait" => ["Portrait", "Lichtbild"],
         "sex" => ["Sex", "Geschlecht"],
+        "shop_did" => {
+            ["The name that the shop has towards you alone", "Der Name, den der Shop nur Ihnen gegenüber hat"]
+        }
         "personal_administrative_number" => ["Personal number", "Personennummer"],
         _ => return names.join("."),
     };
@@ -440,7 +591,7 @@ fn about(persona: &Persona, lang: Lang) -> &'static str {
     }
 }
 
-fn page_of(lang: Lang, asked: bool, people: &[Persona]) -> String {
+fn page_of(lang: Lang, asked: bool, development: Option<&Development>) -> String {
     let (title, banner, noscript) = match lang {
         Lang::En => {
             ("Development wallet", "Development wallet: everybody here is invented", "This wallet needs JavaScript.")
@@ -455,7 +606,7 @@ fn page_of(lang: Lang, asked: bool, people: &[Persona]) -> String {
         // The script says what goes on.
         format!("<main id=\"wallet\" aria-busy=\"true\">{noscript}</main>")
     } else {
-        format!("<main id=\"wallet\">\n{}{noscript}</main>", start(lang, people))
+        format!("<main id=\"wallet\">\n{}{noscript}</main>", start(lang, development))
     };
     format!(
         "<!doctype html>
@@ -483,7 +634,7 @@ fn page_of(lang: Lang, asked: bool, people: &[Persona]) -> String {
 }
 
 /// The first screen of a wallet that nobody asks anything: who is in it, and a place for what a QR code says.
-fn start(lang: Lang, people: &[Persona]) -> String {
+fn start(lang: Lang, development: Option<&Development>) -> String {
     let (title, text, label, open, inside) = match lang {
         Lang::En => (
             "Your wallet",
@@ -500,7 +651,10 @@ fn start(lang: Lang, people: &[Persona]) -> String {
             "In dieser Wallet",
         ),
     };
-    let people: String = people.iter().map(|persona| person_in_list(persona, lang)).collect();
+    let people = development.into_iter().flat_map(|development| {
+        development.personas().iter().map(|persona| person_in_list(persona, development.cards(persona.id), lang))
+    });
+    let people: String = people.collect();
     format!(
         "<h1 tabindex=\"-1\">{title}</h1>
 <p>{text}</p>
@@ -516,13 +670,18 @@ fn start(lang: Lang, people: &[Persona]) -> String {
     )
 }
 
-fn person_in_list(persona: &Persona, lang: Lang) -> String {
+fn person_in_list(persona: &Persona, cards: usize, lang: Lang) -> String {
     let initials: String = persona.name.split(' ').filter_map(|word| word.chars().next()).collect();
     format!(
-        "<li><span class=\"face\" aria-hidden=\"true\">{}</span><span><b>{}</b> {}</span></li>\n",
+        "<li><span class=\"face\" aria-hidden=\"true\">{}</span><span><b>{}</b> {}{}</span></li>\n",
         escape(&initials),
         escape(persona.name),
         escape(about(persona, lang)),
+        match (cards, lang) {
+            (0, _) => "",
+            (_, Lang::En) => " Has a customer card of this shop.",
+            (_, Lang::De) => " Hat eine Kundenkarte dieses Shops.",
+        },
     )
 }
 
@@ -568,9 +727,12 @@ mod tests {
     use firsthand::{
         Ask, Device, Wanted,
         ask::PID,
-        merchant::{AskRequest, BrowserProof, Invitation, ProofRequest},
-        presentation::PresentationId,
-        protocol::{jose::SigningKey, status_list::StatusList},
+        merchant::{AskRequest, BrowserProof, Invitation, IssuerProfile, ProofRequest, Redemption, SessionGrant},
+        presentation::{PresentationId, ResponseCode},
+        protocol::{
+            jose::{SigningKey, base64url_encode, sha256},
+            status_list::StatusList,
+        },
     };
     use http::Method;
     use serde_json::json;
@@ -601,13 +763,7 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let origin = Url::parse(&format!("http://{address}")).unwrap();
             let folder = std::env::temp_dir().join(format!("firsthand-wallet-{}", address.port()));
-            let name = Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim(["address"]);
-            let builder = Merchant::dev_at(origin, &folder).await.unwrap();
-            let merchant = builder
-                .ask(&Ask::new("age", "Wine is sold to adults").over(18))
-                .ask(&Ask::new("address", "To send you what you order").credential("pid", name))
-                .build()
-                .unwrap();
+            let merchant = Self::merchant(origin, &folder).await;
             let router: Router = crate::routes(&merchant);
             let served = router.clone().into_make_service_with_connect_info::<SocketAddr>();
             let server = tokio::spawn(async move { axum::serve(listener, served).await.unwrap() });
@@ -616,20 +772,58 @@ mod tests {
             Self { merchant, router, folder, server, browser: SigningKey::from_p256_scalar(&scalar).unwrap() }
         }
 
+        async fn merchant(origin: Url, folder: &std::path::Path) -> Merchant {
+            let name = Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim(["address"]);
+            let builder = Merchant::dev_at(origin, folder).await.unwrap();
+            builder
+                .ask(&Ask::new("age", "Wine is sold to adults").over(18))
+                .ask(&Ask::new("address", "To send you what you order").credential("pid", name))
+                .ask(&Ask::new("welcome", "So that we know you again").recognise())
+                .relationship(IssuerProfile::Open)
+                .build()
+                .unwrap()
+        }
+
+        /// Another merchant over the same folder.
+        async fn restart(&mut self) {
+            self.merchant = Self::merchant(self.merchant.origin().clone(), &self.folder).await;
+            self.router = crate::routes(&self.merchant);
+        }
+
         fn authority(&self) -> &str {
             self.merchant.origin().authority()
         }
 
         fn proof(&self, path: &str) -> BrowserProof {
+            self.proof_of(path, None)
+        }
+
+        fn proof_with(&self, path: &str, token: &str) -> BrowserProof {
+            self.proof_of(path, Some(token))
+        }
+
+        /// Fetches the result of a request that the wallet answered.
+        async fn redeem(&self, id: &PresentationId, answer: Option<&Value>) -> SessionGrant {
+            let uri = answer.map(|answer| Url::parse(answer["redirect_uri"].as_str().unwrap()).unwrap());
+            let code: Option<ResponseCode> =
+                uri.map(|uri| uri.fragment().unwrap().strip_prefix("response_code=").unwrap().parse().unwrap());
+            let redemption = Redemption { presentation: id, response_code: code.as_ref() };
+            self.merchant.redeem(&self.proof("/wallet/sessions"), &redemption).await.unwrap()
+        }
+
+        fn proof_of(&self, path: &str, token: Option<&str>) -> BrowserProof {
             let mut jti = [0; 16];
             SystemEnv.fill(&mut jti);
             let header = json!({"typ": "dpop+jwt", "jwk": self.browser.public_key().to_jwk()});
-            let claims = json!({
+            let mut claims = json!({
                 "jti": format!("{jti:?}"), "htm": "POST", "htu": self.merchant.origin().join(path).unwrap().as_str(),
                 "iat": self.merchant.now(), "nonce": self.merchant.nonce(),
             });
+            if let Some(token) = token {
+                claims["ath"] = base64url_encode(&sha256(token.as_bytes())).into();
+            }
             let proof = self.browser.sign_jws(header.as_object().unwrap(), &claims).unwrap();
-            let request = ProofRequest { proof: &proof, method: "POST", path, access_token: None };
+            let request = ProofRequest { proof: &proof, method: "POST", path, access_token: token };
             self.merchant.check_proof(&request).unwrap()
         }
 
@@ -764,6 +958,50 @@ mod tests {
             ("untrusted", "certificate_unknown_anchor"),
         ];
         assert_eq!(refusals, expected.map(|(id, code)| (id, code.to_owned())));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_card_is_taken_with_the_number_and_recognises_its_holder_after_a_restart_too() {
+        let mut shop = Shop::open().await;
+        let invitation = shop.ask("age", Device::SameDevice).await;
+        let (_, body) = shop.share(&invitation, "adult").await;
+        let grant = shop.redeem(&invitation.id, Some(&body)).await;
+        let customer = grant.customer.clone();
+        let token = grant.access_token.reveal().to_owned();
+        let known = shop.merchant.recognise(&shop.proof_with("/wallet/issuer/offers", &token), &token).await.unwrap();
+        let offered = known.offer_relationship(&shop.proof_with("/wallet/issuer/offers", &token)).await.unwrap();
+        assert!(offered.uri.starts_with(&format!("{}_dev/wallet?credential_offer=", shop.merchant.origin())));
+
+        for link in [&offered.uri, &offered.by_reference_uri] {
+            let (status, offer) = shop.step("offer", &json!({ "link": link })).await;
+            assert_eq!((status, &offer["digits"]), (StatusCode::OK, &json!(6)), "{offer}");
+            assert_eq!(offer["people"][0]["id"], "adult");
+        }
+        let take = |tx_code: &str| json!({"link": offered.uri, "persona": "adult", "tx_code": tx_code});
+        let wrong = if offered.tx_code == "000000" { "000001" } else { "000000" };
+        let (status, problem) = shop.step("receive", &take(wrong)).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_grant")), "{problem}");
+        let (status, received) = shop.step("receive", &take(&offered.tx_code)).await;
+        assert_eq!(status, StatusCode::OK, "{received}");
+        let (status, problem) = shop.step("receive", &take(&offered.tx_code)).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_grant")), "{problem}");
+        let elsewhere = offered.uri.replace(&shop.authority().replace(':', "%3A"), "other.example");
+        assert_ne!(elsewhere, offered.uri);
+        let (_, problem) = shop.step("offer", &json!({ "link": elsewhere })).await;
+        assert_eq!(problem["code"], "another_shop", "{problem}");
+
+        // The same wallet after a restart, and a browser that the shop has never seen.
+        shop.restart().await;
+        assert!(shop.merchant.development().unwrap().cards("adult") > 0);
+        shop.browser = SigningKey::from_p256_scalar(&[9; 32]).unwrap();
+        let invitation = shop.ask("welcome", Device::SameDevice).await;
+        let held = shop.fetch(&invitation).await;
+        let (_, consent) = shop.step("read", &held).await;
+        assert_eq!(consent["people"][0]["shown"][0]["name"], "Customer card", "{consent}");
+        assert_eq!(consent["people"][1]["unanswerable"], true, "nobody else has one");
+        let (status, body) = shop.share(&invitation, "adult").await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(shop.redeem(&invitation.id, Some(&body)).await.customer, customer);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 // The page of the development wallet. It does what a wallet app does over HTTP: fetches the request, shows a person who
-// asks for what, and posts the answer. Reading and signing are the server's part, at `read`, `answer` and `decline`.
+// asks for what, and posts the answer. Reading and signing are the server's part, at `read`, `answer` and `decline`; so
+// are the steps in which a wallet gets a card, at `offer` and `receive`.
 //
 // Every screen is made of elements and text; the page's policy lets no text become markup.
 
@@ -45,6 +46,18 @@ const WORDS = {
     link: 'This is no link to a wallet. It begins with openid4vp:// and has a client_id and a request_uri.',
     network: 'Nobody answers. Is the shop still running?',
     answer: 'The answer is not what a shop says to a wallet.',
+    offers: (who) => `${who} offers you a card`,
+    holder: 'Whose wallet is it for?',
+    number: 'The number that the shop shows',
+    numberAbout: 'It stands beside the code, on the page of the shop. Tell it to nobody.',
+    keep: 'Keep the card',
+    leaveIt: 'Leave it',
+    getting: 'Getting the card …',
+    kept: 'The card is in the wallet',
+    keptBy: (name) => `${name} has it now. Whoever shows it is known to the shop.`,
+    back: 'Back to the shop',
+    grant: 'The shop does not hand it out: the number is wrong, or the offer is over.',
+    untaken: 'The wallet did not get the card',
   },
   de: {
     reading: 'Anfrage wird gelesen …',
@@ -85,6 +98,18 @@ const WORDS = {
     link: 'Das ist kein Link zu einer Wallet. Er beginnt mit openid4vp:// und hat eine client_id und eine request_uri.',
     network: 'Niemand antwortet. Läuft der Shop noch?',
     answer: 'Die Antwort ist nicht das, was ein Shop einer Wallet sagt.',
+    offers: (who) => `${who} bietet Ihnen eine Karte an`,
+    holder: 'Für wessen Wallet ist sie?',
+    number: 'Die Zahl, die der Shop zeigt',
+    numberAbout: 'Sie steht neben dem Code, auf der Seite des Shops. Sagen Sie sie niemandem.',
+    keep: 'Karte aufnehmen',
+    leaveIt: 'Nicht aufnehmen',
+    getting: 'Karte wird geholt …',
+    kept: 'Die Karte ist in der Wallet',
+    keptBy: (name) => `${name} hat sie jetzt. Wer sie zeigt, den kennt der Shop.`,
+    back: 'Zurück zum Shop',
+    grant: 'Der Shop gibt sie nicht heraus: Die Zahl ist falsch, oder das Angebot ist vorbei.',
+    untaken: 'Die Wallet hat die Karte nicht bekommen',
   },
 }[LANG];
 
@@ -197,7 +222,7 @@ function el(name, attributes = {}, ...children) {
     if (typeof value === 'string') element.setAttribute(key, value);
     else element[key] = value;
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
@@ -222,11 +247,66 @@ function wait(words) {
 async function begin(link) {
   wait(WORDS.reading);
   try {
+    if (isOffer(link)) {
+      offered(link, await server('offer', { link }));
+      return;
+    }
     const { held, consent } = await requested(link);
     ask(held, consent);
   } catch (failure) {
     unread(failure, () => begin(link));
   }
+}
+
+function isOffer(link) {
+  if (!URL.canParse(link)) return false;
+  const { searchParams } = new URL(link);
+  return searchParams.has('credential_offer') || searchParams.has('credential_offer_uri');
+}
+
+function offered(link, offer) {
+  const { name, host, card, digits, people } = offer;
+  let chosen = people.find(({ id }) => id === location.hash.slice(1)) ?? people[0];
+  const about = el('p', { class: 'small', 'aria-live': 'polite' });
+  const choose = (person) => {
+    chosen = person;
+    about.textContent = person.about;
+    history.replaceState(null, '', `#${person.id}`);
+  };
+  const number = digits && el('input', { id: 'number', inputmode: 'numeric', autocomplete: 'off', required: true, maxlength: String(digits), pattern: `[0-9]{${digits}}` });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    receive(link, offer, chosen.id, number?.value.trim());
+  };
+  show(
+    WORDS.offers(name),
+    el('p', { class: 'seal' }, host),
+    el('form', { onsubmit },
+      el('section', { class: 'shown' }, el('h2', {}, card)),
+      chooserOf(people, chosen, choose, WORDS.holder),
+      about,
+      number && [el('label', { for: 'number' }, WORDS.number), number, el('p', { class: 'small' }, WORDS.numberAbout)],
+      el('footer', {}, button(WORDS.leaveIt, toShop), el('button', { class: 'main' }, WORDS.keep))),
+  );
+  choose(chosen);
+}
+
+async function receive(link, offer, persona, tx_code) {
+  wait(WORDS.getting);
+  try {
+    const { name } = await server('receive', { link, persona, tx_code });
+    show(WORDS.kept, el('p', { class: 'mark', 'aria-hidden': 'true' }, '✓'), el('p', {}, WORDS.keptBy(name)), el('footer', {}, button(WORDS.back, toShop, true)));
+  } catch (failure) {
+    if (!(failure instanceof Failure)) throw failure;
+    const words = failure.code === 'invalid_grant' ? WORDS.grant : failure.message;
+    show(WORDS.untaken, code(failure), el('p', {}, words), el('footer', {}, button(WORDS.leaveIt, toShop), button(WORDS.again, () => offered(link, offer), true)));
+  }
+}
+
+/** The page that led here; without one, the front door. */
+function toShop() {
+  if (history.length > 1) history.back();
+  else location.assign('/');
 }
 
 function ask(held, consent) {
@@ -246,20 +326,7 @@ function ask(held, consent) {
   };
   const send = (step) => finish(step, held, chosen.id, () => ask(held, consent));
 
-  const chooser = el(
-    'fieldset',
-    { class: 'people' },
-    el('legend', {}, WORDS.people),
-    people.map((person) =>
-      el(
-        'label',
-        { title: person.about },
-        el('input', { type: 'radio', name: 'person', value: person.id, checked: person === chosen, onchange: () => choose(person) }),
-        el('span', { class: 'face', 'aria-hidden': 'true' }, initials(person.name)),
-        el('span', {}, person.name.split(' ')[0]),
-      ),
-    ),
-  );
+  const chooser = chooserOf(people, chosen, choose, WORDS.people);
   show(
     WORDS.asks(name),
     el('p', { class: who.certified ? 'seal' : 'seal warn' }, seal),
@@ -271,6 +338,22 @@ function ask(held, consent) {
   );
   choose(chosen);
 }
+
+const chooserOf = (people, chosen, choose, legend) =>
+  el(
+    'fieldset',
+    { class: 'people' },
+    el('legend', {}, legend),
+    people.map((person) =>
+      el(
+        'label',
+        { title: person.about },
+        el('input', { type: 'radio', name: 'person', value: person.id, checked: person === chosen, onchange: () => choose(person) }),
+        el('span', { class: 'face', 'aria-hidden': 'true' }, initials(person.name)),
+        el('span', {}, person.name.split(' ')[0]),
+      ),
+    ),
+  );
 
 function shownBy(person, to) {
   const head = el('header', {}, el('b', {}, person.name), el('span', {}, person.about));

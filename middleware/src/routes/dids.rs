@@ -1,7 +1,7 @@
 //! DIDs: the shop's public one, which everybody may read, and those that customers bring.
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, State},
     response::{IntoResponse, Response},
     routing::{get, post},

@@ -446,6 +446,17 @@ impl Merchant {
         }
     }
 
+    /// What opens a wallet on the customer's device: in a development set-up, the wallet that is there.
+    fn wallet_here(&self, endpoint: &str) -> String {
+        #[cfg(feature = "dev")]
+        if self.development().is_some() {
+            let mut wallet = self.origin().clone();
+            wallet.set_path(super::dev::WALLET_PATH);
+            return wallet.into();
+        }
+        endpoint.to_owned()
+    }
+
     /// The offer of a name: its key, what is kept of it, and its code. The code comes from the name, under whichever root
     /// secret the offer was made.
     async fn offer_named(
@@ -513,7 +524,7 @@ impl Recognised {
         let misuse = |e| Error::Misuse(format!("the link to a wallet: {e}"));
         let reference = merchant.address(&format!("/issuer/offers/{name}"));
         Ok(CredentialOffer {
-            uri: merchant.offer(issuer, &name, code).link(endpoint).map_err(misuse)?,
+            uri: merchant.offer(issuer, &name, code).link(&merchant.wallet_here(endpoint)).map_err(misuse)?,
             by_reference_uri: reference_link(endpoint, &reference).map_err(misuse)?,
             tx_code,
             expires_in_s: OFFER_S,

@@ -82,17 +82,16 @@ impl Wallet {
         S: AsyncFnMut(Request<Vec<u8>>) -> Response<Vec<u8>>,
     {
         let batch = visit.issuer.pointer("/batch_credential_issuance/batch_size").and_then(Value::as_u64).unwrap_or(1);
-        let keys: Vec<SigningKey> = (0..batch)
-            .map(|_| SigningKey::from_p256_scalar(&super::wallet::scalar(visit.env)))
-            .collect::<Result<_, _>>()?;
+        let scalars: Vec<[u8; 32]> = (0..batch).map(|_| super::wallet::scalar(visit.env)).collect();
         let nonce = visit.nonce().await?;
-        let proofs = keys.iter().map(|key| visit.proof(key, &nonce)).collect::<Result<Vec<_>, _>>()?;
+        let proof = |scalar: &[u8; 32]| visit.proof(&SigningKey::from_p256_scalar(scalar)?, &nonce);
+        let proofs = scalars.iter().map(proof).collect::<Result<Vec<_>, _>>()?;
         let answer = visit.credentials(&json!({"proofs": {"jwt": proofs}})).await;
         let answer = expect(answer, StatusCode::OK)?;
         let credentials = answer.get("credentials").and_then(Value::as_array).ok_or(WalletError::Issuer)?;
-        for (key, entry) in keys.into_iter().zip(credentials) {
+        for (scalar, entry) in scalars.iter().zip(credentials) {
             let credential = entry.get("credential").and_then(Value::as_str).ok_or(WalletError::Credential)?;
-            self.hold(credential, key)?;
+            self.hold_scalar(credential, scalar)?;
         }
         visit.answer.clone_from(&answer);
         let said = visit.notify("credential_accepted").await;

@@ -291,6 +291,35 @@ impl Wallet {
         Ok(())
     }
 
+    /// The same with the scalar of a P-256 key: what is held so can be [saved](Self::saved).
+    ///
+    /// # Errors
+    /// As [`hold`](Self::hold), or if the scalar is none.
+    pub fn hold_scalar(&mut self, sd_jwt: &str, scalar: &[u8; 32]) -> Result<(), WalletError> {
+        let held = Holding::read(sd_jwt, SigningKey::from_p256_scalar(scalar)?)?;
+        self.holdings.push(Holding { scalar: Some(*scalar), ..held });
+        Ok(())
+    }
+
+    /// What is held with a scalar, oldest first: each credential as its issuer handed it out, and the scalar of its key.
+    #[must_use]
+    pub fn saved(&self) -> Vec<(String, [u8; 32])> {
+        self.holdings.iter().filter_map(|holding| Some((holding.as_issued(), holding.scalar?))).collect()
+    }
+
+    /// Keeps what another one has saved, too; of all that, the newest.
+    pub fn take_over(&mut self, other: &Self, max: usize) {
+        self.holdings.extend(other.holdings.iter().filter(|holding| holding.scalar.is_some()).cloned());
+        let too_many = self.holdings.len().saturating_sub(max);
+        self.holdings.drain(..too_many);
+    }
+
+    /// Has these credentials as well, and shows the newest of them before its own.
+    #[must_use]
+    pub fn with_cards(&self, cards: &Self) -> Self {
+        Self { holdings: cards.holdings.iter().rev().chain(&self.holdings).cloned().collect() }
+    }
+
     /// The credentials in it.
     #[must_use]
     pub fn holdings(&self) -> &[Holding] {
@@ -439,6 +468,8 @@ impl Chosen {
 pub struct Holding {
     issuer_jwt: String,
     key: SigningKey,
+    /// Where the wallet keeps it outside of its memory.
+    scalar: Option<[u8; 32]>,
     hash: Hash,
     types: Vec<String>,
     authority_key_ids: Vec<String>,
@@ -474,12 +505,18 @@ impl Holding {
         Ok(Self {
             issuer_jwt: issuer_jwt.to_owned(),
             key,
+            scalar: None,
             hash,
             types,
             authority_key_ids,
             claims,
             disclosures: reading.disclosures,
         })
+    }
+
+    fn as_issued(&self) -> String {
+        let disclosures: String = self.disclosures.iter().map(|disclosure| format!("{}~", disclosure.text)).collect();
+        format!("{}~{disclosures}", self.issuer_jwt)
     }
 
     /// Its type, and those that it is also known as.
