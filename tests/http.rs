@@ -42,3 +42,5 @@ mod sessions;
 mod setting;
 #[path = "http/status.rs"]
 mod status;
+#[path = "http/unlinkable.rs"]
+mod unlinkable;

@@ -1173,7 +1173,7 @@ mod tests {
 
     #[test]
     fn a_transaction_is_shown_whole() {
-        let encode = |value: Value| firsthand::protocol::jose::base64url_encode(value.to_string().as_bytes());
+        let encode = |value: Value| base64url_encode(value.to_string().as_bytes());
         let data = json!({
             "type": "pay", "credential_ids": ["card"], "amount": {"value": "12.50", "currency": "EUR"}, "payee": "Shop",
         });

@@ -40,10 +40,10 @@ const PAYERS_IBAN: &str = "GB82WEST12345698765432";
 
 /// Everything that our crates log, at every level.
 #[derive(Clone, Default)]
-struct Capture(Arc<Mutex<Vec<String>>>);
+pub struct Capture(Arc<Mutex<Vec<String>>>);
 
 impl Capture {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.0.lock().expect("lines").join("\n")
     }
 

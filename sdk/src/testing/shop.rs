@@ -22,6 +22,9 @@ use crate::{
     time::UnixTime,
 };
 
+/// Where the shop is.
+const HOST: &str = "shop.example";
+
 /// A clock that is moved by hand, and randomness that no two shops share.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<ClockState>);
@@ -121,7 +124,7 @@ impl TestShop {
     #[expect(clippy::expect_used, reason = "a test wants to stop at once, and nothing here comes from a stranger")]
     pub fn with(set_up: impl FnOnce(MerchantBuilder) -> MerchantBuilder) -> Self {
         let clock = Clock::at(FIRST_DAY);
-        let origin = Url::parse("https://shop.example").expect("a URL");
+        let origin = Url::parse(&format!("https://{HOST}")).expect("a URL");
         let status_uri = Url::parse("https://issuer.example/status/1").expect("a URL");
         let cast = Cast::new(status_uri.clone(), &clock).expect("issuers and people");
         let access = Authority::new("Test Access CA", clock.now());
@@ -186,6 +189,37 @@ impl TestShop {
             access_root: self.0.access_root.clone(),
             keys_file: self.0.keys_file.clone(),
             keys: self.0.keys.clone(),
+            status_uri: self.0.status_uri.clone(),
+            status: Mutex::new(()),
+        }))
+    }
+
+    /// A shop at `https://HOST` in the same world, whose keys have the same root secret: with the same clock, network and
+    /// people, and what `set_up` says.
+    ///
+    /// # Panics
+    /// If the set-up contradicts itself.
+    #[must_use]
+    pub fn elsewhere(&self, host: &str, set_up: impl FnOnce(MerchantBuilder) -> MerchantBuilder) -> Self {
+        let mut keys_file = self.keys_file().clone();
+        keys_file.add_signing_key().expect("a new key");
+        certify(&mut keys_file, &self.0.access, host, self.0.clock.now());
+        let keys = Keys::from_pem(&keys_file.to_pem()).expect("keys");
+        let builder = Merchant::builder(Url::parse(&format!("https://{host}")).expect("a host"))
+            .keys(keys.clone())
+            .trust(self.0.cast.trust().expect("roots"))
+            .fetch(self.0.network.clone())
+            .env(self.0.clock.clone())
+            .wallet("Test Wallet", "https://wallet.example/authorize");
+        Self(Arc::new(Inner {
+            merchant: set_up(builder).build().expect("a shop"),
+            clock: self.0.clock.clone(),
+            network: self.0.network.clone(),
+            cast: self.0.cast.clone(),
+            access: self.0.access.clone(),
+            access_root: self.0.access_root.clone(),
+            keys_file,
+            keys,
             status_uri: self.0.status_uri.clone(),
             status: Mutex::new(()),
         }))
@@ -271,7 +305,7 @@ impl TestShop {
     pub fn renewed_certificate(&self) -> Keys {
         let mut file = self.keys_file().clone();
         file.add_signing_key().expect("a new key");
-        certify(&mut file, &self.0.access, self.0.clock.now());
+        certify(&mut file, &self.0.access, HOST, self.0.clock.now());
         Keys::from_pem(&file.to_pem()).expect("keys")
     }
 
@@ -324,15 +358,15 @@ fn keys_file(access: &Authority, clock: &Clock) -> KeysFile {
     let mut secret = [0; 32];
     clock.fill(&mut secret);
     let mut file = KeysFile::generate(secret).expect("a new key");
-    certify(&mut file, access, clock.now());
+    certify(&mut file, access, HOST, clock.now());
     file
 }
 
 /// Installs a certificate for the key that waits for one.
 #[expect(clippy::expect_used, reason = "a test wants to stop at once, and nothing here comes from a stranger")]
-fn certify(file: &mut KeysFile, access: &Authority, now: UnixTime) {
+fn certify(file: &mut KeysFile, access: &Authority, host: &str, now: UnixTime) {
     let key = SigningKey::from_pkcs8_der(file.waiting_key().expect("a new key")).expect("a P-256 key");
-    let leaf = Leaf::new("Test Shop", now).dns_name("shop.example");
+    let leaf = Leaf::new("Test Shop", now).dns_name(host);
     let chain: String = access.certify(&leaf, key.public_key()).iter().map(|der| certificate_pem(der)).collect();
     file.install(&chain).expect("a chain of this key");
 }
