@@ -18,6 +18,8 @@ mod issuer;
 mod layer;
 #[path = "http/limits.rs"]
 mod limits;
+#[path = "http/meetings.rs"]
+mod meetings;
 #[path = "http/orders.rs"]
 mod orders;
 #[path = "http/passkeys.rs"]

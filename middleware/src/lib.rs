@@ -148,6 +148,7 @@ pub use firsthand::*;
 
 mod client;
 mod cookie;
+mod desk;
 #[cfg(feature = "dev")]
 mod dev_wallet;
 mod events;
@@ -167,6 +168,7 @@ pub mod testing;
 mod web;
 
 pub use client::ClientAddress;
+pub use desk::{DeskAnswer, DeskOpened};
 pub use extract::Known;
 pub use layer::{CustomerLayer, CustomerService};
 #[cfg(feature = "openapi")]

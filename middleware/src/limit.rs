@@ -66,6 +66,14 @@ pub(crate) enum What {
     NoticeByAddress,
     /// Forms that no key signs, from one client address.
     FormByAddress,
+    /// Numbers that customers type, from one client address.
+    NumberByAddress,
+    /// Joins that one key begins.
+    JoinByKey,
+    /// Joins from one client address.
+    JoinByAddress,
+    /// Joins of all.
+    Join,
     /// Offers of one key.
     OfferByKey,
     /// Wallet's calls of the issuer, from one client address.
@@ -78,7 +86,7 @@ pub(crate) enum What {
 
 impl What {
     /// How many there are.
-    const KINDS: usize = 16;
+    const KINDS: usize = 20;
 
     const fn max(self) -> u32 {
         match self {
@@ -104,6 +112,15 @@ impl What {
             Self::NoticeByAddress => 6_000,
             // A shop full of people behind one address; each may leave an order behind, for good.
             Self::FormByAddress => 600,
+            // A shop full of people behind one address, each with a number that was heard wrong; and not so many that one
+            // address makes the numbers of all desks void in the two minutes that they live.
+            Self::NumberByAddress => 30,
+            // Whoever lets one expire takes another.
+            Self::JoinByKey => 10,
+            // A class that is at its computers.
+            Self::JoinByAddress => 120,
+            // Each leaves a record behind for minutes.
+            Self::Join => 6_000,
             // A person tries a few wallets.
             Self::OfferByKey => 20,
             // A shop full of people behind one address, each with the half dozen calls that a credential takes.
@@ -329,6 +346,18 @@ impl Limits {
     /// A form of somebody whom nobody knows.
     pub(crate) fn form(&self) -> Result<(), Problem> {
         self.address(What::FormByAddress)
+    }
+
+    /// A customer types a number. The store counts the wrong ones; this keeps one address from making all others wait.
+    pub(crate) fn number(&self) -> Result<(), Problem> {
+        self.address(What::NumberByAddress)
+    }
+
+    /// A browser that nobody knows asks to become somebody's.
+    pub(crate) fn join(&self, proof: &BrowserProof) -> Result<(), Problem> {
+        self.count(What::JoinByKey, proof.thumbprint().as_bytes())?;
+        self.address(What::JoinByAddress)?;
+        self.count(What::Join, &[])
     }
 
     /// A customer offers a credential to a wallet.

@@ -7,6 +7,7 @@ use firsthand::{
     Error,
     customer::Rung,
     error::{Fault, IssueError, ProofError, Refusal},
+    meeting::MeetingError,
     money::{Money, MoneyError},
     order::{DraftError, OrderError, OrderId},
     presentation::StepError,
@@ -176,6 +177,16 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Order(OrderError::NoSuchAttempt(_)) => StatusCode::NOT_FOUND,
         Error::Order(OrderError::NoAmount | OrderError::Money(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Order(_) => StatusCode::CONFLICT,
+        Error::Meeting(meeting) => match meeting {
+            MeetingError::NoSuchMeeting => StatusCode::NOT_FOUND,
+            MeetingError::Expired => StatusCode::GONE,
+            MeetingError::WrongNumber | MeetingError::Denied => StatusCode::FORBIDDEN,
+            MeetingError::Text { .. } | MeetingError::Operator | MeetingError::StartsAt => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            MeetingError::SlowDown { .. } => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::CONFLICT,
+        },
         Error::Notice(NoticeError::NoNotices) => StatusCode::NOT_FOUND,
         Error::Notice(NoticeError::NotAuthentic) => StatusCode::UNAUTHORIZED,
         Error::Notice(_) => StatusCode::BAD_REQUEST,

@@ -36,6 +36,7 @@ pub(crate) mod cookie;
 pub(crate) mod dids;
 pub(crate) mod issuer;
 pub(crate) mod ladder;
+pub(crate) mod meetings;
 #[cfg(feature = "passkey")]
 pub(crate) mod passkeys;
 pub(crate) mod tab;
@@ -90,6 +91,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/me/export", get(export))
         .route("/device", delete(forget_device).put(rename_device).layer(small))
         .merge(cookie::routes().layer(small))
+        .merge(meetings::routes())
         .merge(ladder::routes())
         .merge(issuing)
         .merge(tab::routes())

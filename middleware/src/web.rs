@@ -6,6 +6,8 @@
 
 use std::sync::LazyLock;
 
+pub(crate) mod meet;
+
 /// `firsthand.js` as it is written, one ES module.
 const SOURCE: &str = include_str!("web/firsthand.js");
 

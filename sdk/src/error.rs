@@ -14,6 +14,7 @@ use crate::{
     fetch::FetchError,
     format::FormatError,
     keys::KeysError,
+    meeting::MeetingError,
     money::MoneyError,
     order::{DraftError, OrderError, OrderId},
     presentation::StepError,
@@ -49,6 +50,9 @@ pub enum Error {
     /// An order does not stand where this step begins.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// A meeting does not stand where this step begins.
+    #[error(transparent)]
+    Meeting(#[from] MeetingError),
     /// A message that claims to be a rail's is not believed.
     #[error(transparent)]
     Notice(#[from] NoticeError),
@@ -373,6 +377,7 @@ impl Error {
             Self::Step(e) => e.code(),
             Self::Draft(e) => e.code(),
             Self::Order(e) => e.code(),
+            Self::Meeting(e) => e.code(),
             Self::Notice(e) => e.code(),
             Self::Issue(e) => e.code(),
             #[cfg(feature = "passkey")]
@@ -393,7 +398,7 @@ impl Error {
             Self::Notice(_) => Fault::Rail,
             #[cfg(feature = "passkey")]
             Self::Passkey(_) => Fault::Browser,
-            Self::Step(_) | Self::Draft(_) | Self::Order(_) | Self::Refused(_) => Fault::Customer,
+            Self::Step(_) | Self::Draft(_) | Self::Order(_) | Self::Meeting(_) | Self::Refused(_) => Fault::Customer,
             Self::Unavailable { .. } => Fault::Operations,
             Self::Misuse(_) => Fault::Merchant,
         }

@@ -94,6 +94,10 @@
 //! for ever. A recovery code brings back who lost everything, and lets nothing be spent for days. Every such change is decided
 //! in one place, `merchant/held.rs`, and written at the version of the record that it was decided on.
 //!
+//! **Meeting.** Somebody waits with a number, and a customer types it on a device of their own: an operator at a desk, who then
+//! sees who it is for ten minutes and gets no session, or a browser that nobody knows, which then is the customer's. The
+//! number goes from whoever waits to the customer, and never back; [`meeting`] says what that holds against.
+//!
 //! **Buying.** The merchant's server makes a draft of its own prices; a form's token makes it one order, however often it
 //! is sent. An attempt to pay is committed before a rail is called, and what the rail says is committed afterwards; what
 //! was lost in between is asked about and never done again. A transfer that arrives is booked by its reference. Every
@@ -106,7 +110,7 @@
 //!               |      \
 //!               |       store  fetch  env  format  rail            the five seams, each with its default
 //!               |
-//!  floor 1   ask  presentation  customer  session  order  money    plain data and consuming transitions
+//!  floor 1   ask  presentation  customer  session  meeting  order  money    plain data and consuming transitions
 //!               |
 //!  floor 0   protocol            bytes to types and back, in the standards' own words
 //! ```
@@ -162,6 +166,7 @@ pub mod history;
 pub mod issuing;
 pub mod keys;
 pub mod limits;
+pub mod meeting;
 pub mod merchant;
 pub mod money;
 pub mod order;

@@ -37,6 +37,7 @@ mod held;
 mod issue;
 mod leave;
 mod legacy;
+mod meet;
 mod merge;
 #[cfg(feature = "passkey")]
 mod passkey;
@@ -55,6 +56,7 @@ pub use leave::{
     Export, ExportedBinding, ExportedEntry, ExportedLine, ExportedOrder, ExportedProof, ExportedValue, Farewell,
 };
 pub use legacy::{AccountsMoved, Imported, LegacyAccount, LegacyProof, LinkedAccount};
+pub use meet::{Desk, DeskLog, JoinOpened, JoinView, MeetingView, Opened, Operator};
 pub use merge::MergeOffered;
 #[cfg(feature = "passkey")]
 pub use passkey::PasskeyView;

@@ -4,7 +4,8 @@ use crate::sources::{Source, files, names, rust};
 
 /// Floor 0 (bytes and types) and floor 1 (plain data and transitions).
 fn pure() -> Vec<Source> {
-    let domain = ["ask", "presentation", "customer", "session", "pairwise", "money", "time", "limits", "error"];
+    let domain =
+        ["ask", "presentation", "customer", "session", "meeting", "pairwise", "money", "time", "limits", "error"];
     let mut places: Vec<String> = domain.iter().map(|name| format!("sdk/src/{name}.rs")).collect();
     places.extend(
         [
@@ -72,9 +73,10 @@ fn floor_0_knows_nothing_above_it() {
 }
 
 /// The plain data of floor 1, but for the two hinges.
-const DOMAIN: [&str; 7] = [
+const DOMAIN: [&str; 8] = [
     "sdk/src/ask.rs",
     "sdk/src/customer.rs",
+    "sdk/src/meeting.rs",
     "sdk/src/order.rs",
     "sdk/src/order",
     "sdk/src/money.rs",

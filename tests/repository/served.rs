@@ -18,7 +18,7 @@ const SCRIPT_GZIPPED_MAX: usize = 20_000;
 fn nothing_that_is_served_names_another_host() {
     let served = files(
         &["middleware/src/web", "middleware/src/web.rs", "examples/existing-shop/src", "examples/storefront/src"],
-        &[".js", ".css", ".html", ".svg", "web.rs", "page.rs", "pages.rs", "picture.rs"],
+        &[".js", ".css", ".html", ".svg", "web.rs", "meet.rs", "page.rs", "pages.rs", "picture.rs"],
     );
     assert!(served.len() >= 6, "{}", served.len());
     for source in served {

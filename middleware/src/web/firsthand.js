@@ -407,6 +407,21 @@ async function call(method, path, body, byKey) {
   return response.status === 204 ? null : response.json();
 }
 
+/** Signed by the key alone, made if need be: for whom the shop does not know yet. */
+export async function byKey(method, path, body) {
+  const { jwk } = await device.key();
+  return call(method, path, body, true).catch(async (problem) => {
+    if (problem.code === 'binding_locked') await device.change((record) => (record.locked ||= record.jwk.x === jwk.x));
+    throw problem;
+  });
+}
+
+/** The session that the key has got. */
+export async function takeSession({ access_token }) {
+  await device.change((record) => Object.assign(record, { token: access_token, known: true, locked: false, asks: {} }));
+  tell('recognised');
+}
+
 /** A known key gets a session by its proof alone; who gets none is nobody. */
 const newSession = () =>
   exclusively('session', async () => {
@@ -760,7 +775,7 @@ function qrPenalty(rows) {
 }
 
 /** With a quiet zone of four squares. */
-function qrPicture(text, label) {
+export function qrPicture(text, label) {
   const rows = qrCode(text);
   const side = rows.length + 8;
   let path = '';

@@ -381,7 +381,7 @@ impl Recognised {
     }
 
     /// As long as two records that became one can be taken apart, neither side takes away the other's way back.
-    fn is_of_the_same(&self, held: &Held, target: &HeldBinding, now: UnixTime) -> Result<(), Error> {
+    pub(super) fn is_of_the_same(&self, held: &Held, target: &HeldBinding, now: UnixTime) -> Result<(), Error> {
         let limits = self.merchant().limits();
         if held.record.merged.iter().all(|merged| now.since_s(merged.at) > limits.merge_undo_s) {
             return Ok(());

@@ -27,6 +27,7 @@ use crate::{
     customer::{Binding, BindingName, CustomerEvent, CustomerId, CustomerRecord, Kept, Rung, Said},
     error::{Error, ProofError, Refusal},
     history::{Happened, HistoryEntry},
+    meeting::{AnnouncedCall, Patience},
     merchant::BrowserProof,
     pairwise::ShopDidRecord,
     presentation::{Presentation, PresentationId, Relationship, RequestId, ResponseCode, Verified},
@@ -709,6 +710,8 @@ impl Merchant {
         self.erase(&of_customer(AnswerEntry::KIND, customer), None, answered_with).await?;
         self.erase(&of_customer(Kept::KIND, customer), None, nothing).await?;
         self.erase(&of_customer(HistoryEntry::KIND, customer), None, nothing).await?;
+        self.erase(&of_customer(AnnouncedCall::KIND, customer), None, nothing).await?;
+        self.erase(&of_customer(Patience::KIND, customer), None, nothing).await?;
         self.erase(&of_customer(ShopDidRecord::KIND, customer), None, index_of).await?;
         self.erase(&of_customer(Replaced::KIND, customer), None, bound_by).await?;
         self.erase(&of_customer(AccountEntry::KIND, customer), None, account_of).await?;
@@ -1052,7 +1055,7 @@ pub(super) fn of_customer(kind: &'static str, customer: &CustomerId) -> Prefix {
 }
 
 /// The entries of one key of a customer.
-fn of_key(kind: &'static str, customer: &CustomerId, key: &str) -> Prefix {
+pub(super) fn of_key(kind: &'static str, customer: &CustomerId, key: &str) -> Prefix {
     Prefix { kind, partition: customer.as_str().to_owned(), sort: format!("{key}/") }
 }
 
