@@ -21,6 +21,8 @@ mod devices;
 mod leaving;
 #[path = "browser/looks.rs"]
 mod looks;
+#[path = "browser/relationship.rs"]
+mod relationship;
 #[path = "browser/restart.rs"]
 mod restart;
 #[path = "browser/sale.rs"]

@@ -104,6 +104,7 @@ pub fn openapi_json(mount: &str) -> String {
         routes::dids::did_document,
         routes::dids::did_log,
         routes::script,
+        routes::account_script,
         routes::style,
     ),
     tags(

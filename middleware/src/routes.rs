@@ -91,13 +91,14 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/me/export", get(export))
         .route("/device", delete(forget_device).put(rename_device).layer(small))
         .merge(cookie::routes().layer(small))
-        .merge(meetings::routes())
-        .merge(ladder::routes())
         .merge(issuing)
+        .merge(meetings::routes())
         .merge(tab::routes())
+        .merge(ladder::routes())
         .route("/notices/{rail}", post(notice).layer(DefaultBodyLimit::max(NOTICE_BYTES_MAX)))
         .merge(dids::routes())
         .route("/firsthand.js", get(script))
+        .route("/account.js", get(account_script))
         .route("/page.css", get(style))
         .layer(from_fn_with_state(Limits::new(std::sync::Arc::default(), None), limited_at_least))
         .with_state(merchant.clone())
@@ -797,6 +798,15 @@ pub(crate) async fn notice(
 ))]
 pub(crate) async fn script(headers: HeaderMap) -> Response {
     asset(&headers, "text/javascript; charset=utf-8", &web::SCRIPT, web::script_etag())
+}
+
+/// The elements for a page on which customers see to what recognises them: one more ES module.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/account.js", tag = "browser",
+    responses((status = 200, content_type = "text/javascript", body = String), (status = 304, description = "Known already"))
+))]
+pub(crate) async fn account_script(headers: HeaderMap) -> Response {
+    asset(&headers, "text/javascript; charset=utf-8", &web::ACCOUNT_SCRIPT, web::account_script_etag())
 }
 
 /// The looks of the pages that the crate serves.

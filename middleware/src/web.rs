@@ -15,6 +15,12 @@ const SOURCE: &str = include_str!("web/firsthand.js");
 /// their place, so that the numbers of the lines in a browser's tools are those of the source.
 pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(SOURCE));
 
+/// `account.js` as it is written, one ES module beside `firsthand.js`.
+const ACCOUNT_SOURCE: &str = include_str!("web/account.js");
+
+/// [`ACCOUNT_SOURCE`] as it is sent.
+pub(crate) static ACCOUNT_SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(ACCOUNT_SOURCE));
+
 /// `page.css`, the looks of the three pages.
 pub(crate) const STYLE: &str = include_str!("web/page.css");
 
@@ -27,6 +33,12 @@ pub(crate) const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-
 /// `ETag` of [`SCRIPT`], quotes included.
 pub(crate) fn script_etag() -> String {
     static TAG: LazyLock<u64> = LazyLock::new(|| fingerprint(SCRIPT.as_bytes()));
+    format!("\"{:016x}\"", *TAG)
+}
+
+/// `ETag` of [`ACCOUNT_SCRIPT`], quotes included.
+pub(crate) fn account_script_etag() -> String {
+    static TAG: LazyLock<u64> = LazyLock::new(|| fingerprint(ACCOUNT_SCRIPT.as_bytes()));
     format!("\"{:016x}\"", *TAG)
 }
 
@@ -374,23 +386,31 @@ mod tests {
     fn what_is_sent_is_the_source_without_its_comments() {
         assert_eq!(without_comments("/** a\n * b\n */\nc; // d\n  // e\n/* f */\ng"), "\n\n\nc; // d\n\n\ng\n");
         // Every line that is left is the source's own, in its place; and within a text that goes over lines, all are.
-        let mut inside_a_text = false;
-        for (sent, written) in SCRIPT.lines().zip(SOURCE.lines()) {
-            assert!(sent == written || (sent.is_empty() && !inside_a_text), "{written}");
-            assert!(!sent.contains("/*") && !sent.contains("*/"), "a comment shares this line: {written}");
-            inside_a_text ^= !sent.matches('`').count().is_multiple_of(2);
+        for (script, source) in [(&*SCRIPT, SOURCE), (&*ACCOUNT_SCRIPT, ACCOUNT_SOURCE)] {
+            let mut inside_a_text = false;
+            for (sent, written) in script.lines().zip(source.lines()) {
+                assert!(sent == written || (sent.is_empty() && !inside_a_text), "{written}");
+                assert!(!sent.contains("/*") && !sent.contains("*/"), "a comment shares this line: {written}");
+                inside_a_text ^= !sent.matches('`').count().is_multiple_of(2);
+            }
+            assert!(!inside_a_text);
+            assert_eq!(script.lines().count(), source.lines().count());
         }
-        assert!(!inside_a_text);
-        assert_eq!(SCRIPT.lines().count(), SOURCE.lines().count());
     }
 
     #[test]
-    fn the_module_brings_nothing_from_elsewhere() {
-        for forbidden in ["import ", "document.cookie", "localStorage", "innerHTML", "eval(", "new Function"] {
-            assert!(!SCRIPT.contains(forbidden), "{forbidden}");
+    fn the_modules_bring_nothing_from_elsewhere() {
+        for script in [&*SCRIPT, &*ACCOUNT_SCRIPT] {
+            for forbidden in ["document.cookie", "localStorage", "innerHTML", "eval(", "new Function"] {
+                assert!(!script.contains(forbidden), "{forbidden}");
+            }
+            // The names of SVG and XHTML, which nobody fetches.
+            assert_eq!(script.matches("://").count(), script.matches("://www.w3.org/").count());
         }
-        // The names of SVG and XHTML, which nobody fetches.
-        assert_eq!(SCRIPT.matches("://").count(), SCRIPT.matches("://www.w3.org/").count());
+        // The second imports the first, and neither anything else.
+        assert!(!SCRIPT.contains("import "));
+        assert_eq!(ACCOUNT_SCRIPT.matches("import ").count(), 1);
+        assert_eq!(ACCOUNT_SCRIPT.matches(" from './firsthand.js';").count(), 1);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub const FIRST_S: u64 = 3600;
 pub const GRANT_S: u64 = 365 * 24 * 3600;
 /// How often one access token gets credentials: once, and again when an answer was lost.
 pub const REQUESTS_MAX: u8 = 4;
+/// How many credentials a wallet gets in a day: it renews them in two months. What is more would fill the lists.
+pub const DAILY_MAX: usize = 16;
 /// How long a relationship credential holds, in seconds: 90 days. Wallets renew it silently; one that does not is gone by
 /// itself.
 pub const CREDENTIAL_S: u64 = 90 * 24 * 3600;
@@ -151,6 +153,8 @@ pub struct GrantRecord {
     pub expires_at: UnixTime,
     /// Whether a credential came by it yet.
     pub used: bool,
+    /// Since when credentials are counted, and how many came since then.
+    pub counted: (UnixTime, usize),
 }
 
 impl GrantRecord {
@@ -166,10 +170,21 @@ impl GrantRecord {
         self.since.plus_s(GRANT_S)
     }
 
-    /// A credential came by it that ends then.
+    /// So many credentials come by it now that end then; none if the wallet had enough today.
     #[must_use]
-    pub fn used_until(self, credential_ends_at: UnixTime) -> Self {
-        Self { used: true, expires_at: credential_ends_at.min(self.at_most()), ..self }
+    pub fn used_for(self, credentials: usize, end_at: UnixTime, now: UnixTime) -> Option<Self> {
+        let (since, before) = match self.counted {
+            (since, before) if since <= now && now.since_s(since) < 24 * 3600 => (since, before),
+            _ => (now, 0),
+        };
+        let counted = (since, before.saturating_add(credentials));
+        (counted.1 <= DAILY_MAX).then(|| Self { used: true, expires_at: end_at.min(self.at_most()), counted, ..self })
+    }
+
+    /// Its last credential is gone, by its wallet's own word: it is what it was before the first one.
+    #[must_use]
+    pub fn unused(self, now: UnixTime) -> Self {
+        Self { used: false, expires_at: self.expires_at.min(now.plus_s(FIRST_S)), ..self }
     }
 }
 
@@ -321,12 +336,20 @@ mod tests {
             since: NOON,
             expires_at: NOON.plus_s(FIRST_S),
             used: false,
+            counted: (NOON, 0),
         };
         assert!(grant.holds(NOON.plus_s(FIRST_S - 1)) && !grant.holds(NOON.plus_s(FIRST_S)));
-        let used = grant.used_until(NOON.plus_s(CREDENTIAL_S));
+        let used = grant.used_for(1, NOON.plus_s(CREDENTIAL_S), NOON).unwrap();
         assert!(used.holds(NOON.plus_s(CREDENTIAL_S - 1)) && !used.holds(NOON.plus_s(CREDENTIAL_S)));
-        let late = used.used_until(NOON.plus_s(GRANT_S + 1));
+        let late = used.clone().used_for(1, NOON.plus_s(GRANT_S + 1), NOON).unwrap();
         assert!(late.holds(NOON.plus_s(GRANT_S - 1)) && !late.holds(NOON.plus_s(GRANT_S)));
+        let unused = late.unused(NOON);
+        assert!(!unused.used && unused.holds(NOON.plus_s(FIRST_S - 1)) && !unused.holds(NOON.plus_s(FIRST_S)));
+        // One came already.
+        let (end, day) = (NOON.plus_s(CREDENTIAL_S), NOON.plus_s(24 * 3600));
+        assert!(used.clone().used_for(DAILY_MAX, end, day.minus_s(1)).is_none());
+        assert!(used.clone().used_for(DAILY_MAX - 1, end, day.minus_s(1)).is_some());
+        assert!(used.used_for(DAILY_MAX, end, day).is_some());
     }
 
     #[test]

@@ -94,6 +94,11 @@
 //! for ever. A recovery code brings back who lost everything, and lets nothing be spent for days. Every such change is decided
 //! in one place, `merchant/held.rs`, and written at the version of the record that it was decided on.
 //!
+//! **The shop's own credential.** The customer's browser asks for an offer and shows it with six digits, or consents on a page
+//! to a wallet that asked; the wallet proves its keys and gets a credential for each, with an alias drawn for it alone. Until
+//! the first one is made, all of this is worth what that browser is; from then on it lives as long as the newest one, and
+//! ends in the commit that takes one away. Wallets' tokens open nothing of the shop's, and sessions nothing of the issuer's.
+//!
 //! **Meeting.** Somebody waits with a number, and a customer types it on a device of their own: an operator at a desk, who then
 //! sees who it is for ten minutes and gets no session, or a browser that nobody knows, which then is the customer's. The
 //! number goes from whoever waits to the customer, and never back; [`meeting`] says what that holds against.

@@ -2,7 +2,7 @@
 //! process, timed in turns with it.
 //!
 //! `cargo bench -p firsthand-tests` prints the whole table; `-- --quick` takes fewer rounds, `-- --check` fails if a
-//! target is missed, and `-- dpop layer` measures these parts alone (`verify`, `dpop`, `did`, `answer`, `layer`, `program`).
+//! target is missed, and `-- dpop layer` measures these parts alone (`verify`, `dpop`, `relationship`, `did`, `answer`, `layer`, `program`).
 
 mod measure;
 mod program;
@@ -21,10 +21,11 @@ use axum::{
 };
 use firsthand::{
     Ask, CustomerId, Device, Keys,
+    customer::Binding,
     env::Env,
-    format::{Against, Authentic, Format, sd_jwt_vc::SdJwtVc},
+    format::{Against, Authentic, Format, Unverified, sd_jwt_vc::SdJwtVc},
     limits::Limits,
-    merchant::{AskRequest, BrowserProof, ProofRequest},
+    merchant::{AskRequest, BrowserProof, IssuerProfile, ProofRequest},
     pairwise::{PURPOSE, Pairwise, ShopDid, TEMPLATE},
     presentation::RequestId,
     protocol::{
@@ -53,6 +54,8 @@ use measure::{Effort, Subject, Table, in_turns};
 
 /// Verification of a credential with its holder's proof, over its two signature checks.
 const CREDENTIAL_TARGET: f64 = 1.25;
+/// Recognition by the card that the shop gave, over its two signature checks.
+const RELATIONSHIP_TARGET: f64 = 1.35;
 /// The check of a proof of possession, over its one signature check.
 const DPOP_TARGET: f64 = 1.15;
 
@@ -75,6 +78,9 @@ fn main() -> ExitCode {
     if wanted("dpop") {
         bench.dpop(&mut table, Algorithm::Es256);
         bench.dpop(&mut table, Algorithm::EdDsa);
+    }
+    if wanted("relationship") {
+        bench.relationship(&mut table);
     }
     if wanted("did") {
         bench.shop_did(&mut table);
@@ -188,6 +194,66 @@ impl Bench {
         table.part(&parse);
         table.part(&decide);
         table.rest("signatures, disclosures, claims", &whole, &[&parse, &decide]);
+    }
+
+    /// A customer who shows the card that the shop gave them: from its text to the customer; and the whole answer.
+    fn relationship(&self, table: &mut Table) {
+        let back = Ask::new("back", "To know you again").recognise();
+        let store = Memory::new();
+        let shop = TestShop::with(|shop| {
+            let shop = shop.store(store.clone()).response_mode(ResponseMode::DirectPost);
+            shop.relationship(IssuerProfile::Open).ask(&back)
+        });
+        let app = app(&shop);
+        let mut holder = browser(&shop, app.clone(), Algorithm::EdDsa);
+        let mut card = wallet::Wallet::new();
+        self.runtime.block_on(async {
+            holder.sign_in("adult").await;
+            holder.give_credential(&mut card).await;
+        });
+        let counter = Counter::with(&shop, card.clone());
+        let (_, request, _) = counter.answered(&self.runtime, &back);
+        let shown = Shown::by(&shop, &request, &card);
+        let (now, keys) = (shop.merchant().now(), shop.keys());
+        let prepare = || {
+            let (id, _, form) = counter.answered(&self.runtime, &back);
+            (id, form)
+        };
+        let post = |(id, form): (RequestId, String)| {
+            let path = format!("/wallet/responses/{}", id.as_str());
+            let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            let app = app.clone();
+            async move {
+                let answer = app.oneshot(request.body(Body::from(form)).expect("a request")).await.expect("an answer");
+                assert!(answer.status().is_success(), "{}", answer.status());
+            }
+        };
+        let (issuer, proof) = (&shown.issuer, &shown.holder);
+        let [bare, whole, answer, verify] = in_turns(
+            self.effort,
+            [
+                Subject::again("two ES256 checks", || {
+                    issuer.check();
+                    proof.check();
+                }),
+                Subject::again_async("from the card to the customer", &self.runtime, || async {
+                    let authentic = shown.verified_own(keys);
+                    let alias = authentic.claims()["sub"].as_str().expect("an alias");
+                    let key = Key::new("binding", format!("rc.{alias}"), "");
+                    let found = store.load(&[key], now).await.expect("the store").pop().flatten();
+                    let found = found.expect("a binding").record;
+                    serde_json::from_str::<Binding>(&found.body).expect("a binding").customer
+                }),
+                Subject::once_each("the whole answer (direct_post, memory)", &self.runtime, 12, prepare, post),
+                Subject::again("verify the credential", || shown.verified_own(keys)),
+            ],
+        );
+        table.title("Recognition by the relationship credential");
+        table.bare(&bare);
+        table.whole(&whole, &bare, Some(RELATIONSHIP_TARGET));
+        table.part(&verify);
+        table.rest("whose it is", &whole, &[&verify]);
+        table.whole(&answer, &bare, None);
     }
 
     /// A proof of possession: by itself, and with everything that the merchant adds before it is believed.
@@ -499,11 +565,16 @@ impl Signature {
 struct Counter<'a> {
     shop: &'a TestShop,
     browser: Browser,
+    wallet: wallet::Wallet,
 }
 
 impl<'a> Counter<'a> {
     fn new(shop: &'a TestShop) -> Self {
-        Self { shop, browser: browser(shop, Router::new(), Algorithm::EdDsa) }
+        Self::with(shop, shop.persona("adult").wallet.clone())
+    }
+
+    fn with(shop: &'a TestShop, wallet: wallet::Wallet) -> Self {
+        Self { shop, browser: browser(shop, Router::new(), Algorithm::EdDsa), wallet }
     }
 
     /// A request that a wallet fetched, and the form that it is about to post.
@@ -521,9 +592,8 @@ impl<'a> Counter<'a> {
         let link = wallet::Link::parse(&invitation.wallet_uri).expect("a link");
         let limits = merchant.limits();
         let request = wallet::Request::read(&link, &object, None, &[], merchant.now(), limits).expect("a request");
-        let wallet = &self.shop.persona("adult").wallet;
-        let choice = wallet.choose(&request).expect("something to show");
-        let form = wallet.answer(&request, &choice, &[], self.shop.clock()).expect("an answer");
+        let choice = self.wallet.choose(&request).expect("something to show");
+        let form = self.wallet.answer(&request, &choice, &[], self.shop.clock()).expect("an answer");
         (invitation.id.request(), request, form)
     }
 }
@@ -545,9 +615,12 @@ struct Shown {
 
 impl Shown {
     fn of(shop: &TestShop, request: &wallet::Request) -> Self {
+        Self::by(shop, request, &shop.persona("adult").wallet)
+    }
+
+    fn by(shop: &TestShop, request: &wallet::Request, wallet: &wallet::Wallet) -> Self {
         let mut in_clear = request.clone();
         in_clear.encryption = None;
-        let wallet = &shop.persona("adult").wallet;
         let choice = wallet.choose(&in_clear).expect("something to show");
         let form = wallet.answer(&in_clear, &choice, &[], shop.clock()).expect("an answer");
         let vp_token = form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == "vp_token").expect("a token").1;
@@ -588,8 +661,18 @@ impl Shown {
         let Ok(Decision::Believed { key, .. }) = self.trust.decide(&unverified.issuer(), self.now, &self.limits) else {
             panic!("the issuer is not believed")
         };
+        self.checked(unverified, &key)
+    }
+
+    /// A credential of the shop's own: its issuer is one of our identities.
+    fn verified_own(&self, keys: &Keys) -> Authentic {
+        let unverified = SdJwtVc::new().parse(&self.text, &self.limits).expect("a credential");
+        self.checked(unverified, keys.identity().key().public_key())
+    }
+
+    fn checked(&self, unverified: Box<dyn Unverified + '_>, issuer_key: &PublicKey) -> Authentic {
         let against = Against {
-            issuer_key: &key,
+            issuer_key,
             client_id: &self.client_id,
             nonce: &self.nonce,
             transaction_data: &[],

@@ -14,7 +14,7 @@ use std::{
 use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
-    elements::Element,
+    elements::{Element, ElementRef},
     wd::{WebDriverCompatibleCommand, WindowHandle},
 };
 use http::Method;
@@ -327,6 +327,81 @@ impl Browser {
         }
     }
 
+    /// Clicks the link or button with this text inside of an element that brings its own, once it can be clicked.
+    pub async fn press_in(&self, within: &str, text: &str) {
+        let pressed = try_eventually(|| async {
+            let given = vec![json!(text), json!(within)];
+            let found = self.client.execute(PRESSABLE, given).await.map_err(|e| e.to_string())?;
+            let id = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str);
+            let id = id.ok_or_else(|| "it is not there".to_owned())?.to_owned();
+            let element = Element::from_element_id(self.client.clone(), ElementRef::from(id));
+            match element.clone().click().await.map_err(|e| e.to_string()) {
+                // The driver looks no further than the element that has this one in its shadow.
+                Err(error) if error.contains("would receive the click: <firsthand-") => {
+                    self.point(element, 1).await;
+                    Ok(())
+                }
+                clicked => clicked,
+            }
+        })
+        .await;
+        if let Err(last) = pressed {
+            self.despair(&format!("{text:?} in {within}"), &last).await;
+        }
+    }
+
+    /// Types into the first field inside of an element that brings its own, in the place of what was there.
+    pub async fn type_in(&self, within: &str, text: &str) {
+        let script = "return document.querySelector(arguments[0]).shadowRoot.querySelector('input')";
+        let found = self.client.execute(script, vec![json!(within)]).await.unwrap();
+        let id = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str).unwrap();
+        let field = Element::from_element_id(self.client.clone(), ElementRef::from(id.to_owned()));
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// A device that keeps passkeys, as Chromium can pretend to have one: its owner is there and agrees. Answers its name.
+    pub async fn authenticator(&self) -> String {
+        let device = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+            "isUserConsenting": true, "isUserVerified": true,
+        });
+        let made = self.command(Extension::post("webauthn/authenticator", device)).await;
+        made.as_str().unwrap().to_owned()
+    }
+
+    /// A file that the browser has saved, once it is there.
+    pub async fn download(&self) -> String {
+        let folder = self.profile.path().join("downloads");
+        eventually("a download", || async {
+            let file = fs::read_dir(&folder).map_err(|e| e.to_string())?.next();
+            let path = file.ok_or_else(|| "none".to_owned())?.map_err(|e| e.to_string())?.path();
+            match path.extension().is_some_and(|extension| extension == "json") {
+                true => fs::read_to_string(path).map_err(|e| e.to_string()),
+                false => Err("not whole".to_owned()),
+            }
+        })
+        .await
+    }
+
+    /// The browser's owner clears what it keeps of the shop.
+    pub async fn clear(&self) {
+        let everything = json!({ "origin": self.origin, "storageTypes": "all" });
+        self.cdp("Storage.clearDataForOrigin", everything).await;
+    }
+
+    /// The passkeys on a device.
+    pub async fn passkeys(&self, authenticator: &str) -> Vec<Value> {
+        let path = format!("webauthn/authenticator/{authenticator}/credentials");
+        self.command(Extension::get(path)).await.as_array().unwrap().clone()
+    }
+
+    /// Puts a passkey onto a device, as its platform does with one that it copies.
+    pub async fn give_passkey(&self, authenticator: &str, passkey: &Value) {
+        let path = format!("webauthn/authenticator/{authenticator}/credential");
+        self.command(Extension::post(path, passkey.clone())).await;
+    }
+
     /// Presses the link or button with this text in the dialog of the first `<firsthand-button>`.
     pub async fn press_part(&self, text: &str) {
         let element = format!(
@@ -397,10 +472,32 @@ impl Browser {
     }
 }
 
-/// The visible text of the page and of the shadows in it.
-const SEEN: &str = "[document.body, ...[...document.querySelectorAll('firsthand-button')]
-    .flatMap((host) => [...(host.shadowRoot?.querySelectorAll('dialog') ?? [])])]
-    .map((element) => element?.innerText ?? '').join('\\n')";
+/// The visible text of the page and of the shadows in it: of a button's, what its dialog says.
+const SEEN: &str = "(() => {
+    const [roots, texts] = [[document], [document.body?.innerText ?? '']];
+    for (const root of roots) {
+      for (const host of root.querySelectorAll('*')) {
+        if (!host.shadowRoot || !host.checkVisibility()) continue;
+        roots.push(host.shadowRoot);
+        const parts = host.localName === 'firsthand-button' ? 'dialog' : '[part=body], [part=status]';
+        for (const part of host.shadowRoot.querySelectorAll(parts)) texts.push(part.innerText);
+      }
+    }
+    return texts.join('\\n');
+  })()";
+
+/// What can be pressed in the shadows of the page and says `given[0]`, in the first element that fits `given[1]`.
+const PRESSABLE: &str = "const [text, within] = arguments;
+    const roots = [...document.querySelectorAll(within)].map((host) => host.shadowRoot ?? host);
+    for (const root of roots) {
+      for (const element of root.querySelectorAll('*')) {
+        if (element.shadowRoot) roots.push(element.shadowRoot);
+        const fits = element.matches('a, button, summary, label') && element.checkVisibility();
+        if (fits && element.innerText.trim() === text) return element;
+        if (fits && element.querySelector('slot')?.assignedNodes().map((node) => node.textContent).join('').trim() === text) return element;
+      }
+    }
+    return null;";
 
 fn capabilities(options: &Options, profile: &Path) -> Value {
     let mut chrome = json!({
@@ -411,7 +508,10 @@ fn capabilities(options: &Options, profile: &Path) -> Value {
             "--window-size=1280,900", "--force-prefers-reduced-motion", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
             format!("--lang={}", options.language), format!("--user-data-dir={}", profile.display()),
         ],
-        "prefs": { "intl.accept_languages": options.language },
+        "prefs": {
+            "intl.accept_languages": options.language,
+            "download": { "default_directory": profile.join("downloads"), "prompt_for_download": false },
+        },
     });
     if options.phone {
         chrome["mobileEmulation"] = json!({
@@ -444,16 +544,20 @@ pub async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, at
     try_eventually(attempt).await.unwrap_or_else(|last| panic!("waited in vain for {what}: {last}"))
 }
 
-/// A command that Chromium's driver has beside the standard.
+/// A command that Chromium's driver has beside the standard, or that its client does not know.
 #[derive(Debug)]
 struct Extension {
-    path: &'static str,
-    body: Value,
+    path: String,
+    body: Option<Value>,
 }
 
 impl Extension {
-    const fn post(path: &'static str, body: Value) -> Self {
-        Self { path, body }
+    fn post(path: impl Into<String>, body: Value) -> Self {
+        Self { path: path.into(), body: Some(body) }
+    }
+
+    fn get(path: String) -> Self {
+        Self { path, body: None }
     }
 }
 
@@ -463,6 +567,9 @@ impl WebDriverCompatibleCommand for Extension {
     }
 
     fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        (Method::POST, Some(self.body.to_string()))
+        match &self.body {
+            Some(body) => (Method::POST, Some(body.to_string())),
+            None => (Method::GET, None),
+        }
     }
 }

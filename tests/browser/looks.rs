@@ -10,7 +10,7 @@ const ESCAPE: char = '\u{e00c}';
 async fn fits(browser: &Browser, what: &str) {
     let sticking_out = browser
         .eval(
-            "[document, ...[...document.querySelectorAll('firsthand-button')].map((host) => host.shadowRoot)]
+            "[document, ...[...document.querySelectorAll('*')].map((host) => host.shadowRoot).filter(Boolean)]
                .flatMap((root) => [...(root?.querySelectorAll('*') ?? [])])
                .filter((element) => element.checkVisibility() && !element.closest('.visually-hidden, .skip, #firsthand-live'))
                .filter((element) => { const box = element.getBoundingClientRect(); return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1); })
@@ -34,6 +34,7 @@ async fn every_page_fits_a_phone_in_german() {
         ("/products/riesling", "In den Korb", "phone-product"),
         ("/cart?cart=rieslingx2.senchax1", "Ihr Korb", "phone-cart"),
         ("/account", "Diese Seite ist für Kundinnen und Kunden, die der Shop kennt", "phone-stranger"),
+        ("/sign-in", "Mit diesem Code zurückkommen", "phone-sign-in-de"),
         (walk::WINE, "Sind Sie über 18?", "phone-wine"),
     ] {
         browser.open(path).await;
@@ -60,9 +61,13 @@ async fn every_page_fits_a_phone_in_german() {
     fits(&browser, "what is set aside").await;
     browser.picture("phone-reserved").await;
     browser.press("Meine Daten").await;
-    browser.sees("Wo Sie angemeldet sind").await;
+    browser.sees("Waren Sie das?").await;
     fits(&browser, "the account").await;
     browser.picture("phone-account").await;
+    browser.press_in("firsthand-recovery", "Wiederherstellungscode erstellen").await;
+    browser.sees("Schreiben Sie ihn jetzt auf.").await;
+    fits(&browser, "the recovery code").await;
+    browser.picture("phone-code-de").await;
     browser.leave().await;
 }
 

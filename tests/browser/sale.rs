@@ -33,7 +33,7 @@ async fn reference(browser: &Browser) -> String {
 }
 
 /// The desk, in a browser of its own that sends the key with everything, as one does into which it was typed.
-async fn desk(shop: &Storefront) -> Browser {
+pub async fn desk(shop: &Storefront) -> Browser {
     let key = std::fs::read_to_string(shop.folder.path().join("operator.key")).unwrap();
     let basic = format!("Basic {}", STANDARD.encode(format!("merchant:{}", key.trim())));
     let browser = Browser::new(shop).await;

@@ -68,3 +68,20 @@ pub async fn is_a_stranger(browser: &Browser) {
     assert_eq!(recognised, Value::Bool(false), "this browser is recognised");
     browser.sees("Come in. Nobody asks who you are.").await;
 }
+
+/// The name by which the shop knows the customer, read off "My data".
+pub async fn number(browser: &Browser) -> String {
+    browser.wait("document.querySelector('dl code')").await;
+    browser.eval("document.querySelector('dl code').textContent").await.as_str().unwrap().to_owned()
+}
+
+/// Begins with a new passkey, on a device that this answers, and without any wallet: afterwards "My data" is open.
+pub async fn begin_with_a_passkey(browser: &Browser) -> String {
+    browser.open("/sign-in").await;
+    let authenticator = browser.authenticator().await;
+    browser.press_in("firsthand-passkey", "Begin with a new passkey").await;
+    browser.sees("Welcome back.").await;
+    browser.sees("Was this you?").await;
+    assert_eq!(browser.path().await, "/account");
+    authenticator
+}

@@ -804,9 +804,13 @@ async fn a_revoked_credential_recognises_nobody_and_the_list_says_so() {
     let merchant = shop.merchant();
     let wrong = merchant.revoke_credential(&stranger, &alias(&wallet, 0)).await.unwrap_err();
     assert_eq!(wrong.code(), "no_such_binding");
+    let mut thief = laptop.another();
+    assert_eq!(shows(&mut thief, &wallet).await.status, StatusCode::OK);
     merchant.revoke_credential(&id, &alias(&wallet, 0)).await.unwrap();
     merchant.revoke_credential(&id, &alias(&wallet, 0)).await.unwrap();
     assert_eq!(status_of(&laptop, &wallet, 0).await, Status::Invalid);
+    refused(&thief.get("/wallet/me").await, 401, "invalid_token");
+    assert_eq!(customer(&mut laptop).await, id, "what did not come in by it stays");
     refused(&shows(&mut laptop.another(), &wallet).await, 400, "answer_refused");
     assert!(merchant.customer(&id).await.unwrap().unwrap().credentials().await.unwrap()[0].revoked);
     // The wallet gets no other by itself.
@@ -832,6 +836,131 @@ async fn a_revoked_credential_recognises_nobody_and_the_list_says_so() {
 }
 
 #[tokio::test]
+async fn what_a_browser_began_ends_with_it_until_a_credential_is_in_the_list() {
+    for (step, later_s) in [("offered", 0), ("taken", 0), ("taken", 3600), ("fetched", 0), ("fetched", 90 * 24 * 3600)]
+    {
+        let shop = shop();
+        let mut laptop = known(&shop).await;
+        let offered = offer(&mut laptop).await;
+        let tx_code = text(&offered, "tx_code");
+        let wallet_side = laptop.clone();
+        let mut visit = visit(&wallet_side, text(&offered, "uri")).await;
+        let mut wallet = Wallet::new();
+        if step != "offered" {
+            visit.redeem(Some(tx_code)).await.unwrap();
+        }
+        if step == "fetched" {
+            wallet.collect(&mut visit).await.unwrap();
+        }
+        match later_s {
+            0 => assert!(laptop.delete("/wallet/sessions/current").await.status.is_success()),
+            _ => shop.advance_s(later_s),
+        }
+        match (step, later_s) {
+            ("offered", _) => told_by(visit.redeem(Some(tx_code)).await, 400, "invalid_grant"),
+            ("fetched", 0) => {
+                visit.refresh().await.unwrap();
+                wallet.collect(&mut visit).await.unwrap();
+            }
+            _ => {
+                let nonce = visit.nonce().await.unwrap();
+                let key = SigningKey::from_p256_scalar(&[5; 32]).unwrap();
+                let proof = visit.proof(&key, &nonce).unwrap();
+                told(&visit.credentials(&json!({"proofs": {"jwt": [proof]}})).await, 401, "invalid_token");
+                told_by(visit.refresh().await, 400, "invalid_grant");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_came_by_a_stolen_recovery_code_goes_with_the_recovery() {
+    let shop = shop();
+    let mut owner = known(&shop).await;
+    let id = customer(&mut owner).await;
+    let mut wallet = Wallet::new();
+    owner.give_credential(&mut wallet).await;
+    shop.advance_s(1);
+    let record = shop.merchant().customer(&id).await.unwrap().unwrap();
+    let code = record.hand_out_recovery_code().await.unwrap();
+    let mut thief = owner.another();
+    let recovered = thief.post_json("/wallet/recovery", &json!({ "code": code.reveal() })).await;
+    assert!(recovered.status.is_success(), "{}", recovered.text());
+    thief.token = Some(text(&recovered.json(), "access_token").to_owned());
+    let mut stolen = Wallet::new();
+    thief.give_credential(&mut stolen).await;
+    let offered = offer(&mut thief).await;
+    let mut visit = visit(&thief, text(&offered, "uri")).await;
+    visit.redeem(Some(text(&offered, "tx_code"))).await.unwrap();
+
+    assert_eq!(shows(&mut owner, &wallet).await.status, StatusCode::OK);
+    let undone = owner.delete("/wallet/recovery").await;
+    assert!(undone.status.is_success(), "{}", undone.text());
+    assert_eq!(status_of(&owner, &stolen, 0).await, Status::Invalid);
+    assert_eq!(status_of(&owner, &wallet, 0).await, Status::Valid);
+    refused(&shows(&mut owner.another(), &stolen).await, 400, "answer_refused");
+    told_by(visit.refresh().await, 400, "invalid_grant");
+    told_by(Wallet::new().collect(&mut visit).await, 401, "invalid_token");
+    assert_eq!(shows(&mut owner.another(), &wallet).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_a_wallet_renewed_goes_with_the_record_that_is_taken_out_again() {
+    let shop = shop();
+    let mut older = known(&shop).await;
+    let mut wallet = Wallet::new();
+    older.give_credential(&mut wallet).await;
+    shop.advance_s(1);
+    let mut newer = older.another();
+    newer.sign_in("adult").await;
+    let id = customer(&mut newer).await;
+    let offered = offer(&mut newer).await;
+    let wallet_side = newer.clone();
+    let mut visit = visit(&wallet_side, text(&offered, "uri")).await;
+    visit.redeem(Some(text(&offered, "tx_code"))).await.unwrap();
+    let mut own = Wallet::new();
+    own.collect(&mut visit).await.unwrap();
+
+    assert_eq!(shows(&mut newer, &own).await.status, StatusCode::OK);
+    refused(&shows(&mut newer, &wallet).await, 409, "another_customer");
+    let merged = newer.post_json("/wallet/merges", &json!({})).await;
+    assert!(merged.status.is_success(), "{}", merged.text());
+    visit.refresh().await.unwrap();
+    let mut renewed = Wallet::new();
+    renewed.collect(&mut visit).await.unwrap();
+    let into = customer(&mut older).await;
+    assert_ne!(into, id);
+    assert_eq!(shows(&mut newer, &own).await.status, StatusCode::OK);
+    assert_eq!(customer(&mut newer).await, into);
+    let undone = newer.delete(&format!("/wallet/merges/{id}")).await;
+    assert!(undone.status.is_success(), "{}", undone.text());
+    let mut phone = newer.another();
+    assert_eq!(shows(&mut phone, &renewed).await.status, StatusCode::OK);
+    assert_eq!(customer(&mut phone).await, id, "and not whom it was issued to meanwhile");
+}
+
+#[tokio::test]
+async fn a_wallet_gets_no_more_than_a_few_credentials_a_day() {
+    let shop = shop();
+    let mut laptop = known(&shop).await;
+    let id = customer(&mut laptop).await;
+    let offered = offer(&mut laptop).await;
+    let mut visit = visit(&laptop, text(&offered, "uri")).await;
+    visit.redeem(Some(text(&offered, "tx_code"))).await.unwrap();
+    for _ in 0..16 {
+        Wallet::new().collect(&mut visit).await.unwrap();
+        visit.refresh().await.unwrap();
+    }
+    told_by(Wallet::new().collect(&mut visit).await, 400, "credential_request_denied");
+    let known = shop.merchant().customer(&id).await.unwrap().unwrap();
+    assert_eq!(known.credentials().await.unwrap().len(), 8);
+    assert!(known.history().await.unwrap().len() < 10, "what repeats is said once a day");
+    shop.advance_s(24 * 3600);
+    visit.refresh().await.unwrap();
+    Wallet::new().collect(&mut visit).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wallet_says_what_became_of_a_credential() {
     let shop = shop();
     let mut laptop = known(&shop).await;
@@ -848,11 +977,13 @@ async fn a_wallet_says_what_became_of_a_credential() {
     let merchant = shop.merchant();
     let credentials = async || merchant.customer(&id).await.unwrap().unwrap().credentials().await.unwrap();
     assert!(!credentials().await[0].confirmed, "nobody has said that it arrived");
+    offer(&mut laptop).await;
 
     for _ in 0..2 {
         assert_eq!(visit.notify("credential_accepted").await.status(), StatusCode::NO_CONTENT);
     }
     assert!(credentials().await[0].confirmed);
+    refused(&laptop.signed(Method::POST, "/wallet/issuer/offers", None).await, 403, "step_up_needed");
     let accepted = merchant.customer(&id).await.unwrap().unwrap().history().await.unwrap();
     let count = accepted.iter().filter(|entry| format!("{:?}", entry.what) == "CredentialAccepted").count();
     assert_eq!(count, 1, "said twice is said once");

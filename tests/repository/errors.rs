@@ -46,7 +46,8 @@ fn the_codes_of_problems_are_snake_case() {
     for source in rust("middleware/src") {
         for (at, start) in source.text.match_indices("Problem::new(") {
             let arguments = &source.text[at + start.len()..];
-            let Some(code) = arguments.split(");").next().and_then(|call| call.split('"').nth(1)) else { continue };
+            let call = arguments.split(");").next().and_then(|call| call.split("\n}").next());
+            let Some(code) = call.and_then(|call| call.split('"').nth(1)) else { continue };
             assert!(is_snake_case(code), "{}: {code:?}", source.path);
             seen += 1;
         }

@@ -8,16 +8,16 @@ use axum::{
     routing::{get, post},
 };
 use firsthand_axum::{
-    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Problem, Trust, Wanted, ask::PID, rail::Sepa, require,
-    routes,
+    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Problem, Trust, Wanted, ask::PID,
+    merchant::IssuerProfile, rail::Sepa, require, routes,
 };
 
 use crate::{
     args::Args,
     sell::{self, Store, Till},
     shop::{
-        self, AccountView, Customer, ProofView, PutBackForm, Recipient, SessionView, Shop, WineForm, assets,
-        database::Database, page::CONTENT_SECURITY_POLICY, pages, view::View,
+        self, AccountView, Customer, ProofView, PutBackForm, Recipient, Shop, WineForm, assets, database::Database,
+        page::CONTENT_SECURITY_POLICY, pages, view::View,
     },
 };
 
@@ -30,6 +30,11 @@ pub(crate) fn age() -> Ask {
 pub(crate) fn address() -> Ask {
     let wanted = Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim(["family_name"]).claim(["address"]);
     Ask::new("address", "A parcel needs a label").credential("pid", wanted)
+}
+
+/// What somebody is asked who says that they were here before: the card that the shop gave them.
+pub(crate) fn welcome() -> Ask {
+    Ask::new("welcome", "So that we know you again").recognise()
 }
 
 /// The merchant behind the till. Without `--keys` it is a development merchant, on this machine alone.
@@ -47,7 +52,8 @@ pub async fn till(args: &Args, database: Database) -> Result<Till, Error> {
     }
     builder = store.of(builder).client_id_prefix(args.client_id_prefix).response_mode(args.response_mode);
     let sepa = Sepa::new(&args.sepa_payee, &args.sepa_iban).map_err(|error| Error::Misuse(error.to_string()))?;
-    let merchant = builder.ask(&age()).ask(&address()).rail(sepa.clone()).feed().build()?;
+    let merchant = builder.ask(&age()).ask(&address()).ask(&welcome()).rail(sepa.clone()).feed();
+    let merchant = merchant.relationship(IssuerProfile::Open).display_name("Blatt & Rebe").build()?;
     Ok(Till::new(merchant, database, store))
 }
 
@@ -124,21 +130,11 @@ async fn account(known: Known, view: View) -> Answer {
         outcome: proof.outcome.clone(),
         at_s: proof.at.as_secs(),
     });
-    let sessions = record.sessions().await?;
-    // A key signs out with all of its sessions: those that this browser has lost are its own, too.
-    let own = sessions.iter().find(|session| session.id == *known.session()).map(|session| session.did.clone());
-    let sessions = sessions.into_iter().map(|session| SessionView {
-        current: own.as_ref() == Some(&session.did),
-        id: session.id.as_str().to_owned(),
-        created_s: session.since.as_secs(),
-        last_seen_s: session.last_seen.as_secs(),
-    });
     let shown = AccountView {
         id: known.id().to_string(),
         dids: record.dids().await?,
         rung: known.rung().name().replace('_', " "),
         proofs: proofs.collect(),
-        sessions: sessions.collect(),
     };
     Ok(pages::account(&view, &customer(&known).await?, &shown).into_response())
 }

@@ -4,6 +4,8 @@
 //! Browsers send that by themselves, also with forms of other sites, so every form has to come from a page of ours and
 //! carries a token.
 
+mod calls;
+
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
@@ -133,6 +135,8 @@ pub fn routes(till: &Till, key: OperatorKey) -> Router {
         .route("/merchant/transfers", get(back).post(book))
         .route("/merchant/unmatched", get(back).post(unmatched))
         .route("/merchant/owed", get(back).post(owed))
+        .route("/merchant/calls", get(calls::ask).post(calls::open))
+        .route("/merchant/calls/look", get(calls::ask).post(calls::look))
         .route("/merchant/orders", get(orders))
         .route("/merchant/orders/{id}", get(sale))
         .route("/merchant/orders/{id}/refund", get(back).post(refund))

@@ -28,8 +28,8 @@ mod tests {
     use tower::ServiceExt;
 
     use crate::shop::{
-        self, AccountView, Customer, ProofView, PutBackForm, SessionView, Shop, WineForm, assets, database::Database,
-        page::Page, pages, view::View,
+        self, AccountView, Customer, ProofView, PutBackForm, Shop, WineForm, assets, database::Database, page::Page,
+        pages, view::View,
     };
 
     /// The whole shop, in which every request comes from `recognised`: to look at the pages.
@@ -79,10 +79,6 @@ mod tests {
                 outcome: "over 18".to_owned(),
                 at_s: 1_795_356_300,
             }],
-            sessions: vec![
-                SessionView { id: "a".to_owned(), created_s: 1_795_356_300, last_seen_s: 1_795_359_300, current: true },
-                SessionView { id: "b".to_owned(), created_s: 1_795_156_300, last_seen_s: 1_795_259_300, current: false },
-            ],
         };
         pages::account(&view, &customer, &shown)
     }
@@ -126,9 +122,16 @@ mod tests {
     #[tokio::test]
     async fn every_page_goes_out_under_the_same_strict_rules() {
         let shop = shop().await;
-        for uri in
-            ["/", "/products/etna", "/cart?cart=etnax1", "/wine", "/wine?cart=etnax1", "/nothing", "/products/earlgrey"]
-        {
+        for uri in [
+            "/",
+            "/products/etna",
+            "/cart?cart=etnax1",
+            "/wine",
+            "/wine?cart=etnax1",
+            "/sign-in",
+            "/nothing",
+            "/products/earlgrey",
+        ] {
             let answer = fetch(&shop, None, uri).await;
             let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
             assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{uri}: {policy}");

@@ -77,8 +77,6 @@ pub struct AccountView {
     pub rung: String,
     /// What the customer has shown.
     pub proofs: Vec<ProofView>,
-    /// Where the customer is signed in.
-    pub sessions: Vec<SessionView>,
 }
 
 /// One thing that a customer has shown.
@@ -92,19 +90,6 @@ pub struct ProofView {
     pub outcome: String,
     /// When, in seconds since 1970.
     pub at_s: i64,
-}
-
-/// One browser in which a customer is signed in.
-#[derive(Clone, Debug)]
-pub struct SessionView {
-    /// The name of the session.
-    pub id: String,
-    /// Since when, in seconds since 1970.
-    pub created_s: i64,
-    /// When it was last seen, in seconds since 1970.
-    pub last_seen_s: i64,
-    /// Whether it is in the browser that asks.
-    pub current: bool,
 }
 
 /// The shop, with its database.
@@ -194,6 +179,7 @@ pub fn routes(shop: &Shop) -> Router {
         .route("/products/{slug}", get(product))
         .route("/cart", get(cart).post(change_cart))
         .route("/wine", get(wine))
+        .route("/sign-in", get(sign_in))
         .fallback(async |view: View| pages::not_found(&view))
         .layer(DefaultBodyLimit::max(FORM_MAX))
         .with_state(shop.clone())
@@ -231,6 +217,10 @@ async fn wine(State(shop): State<Shop>, view: View, customer: Introduced) -> Res
         Ok((view, stock, shorts)) => pages::wine(&view, customer.as_deref(), &stock, &shorts).into_response(),
         Err(error) => out_of_order(&view, &error),
     }
+}
+
+async fn sign_in(view: View, customer: Introduced) -> page::Page {
+    pages::sign_in(&view, customer.as_deref())
 }
 
 async fn change_cart(view: View, Form(form): Form<CartForm>) -> Response {

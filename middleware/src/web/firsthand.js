@@ -69,6 +69,8 @@ const WORDS = {
     forCustomers: 'This page is for customers whom the shop knows',
     needsProof: 'This page needs an answer from your wallet',
     step_up_needed: 'For this, please show your wallet once more',
+    another_customer: 'The shop knows this by another name than this browser. Your account page says how to go on.',
+    on: 'on',
   },
   de: {
     button: 'Weiter mit Ihrer Wallet',
@@ -99,16 +101,18 @@ const WORDS = {
     forCustomers: 'Diese Seite ist für Kundinnen und Kunden, die der Shop kennt',
     needsProof: 'Diese Seite braucht eine Antwort Ihrer Wallet',
     step_up_needed: 'Bitte zeigen Sie dafür Ihre Wallet noch einmal',
+    another_customer: 'Der Shop kennt das unter einem anderen Namen als diesen Browser. Auf Ihrer Kontoseite geht es weiter.',
+    on: 'auf',
   },
 };
 
-function languageOf(element) {
+export function languageOf(element) {
   const marked = element?.closest?.('[lang]') ?? document.documentElement;
   const name = marked.lang.toLowerCase().split('-')[0];
   return Object.hasOwn(WORDS, name) ? name : 'en';
 }
 
-const words = (element) => WORDS[languageOf(element)];
+export const words = (element) => WORDS[languageOf(element)];
 
 // --- device
 
@@ -124,6 +128,7 @@ const words = (element) => WORDS[languageOf(element)];
  * @property {Object} asks     under way, by id: {returnTo, until}
  * @property {string?} nonce   the server's last
  * @property {number} offset   the server's clock minus ours, ms
+ * @property {string[]} shops  the shop's DIDs for this customer (did:peer:4, each with its document): the last is the one now
  */
 
 /** The record where IndexedDB fails: it ends with this tab. @type {Device?} */
@@ -213,7 +218,7 @@ async function makeKey() {
       const pair = await crypto.subtle.generateKey(algorithm, false, ['sign', 'verify']);
       const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', pair.publicKey);
       const jwk = y ? { kty, crv, x, y } : { kty, crv, x };
-      last = { pair, alg, jwk, token: null, known: false, locked: false, run: null, asks: {}, nonce: null, offset: 0 };
+      last = { pair, alg, jwk, token: null, known: false, locked: false, run: null, asks: {}, nonce: null, offset: 0, shops: [] };
       await transact(() => last, true);
       const kept = await transact();
       const message = new Uint8Array(1);
@@ -350,6 +355,7 @@ async function send(url, init, byKey = false) {
     if (!signed) return response;
 
     const moved = await learn(response, record);
+    cookie = response.headers.get('firsthand-cookie') ?? cookie;
     if (response.status !== 401) return response;
     // The browser itself followed a redirect, with a proof for the old address.
     if (response.redirected && !body && first('redirect')) {
@@ -366,6 +372,9 @@ async function send(url, init, byKey = false) {
     return response;
   }
 }
+
+/** Of a shop that has a cookie: whether one came with our last request, `there` or `none`. @type {string?} */
+let cookie = null;
 
 /** Takes the nonce, and from a refusal the server's clock: was ours off? */
 async function learn(response, record) {
@@ -403,23 +412,50 @@ async function call(method, path, body, byKey) {
   if (body) headers['content-type'] = 'application/json';
   const init = { method, headers, body: body && JSON.stringify(body), cache: 'no-store' };
   const response = await send(new URL(path, BASE), init, byKey);
-  if (!response.ok) throw await Problem.of(response);
-  return response.status === 204 ? null : response.json();
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const problem = await Problem.of(response);
+  if (problem.code === 'another_customer') document.dispatchEvent(new CustomEvent('firsthand-another-customer'));
+  throw problem;
 }
 
-/** Signed by the key alone, made if need be: for whom the shop does not know yet. */
-export async function byKey(method, path, body) {
-  const { jwk } = await device.key();
+/** Signed by the key, made if need be: also for somebody whom the shop does not know yet. */
+async function byKey(method, path, body) {
+  const { jwk, known, token } = await device.key();
+  if (known && !token) await newSession();
   return call(method, path, body, true).catch(async (problem) => {
-    if (problem.code === 'binding_locked') await device.change((record) => (record.locked ||= record.jwk.x === jwk.x));
-    throw problem;
+    if (problem.code !== 'binding_locked') throw problem;
+    // Unless another request of ours has already made a new key.
+    await device.change((record) => (record.locked ||= record.jwk.x === jwk.x));
+    await device.key();
+    return call(method, path, body, true);
   });
 }
 
-/** The session that the key has got. */
-export async function takeSession({ access_token }) {
-  await device.change((record) => Object.assign(record, { token: access_token, known: true, locked: false, asks: {} }));
-  tell('recognised');
+/** The key has got a session. */
+async function takeSession({ access_token, relationship }, presentation) {
+  let known;
+  await device.change((record) => {
+    known = record.known;
+    // The other links are over, too.
+    Object.assign(record, { token: access_token, known: true, locked: false, asks: {} });
+  });
+  if (!presentation && !known) await call('PUT', 'device', { name: deviceName() }).catch(() => {});
+  await settle(relationship);
+  tell('recognised', presentation);
+}
+
+async function settle(relationship) {
+  if (relationship) await knowShop(relationship);
+  if (cookie === 'none') await call('POST', 'cookie').catch(() => {});
+  watchSession();
+}
+
+/** `Firefox on Android`: what this browser is called until its customer calls it otherwise. */
+function deviceName() {
+  const of = (names) => names.find((name) => new RegExp(name.split(':')[1] ?? name).test(navigator.userAgent))?.split(':')[0];
+  const browser = of(['Edge:Edg', 'Opera:OPR', 'Samsung Internet:SamsungB', 'Firefox:Firefox|FxiOS', 'Chrome:Chrom|CriOS', 'Safari']);
+  const system = of(['Android', 'iPhone', 'iPad', 'Windows', 'ChromeOS:CrOS', 'Mac', 'Linux']);
+  return [browser ?? 'Browser', system].filter(Boolean).join(` ${words().on} `);
 }
 
 /** A known key gets a session by its proof alone; who gets none is nobody. */
@@ -427,8 +463,10 @@ const newSession = () =>
   exclusively('session', async () => {
     if ((await device.read())?.token) return;
     try {
-      const { access_token } = await call('POST', 'sessions', {}, true);
-      await device.change((record) => (record.token = access_token));
+      const { access_token, relationship } = await call('POST', 'sessions', { device: deviceName() }, true);
+      // Unless something stronger was shown meanwhile.
+      await device.change((record) => (record.token ??= access_token));
+      await settle(relationship);
     } catch ({ code }) {
       if (code === 'unknown_key') await device.change((record) => (record.known = false));
       if (code === 'binding_locked') await device.change((record) => (record.locked = true));
@@ -461,14 +499,15 @@ export async function signOut(which = 'current') {
 /** This browser and the shop forget each other. */
 export const forgetDevice = () => forget('device');
 
-/** And the shop forgets the customer. */
+/** And the shop forgets the customer. @returns {Promise<{stays: {what: string, count: number, why: string}[]}>} */
 export const forgetMe = () => forget('me');
 
 async function forget(what) {
   // Who is not recognised may drop a key of their own; that the shop has forgotten them is for the shop to say.
-  await call('DELETE', what).catch(what === 'device' ? nobody : null);
+  const said = await call('DELETE', what).catch(what === 'device' ? nobody : null);
   await device.forget();
   tell('left');
+  return said;
 }
 
 function nobody(problem) {
@@ -480,15 +519,7 @@ function nobody(problem) {
 
 /** A presentation of flow `same_device` or `cross_device`, with `until` by our own clock. */
 async function present(ask, flow, returnTo) {
-  const request = () => call('POST', 'presentations', { ask, flow, return_to: returnTo }, true);
-  const { jwk } = await device.key();
-  const made = await request().catch(async (problem) => {
-    if (problem.code !== 'binding_locked') throw problem;
-    // Unless another ask of ours has already made a new key.
-    await device.change((record) => (record.locked ||= record.jwk.x === jwk.x));
-    await device.key();
-    return request();
-  });
+  const made = await byKey('POST', 'presentations', { ask, flow, return_to: returnTo });
   const until = Date.now() + made.expires_in * 1000;
   await device.change((record) => {
     const open = Object.entries(record.asks).filter(([, ask]) => ask.until > Date.now());
@@ -500,15 +531,75 @@ async function present(ask, flow, returnTo) {
 
 /** Gets the session. @returns {Promise<string>} where the customer goes on */
 async function redeem(id, responseCode) {
-  const answer = await call('POST', 'sessions', { presentation: id, response_code: responseCode }, true);
-  let returnTo = answer.return_to;
-  await device.change((record) => {
-    returnTo = record.asks[id]?.returnTo ?? returnTo;
-    // The other links are over, too.
-    Object.assign(record, { token: answer.access_token, known: true, locked: false, asks: {} });
-  });
-  tell('recognised', id);
-  return localPath(returnTo ?? HOME) ?? HOME;
+  const body = { presentation: id, response_code: responseCode, device: deviceName() };
+  const answer = await call('POST', 'sessions', body, true);
+  const { asks } = await device.read();
+  await takeSession(answer, id);
+  return localPath(asks[id]?.returnTo ?? answer.return_to ?? HOME) ?? HOME;
+}
+
+// --- shop
+
+/**
+ * Keeps the shop's DID of the first visit. Another takes its place only if the old one has signed that, or it had that place
+ * before; else `firsthand-shop-changed` is told to the document (`detail`: known, said, accept()) and the old one stays.
+ */
+async function knowShop({ did, statement }) {
+  const { shops = [] } = (await device.read()) ?? {};
+  const shop = shops.at(-1);
+  if (did === shop) return;
+  const accept = () => device.change((record) => (record.shops = [...shops.filter((other) => other !== did), did].slice(-8)));
+  const says = async (by, jwt) => ({ by: by.split(':', 3).join(':'), ...(await readSigned(jwt, await shopKey(by))) });
+  try {
+    const { iss, from_prior: priors = [] } = await says(did, statement);
+    if (iss !== did) throw new TypeError('another DID than the one that signs');
+    // Each of the earlier ones speaks for itself: one of them is ours.
+    const heard = shop ? await Promise.all(priors.map((jwt) => says(shop, jwt).catch(() => null))) : [];
+    if (!shop || shops.includes(did) || heard.some((prior) => prior && prior.iss === prior.by && prior.sub === did)) return await accept();
+  } catch {
+    // Not signed as it should be.
+  }
+  document.dispatchEvent(new CustomEvent('firsthand-shop-changed', { detail: { known: shop, said: did, accept } }));
+}
+
+/** The first key of a did:peer:4 in its long form, if its document is what its name says. */
+async function shopKey(did) {
+  const [, , name, text] = did.split(':');
+  const hash = new Uint8Array(await sha256(utf8(text)));
+  if (hexadecimal(base58(name.slice(2))) !== `1220${hexadecimal(hash)}`) throw new TypeError('a DID that is not its document');
+  const document = JSON.parse(new TextDecoder().decode(base58(text.slice(1)).slice(2)));
+  return p256(base58(document.verificationMethod[0].publicKeyMultibase.slice(1)).slice(2));
+}
+
+async function readSigned(jwt, key) {
+  const [header, claims, signature] = jwt.split('.');
+  const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (letter) => letter.charCodeAt(0));
+  if (!(await crypto.subtle.verify(ALGORITHMS.ES256, key, bytes(signature), utf8(`${header}.${claims}`)))) throw new TypeError('signature');
+  return JSON.parse(new TextDecoder().decode(bytes(claims)));
+}
+
+/** Without leading zeros, which nothing here has. */
+function base58(text) {
+  const letters = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+  const number = [...text].reduce((sum, letter) => sum * 58n + BigInt(letters.indexOf(letter)), 0n).toString(16);
+  return Uint8Array.from(number.padStart(number.length + (number.length % 2), '0').match(/../g), (pair) => parseInt(pair, 16));
+}
+
+const hexadecimal = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** A compressed point, which not every browser imports (SEC 1, 2.3.4). */
+function p256(point) {
+  const prime = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
+  const x = BigInt(`0x${hexadecimal(point.slice(1))}`);
+  let base = (x ** 3n - 3n * x + 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn) % prime;
+  let y = 1n;
+  for (let exponent = (prime + 1n) / 4n; exponent; exponent >>= 1n) {
+    if (exponent & 1n) y = (y * base) % prime;
+    base = (base * base) % prime;
+  }
+  if (Number(y & 1n) !== point[0] % 2) y = prime - y;
+  const part = (number) => base64url(number.toString(16).padStart(64, '0').match(/../g).map((pair) => parseInt(pair, 16)));
+  return crypto.subtle.importKey('jwk', { kty: 'EC', crv: 'P-256', x: part(x), y: part(y) }, ALGORITHMS.ES256, false, ['verify']);
 }
 
 // --- waiting
@@ -585,6 +676,38 @@ const lookedAt = (signal) =>
     document.addEventListener('visibilitychange', look, { signal });
     signal.addEventListener('abort', resolve, { once: true });
   });
+
+/** @type {AbortController?} */
+let watch = null;
+
+/** A page that is looked at hears when its session ends elsewhere. */
+function watchSession() {
+  watch?.abort();
+  watch = null;
+  if (recognised && document.visibilityState === 'visible') hearSession((watch = new AbortController()).signal);
+}
+
+async function hearSession(signal) {
+  for (let pause_ms = 1000; recognised && !signal.aborted; pause_ms = Math.min(pause_ms * 2, 60_000)) {
+    try {
+      const { token } = await device.read();
+      const response = await send(new URL('events', BASE), { headers: { accept: 'text/event-stream' }, signal });
+      if (response.ok) {
+        pause_ms = 500;
+        for await (const _ of serverEvents(response.body)) {
+          await device.change((record) => record.token === token && (record.token = null));
+          await newSession();
+          tell('left');
+        }
+      }
+    } catch {
+      // Later, then.
+    }
+    if (signal.aborted) return;
+    await checkShown();
+    await sleep(pause_ms, signal);
+  }
+}
 
 // --- QR
 
@@ -775,7 +898,7 @@ function qrPenalty(rows) {
 }
 
 /** With a quiet zone of four squares. */
-export function qrPicture(text, label) {
+function qrPicture(text, label) {
   const rows = qrCode(text);
   const side = rows.length + 8;
   let path = '';
@@ -939,7 +1062,7 @@ const markShown = async () => (shownTo = (await device.read())?.jwk.x ?? null);
 /** Personal content goes with its customer, also from other tabs and the back-forward cache. */
 async function checkShown() {
   const record = await device.read();
-  if (shownTo && (!record?.token || record.jwk.x !== shownTo)) location.reload();
+  if ((shownTo || cookie) && (!record?.token || (shownTo && record.jwk.x !== shownTo))) location.reload();
 }
 
 // --- messages
@@ -1501,6 +1624,7 @@ async function start() {
   else window.addEventListener('popstate', onPopState);
   window.addEventListener('scrollend', saveScroll);
   window.addEventListener('pageshow', ({ persisted }) => persisted && checkShown());
+  document.addEventListener('visibilitychange', watchSession);
   heard.addEventListener('left', checkShown);
 
   if (ourPage() === 'return') {
@@ -1512,6 +1636,10 @@ async function start() {
   await ready;
   if (ourPage() === 'shell') await visit(location.href, { scroll: restoreScroll });
   else if (ourPage() !== 'post') await refreshMarked();
+  if (!watch) await settle();
 }
+
+/** For `account.js` and `meet.js`, which come with this file. */
+export { byKey, call, describe, deviceName, localPath, make, message, proceed, qrPicture, takeSession };
 
 start().catch((error) => console.error(error));

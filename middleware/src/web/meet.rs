@@ -372,7 +372,8 @@ mod tests {
     #[test]
     fn the_script_shows_what_the_pages_have() {
         let attribute = |name: &str, page: &str| -> Vec<String> {
-            let values = page.split(&format!("data-{name}=\"")).skip(1);
+            let marker = format!("data-{name}=\"");
+            let values = page.split(&marker).skip(1);
             values.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
         };
         for page in all("/wallet", None) {

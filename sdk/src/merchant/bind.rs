@@ -287,13 +287,24 @@ impl Merchant {
     /// That somebody was recognised by more than the browser's key: once a day for each browser and rung, so that it neither
     /// fills the history nor pushes the rest out of sight.
     fn note_daily(&self, customer: &CustomerId, rung: Rung, key: &str, device: Option<String>) -> Result<Write, Error> {
+        self.note_of_day(customer, Happened::Recognised { rung }, &format!("{key} {}", rung.name()), device)
+    }
+
+    /// The same for anything that somebody can let happen as often as they like: `which` says what is one of a day.
+    pub(super) fn note_of_day(
+        &self,
+        customer: &CustomerId,
+        what: Happened,
+        which: &str,
+        device: Option<String>,
+    ) -> Result<Write, Error> {
         /// A day, in seconds.
         const DAY_S: i64 = 24 * 3600;
         let now = self.now();
         let begun = now.as_secs().div_euclid(DAY_S).saturating_mul(DAY_S);
-        let which = base64url_encode(&sha256(format!("{key} {}", rung.name()).as_bytes()));
+        let which = base64url_encode(&sha256(which.as_bytes()));
         let sort = format!("{:019}.{which}", i64::MAX.saturating_sub(begun));
-        let entry = HistoryEntry { at: now, what: Happened::Recognised { rung }, device };
+        let entry = HistoryEntry { at: now, what, device };
         let until = Some(now.plus_s(self.0.limits.history_kept_s));
         Ok(put(Key::new(HistoryEntry::KIND, customer.as_str(), sort), &entry, until, Expect::Any)?)
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     BrowserProof, Customer, Merchant, MerchantBuilder, RACES_MAX, Recognised,
-    held::{Act, HeldBinding},
+    held::{Act, Held, HeldBinding},
     lost_the_race, put,
     recognise::binding_key,
 };
@@ -338,13 +338,19 @@ impl Merchant {
             if target.binding.locked {
                 return Ok(Vec::new());
             }
-            let mut writes = vec![target.closed()?, held.saved(&held.record)?, self.note(customer, what.clone())?];
+            // A wallet that deletes it is no thief: what came in by it stays, and it may have another one.
+            let is_theft = what == Happened::CredentialRevoked;
+            let mut writes = vec![target.closed()?, held.saved(&held.record)?];
+            let grant = target.issued.as_ref().map_or("", |issued| &issued.grant);
+            writes.push(self.note_of_day(customer, what.clone(), &format!("{what:?} {grant}"), None)?);
             if let Some(issued) = &target.issued {
-                writes.extend([revocation(issued)?, Write::delete(grant_key(&issued.grant), Expect::Any)]);
+                writes.push(revocation(issued)?);
+                match is_theft {
+                    true => writes.push(Write::delete(grant_key(grant), Expect::Any)),
+                    false => writes.extend(self.without(&held, &name, grant).await?),
+                }
             }
             let mut closed = Vec::new();
-            // A wallet that deletes it is no thief: what came in by it stays.
-            let is_theft = what == Happened::CredentialRevoked;
             let came_by =
                 |other: &&HeldBinding| other.binding.vouched_by.as_ref() == Some(&name) && !other.binding.locked;
             for other in held.bindings.iter().filter(|other| is_theft && came_by(other)) {
@@ -361,6 +367,19 @@ impl Merchant {
             }
         }
         Err(too_often())
+    }
+
+    /// What becomes of a grant whose wallet lost a credential: nothing, as long as it has others.
+    async fn without(&self, held: &Held, lost: &BindingName, grant: &str) -> Result<Option<Write>, Error> {
+        let is_another = |other: &HeldBinding| {
+            other.name != *lost && !other.binding.locked && other.issued.as_ref().is_some_and(|one| one.grant == grant)
+        };
+        if held.bindings.iter().any(is_another) {
+            return Ok(None);
+        }
+        let Some(stored) = self.load_one(&grant_key(grant)).await? else { return Ok(None) };
+        let unused = stored.read::<GrantRecord>()?.unused(self.now());
+        Ok(Some(put(grant_key(grant), &unused, Some(unused.expires_at), Expect::Version(stored.version))?))
     }
 
     /// Ends a grant, and with it every token of it.
@@ -514,7 +533,7 @@ impl Recognised {
             // Kept a little longer, so that a code that comes twice is known.
             put(key, &record, Some(expires_at.plus_s(OFFER_S)), Expect::Absent)?,
             proof.spent(now)?,
-            merchant.note(self.id(), Happened::CredentialOffered)?,
+            self.note_offered()?,
         ];
         merchant.commit_plain(&writes, now).await?;
         let endpoint = match issuer.profile {
@@ -529,6 +548,11 @@ impl Recognised {
             tx_code,
             expires_in_s: OFFER_S,
         })
+    }
+
+    fn note_offered(&self) -> Result<Write, Error> {
+        let which = format!("offered {}", self.record().key);
+        self.merchant().note_of_day(self.id(), Happened::CredentialOffered, &which, None)
     }
 
     fn consents(&self, now: UnixTime) -> Consent {

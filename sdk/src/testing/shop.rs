@@ -200,6 +200,7 @@ impl TestShop {
     /// # Panics
     /// If the set-up contradicts itself.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "a test wants to stop at once, and nothing here comes from a stranger")]
     pub fn elsewhere(&self, host: &str, set_up: impl FnOnce(MerchantBuilder) -> MerchantBuilder) -> Self {
         let mut keys_file = self.keys_file().clone();
         keys_file.add_signing_key().expect("a new key");

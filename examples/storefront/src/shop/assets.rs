@@ -14,6 +14,8 @@ use super::{catalogue::Product, picture};
 pub const STYLE: &str = "/shop/style.css";
 /// The address of the script.
 pub const SCRIPT: &str = "/shop/shop.js";
+/// The address of the elements of "My data" and of the way back in, which are the library's.
+pub const ACCOUNT_SCRIPT: &str = "/wallet/account.js";
 /// The address of the shop's mark.
 pub const MARK: &str = "/shop/mark.svg";
 /// The address of the picture over the door.

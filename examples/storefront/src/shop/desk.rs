@@ -34,6 +34,64 @@ pub struct DeskView {
     pub stock: Stock,
 }
 
+/// What the desk wants to know of whoever is on the telephone.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct CallForm {
+    /// The token of the form.
+    pub form: String,
+    /// Why it is asked.
+    pub purpose: String,
+    /// What both screens show.
+    pub message: String,
+}
+
+/// The question who is on the telephone or at the counter.
+#[derive(Clone, Debug)]
+pub struct CallView {
+    /// The token of the page's forms.
+    pub form: String,
+    /// How far it is.
+    pub state: CallState,
+}
+
+/// How far a question at the desk is.
+#[derive(Clone)]
+pub enum CallState {
+    /// It is not asked yet.
+    Ask {
+        /// Whether what was typed cannot be shown to a customer.
+        unreadable: bool,
+    },
+    /// The number is being said.
+    Waiting {
+        /// What the desk looks with.
+        ticket: String,
+        /// The number.
+        number: String,
+        /// Where it is typed.
+        link: String,
+    },
+    /// The customer has proved who they are.
+    Known {
+        /// The name under which they are known.
+        customer: String,
+        /// By what.
+        rung: &'static str,
+        /// Until when the desk sees it, in seconds since 1970.
+        until_s: i64,
+    },
+    /// The customer said no.
+    Refused,
+    /// Nobody answered in time.
+    Over,
+}
+
+impl fmt::Debug for CallState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallState([redacted])")
+    }
+}
+
 /// All orders.
 #[derive(Clone, Debug)]
 pub struct DeskOrders {

@@ -106,6 +106,7 @@ fn desk_frame(view: &View, title: &str, main: &Markup) -> Markup {
                     nav aria-label=(view.say("Desk", "Kontor")) {
                         a href=(view.href("/merchant")) { (view.say("Today", "Heute")) }
                         a href=(view.href("/merchant/orders")) { (view.say("All orders", "Alle Bestellungen")) }
+                        a href=(view.href("/merchant/calls")) { (view.say("Who is it?", "Wer ist da?")) }
                         a href=(view.href("/")) { (view.say("To the shop", "Zum Laden")) }
                     }
                     (language_switch(view))
@@ -166,6 +167,8 @@ fn frame(view: &View, customer: Option<&Customer>, title: &str, main: &Markup) -
                             "A demonstration: the shelves are painted and nothing is really sold. Prices include tax.",
                             "Eine Vorführung: Die Regale sind gemalt, verkauft wird nichts. Preise mit Mehrwertsteuer.",
                         ))
+                        " "
+                        a href="/wallet/call" { (view.say("Is this call from us?", "Rufen wirklich wir an?")) }
                     }
                 }
             }
@@ -186,6 +189,8 @@ fn greeting(view: &View, customer: Option<&Customer>) -> Markup {
                 }
             } @else {
                 (view.say("Come in. Nobody asks who you are.", "Treten Sie ein. Niemand fragt, wer Sie sind."))
+                " "
+                a href=(view.href("/sign-in")) { (view.say("Been here before?", "Schon hier gewesen?")) }
             }
         }
     }

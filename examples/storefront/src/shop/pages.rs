@@ -9,6 +9,7 @@ mod home;
 mod order;
 mod orders;
 mod product;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -21,6 +22,7 @@ pub use home::home;
 pub use order::order;
 pub use orders::orders;
 pub use product::product;
+pub use sign_in::sign_in;
 pub use trouble::{gone, not_found, out_of_order};
 pub use wine::{reserved, wine};
 

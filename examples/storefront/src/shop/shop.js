@@ -1,22 +1,17 @@
 // The buttons of "My data", and those that copy. They wait on the document, because pages come and go without being loaded
 // anew.
-import { fetch, forgetDevice, forgetMe, signOut } from '/wallet/firsthand.js';
+import { fetch, forgetDevice, signOut } from '/wallet/firsthand.js';
 
 const actions = {
-  'revoke': async (button) => {
-    const answer = await fetch(`/wallet/sessions/${encodeURIComponent(button.dataset.session)}`, { method: 'DELETE' });
-    if (!answer.ok) throw new Error(`revoking answered ${answer.status}`);
-    button.closest('li').remove();
-  },
   'sign-out': () => leave(signOut),
   'forget-device': () => leave(forgetDevice),
-  'forget-me': () => leave(async () => {
-    // What the shop itself keeps goes first: afterwards nobody could say whose it was.
-    const answer = await fetch('/account/forget', { method: 'POST' });
-    if (!answer.ok) throw new Error(`forgetting answered ${answer.status}`);
-    await forgetMe();
-  }),
 };
+
+// What the shop itself keeps goes first: afterwards nobody could say whose it was.
+document.addEventListener('firsthand-forget', ({ detail }) => detail.waitUntil((async () => {
+  const answer = await fetch('/account/forget', { method: 'POST' });
+  if (!answer.ok) throw new Error(`forgetting answered ${answer.status}`);
+})()));
 
 document.addEventListener('click', async (event) => {
   const button = event.target instanceof Element && event.target.closest('button[data-action]');

@@ -7,7 +7,6 @@ use super::{
 use crate::{
     customer::Rung,
     error::{Error, IssueError, ProofError},
-    history::Happened,
     issuing::{CODE_S, CodeRecord, OfferRecord, PUSHED_S, PushedRecord},
     merchant::{BrowserProof, RACES_MAX, held::Act, proof::was_spent},
     protocol::{
@@ -154,7 +153,7 @@ impl Recognised {
                 let consented = CodeRecord { by: self.consents(now), request: record.clone(), taken: None, expires_at };
                 // Kept longer than it is good for, so that a code that comes twice is known.
                 writes.push(put(code_key(&code), &consented, Some(expires_at.plus_s(PUSHED_S)), Expect::Absent)?);
-                writes.push(merchant.note(self.id(), Happened::CredentialOffered)?);
+                writes.push(self.note_offered()?);
             }
             match merchant.0.store.commit(&writes, now).await {
                 Err(e) if was_spent(&e) => {

@@ -17,7 +17,7 @@ use super::{
     too_often,
 };
 use crate::{
-    customer::{Alias, Binding, BindingName, CustomerId, Rung},
+    customer::{Alias, Binding, BindingName, CustomerId, CustomerRecord, Rung},
     error::{Error, IssueError, ProofError, Refusal},
     history::Happened,
     issuing::{
@@ -25,8 +25,9 @@ use crate::{
         WalletTokenRecord,
     },
     merchant::{
-        BrowserProof, RACES_MAX,
-        bind::{BindingEntry, NewBinding, binding_entry, bound},
+        BrowserProof, MERGES_MAX, RACES_MAX,
+        bind::{BindingEntry, binding_entry},
+        customer_key,
         held::{Held, HeldBinding},
         proof::was_spent,
         recognise::binding_key,
@@ -278,7 +279,7 @@ impl Merchant {
                 put(binding_key(name.as_str()), &binding, until, Expect::Version(found.version))?,
                 put(binding_entry(customer, name.as_str()), &entry, until, Expect::Any)?,
                 held.saved(&held.record)?,
-                self.note(customer, Happened::CredentialAccepted)?,
+                self.note_of_day(customer, Happened::CredentialAccepted, &format!("accepted {}", issued.grant), None)?,
             ];
             match self.0.store.commit(&writes, now).await {
                 Err(e) if lost_the_race(&e) => {}
@@ -355,18 +356,19 @@ impl Merchant {
         if visitor.token.requests >= REQUESTS_MAX {
             return Err(IssueError::TooMany.into());
         }
+        let formerly = self.formerly(&visitor.grant.by.customer, &customer).await?;
         let lists = self.lists().await?;
         let at = UnixTime::from_secs(now.as_secs().div_euclid(ROUNDED_S).saturating_mul(ROUNDED_S));
         let expires_at = at.plus_s(CREDENTIAL_S);
 
         let token = WalletTokenRecord { requests: visitor.token.requests + 1, ..visitor.token.clone() };
-        let grant = visitor.grant.clone().used_until(expires_at);
+        let grant = visitor.grant.clone().used_for(batch.keys.len(), expires_at, now).ok_or(IssueError::TooMany)?;
         let mut writes = vec![
             put(token_key(access.token), &token, Some(token.expires_at), Expect::Version(visitor.token_version))?,
             put(grant_key(&token.grant), &grant, Some(grant.expires_at), Expect::Version(visitor.grant_version))?,
             // Nobody forgets or merges the customer meanwhile, and two that come at once count each other.
             held.saved(&held.record)?,
-            self.note(&customer, Happened::CredentialIssued)?,
+            self.note_of_day(&customer, Happened::CredentialIssued, &format!("issued {}", token.grant), None)?,
         ];
         if let Some(proof) = access.proof {
             writes.push(proof.spent(now)?);
@@ -376,14 +378,12 @@ impl Merchant {
         let mut credentials = Vec::with_capacity(batch.keys.len());
         for new in &batch.keys {
             let place = self.place(lists).await?;
-            let binding = NewBinding {
-                name: BindingName::credential(&new.alias),
-                rung: Rung::RelationshipCredential,
-                // Its key is written down when it is shown: until then nobody knows that it arrived.
-                did: None,
-                label: None,
-                expires_at: Some(expires_at),
-            };
+            let name = BindingName::credential(&new.alias);
+            // Its key is written down when it is shown: until then nobody knows that it arrived.
+            let unseen = Binding::new(customer.clone(), Rung::RelationshipCredential, None, now);
+            // A wallet of a record that became part of this one goes with it if the two are taken apart again.
+            let binding = Binding { from: formerly.clone(), expires_at: Some(expires_at), ..unseen };
+            let entry = BindingEntry { did: None, rung: binding.rung, since: now };
             let issued = IssuedRecord {
                 grant: token.grant.clone(),
                 list: place.list,
@@ -394,7 +394,8 @@ impl Merchant {
                 handed_later: later,
             };
             credentials.push(self.credential(new, &issued, &shop_did)?);
-            writes.extend(bound(&binding, &customer, now)?);
+            writes.push(put(binding_key(name.as_str()), &binding, Some(expires_at), Expect::Absent)?);
+            writes.push(put(binding_entry(&customer, name.as_str()), &entry, Some(expires_at), Expect::Absent)?);
             writes.push(put(issued_key(&new.alias), &issued, Some(expires_at), Expect::Absent)?);
             writes.push(status::entry(&place, &new.alias, expires_at)?);
             writes.push(spent(new.proof.clone(), now.plus_s(LIFETIME_S))?);
@@ -438,6 +439,19 @@ impl Merchant {
             Err(e) if was_spent(&e) => Err(IssueError::Dpop(ProofError::Replayed).into()),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// The records by which a customer's former name leads to the one of today, that name first.
+    async fn formerly(&self, name: &CustomerId, today: &CustomerId) -> Result<Vec<CustomerId>, Error> {
+        let mut names = Vec::new();
+        let mut next = (name != today).then(|| name.clone());
+        while let Some(name) = next.filter(|name| name != today && names.len() < MERGES_MAX) {
+            let stored = self.load_one(&customer_key(&name)).await?;
+            next =
+                stored.map(|stored| stored.read::<CustomerRecord>()).transpose()?.and_then(|record| record.merged_into);
+            names.push(name);
+        }
+        Ok(names)
     }
 
     /// The writes that make room for more credentials: a customer has a few at the same time. Revoked ones go, and of those

@@ -351,6 +351,7 @@ fn grant(by: Consent, client: &Client, dpop: Option<&BrowserProof>, now: UnixTim
         since: now,
         expires_at: now.plus_s(FIRST_S),
         used: false,
+        counted: (now, 0),
     }
 }
 

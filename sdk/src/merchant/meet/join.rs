@@ -267,7 +267,7 @@ impl Recognised {
                     match other.binding.rung {
                         // A credential is revoked for everybody else as well.
                         Rung::RecoveryCode | Rung::RelationshipCredential if is_gone => {
-                            also(&mut writes, other.gone()?)
+                            also(&mut writes, other.gone()?);
                         }
                         _ if other.binding.locked => {}
                         _ if is_gone => writes.push(other.closed()?),

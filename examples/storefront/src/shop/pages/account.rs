@@ -1,12 +1,13 @@
 use maud::{Markup, html};
 
-use crate::shop::{AccountView, Customer, page::Page, view::View};
+use crate::shop::{AccountView, Customer, assets, page::Page, view::View};
 
 /// What the shop knows of a customer, and how to make it forget.
 #[must_use]
 pub fn account(view: &View, customer: &Customer, account: &AccountView) -> Page {
     let title = view.say("My data", "Meine Daten");
     let main = html! {
+        script type="module" src=(assets::ACCOUNT_SCRIPT) {}
         section.narrow.account {
             h1 { (title) }
             p.lead {
@@ -19,11 +20,12 @@ pub fn account(view: &View, customer: &Customer, account: &AccountView) -> Page 
                 a href=(view.href("/wine/reserved")) { (view.say("set aside for you", "für Sie zurückgelegt")) }
                 (view.say(".", " sind."))
             }
+            firsthand-merge ask="welcome" {}
             p.notice role="status" hidden data-failed {
                 (view.say("That did not work. Please try again.", "Das hat nicht geklappt. Bitte versuchen Sie es noch einmal."))
             }
             (shown(view, account))
-            (sessions(view, account))
+            (relationship(view))
             (name(view, account))
             (orders(view))
             (leaving(view))
@@ -81,28 +83,17 @@ pub(super) fn purpose<'a>(view: &View, ask: &str, purpose: &'a str) -> &'a str {
     }
 }
 
-fn sessions(view: &View, account: &AccountView) -> Markup {
+/// What recognises the customer, what happened, and the ways back in: all of it the library's own elements.
+fn relationship(view: &View) -> Markup {
     html! {
         h2 { (view.say("Where you are signed in", "Wo Sie angemeldet sind")) }
-        ul.records {
-            @for session in &account.sessions {
-                li {
-                    h3 {
-                        @if session.current { (view.say("This browser", "Dieser Browser")) }
-                        @else { (view.say("Another browser", "Ein anderer Browser")) }
-                    }
-                    p.small {
-                        (view.say("Since ", "Seit ")) time { (view.language.moment(session.created_s)) }
-                        (view.say(", last seen ", ", zuletzt ")) time { (view.language.moment(session.last_seen_s)) }
-                    }
-                    @if !session.current {
-                        button.link type="button" data-action="revoke" data-session=(session.id) {
-                            (view.say("Sign it out", "Dort abmelden"))
-                        }
-                    }
-                }
-            }
-        }
+        firsthand-devices ask="welcome" {}
+        h2 { (view.say("Passkey", "Passkey")) }
+        firsthand-passkey ask="welcome" {}
+        h2 { (view.say("Customer card", "Kundenkarte")) }
+        firsthand-credential ask="welcome" {}
+        h2 { (view.say("A code on paper", "Ein Code auf Papier")) }
+        firsthand-recovery ask="welcome" {}
     }
 }
 
@@ -171,20 +162,16 @@ fn leaving(view: &View) -> Markup {
                     ))
                 }
             }
-            details {
-                summary { (view.say("Forget me", "Vergessen Sie mich")) }
-                p {
+            div {
+                firsthand-leave ask="welcome" {}
+                p.small {
                     (view.say(
-                        "Everything on this page and everything that is set aside for you is deleted, at once and for good. Your orders \
-                         stay in our books without you, and you can no longer open them: pay, cancel or wait for money first. \
-                         Next time you are new here.",
-                        "Alles auf dieser Seite und alles, was für Sie zurückgelegt ist, wird gelöscht, sofort und endgültig. Ihre \
-                         Bestellungen bleiben ohne Sie in unseren Büchern, und Sie können sie nicht mehr öffnen: Zahlen, stornieren \
-                         oder warten Sie vorher auf Geld. Beim nächsten Mal sind Sie neu hier.",
+                        "What is set aside for you goes, too. Your orders stay in our books without you, and you can no longer open \
+                         them: pay, cancel or wait for money first. Next time you are new here.",
+                        "Auch was für Sie zurückgelegt ist, geht. Ihre Bestellungen bleiben ohne Sie in unseren Büchern, und Sie \
+                         können sie nicht mehr öffnen: Zahlen, stornieren oder warten Sie vorher auf Geld. Beim nächsten Mal sind \
+                         Sie neu hier.",
                     ))
-                }
-                button.danger type="button" data-action="forget-me" {
-                    (view.say("Yes, forget everything", "Ja, alles vergessen"))
                 }
             }
         }

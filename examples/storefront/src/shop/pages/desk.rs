@@ -1,11 +1,13 @@
 //! The merchant's desk.
 
+mod call;
 mod orders;
 mod owed;
 mod sale;
 mod steps;
 mod transfers;
 
+pub use call::call;
 use maud::{Markup, html};
 pub use orders::orders;
 pub use sale::sale;
