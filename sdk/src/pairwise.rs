@@ -252,12 +252,12 @@ mod tests {
         let asked = RefCell::new(Vec::new());
         let mostly = |info: &[u8]| {
             asked.borrow_mut().push(String::from_utf8(info.to_vec()).unwrap());
-            if info.ends_with(b"key-1\00") { [0xff; 32] } else { secret(1)(info) }
+            if info.ends_with(b"key-1\x000") { [0xff; 32] } else { secret(1)(info) }
         };
         let did = ShopDid::derive(&which(&customer, 7), mostly).unwrap();
         assert_ne!(did.short(), ShopDid::derive(&which(&customer, 7), secret(1)).unwrap().short());
         let before = format!("1\0https://shop.example/\0{customer}\07\0");
-        assert_eq!(asked.take(), ["key-1\00", "key-1\01", "key-2\00"].map(|rest| format!("{before}{rest}")));
+        assert_eq!(asked.take(), ["key-1\x000", "key-1\x001", "key-2\x000"].map(|rest| format!("{before}{rest}")));
         let never = ShopDid::derive(&which(&customer, 7), |_| [0xff; 32]);
         assert_eq!(never.err(), Some(DidError::Key(JoseError::InvalidKey)));
         let newer = Pairwise { template: 2, ..which(&customer, 0) };

@@ -5,6 +5,7 @@
 //! minutes to make them; `-- --customers 100000` takes fewer, `-- --check` fails if a target is missed. PostgreSQL has its
 //! usual 128 MiB of buffers and SQLite its usual 2 MiB, so that the database is larger than the cache of either.
 
+#[expect(dead_code, reason = "the other benches use the rest")]
 mod measure;
 
 use std::{env, io::Write as _, path::PathBuf, process::ExitCode};

@@ -25,8 +25,10 @@ use firsthand::{
         authority::{Authority, Leaf, certificate_pem},
         collector::{Collector, error_of},
         faulty::{Fault, Faulty},
+        issuer::{Credential, Issuer},
         wallet::{Wallet, WalletError},
     },
+    time::UnixTime,
 };
 use firsthand_axum::testing::{Browser, Reply, TestShop, response_code};
 use firsthand_tests::{Tally, vector};
@@ -34,7 +36,10 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::setting::{Folder, app, browser, customer, led_to, refused};
+use crate::{
+    probe,
+    setting::{Folder, app, browser, customer, led_to, refused},
+};
 
 const WALLET: &str = "https://wallet.example";
 const CALLBACK: &str = "https://wallet.example/cb";
@@ -832,6 +837,75 @@ async fn a_revoked_credential_recognises_nobody_and_the_list_says_so() {
         shop.advance_s(300);
         assert_eq!(status_of(&browser, &wallet, 0).await, Status::Invalid);
         refused(&shows(&mut browser.another(), &wallet).await, 400, "answer_refused");
+    }
+}
+
+/// Credentials that say what ours says: the type, the issuer, and the alias of a customer.
+#[tokio::test]
+async fn what_anybody_else_signs_recognises_nobody_whatever_it_says() {
+    type Edit = fn(&mut Credential);
+    let shop = shop();
+    let mut laptop = known(&shop).await;
+    let id = customer(&mut laptop).await;
+    let mut wallet = Wallet::new();
+    laptop.give_credential(&mut wallet).await;
+    let real = wallet.holdings()[0].claims().clone();
+    let ours = |keys: &firsthand::Keys| {
+        let identity = keys.identity();
+        let chain = identity.chain().iter().map(|certificate| certificate.der().to_vec()).collect();
+        Issuer::new(identity.key().clone(), chain, shop.status_uri().clone())
+    };
+    // A certificate of our host by the right authority, for a key that is in our file no more.
+    let (own, gone) = (ours(shop.keys()), ours(&shop.renewed_certificate()));
+    let nothing: Edit = |_| {};
+    let cases: [(&str, &Issuer, Edit, &str); 6] = [
+        ("a key that was rotated away", &gone, nothing, "issuer_unknown"),
+        ("an issuer of identities, whom we trust", shop.cast().issuer(), nothing, "issuer_unknown"),
+        (
+            "expired",
+            &own,
+            |it| it.expires_at = Some(UnixTime::from_secs(it.issued_at.as_secs() - 120)),
+            "credential_expired",
+        ),
+        (
+            "nobody's alias",
+            &own,
+            |it| drop(it.plain.insert("sub".into(), json!("AAAAAAAAAAAAAAAAAAAAAA"))),
+            "credential_revoked",
+        ),
+        ("no alias", &own, |it| drop(it.plain.insert("sub".into(), json!("x"))), "credential_claim"),
+        // As after moving to a new phone: an unknown key with a known alias.
+        ("our own, with a new key", &own, nothing, ""),
+    ];
+    shop.advance_s(61);
+    for (name, issuer, edit, code) in cases {
+        let mut scalar = [0; 32];
+        shop.clock().fill(&mut scalar);
+        let holder = SigningKey::from_p256_scalar(&scalar).unwrap();
+        let mut credential = Credential::new(text(&real, "vct"), shop.clock().now());
+        credential.holder = Some(holder.public_key().clone());
+        for claim in ["iss", "sub"] {
+            credential.plain.insert(claim.into(), real[claim].clone());
+        }
+        edit(&mut credential);
+        let mut forged = Wallet::new();
+        forged.hold(&issuer.issue(&credential, shop.clock()).unwrap(), holder).unwrap();
+        shop.advance_s(1);
+        let mut browser = laptop.another();
+        let asking = browser.ask("back", Device::SameDevice).await;
+        let request = browser.wallet_reads(&asking).await;
+        let answer = probe::answer(&mut browser, &request, &forged, &[]).await;
+        if code.is_empty() {
+            assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text());
+            let body = json!({ "presentation": asking.id, "response_code": response_code(&answer) });
+            assert_eq!(browser.redeem(&body).await.status, StatusCode::OK, "{name}");
+            assert_eq!(customer(&mut browser).await, id, "{name}");
+            let history = laptop.get("/wallet/history").await.text();
+            assert!(history.contains("credential_new_key"), "{history}");
+        } else {
+            refused(&answer, 400, "answer_refused");
+            assert_eq!(probe::standing(&mut browser, &asking).await.1, code, "{name}");
+        }
     }
 }
 

@@ -278,9 +278,9 @@ async fn compare(copies: Copies) {
         owners.entry(value).or_default().insert(person);
     }
     let mut by_chance = BTreeSet::new();
-    for person in 0..PEOPLE {
+    for (person, (here, there)) in found[0].iter().zip(&found[1]).enumerate() {
         let own = |value: &&Vec<u8>| owners[value.as_slice()].len() == 1;
-        let shared: Vec<&Vec<u8>> = found[0][person].intersection(&found[1][person]).filter(own).collect();
+        let shared: Vec<&Vec<u8>> = here.intersection(there).filter(own).collect();
         let mut chosen = Values::new();
         for text in shown(person).into_values().chain([format!("Town-{person:04}")]) {
             take_apart(&text, &mut chosen, 0);

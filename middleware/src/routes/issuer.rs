@@ -237,7 +237,7 @@ pub(crate) async fn offered(
         Ok::<_, Refused>(Json(merchant.credential_offer(&name).await?))
     };
     match answer.await {
-        Err(Refused(Cause::Error(Error::Issue(IssueError::Grant)), _)) => {
+        Err(Refused(cause, _)) if matches!(*cause, Cause::Error(Error::Issue(IssueError::Grant))) => {
             let mut response = Refused::from(Error::from(IssueError::Grant)).response(&merchant);
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
@@ -710,7 +710,7 @@ fn one(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Refused
 }
 
 /// A refusal that a wallet gets, and whether it stands at an endpoint that needs a token.
-pub(crate) struct Refused(Cause, bool);
+pub(crate) struct Refused(Box<Cause>, bool);
 
 enum Cause {
     Error(Error),
@@ -719,19 +719,19 @@ enum Cause {
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self(Cause::Error(error), false)
+        Self(Box::new(Cause::Error(error)), false)
     }
 }
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        Self(Cause::Problem(problem), false)
+        Self(Box::new(Cause::Problem(problem)), false)
     }
 }
 
 impl Refused {
     fn response(self, merchant: &Merchant) -> Response {
-        let (error, status, description, retry) = match &self.0 {
+        let (error, status, description, retry) = match &*self.0 {
             Cause::Problem(problem) if problem.status() == StatusCode::TOO_MANY_REQUESTS => {
                 ("slow_down", problem.status(), problem.to_string(), true)
             }
