@@ -13,6 +13,8 @@ mod shop;
 #[path = "browser/walk.rs"]
 mod walk;
 
+#[path = "browser/consent.rs"]
+mod consent;
 #[path = "browser/cookie.rs"]
 mod cookie;
 #[path = "browser/devices.rs"]

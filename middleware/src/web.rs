@@ -111,7 +111,18 @@ pub(crate) fn return_page(mount: &str, lang: Lang) -> String {
             "Bitte schalten Sie JavaScript ein und laden Sie diese Seite neu: Damit nimmt der Shop die Antwort Ihrer Wallet entgegen.",
         ),
     };
-    page(&Page { mount, lang, kind: "return", title, text: None, ask: None, noscript, busy: true, stylesheet: None })
+    page(&Page {
+        mount,
+        lang,
+        kind: "return",
+        title,
+        text: None,
+        ask: None,
+        panel: None,
+        noscript,
+        busy: true,
+        stylesheet: None,
+    })
 }
 
 /// The page that stands in for one that only a customer sees, when the browser asked for it without a proof: a reload, a
@@ -132,7 +143,18 @@ pub(crate) fn shell_page_styled(mount: &str, lang: Lang, stylesheet: Option<&str
             "Diese Seite ist für Kundinnen und Kunden, die der Shop kennt. Er erkennt Sie ohne Cookie und braucht dafür JavaScript.",
         ),
     };
-    page(&Page { mount, lang, kind: "shell", title, text: None, ask: None, noscript, busy: true, stylesheet })
+    page(&Page {
+        mount,
+        lang,
+        kind: "shell",
+        title,
+        text: None,
+        ask: None,
+        panel: None,
+        noscript,
+        busy: true,
+        stylesheet,
+    })
 }
 
 /// The page for a form that the browser sent without a proof (401): nothing has been done, and this is how to go on.
@@ -161,7 +183,18 @@ pub(crate) fn post_page_asking(mount: &str, lang: Lang, ask: Option<&str>) -> St
             "Der Shop erkennt Sie ohne Cookie und braucht dafür JavaScript.",
         ),
     };
-    page(&Page { mount, lang, kind: "post", title, text: Some(text), ask, noscript, busy: false, stylesheet: None })
+    page(&Page {
+        mount,
+        lang,
+        kind: "post",
+        title,
+        text: Some(text),
+        ask,
+        panel: None,
+        noscript,
+        busy: false,
+        stylesheet: None,
+    })
 }
 
 /// The page that asks whether a wallet may have the shop's credential. What the wallet is called comes from whoever
@@ -180,7 +213,23 @@ pub(crate) fn consent_page(mount: &str, lang: Lang, wallet: &str, place: &str) -
         ),
     };
     let text = Some(text.as_str());
-    page(&Page { mount, lang, kind: "consent", title, text, ask: None, noscript, busy: false, stylesheet: None })
+    let panel = Some("firsthand-consent");
+    page(&Page { mount, lang, kind: "consent", title, text, ask: None, panel, noscript, busy: false, stylesheet: None })
+}
+
+/// The same page for a question that is over: somebody went back, or waited too long.
+pub(crate) fn consent_over_page(mount: &str, lang: Lang) -> String {
+    let (title, text) = match lang {
+        Lang::En => {
+            ("This question is over", "It was answered, or too much time has passed. Begin again in the wallet.")
+        }
+        Lang::De => (
+            "Diese Frage ist vorbei",
+            "Sie wurde beantwortet, oder es ist zu viel Zeit vergangen. Beginnen Sie in der Wallet noch einmal.",
+        ),
+    };
+    let (ask, panel, stylesheet, text) = (None, None, None, Some(text));
+    page(&Page { mount, lang, kind: "consent", title, text, ask, panel, noscript: "", busy: false, stylesheet })
 }
 
 struct Page<'a> {
@@ -191,6 +240,8 @@ struct Page<'a> {
     title: &'a str,
     text: Option<&'a str>,
     ask: Option<&'a str>,
+    /// An element of `account.js`.
+    panel: Option<&'a str>,
     noscript: &'a str,
     busy: bool,
     stylesheet: Option<&'a str>,
@@ -201,13 +252,18 @@ fn page(page: &Page<'_>) -> String {
     let mount = escape(page.mount.trim_end_matches('/'));
     let kind = page.kind;
     let title = escape(page.title);
-    let noscript = escape(page.noscript);
+    let noscript = match page.noscript {
+        "" => String::new(),
+        text => format!("\n<noscript><p>{}</p></noscript>", escape(text)),
+    };
     let busy = if page.busy { " aria-busy=\"true\"" } else { "" };
     let text = page.text.map(|text| format!("\n<p>{}</p>", escape(text))).unwrap_or_default();
     let ask = page
         .ask
         .map(|ask| format!("\n<firsthand-button ask=\"{}\"></firsthand-button>", escape(ask)))
         .unwrap_or_default();
+    let panel = page.panel.map(|name| format!("\n<{name}></{name}>")).unwrap_or_default();
+    let script = if page.panel.is_some() { "account.js" } else { "firsthand.js" };
     let theirs = page
         .stylesheet
         .map(|href| format!("\n<link rel=\"stylesheet\" href=\"{}\">", escape(href)))
@@ -221,12 +277,11 @@ fn page(page: &Page<'_>) -> String {
 <meta name=\"robots\" content=\"noindex\">
 <title>{title}</title>
 <link rel=\"stylesheet\" href=\"{mount}/page.css\">{theirs}
-<script type=\"module\" src=\"{mount}/firsthand.js\"></script>
+<script type=\"module\" src=\"{mount}/{script}\"></script>
 </head>
 <body data-firsthand-page=\"{kind}\">
 <main{busy}>
-<h1>{title}</h1>{text}{ask}
-<noscript><p>{noscript}</p></noscript>
+<h1>{title}</h1>{text}{ask}{panel}{noscript}
 </main>
 </body>
 </html>

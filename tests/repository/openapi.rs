@@ -47,9 +47,12 @@ fn every_operation_says_what_it_is_for_and_how_it_goes_well() {
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2')), "{name:?} never goes well");
         for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
-            // Wallets are refused in the words of OAuth, everybody else by problems.
-            let to_wallets = operation["tags"][0] == "issuer";
-            let refusal = if to_wallets { "application/json" } else { "application/problem+json" };
+            // Wallets are refused in the words of OAuth, people by a page where one is made, everybody else by problems.
+            let refusal = match operation["tags"][0].as_str() {
+                Some("issuer") => "application/json",
+                Some("browser") if response["content"]["text/html"].is_object() => "text/html",
+                _ => "application/problem+json",
+            };
             let described = &response["content"][refusal];
             assert!(described.is_object() || status == "501", "{name:?}: {status} is no {refusal}");
         }

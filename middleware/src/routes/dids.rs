@@ -13,7 +13,9 @@ use firsthand::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use super::{Answer, Body, TokenBody, act, fresh, granted, parse, recognise};
+#[cfg(feature = "openapi")]
+use super::TokenBody;
+use super::{Answer, Body, act, fresh, granted, parse, recognise};
 use crate::{
     limit::Limits,
     problem::Problem,

@@ -281,7 +281,7 @@ pub(crate) async fn push(
     params(("client_id" = String, Query), ("request_uri" = String, Query)),
     responses(
         (status = 200, content_type = "text/html", body = String),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "No such request: there is nobody to send an answer to"),
+        (status = 400, content_type = "text/html", body = String, description = "No such request, or not any more: there is nobody to send an answer to"),
     )
 ))]
 pub(crate) async fn authorize(
@@ -291,9 +291,13 @@ pub(crate) async fn authorize(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     limits.issuer()?;
-    let ConsentRequest { wallet, place, .. } = merchant.authorization_request(&query.unwrap_or_default()).await?;
-    let html = web::consent_page(merchant.mount(), web::Lang::of(&headers), &wallet, &place);
-    Ok(page(StatusCode::OK, html, &HeaderValue::from_static(web::PAGE_CSP)))
+    let (mount, lang) = (merchant.mount(), web::Lang::of(&headers));
+    let (status, html) = match merchant.authorization_request(&query.unwrap_or_default()).await {
+        Ok(ConsentRequest { wallet, place, .. }) => (StatusCode::OK, web::consent_page(mount, lang, &wallet, &place)),
+        Err(Error::Issue(IssueError::RequestUri)) => (StatusCode::BAD_REQUEST, web::consent_over_page(mount, lang)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(page(status, html, &HeaderValue::from_static(web::PAGE_CSP)))
 }
 
 /// What a wallet asks the customer to consent to.

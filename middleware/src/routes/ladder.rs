@@ -16,8 +16,12 @@ use firsthand::{
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, JSON_BYTES_MAX, Named, TokenBody, act, granted, parse, recognise};
-use crate::{limit::Limits, problem::Problem, signed::Proved};
+#[cfg(feature = "openapi")]
+use super::TokenBody;
+use super::{Answer, Body, JSON_BYTES_MAX, Named, act, granted, parse, recognise};
+#[cfg(feature = "openapi")]
+use crate::problem::Problem;
+use crate::{limit::Limits, signed::Proved};
 
 pub(super) fn routes() -> Router<Merchant> {
     Router::new()

@@ -17,7 +17,9 @@ use firsthand::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, JSON_BYTES_MAX, Named, TokenBody, act, asset, granted, parse, recognise};
+#[cfg(feature = "openapi")]
+use super::TokenBody;
+use super::{Answer, Body, JSON_BYTES_MAX, Named, act, asset, granted, parse, recognise};
 use crate::{
     extract::page,
     limit::Limits,

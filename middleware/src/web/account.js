@@ -9,6 +9,8 @@
  *   <firsthand-credential></firsthand-credential>  the customer card in the wallet
  *   <firsthand-leave></firsthand-leave>            take everything along, or be forgotten
  *
+ * On a page of ours, `<firsthand-consent>` asks whether a wallet may have the customer card.
+ *
  * Attributes: `lang`; `ask`, an ask that recognises, for whom a passkey is not enough; `return-to` (a path). Parts: body list
  * item button main quiet danger code status. Properties: those of `<firsthand-button>`. Headings are the page's.
  */
@@ -140,6 +142,14 @@ const WORDS = {
     cardOver: 'The time for this offer is over.',
     cardThere: (date) => `Your wallet has a customer card since ${date}.`,
 
+    consentAllow: 'Yes, it may',
+    consentDeny: 'No',
+    consentStranger: 'The shop does not know this browser. Show here who you are, or open this page in the browser that the shop knows.',
+    consentLost: 'This page was opened without what a wallet hands over. Begin again in the wallet.',
+    consentOn: 'Go on in your wallet',
+    no_such_wallet_request: 'This question is over. Begin again in the wallet.',
+    offer_of_another_customer: 'The offer was made to somebody else: open this page in the browser in which it was.',
+
     export: 'Download everything',
     exportAbout: 'All that the shop has of you, in one file that programs can read.',
     exported: 'It is in your downloads.',
@@ -266,6 +276,14 @@ const WORDS = {
     cardOver: 'Die Zeit für dieses Angebot ist abgelaufen.',
     cardThere: (date) => `Ihre Wallet hat eine Kundenkarte seit ${date}.`,
 
+    consentAllow: 'Ja, sie darf',
+    consentDeny: 'Nein',
+    consentStranger: 'Diesen Browser kennt der Shop nicht. Zeigen Sie hier, wer Sie sind, oder öffnen Sie diese Seite in dem Browser, den der Shop kennt.',
+    consentLost: 'Diese Seite wurde ohne das geöffnet, was eine Wallet mitgibt. Beginnen Sie in der Wallet noch einmal.',
+    consentOn: 'In der Wallet weitermachen',
+    no_such_wallet_request: 'Diese Frage ist vorbei. Beginnen Sie in der Wallet noch einmal.',
+    offer_of_another_customer: 'Das Angebot galt jemand anderem: Öffnen Sie diese Seite in dem Browser, in dem es gemacht wurde.',
+
     export: 'Alles herunterladen',
     exportAbout: 'Alles, was der Shop von Ihnen hat, in einer Datei, die Programme lesen können.',
     exported: 'Es liegt bei Ihren Downloads.',
@@ -321,6 +339,7 @@ button:disabled { opacity: .55; cursor: default }
 [part=body]:focus { outline: none }
 p { margin: 0 0 .7em; text-wrap: pretty }
 .row { margin-bottom: .7em }
+.centre { justify-content: center; text-align: center }
 ul, ol { display: grid; gap: 10px; margin: 0 0 1em; padding: 0; list-style: none }
 li, .card { padding: 12px 16px; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--firsthand-background, transparent) }
 .card { margin: 0 0 1em; border-inline-start: 4px solid var(--_accent) }
@@ -612,7 +631,7 @@ class FirsthandDevices extends Panel {
   #history(history, others) {
     const { w } = this;
     const shown = this.#all ? history : history.slice(0, 8);
-    const strange = /^(device_|recognised|recovered|binding_added|shown_|credential_(issued|new)|merged|passkey_cloned|desk_)/;
+    const strange = /^(device_|recognised|recovered|binding_added|shown_|credential_(offered|issued|accepted|new)|merged|passkey_cloned|desk_)/;
     const items = shown.map((entry) => {
       const { at, what, rung, device } = entry;
       const text = w.happened[what]?.(w.by[rung] ?? rung, entry) ?? w.something(what);
@@ -807,6 +826,28 @@ class FirsthandCredential extends Panel {
   }
 }
 
+/** `<firsthand-consent>`, on the page to which a wallet leads its owner: whether it may have the customer card. */
+class FirsthandConsent extends Panel {
+  async draw() {
+    const { w } = this;
+    const id = new URLSearchParams(location.search).get('request_uri')?.split(':').at(-1);
+    if (!id) return [el('p', {}, w.consentLost)];
+    if (!recognised) {
+      const passkey = canPasskey() && this.button(w.usePasskey, () => usePasskey().then(() => this.changed()), 'main');
+      return [el('p', { class: 'centre' }, w.consentStranger), el('div', { class: 'row centre' }, passkey)];
+    }
+    const place = `issuer/consents/${encodeURIComponent(id)}`;
+    await call('GET', place);
+    const answer = (allow) => async () => {
+      const { redirect_uri } = await call('POST', place, { allow });
+      // A wallet's own scheme leaves this page where it is.
+      this.show(el('p', {}, el('a', { href: redirect_uri, part: 'link', 'data-firsthand-native': true }, w.consentOn)));
+      location.assign(redirect_uri);
+    };
+    return [el('div', { class: 'row centre' }, this.button(w.consentAllow, answer(true), 'main'), this.button(w.consentDeny, answer(false)))];
+  }
+}
+
 /**
  * `<firsthand-leave>`: everything as a file; and being forgotten. Before the shop forgets, `firsthand-forget` asks the page to
  * delete what is its own: `event.detail.waitUntil(promise)`; if that fails, nothing is forgotten.
@@ -852,3 +893,4 @@ customElements.define('firsthand-merge', FirsthandMerge);
 customElements.define('firsthand-recovery', FirsthandRecovery);
 customElements.define('firsthand-credential', FirsthandCredential);
 customElements.define('firsthand-leave', FirsthandLeave);
+customElements.define('firsthand-consent', FirsthandConsent);
