@@ -511,8 +511,11 @@ impl MerchantBuilder {
             Some(fetch) => fetch,
             None => default_fetch()?,
         };
-        if self.trust.is_empty() {
-            return misuse("nobody is trusted: add .trust(Trust::from_pem_dir(..)?)".into());
+        // A shop that only knows its own again needs nobody else's word.
+        if self.trust.is_empty() && self.asks.iter().any(|ask| !ask.wanted().is_empty()) {
+            return misuse(
+                "nobody is trusted who could answer what is asked: add .trust(Trust::from_pem_dir(..)?)".into(),
+            );
         }
         if !(self.mount.starts_with('/') && self.mount.len() > 1 && !self.mount.ends_with('/'))
             || self.mount.bytes().any(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.')))

@@ -123,7 +123,7 @@ async function receive({ offer, tx_code: txCode }) {
     issuerMetadata,
     accessToken,
     notification: { notificationId: credentialResponse.notification_id, event: 'credential_accepted' },
-    dpop: dpop ?? tokens.dpop,
+    dpop: { ...tokens.dpop, ...dpop },
   });
   return { token_type: tokenType, claims: claims.payload };
 }

@@ -20,7 +20,7 @@ const REASONS: [&str; 8] = [
     "DIDComm: not supported yet",
     "DID documents: not read yet",
     "type metadata: never fetched",
-    "CBOR and COSE: not read yet",
+    "CBOR and COSE of credentials: not read yet",
     "an audit trail: not kept yet",
 ];
 
