@@ -19,7 +19,7 @@ use crate::problem::Problem;
 ///
 /// JSON: `auth_req_id` (keep it in the page, it is a secret of the desk), `expires_in` and `interval` as CIBA Core 1.0, 7.3 has
 /// them; `number` and `number_expires_in`; `link`; `id`, the name of the meeting in the log.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct DeskOpened {
     auth_req_id: String,
     expires_in: u64,
@@ -28,6 +28,13 @@ pub struct DeskOpened {
     number_expires_in: u64,
     link: String,
     id: String,
+}
+
+impl std::fmt::Debug for DeskOpened {
+    /// Without the desk's secret and the number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeskOpened").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl From<Opened> for DeskOpened {

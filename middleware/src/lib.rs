@@ -50,10 +50,12 @@
 //! - [`Known`]: the customer as an argument of a handler. `Option<Known>` serves everybody; a wrong proof is a 401 in
 //!   both. Nothing but the layer makes one.
 //! - [`require`]: a gate in front of a route, for who has proved an ask, and not too long ago.
-//! - [`Recent`]: `Recent<Known>` is a customer who has shown their wallet on this device moments ago, for what touches a
-//!   stored address or where money goes back to.
+//! - [`Recent`]: `Recent<Known>` is a customer who has shown moments ago that they are who they are, for what touches a stored
+//!   address or where money goes back to: whoever has a passkey, a credential or a DID has shown one of them on this device
+//!   in the last five minutes; whoever has none has shown a wallet.
 //! - [`SameOrigin`]: a form that came from a page of the shop itself, for guests, whom no key signs for.
 //! - [`routes`]: what browsers and wallets talk to, under the merchant's mount path (`/wallet`).
+//! - [`DeskOpened`] and [`DeskAnswer`]: what the page of a merchant's own desk is answered, in the words of CIBA.
 //! - [`Problem`]: every refusal as `problem+json` with a stable code; an error enum of your own takes
 //!   `From<firsthand::Error>`.
 //! - [`ClientAddress`]: where a client's address comes from, for limits alone, and only as you say.
@@ -142,7 +144,7 @@
 //!
 //! It sets no cookie unless [you choose that](CustomerLayer::host_cookie), reads no `Host` and no `X-Forwarded-*` for the
 //! public address, contacts no other host from a page, and patches no `fetch` of yours. It has no user interface but a
-//! button, a QR code and three small pages.
+//! button, a QR code, the account elements and six small pages: return, shell, post, consent, call and join.
 
 pub use firsthand::*;
 

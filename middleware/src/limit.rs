@@ -80,13 +80,15 @@ pub(crate) enum What {
     IssuerByAddress,
     /// Wallet's calls of the issuer, of all.
     Issuer,
+    /// Wrong numbers that were typed for offers, from one client address.
+    GuessByAddress,
     /// Wrong numbers that were typed for offers, of all.
     Guess,
 }
 
 impl What {
     /// How many there are.
-    const KINDS: usize = 20;
+    const KINDS: usize = 21;
 
     const fn max(self) -> u32 {
         match self {
@@ -127,8 +129,11 @@ impl What {
             Self::IssuerByAddress => 3_000,
             // What one node signs, with room to spare for everything else.
             Self::Issuer => 30_000,
-            // People mistype a few; five guesses for each of many offers need thousands.
-            Self::Guess => 300,
+            // A shop full of people behind one address, some of whom mistype; whoever tries them all is stopped here.
+            Self::GuessByAddress => 30,
+            // Far above what one address may, so that a few of them stop nobody else. The rest is for a crowd of addresses:
+            // each number is one of a million, and five of them end an offer.
+            Self::Guess => 3_000,
         }
     }
 }
@@ -289,12 +294,16 @@ impl Limits {
     }
 
     fn address(&self, what: What) -> Result<(), Problem> {
-        match self.address {
+        self.network().map_or(Ok(()), |network| self.count(what, &network))
+    }
+
+    /// What a client address is counted as.
+    fn network(&self) -> Option<Vec<u8>> {
+        Some(match self.address? {
             // Whoever has an IPv6 address has 2^64 of them.
-            Some(IpAddr::V6(address)) => self.count(what, address.octets().get(..8).unwrap_or_default()),
-            Some(IpAddr::V4(address)) => self.count(what, &address.octets()),
-            None => Ok(()),
-        }
+            IpAddr::V6(address) => address.octets().get(..8).unwrap_or_default().to_vec(),
+            IpAddr::V4(address) => address.octets().to_vec(),
+        })
     }
 
     /// A signed request.
@@ -373,7 +382,9 @@ impl Limits {
 
     /// Somebody types a number for an offer.
     pub(crate) fn may_guess(&self) -> Result<(), Problem> {
-        if self.limiter.counted(What::Guess, &[], now()) >= What::Guess.max() {
+        let is_at_limit = |what: What, name: &[u8]| self.limiter.counted(what, name, now()) >= what.max();
+        let here = self.network().is_some_and(|network| is_at_limit(What::GuessByAddress, &network));
+        if here || is_at_limit(What::Guess, &[]) {
             return Err(too_many().into());
         }
         Ok(())
@@ -382,6 +393,7 @@ impl Limits {
     /// It was a wrong one.
     pub(crate) fn guessed(&self) {
         // What has happened is not refused any more: the next one is.
+        let _ = self.address(What::GuessByAddress);
         let _ = self.limiter.count(What::Guess, &[], now());
     }
 

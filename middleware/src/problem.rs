@@ -181,7 +181,7 @@ fn status_of(error: &Error) -> StatusCode {
             MeetingError::NoSuchMeeting => StatusCode::NOT_FOUND,
             MeetingError::Expired => StatusCode::GONE,
             MeetingError::WrongNumber | MeetingError::Denied => StatusCode::FORBIDDEN,
-            MeetingError::Text { .. } | MeetingError::Operator | MeetingError::StartsAt => {
+            MeetingError::Text { .. } | MeetingError::Telephone | MeetingError::Operator | MeetingError::StartsAt => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             MeetingError::SlowDown { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -190,7 +190,7 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Notice(NoticeError::NoNotices) => StatusCode::NOT_FOUND,
         Error::Notice(NoticeError::NotAuthentic) => StatusCode::UNAUTHORIZED,
         Error::Notice(_) => StatusCode::BAD_REQUEST,
-        Error::Issue(IssueError::NotIssuing) => StatusCode::NOT_FOUND,
+        Error::Issue(IssueError::NotIssuing | IssueError::NoSuchList) => StatusCode::NOT_FOUND,
         Error::Issue(IssueError::OtherCustomer) => StatusCode::FORBIDDEN,
         Error::Issue(_) => StatusCode::BAD_REQUEST,
         #[cfg(feature = "passkey")]

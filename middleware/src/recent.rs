@@ -1,4 +1,4 @@
-//! A customer who has shown their wallet moments ago.
+//! A customer who has shown moments ago that they are who they are.
 
 use std::ops::Deref;
 
@@ -20,12 +20,15 @@ use crate::{
     signed::refused,
 };
 
-/// A customer who has shown their wallet on this device moments ago:
+/// A customer who has shown moments ago that they are who they are:
 /// `async fn change_address(known: Recent<Known>, ..)`.
+///
+/// Whoever has a passkey, a credential or a DID has shown one of them on this device in the last five minutes; whoever has
+/// none has shown a wallet.
 ///
 /// For what touches a stored address, the destination of a refund, or stored value. A signed request proves only the
 /// browser, which somebody may have been lent: this is for what must not happen while its owner is at lunch. The limit is
-/// [`Limits::step_up_s`](firsthand::limits::Limits::step_up_s), five minutes, counted from the wallet's answer and not
+/// [`Limits::step_up_s`](firsthand::limits::Limits::step_up_s), five minutes, counted from what was shown and not
 /// from the last request; an answer by a wallet on another device does not count, and neither does coming back.
 ///
 /// Everybody else gets 401 (not known) or 403 `step_up_needed`, both naming an ask that the customer has answered before,
@@ -44,7 +47,7 @@ pub struct Recent<T> {
 }
 
 impl<T> Recent<T> {
-    /// That the wallet was shown: for [`Order::refund_to`](firsthand::merchant::Order::refund_to) and
+    /// That it was shown: for [`Order::refund_to`](firsthand::merchant::Order::refund_to) and
     /// [`Order::change_address`](firsthand::merchant::Order::change_address).
     #[must_use]
     pub const fn proof(&self) -> &RecentProof {

@@ -1,5 +1,5 @@
-//! The routes under the mount path: what browsers and wallets talk to. Wire bodies are structs of this file, and turned
-//! into the library's types by hand.
+//! The routes under the mount path: what browsers and wallets talk to. Wire bodies are structs of this file, or of the file
+//! below it that has their topic, and turned into the library's types by hand.
 
 use axum::{
     Extension, Json, Router,
@@ -292,7 +292,8 @@ pub(crate) struct MeBody {
     id: String,
     /// Their keys as DIDs.
     dids: Vec<String>,
-    /// How they are recognised: `browser_key`.
+    /// How surely they were recognised in this session: `recovery_code`, `browser_key`, `did`, `passkey` or
+    /// `relationship_credential`.
     rung: &'static str,
     /// What they proved.
     proofs: Vec<ProofBody>,
@@ -661,7 +662,7 @@ pub(crate) async fn me(State(merchant): State<Merchant>, Proved(signed): Proved)
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/me/export", tag = "customer", security(("dpop" = [])),
     responses(
-        (status = 200, body = Object, description = "`$schema`, `shop`, `exported_at`, `customer`, `since`, `formerly`, `bindings`, `proofs`, `kept` (with values), `orders`, `history`"),
+        (status = 200, body = Object, description = "`$schema`, `shop`, `exported_at`, `customer`, `since`, `formerly`, `bindings`, `passkeys`, `sessions`, `accounts`, `proofs`, `kept` (with values), `orders`, `history`"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "Show the passkey, credential or DID first, or wait after a recovery"),
     )

@@ -1,8 +1,10 @@
-//! The browser side as it is served: the module, the style sheet, and three small pages.
+//! The browser side as it is served: the modules, the style sheet, and six small pages (return, shell, post and consent here,
+//! call and join in [`meet`]).
 //!
 //! Pure functions from words to HTML. A page contacts nobody else, carries no script or style of its own, and holds
-//! nothing about the customer, so that one text serves everybody who speaks the language. What depends on the visitor
-//! happens in `firsthand.js`, which finds out by `data-firsthand-page` where it is.
+//! nothing about the customer, so that one text serves everybody who speaks the language; the page that asks for consent
+//! names the wallet besides. What depends on the visitor happens in the scripts, which find out by `data-firsthand-page`
+//! where they are.
 
 use std::sync::LazyLock;
 
@@ -21,10 +23,10 @@ const ACCOUNT_SOURCE: &str = include_str!("web/account.js");
 /// [`ACCOUNT_SOURCE`] as it is sent.
 pub(crate) static ACCOUNT_SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(ACCOUNT_SOURCE));
 
-/// `page.css`, the looks of the three pages.
+/// `page.css`, the looks of the six pages.
 pub(crate) const STYLE: &str = include_str!("web/page.css");
 
-/// Content Security Policy of the return page and the page for forms. The shell carries the merchant's instead: the page
+/// Content Security Policy of all our pages but the shell. That one carries the merchant's instead: the page
 /// that takes its place runs under the policy of the shell, since a document keeps the one it came with.
 pub(crate) const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
@@ -358,29 +360,37 @@ mod tests {
             pages.push(shell_page_styled(mount, lang, Some("/shop.css")));
             pages.push(post_page_asking(mount, lang, None));
             pages.push(post_page_asking(mount, lang, Some("age")));
+            pages.push(consent_page(mount, lang, "A Wallet", "wallet.example"));
+            pages.push(consent_over_page(mount, lang));
         }
         pages
     }
 
     #[test]
     fn pages_contact_nobody_else_and_carry_no_inline_script_or_style() {
+        let over = [Lang::En, Lang::De].map(|lang| consent_over_page("/wallet", lang));
         for page in all("/wallet") {
+            // Where a question is over, there is nothing that a script would do.
+            assert!(page.contains("<noscript>") || over.contains(&page), "{page}");
             assert!(!page.contains("//"), "a page names another host: {page}");
             let attributes = || page.split(['<', '>', ' ', '\n']).filter(|word| word.contains("=\""));
             assert!(!page.contains("<style") && !attributes().any(|name| name.starts_with("style=")), "{page}");
             assert!(!attributes().any(|name| name.starts_with("on")), "{page}");
             assert_eq!(page.matches("<script").count(), 1);
-            assert!(page.contains("<script type=\"module\" src=\"/wallet/firsthand.js\"></script>"));
-            assert!(page.contains("<noscript>"));
+            let script = if page.contains("<firsthand-consent>") { "account.js" } else { "firsthand.js" };
+            assert!(page.contains(&format!("<script type=\"module\" src=\"/wallet/{script}\"></script>")));
         }
     }
 
     #[test]
-    fn what_a_merchant_configures_cannot_leave_its_attribute() {
+    fn what_a_merchant_or_a_stranger_says_cannot_leave_its_place() {
         let hostile = "/\"><script>alert(1)</script>'&";
         let mut pages = all(hostile);
         pages.push(shell_page_styled("/wallet", Lang::En, Some(hostile)));
         pages.push(post_page_asking("/wallet", Lang::De, Some(hostile)));
+        for lang in [Lang::En, Lang::De] {
+            pages.push(consent_page("/wallet", lang, hostile, "</p><script>alert(1)</script>"));
+        }
         for page in pages {
             assert!(!page.contains("alert(1)<") && !page.contains("<script>"), "{page}");
         }
@@ -403,6 +413,11 @@ mod tests {
             // The script looks for the same word.
             assert!(SCRIPT.contains(&format!("ourPage() === '{kind}'")));
         }
+        let consent = consent_page("/wallet", Lang::En, "A Wallet", "wallet.example");
+        assert!(consent.contains("<firsthand-consent></firsthand-consent>"));
+        assert!(
+            ACCOUNT_SCRIPT.contains("'firsthand-consent'") && !consent_over_page("", Lang::En).contains("-consent>")
+        );
     }
 
     #[test]
@@ -441,7 +456,8 @@ mod tests {
     fn what_is_sent_is_the_source_without_its_comments() {
         assert_eq!(without_comments("/** a\n * b\n */\nc; // d\n  // e\n/* f */\ng"), "\n\n\nc; // d\n\n\ng\n");
         // Every line that is left is the source's own, in its place; and within a text that goes over lines, all are.
-        for (script, source) in [(&*SCRIPT, SOURCE), (&*ACCOUNT_SCRIPT, ACCOUNT_SOURCE)] {
+        let scripts = [(&*SCRIPT, SOURCE), (&*ACCOUNT_SCRIPT, ACCOUNT_SOURCE), (&*meet::SCRIPT, meet::SOURCE)];
+        for (script, source) in scripts {
             let mut inside_a_text = false;
             for (sent, written) in script.lines().zip(source.lines()) {
                 assert!(sent == written || (sent.is_empty() && !inside_a_text), "{written}");
@@ -455,7 +471,7 @@ mod tests {
 
     #[test]
     fn the_modules_bring_nothing_from_elsewhere() {
-        for script in [&*SCRIPT, &*ACCOUNT_SCRIPT] {
+        for script in [&*SCRIPT, &*ACCOUNT_SCRIPT, &*meet::SCRIPT] {
             for forbidden in ["document.cookie", "localStorage", "innerHTML", "eval(", "new Function"] {
                 assert!(!script.contains(forbidden), "{forbidden}");
             }

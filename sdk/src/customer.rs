@@ -499,12 +499,17 @@ impl std::str::FromStr for DeviceName {
     type Err = NotADeviceName;
 
     fn from_str(text: &str) -> Result<Self, NotADeviceName> {
-        let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let is_one = (1..=40).contains(&text.chars().take(41).count())
-            && text.trim() == text
-            && !text.contains(|c: char| c.is_control() || turns(c));
+        let is_one =
+            (1..=40).contains(&text.chars().take(41).count()) && text.trim() == text && !text.contains(disturbs);
         if is_one { Ok(Self(text.to_owned())) } else { Err(NotADeviceName) }
     }
+}
+
+/// Whether a character changes how what stands beside it is shown: controls, breaks of lines, and marks of direction. No name
+/// that a customer gives has one.
+pub(crate) fn disturbs(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control()
 }
 
 impl Persisted for Binding {

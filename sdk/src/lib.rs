@@ -115,15 +115,16 @@
 //!               |      \
 //!               |       store  fetch  env  format  rail            the five seams, each with its default
 //!               |
-//!  floor 1   ask  presentation  customer  session  meeting  order  money    plain data and consuming transitions
+//!  floor 1   ask  presentation  customer  session  pairwise          plain data and consuming transitions
+//!            history  issuing  meeting  order  money  error
 //!               |
 //!  floor 0   protocol            bytes to types and back, in the standards' own words
 //! ```
 //!
 //! Floors 0 and 1 never wait, read no clock, draw no randomness and open no socket: the time and the random bytes are
-//! arguments. The domain names nothing of `protocol` but at its two hinges, `presentation` and `session`. Nothing but
-//! the merchant makes a [`Verified`], and nothing but a signed request makes a `Recognised`. Tests over the sources hold
-//! all of this.
+//! arguments. The domain names nothing of `protocol` but at its hinges: `presentation` reads answers, `session`
+//! digests tokens, `pairwise` makes DIDs, and `error` says which check of a standard failed. Nothing but the merchant
+//! makes a [`Verified`], and nothing but a signed request makes a `Recognised`. Tests over the sources hold all of this.
 //!
 //! The seams are traits, small enough to be written in an afternoon:
 //!
@@ -158,8 +159,9 @@
 //!
 //! # Features
 //!
-//! `https` (default), `sqlite`, `postgres`, `passkey` (WebAuthn), `testing` (a shop, a wallet and an issuer for tests),
-//! `dev` (a whole development set-up on this machine), `cli` (the command `firsthand`), `vendored-openssl`.
+//! `https` (default), `sqlite`, `postgres`, `passkey` (WebAuthn), `webvh` (the shop's name as a did:webvh),
+//! `testing` (a shop, a wallet and an issuer for tests), `dev` (a whole development set-up on this machine),
+//! `cli` (the command `firsthand`), `vendored-openssl`.
 
 pub mod ask;
 pub mod customer;

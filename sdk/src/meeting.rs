@@ -67,6 +67,8 @@ pub(crate) const REMEMBERED_S: u64 = 24 * 3600;
 pub const PURPOSE_MAX: usize = 80;
 /// The longest binding message, in characters (CIBA Core 1.0, 7.1: short).
 pub const BINDING_MESSAGE_MAX: usize = 40;
+/// The longest telephone number that is shown, in characters.
+pub const TELEPHONE_MAX: usize = 24;
 /// The longest name of a desk, and of an operator, in characters.
 pub const NAME_MAX: usize = 64;
 
@@ -82,6 +84,9 @@ pub enum MeetingError {
         /// Its longest form, in characters.
         max: usize,
     },
+    /// A text that is no telephone number, such as a purpose in its place.
+    #[error("a telephone number is 1 to {TELEPHONE_MAX} digits, spaces and +()-/")]
+    Telephone,
     /// Nobody stands behind the desk.
     #[error("a desk has an operator: 1 to {NAME_MAX} visible characters that name them in your own records")]
     Operator,
@@ -132,6 +137,7 @@ impl MeetingError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Text { .. } => "invalid_meeting_text",
+            Self::Telephone => "invalid_telephone",
             Self::Operator => "invalid_operator",
             Self::StartsAt => "invalid_starts_at",
             Self::TooManyOpen => "too_many_meetings",
@@ -274,6 +280,17 @@ pub fn plain(what: &'static str, text: &str, max: usize) -> Result<String, Meeti
     let fits = !text.is_empty() && text.len() <= 4 * max && text.chars().count() <= max;
     let is_plain = |c: char| c.is_alphanumeric() || " -.,:;!?'()/&+#".contains(c);
     if fits && text.chars().all(is_plain) { Ok(text.to_owned()) } else { Err(MeetingError::Text { what, max }) }
+}
+
+/// A telephone number as it is shown, and nothing else: what a customer reads as one is one.
+///
+/// # Errors
+/// [`MeetingError::Telephone`].
+pub fn telephone_number(text: &str) -> Result<String, MeetingError> {
+    let text = text.trim();
+    let fits = text.len() <= TELEPHONE_MAX && text.bytes().any(|b| b.is_ascii_digit());
+    let is_one = text.bytes().all(|b| b.is_ascii_digit() || b" +()-/".contains(&b));
+    if fits && is_one { Ok(text.to_owned()) } else { Err(MeetingError::Telephone) }
 }
 
 /// Who the merchant says that an operator is, for the audit.
@@ -673,7 +690,7 @@ pub struct AnnouncedCall {
     /// Why.
     pub purpose: String,
     /// The telephone number that it comes from.
-    pub number: String,
+    pub telephone: String,
     /// When it begins.
     pub starts_at: UnixTime,
     /// Who announced it, as the merchant names them.
@@ -924,12 +941,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_as_a_telephone_number_is_one() {
+        for good in ["+43 1 234 56", "(01) 234-56/78", "133", &"1".repeat(TELEPHONE_MAX)] {
+            assert_eq!(telephone_number(&format!(" {good} ")).as_deref(), Ok(good));
+        }
+        for bad in
+            ["", "+", "Your delivery", "+43 1 CALL", "+43.1", "０１", "1\u{202e}2", &"1".repeat(TELEPHONE_MAX + 1)]
+        {
+            assert_eq!(telephone_number(bad), Err(MeetingError::Telephone), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn a_call_is_announced_for_now_or_the_next_hour() {
         let call = |starts_at| AnnouncedCall {
             id: MeetingId::from_digest([0; 32]),
             desk: "Customer service".into(),
             purpose: "Your delivery".into(),
-            number: "+43 1 234".into(),
+            telephone: "+43 1 234".into(),
             starts_at,
             operator: "u-17".into(),
         };

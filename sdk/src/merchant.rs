@@ -53,7 +53,8 @@ pub use issue::{
     WalletIdentity, WalletProviders, WalletTokens,
 };
 pub use leave::{
-    Export, ExportedBinding, ExportedEntry, ExportedLine, ExportedOrder, ExportedProof, ExportedValue, Farewell,
+    Export, ExportedAccount, ExportedBinding, ExportedEntry, ExportedLine, ExportedOrder, ExportedPasskey,
+    ExportedProof, ExportedSession, ExportedValue, Farewell,
 };
 pub use legacy::{AccountsMoved, Imported, LegacyAccount, LegacyProof, LinkedAccount};
 pub use meet::{Desk, DeskLog, JoinOpened, JoinView, MeetingView, Opened, Operator};

@@ -143,7 +143,8 @@ impl SessionRecord {
             && binding.opened_at.is_none_or(|opened| self.since >= opened)
     }
 
-    /// Whether the customer proved themselves by a [strong](Rung::is_strong) rung not longer ago than `age_s`.
+    /// Whether the customer showed something of this rung at least not longer ago than `age_s`. The time is that of the
+    /// strongest that was shown; a browser's key by itself leaves none.
     #[must_use]
     pub fn is_sure(&self, rung: Rung, age_s: u64, now: UnixTime) -> bool {
         // A clock that was set back proves nothing: a proof is not of the future.

@@ -1,9 +1,12 @@
 //! The relationship credential: offered, taken by a wallet, renewed, shown, revoked; and everybody who tries to get one that
 //! is not theirs.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
-use axum::body::Body;
+use axum::{Extension, body::Body, extract::ConnectInfo};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use firsthand::{
     Ask, Device,
@@ -30,7 +33,10 @@ use firsthand::{
     },
     time::UnixTime,
 };
-use firsthand_axum::testing::{Browser, Reply, TestShop, response_code};
+use firsthand_axum::{
+    ClientAddress, CustomerLayer, routes,
+    testing::{Browser, Reply, TestShop, response_code},
+};
 use firsthand_tests::{Tally, vector};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
@@ -1320,8 +1326,11 @@ async fn metadata_are_plain_or_signed_and_say_what_is_true() {
     let kind = browser.plain(&Method::GET, &vct, &[], &[]).await.json();
     assert_eq!(kind["vct"], described["vct"]);
     for path in ["/wallet/status/1", "/wallet/status/x", "/wallet/status/-1"] {
-        assert_eq!(browser.plain(&Method::GET, path, &[], &[]).await.status, StatusCode::NOT_FOUND, "{path}");
+        let reply = browser.plain(&Method::GET, path, &[], &[]).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(reply.json()["error_description"], "no such status list", "{path}");
     }
+    assert_eq!(shop.merchant().status_list(1).await.unwrap_err().code(), "no_such_status_list");
     assert_eq!(browser.plain(&Method::GET, "/wallet/status/0?time=1", &[], &[]).await.status.as_u16(), 501);
 }
 
@@ -1365,6 +1374,64 @@ async fn bodies_are_bounded_and_of_their_own_type() {
     ] {
         assert_eq!(post(path, media_type, bytes).await, (status, error.to_owned()), "{path}");
     }
+}
+
+#[tokio::test]
+async fn whoever_tries_numbers_stops_nobody_elsewhere() {
+    let shop = shop();
+    let app = routes(shop.merchant())
+        .layer(CustomerLayer::new(shop.merchant().clone()).client_address(ClientAddress::Socket));
+    let from = |address: &str| {
+        let address = SocketAddr::new(address.parse::<IpAddr>().unwrap(), 1234);
+        Browser::new(&shop, app.clone().layer(Extension(ConnectInfo(address))))
+    };
+    let redeem = async |browser: &mut Browser, code: &str, tx_code: &str| {
+        let form = format!("grant_type={PRE_AUTHORIZED}&pre-authorized_code={code}&tx_code={tx_code}");
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        browser.plain(&Method::POST, "/wallet/issuer/token", &headers, form.as_bytes()).await
+    };
+    let mut browser = known(&shop).await;
+    let mut offers = Vec::new();
+    for _ in 0..14 {
+        let offered = offer(&mut browser).await;
+        let code = visit(&browser, text(&offered, "uri")).await.offer.pre_authorized.clone().unwrap().code;
+        offers.push((code, text(&offered, "tx_code").to_owned()));
+    }
+    let (code, right) = offers.pop().unwrap();
+    let mut crook = from("203.0.113.9");
+    // A window is a minute of the machine's clock: the test may stand on both sides of its end.
+    for count in 0..=60 {
+        let reply = redeem(&mut crook, &offers[count / 5].0, "x").await;
+        if reply.status == StatusCode::TOO_MANY_REQUESTS {
+            assert!(count >= 30, "{count}");
+            break;
+        }
+        assert_eq!((reply.status.as_u16(), count < 60), (400, true), "{}", reply.text());
+    }
+    assert_eq!(redeem(&mut from("203.0.113.10"), &code, &right).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_list_is_put_together_once_for_all_who_wait() {
+    let folder = Folder::new();
+    let sqlite = Sqlite::connect(&folder.database()).await.unwrap();
+    let shop = TestShop::with(|builder| open(builder.store(sqlite)));
+    let mut browser = known(&shop).await;
+    let offered = offer(&mut browser).await;
+    let mut visit = visit(&browser, text(&offered, "uri")).await;
+    visit.redeem(Some(text(&offered, "tx_code"))).await.unwrap();
+    Wallet::new().collect(&mut visit).await.unwrap();
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let merchant = shop.merchant().clone();
+            tokio::spawn(async move { merchant.status_list(0).await.unwrap() })
+        })
+        .collect();
+    let mut lists = BTreeSet::new();
+    for one in asking {
+        lists.insert(one.await.unwrap());
+    }
+    assert_eq!(lists.len(), 1, "no two signatures are the same");
 }
 
 #[tokio::test]

@@ -562,6 +562,7 @@ async fn a_session_that_came_by_a_code_says_nothing_to_a_desk() {
     browser.redeem(&json!({ "presentation": asking.id })).await;
     let opened = open(&desk(shop.merchant())).await;
     refused(&types(&mut browser, &opened.number.reveal()).await, 403, "across_devices");
+    refused(&browser.get("/wallet/calls").await, 403, "across_devices");
     // Nor does the session that the key begins by itself.
     browser.token = None;
     assert_eq!(browser.redeem(&json!({})).await.status, StatusCode::OK);
@@ -669,7 +670,7 @@ async fn a_customer_sees_whether_the_shop_is_calling() {
     assert_eq!(
         told["call"],
         json!({
-            "desk": "Customer service", "purpose": "Your delivery", "number": "+43 1 234 56",
+            "desk": "Customer service", "purpose": "Your delivery", "telephone": "+43 1 234 56",
             "is_on": false, "starts_at": "2026-11-22T12:01:01Z", "until": "2026-11-22T12:06:01Z",
         }),
         "whoever calls before that is not the shop"
@@ -693,6 +694,8 @@ async fn a_customer_sees_whether_the_shop_is_calling() {
     for at in [now.minus_s(1), now.plus_s(3601), UnixTime::from_secs(i64::MAX)] {
         assert_eq!(announce(at).await.unwrap_err().code(), "invalid_starts_at");
     }
+    let swapped = desk.announce_call(&id, "+43 1 234 56", "Your delivery", now).await.unwrap_err();
+    assert_eq!(swapped.code(), "invalid_telephone");
     let nobody = CustomerId::from_random([9; 16]);
     let refusal = desk.announce_call(&nobody, "Your delivery", "+43 1 234 56", now).await.unwrap_err();
     assert_eq!(refusal.code(), "not_recognised");

@@ -736,3 +736,23 @@ async fn customer_at_last(browser: &mut Browser) -> String {
     }
     me.json()["id"].as_str().unwrap_or_else(|| panic!("{}", me.text())).to_owned()
 }
+
+#[tokio::test]
+async fn a_customer_takes_along_what_the_shop_knows_of_passkeys_and_sessions() {
+    let shop = TestShop::new();
+    let (mut browser, mut authenticator) = (browser(&shop), authenticator(&shop));
+    begin(&mut browser, &mut authenticator).await;
+    shop.advance_s(60);
+    sign_in(&mut browser, &mut authenticator).await;
+    let export = browser.get("/wallet/me/export").await.json();
+    assert_eq!(export["$schema"], "export.v1");
+    let passkeys = export["passkeys"].as_array().unwrap();
+    assert_eq!(passkeys.len(), 1);
+    assert_eq!(passkeys[0]["label"], "Firefox on Android");
+    assert_eq!(passkeys[0]["used_at"], shop.merchant().now().to_string());
+    assert!(passkeys[0]["synced"].is_boolean() && passkeys[0]["since"] != passkeys[0]["used_at"]);
+    let sessions = export["sessions"].as_array().unwrap();
+    assert!(sessions.iter().any(|session| session["rung"] == "passkey" && session["across_devices"] == false));
+    assert!(sessions.iter().all(|session| session.get("id").is_none()), "nothing that names a session");
+    assert_eq!(export["accounts"], json!([]));
+}

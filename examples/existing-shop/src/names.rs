@@ -63,8 +63,9 @@ impl Shop {
                 _ => {}
             }
         }
-        self.store.commit_in(&mut tx, done).await?.after_commit();
+        let done = self.store.commit_in(&mut tx, done).await?;
         tx.commit().await?;
+        done.after_commit();
         Ok(true)
     }
 }

@@ -67,7 +67,6 @@ pub fn router(shop: Shop, till: &Till) -> Result<Router, Error> {
         .route("/wine", post(set_aside).route_layer(require(&age())))
         .route("/wine/reserved", get(reserved).post(put_back))
         .route("/account", get(account))
-        .route("/account/forget", post(forget))
         .with_state(shop.clone());
     let layer = CustomerLayer::new(merchant.clone()).content_security_policy(CONTENT_SECURITY_POLICY)?;
     let pages = known.merge(sell::routes(till)).merge(shop::routes(&shop)).layer(from_fn(introduce));
@@ -137,9 +136,4 @@ async fn account(known: Known, view: View) -> Answer {
         proofs: proofs.collect(),
     };
     Ok(pages::account(&view, &customer(&known).await?, &shown).into_response())
-}
-
-/// Deletes what the shop itself keeps; the script asks for the rest.
-async fn forget(State(shop): State<Shop>, known: Known, view: View) -> Answer {
-    Ok(shop.forget(&view, &customer(&known).await?).await)
 }

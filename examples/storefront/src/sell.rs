@@ -12,7 +12,8 @@ use axum::{
     routing::get,
 };
 use firsthand_axum::{
-    Error, Known, Merchant, Money, Recent, SameOrigin,
+    CustomerId, Error, Known, Merchant, Money, Recent, SameOrigin,
+    customer::CustomerEvent,
     error::Refusal,
     merchant::{MerchantBuilder, Order, Pending, Provisional},
     money::{Currency, Quantity},
@@ -168,14 +169,14 @@ impl Till {
         Ok(Some(placed.after_commit()))
     }
 
-    /// Puts what was cancelled or has expired back on the shelf, for ever: to be spawned.
+    /// Follows what happens to orders and to customers' names, for ever: to be spawned.
     pub async fn clear_away(self) {
         loop {
             let pause_s = match self.clear_away_next().await {
                 Ok(true) => 0,
                 Ok(false) => 1,
                 Err(trouble) => {
-                    tracing::warn!(%trouble, "what is over was not put back on the shelf; it will be tried again");
+                    tracing::warn!(%trouble, "the feed was not followed; what it said comes again");
                     10
                 }
             };
@@ -183,7 +184,8 @@ impl Till {
         }
     }
 
-    /// Follows what happened to one order. Says whether there was one.
+    /// Follows what happened to one order or customer: what is over goes back on the shelf, what stands under a name goes
+    /// where the name leads, and who is forgotten leaves nothing. Says whether there was one.
     ///
     /// # Errors
     /// Whatever the database says; the same comes again then.
@@ -191,16 +193,44 @@ impl Till {
         let Some(news) = self.merchant.feed().next().await? else { return Ok(false) };
         let over = news.order_events().any(|event| matches!(event.what, Happened::Cancelled | Happened::Expired));
         let done = news.done().await?;
+        let leads = self.leads(news.customer_events()).await?;
+        // Our tables and our place in the feed are one commit, so everything is done once.
+        let mut transaction = self.database.begin().await?;
         if let Some(order) = news.order().filter(|_| over) {
-            // The shelf and our place in the feed are one commit, so it is put back once.
-            let mut transaction = self.database.begin().await?;
             transaction.give_back_stock(order.as_str()).await?;
-            self.store.commit_in(&mut transaction, done).await?.after_commit();
-            transaction.commit().await?;
-        } else {
-            done.commit().await?;
         }
+        for (name, to) in &leads {
+            transaction.lead(name, to).await?;
+        }
+        for event in news.customer_events() {
+            if let CustomerEvent::Forgotten { id, .. } = event {
+                transaction.forget(id.as_str()).await?;
+            }
+        }
+        let done = self.store.commit_in(&mut transaction, done).await?;
+        transaction.commit().await?;
+        done.after_commit();
         Ok(true)
+    }
+
+    /// Where the names of these events lead by now, whatever the events say: that is right in whatever order they come.
+    async fn leads(&self, events: impl Iterator<Item = &CustomerEvent>) -> Result<Vec<(String, String)>, Trouble> {
+        let mut leads = Vec::new();
+        for event in events {
+            let (CustomerEvent::Merged { from, into, .. } | CustomerEvent::MergeUndone { from, into, .. }) = event
+            else {
+                continue;
+            };
+            for known in [from, into] {
+                let names = self.database.names_of(known.as_str()).await?;
+                for name in names.into_iter().chain([known.to_string()]) {
+                    let Ok(id) = name.parse::<CustomerId>() else { continue };
+                    let Some(customer) = self.merchant.customer(&id).await? else { continue };
+                    leads.push((name, customer.id().to_string()));
+                }
+            }
+        }
+        Ok(leads)
     }
 }
 

@@ -22,7 +22,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::{
     Extension, Form, Router,
     extract::{DefaultBodyLimit, Path, State},
-    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -158,14 +157,6 @@ impl Shop {
         let Some(product) = Product::find(&form.product) else { return pages::not_found(view).into_response() };
         match self.database.put_back(&customer.id, product).await {
             Ok(()) => Redirect::to(&view.href("/wine/reserved")).into_response(),
-            Err(error) => out_of_order(view, &error),
-        }
-    }
-
-    /// Deletes what the shop keeps of a customer.
-    pub async fn forget(&self, view: &View, customer: &Customer) -> Response {
-        match self.database.forget(&customer.id).await {
-            Ok(()) => StatusCode::NO_CONTENT.into_response(),
             Err(error) => out_of_order(view, &error),
         }
     }

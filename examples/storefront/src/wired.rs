@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use axum::{Router, http::Method};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use firsthand_axum::{
+    CustomerId,
+    customer::CustomerEvent,
     rail::Sepa,
+    store::{Expect, Key, Record, Sqlite, Store as _, Write},
     testing::{Browser, Reply, TestShop},
 };
 
@@ -20,6 +23,7 @@ use crate::{
 struct Wired {
     shop: TestShop,
     till: Till,
+    store: Sqlite,
     app: Router,
     key: OperatorKey,
     file: PathBuf,
@@ -40,10 +44,11 @@ impl Wired {
         let store = Store::open(&database).await.unwrap();
         let sepa = Sepa::new("Blatt und Rebe", "DE89370400440532013000").unwrap();
         let shop = TestShop::with(|builder| store.of(builder).rail(sepa.clone()).feed());
+        let Store::Sqlite(sqlite) = store.clone() else { unreachable!() };
         let till = Till::new(shop.merchant().clone(), database.clone(), store);
         let key = OperatorKey::random();
         let app = adopt::router(Shop::new(database), &till).unwrap().merge(desk::routes(&till, key.clone()));
-        Self { shop, till, app, key, file }
+        Self { shop, till, store: sqlite, app, key, file }
     }
 
     fn browser(&self) -> Browser {
@@ -56,6 +61,28 @@ impl Wired {
 
     async fn clear_away(&self) {
         while self.till.clear_away_next().await.unwrap() {}
+    }
+
+    /// What a merge writes, as far as this shop depends on it: where a name leads, and the word of it.
+    async fn says(&self, from: &CustomerId, into: &CustomerId, merged: bool) {
+        let now = self.shop.merchant().now();
+        let key = Key::new("customer", from.as_str(), "");
+        let stored = self.store.load(std::slice::from_ref(&key), now).await.unwrap().remove(0).unwrap();
+        let mut record: serde_json::Value = serde_json::from_str(&stored.record.body).unwrap();
+        record["merged_into"] = serde_json::json!(merged.then(|| into.as_str()));
+        let record = Record { body: record.to_string(), ..stored.record };
+        let (from, into, at) = (from.clone(), into.clone(), now);
+        let entry = Key::new("feed", "0", format!("{into}/{}", now.as_secs()));
+        let event = if merged {
+            CustomerEvent::Merged { from, into, at }
+        } else {
+            CustomerEvent::MergeUndone { from, into, at }
+        };
+        let word = serde_json::json!({ "customer": event }).to_string();
+        let word = Record { schema: 1, body: word, expires_at: None };
+        let writes =
+            [Write::put(key, record, Expect::Version(stored.version)), Write::put(entry, word, Expect::Absent)];
+        self.store.commit(&writes, now).await.unwrap();
     }
 
     /// At the desk, with this key.
@@ -366,4 +393,39 @@ async fn the_key_of_the_desk_is_made_once_and_for_its_owner_alone() {
     fs::write(&file, "secret\n").unwrap();
     assert!(OperatorKey::read_or_make(&file).is_err());
     fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_set_aside_goes_where_its_name_leads_and_with_whom_it_was_for() {
+    let shop = Wired::new("names").await;
+    let (mut one, mut other) = (shop.browser(), shop.browser());
+    for browser in [&mut one, &mut other] {
+        browser.sign_in("adult").await;
+    }
+    let mut ids: Vec<CustomerId> = Vec::new();
+    for (browser, wine) in [(&mut one, "etnax1"), (&mut other, "etnax2.rieslingx1")] {
+        ids.push(browser.get("/wallet/me").await.json()["id"].as_str().unwrap().parse().unwrap());
+        browser.post_form("/wine", &format!("wine={wine}")).await;
+    }
+    let [into, from] = ids.as_slice() else { panic!("{ids:?}") };
+    let bottles = async |browser: &mut Browser| {
+        let page = browser.get("/wine/reserved").await.text();
+        ["Etna", "Riesling"].map(|wine| page.contains(wine))
+    };
+    assert_eq!((bottles(&mut one).await, bottles(&mut other).await), ([true, false], [true, true]));
+
+    shop.says(from, into, true).await;
+    shop.clear_away().await;
+    assert_eq!(bottles(&mut one).await, [true, true]);
+    assert_eq!(shop.till.database.names_of(into.as_str()).await.unwrap(), [from.to_string()]);
+
+    shop.shop.advance_s(1);
+    shop.says(from, into, false).await;
+    shop.clear_away().await;
+    assert_eq!((bottles(&mut one).await, bottles(&mut other).await), ([true, false], [true, true]));
+
+    shop.shop.merchant().customer(from).await.unwrap().unwrap().forget().await.unwrap();
+    shop.clear_away().await;
+    assert!(shop.till.database.kept(from.as_str(), 0).await.unwrap().is_empty());
+    assert_eq!(bottles(&mut one).await, [true, false], "nobody else's");
 }

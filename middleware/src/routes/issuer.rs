@@ -82,7 +82,7 @@ pub(crate) struct OfferBody {
 pub(crate) struct ConsentRequestBody {
     /// What the wallet is called.
     wallet: String,
-    /// Where it is answered: a host, or the scheme of a wallet of its own.
+    /// Where it is answered: a host, or the scheme of a wallet of its own with its colon.
     place: String,
 }
 
@@ -523,7 +523,7 @@ pub(crate) async fn status_list(
     }
     let answer = async {
         limits.issuer()?;
-        let number = list.parse().map_err(|_| Error::from(IssueError::NotIssuing))?;
+        let number = list.parse().map_err(|_| Error::from(IssueError::NoSuchList))?;
         Ok::<_, Refused>(merchant.status_list(number).await?)
     };
     match answer.await {
@@ -773,7 +773,7 @@ impl Refused {
 /// The standard's name for an error, and its status.
 fn named(error: &Error, token: bool) -> (&'static str, StatusCode) {
     match error {
-        Error::Issue(IssueError::NotIssuing) => ("invalid_request", StatusCode::NOT_FOUND),
+        Error::Issue(IssueError::NotIssuing | IssueError::NoSuchList) => ("invalid_request", StatusCode::NOT_FOUND),
         Error::Issue(issue) => {
             let name = issue.oauth();
             let status = match name {

@@ -64,7 +64,7 @@ pub(crate) struct CallBody {
     /// Why.
     purpose: String,
     /// The number that the telephone shows.
-    number: String,
+    telephone: String,
     /// Whether a telephone that rings at this moment may be this call.
     is_on: bool,
     /// When it begins (RFC 3339).
@@ -177,13 +177,17 @@ fn way_back(merchant: &Merchant) -> Option<&str> {
     responses((status = 200, content_type = "text/javascript", body = String), (status = 304, description = "Known already"))
 ))]
 pub(crate) async fn meet_script(headers: HeaderMap) -> Response {
-    asset(&headers, "text/javascript; charset=utf-8", web::meet::SCRIPT, web::meet::script_etag())
+    asset(&headers, "text/javascript; charset=utf-8", &web::meet::SCRIPT, web::meet::script_etag())
 }
 
 /// Whether the shop is calling, and what a desk waits for.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/calls", tag = "customer", security(("dpop" = [])),
-    responses((status = 200, body = CallsBody), (status = 401, body = Problem, content_type = "application/problem+json"))
+    responses(
+        (status = 200, body = CallsBody),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "A session that came by a code between two devices"),
+    )
 ))]
 pub(crate) async fn calls(State(merchant): State<Merchant>, Proved(signed): Proved) -> Answer {
     let answer = async {
@@ -524,7 +528,7 @@ impl CallBody {
     fn at(call: AnnouncedCall, now: UnixTime) -> Self {
         let (starts_at, until) = (call.starts_at.to_string(), call.until().to_string());
         let is_on = call.is_on(now);
-        Self { desk: call.desk, purpose: call.purpose, number: call.number, is_on, starts_at, until }
+        Self { desk: call.desk, purpose: call.purpose, telephone: call.telephone, is_on, starts_at, until }
     }
 }
 

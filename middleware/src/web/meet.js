@@ -52,7 +52,7 @@ function refused(problem, again) {
   else if (code === 'browser_known') show('known');
   else {
     if (!code) console.error(problem);
-    if (main.hasAttribute('aria-busy')) show('over', {}, { again });
+    if (main.hasAttribute('aria-busy')) show(code === 'across_devices' ? 'step_up' : 'over', {}, { again });
     trouble(code ?? 'failed');
   }
 }
@@ -75,9 +75,9 @@ async function askForNumber() {
   if (meeting) return question(meeting);
   const values = { no_call: !announced?.is_on };
   if (announced) {
-    const { desk, purpose, number, starts_at, until, is_on } = announced;
+    const { desk, purpose, telephone, starts_at, until, is_on } = announced;
     Object.assign(values, { call: true, call_on: is_on, call_later: !is_on, call_desk: desk, call_purpose: purpose });
-    Object.assign(values, { call_number: number, call_from: time(starts_at), call_until: time(until) });
+    Object.assign(values, { call_number: telephone, call_from: time(starts_at), call_until: time(until) });
   }
   show('number', values, { number: attempt(async (number) => question(await call('POST', 'calls', { number }))) });
 }

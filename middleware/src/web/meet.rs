@@ -3,15 +3,20 @@
 //! All that they ever say stands in the page, in one language; the script shows one step after the other and fills in what
 //! the shop answers.
 
-use super::{Lang, escape, fingerprint};
+use std::sync::LazyLock;
 
-/// `meet.js`, one ES module beside `firsthand.js`.
-pub(crate) const SCRIPT: &str = include_str!("meet.js");
+use super::{Lang, escape, fingerprint, without_comments};
+
+/// `meet.js` as it is written, one ES module beside `firsthand.js`.
+pub(super) const SOURCE: &str = include_str!("meet.js");
+
+/// [`SOURCE`] as it is sent.
+pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(SOURCE));
 
 /// `ETag` of [`SCRIPT`], quotes included.
 pub(crate) fn script_etag() -> String {
-    const TAG: u64 = fingerprint(SCRIPT.as_bytes());
-    format!("\"{TAG:016x}\"")
+    static TAG: LazyLock<u64> = LazyLock::new(|| fingerprint(SCRIPT.as_bytes()));
+    format!("\"{:016x}\"", *TAG)
 }
 
 /// What a customer reads who answers a desk, or a browser that wants to join.

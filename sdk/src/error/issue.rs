@@ -13,6 +13,9 @@ pub enum IssueError {
     /// This shop issues no credential.
     #[error("this shop issues no credential")]
     NotIssuing,
+    /// There is no status list of this number.
+    #[error("no such status list")]
+    NoSuchList,
     /// An OAuth message is not what it must be.
     #[error(transparent)]
     Message(#[from] OAuthError),
@@ -81,6 +84,7 @@ impl IssueError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotIssuing => "not_issuing",
+            Self::NoSuchList => "no_such_status_list",
             Self::Message(error) => error.code(),
             Self::Request(error) | Self::Notification(error) => error.code(),
             Self::Client => "wallet_unknown",
@@ -111,7 +115,7 @@ impl IssueError {
             Self::Request(error) => error.oauth(),
             Self::Notification(_) => "invalid_notification_request",
             Self::Client | Self::Attestation(_) | Self::AttestationReplayed => "invalid_client",
-            Self::RedirectUri | Self::TxCodeMissing | Self::NotIssuing => "invalid_request",
+            Self::RedirectUri | Self::TxCodeMissing | Self::NotIssuing | Self::NoSuchList => "invalid_request",
             Self::RequestUri => "invalid_request_uri",
             Self::Grant | Self::TxCodeWrong | Self::CodeVerifier => "invalid_grant",
             Self::DpopMissing => "invalid_dpop_proof",

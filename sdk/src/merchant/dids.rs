@@ -42,12 +42,18 @@ pub const ENDORSEMENT_TYPE: &str = "firsthand-relationship-endorsement+jwt";
 const PRIORS_MAX: usize = 4;
 
 /// The shop's DID for a customer, and what says whose it is. Both go to that customer alone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RelationshipStatement {
     /// The DID in its long form.
     pub did: Did,
     /// A JWT by `#key-1` of the DID, see [`Merchant::relationship_statement`].
     pub statement: String,
+}
+
+impl std::fmt::Debug for RelationshipStatement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RelationshipStatement([redacted])")
+    }
 }
 
 /// A new DID of the shop for a customer, after a rotation.

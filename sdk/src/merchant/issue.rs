@@ -5,7 +5,7 @@
 //! and a number that is typed from the page, or by an authorization code that the customer consents to in the browser that
 //! the shop knows. Shown later, it recognises.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::sync::Mutex;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
@@ -109,8 +109,10 @@ pub(super) struct Issuer {
     name: String,
     batch: usize,
     nonces: nonce::CredentialNonces,
-    /// The lists as this node published them last, with the time until which they are served.
-    lists: Mutex<BTreeMap<u32, (UnixTime, String)>>,
+    /// The status lists as this node published them last.
+    served: Mutex<status::Served>,
+    /// Who puts a status list together: one at a time, and whoever waits gets what was made meanwhile.
+    listing: tokio::sync::Mutex<()>,
 }
 
 impl Relationship {
@@ -149,7 +151,8 @@ impl Relationship {
             name: self.display_name.unwrap_or_else(|| host.to_owned()),
             batch,
             nonces: nonce::CredentialNonces::new(nonce_keys),
-            lists: Mutex::default(),
+            served: Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
         }))
     }
 }

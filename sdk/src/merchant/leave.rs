@@ -33,6 +33,12 @@ pub struct Export {
     pub formerly: Vec<CustomerId>,
     /// What they are recognised by.
     pub bindings: Vec<ExportedBinding>,
+    /// More of those that are passkeys, in a shop that takes them.
+    pub passkeys: Vec<ExportedPasskey>,
+    /// The sessions that are open.
+    pub sessions: Vec<ExportedSession>,
+    /// Accounts of before that they brought along.
+    pub accounts: Vec<ExportedAccount>,
     /// What they proved.
     pub proofs: Vec<ExportedProof>,
     /// What is kept of them, in clear.
@@ -56,6 +62,51 @@ pub struct ExportedBinding {
     pub label: Option<String>,
     /// Whether it opens nothing any more.
     pub locked: bool,
+}
+
+/// A passkey, as the shop knows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportedPasskey {
+    /// What the customer calls it.
+    pub label: Option<String>,
+    /// Since when.
+    pub since: String,
+    /// When it was used the last time.
+    pub used_at: Option<String>,
+    /// Whether its platform may copy it to other devices.
+    pub synced: bool,
+}
+
+/// A session that is open.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportedSession {
+    /// The key that it belongs to, as a DID.
+    pub did: String,
+    /// What the customer calls its device.
+    pub label: Option<String>,
+    /// How surely they were recognised in it.
+    pub rung: Rung,
+    /// When it began.
+    pub since: String,
+    /// When it was last seen, to five minutes.
+    pub last_seen: String,
+    /// When it ends if it is not used again.
+    pub expires_at: String,
+    /// Whether it began by a wallet on another device.
+    pub across_devices: bool,
+    /// Whether a cookie carries it.
+    pub cookie: bool,
+}
+
+/// An account of before that the customer brought along.
+#[derive(Clone, PartialEq, Serialize)]
+pub struct ExportedAccount {
+    /// Where they used to sign in.
+    pub provider: String,
+    /// What the shop calls the account.
+    pub reference: String,
+    /// When it was linked.
+    pub linked_at: String,
 }
 
 /// Something that was proved.
@@ -85,7 +136,7 @@ pub struct ExportedValue {
 }
 
 /// An order.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize)]
 pub struct ExportedOrder {
     /// Its name.
     pub id: String,
@@ -130,6 +181,9 @@ pub struct ExportedEntry {
 }
 
 /// What stays in the shop of a customer who was forgotten, and why: to be told to them.
+///
+/// Beside it, the log of the desks keeps for a year which operator asked for which name: the name is random, and leads to
+/// nobody any more ([`Merchant::desk_log`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Farewell {
     /// Orders, without anything that leads to the customer, for as long as the law has books kept. Their delivery address
@@ -147,6 +201,20 @@ impl std::fmt::Debug for ExportedValue {
     /// Without the value, which is the customer's.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExportedValue").field("claim", &self.claim).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ExportedAccount {
+    /// Without the reference, which is somebody's user name as often as not.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExportedAccount").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ExportedOrder {
+    /// Without the address, and without what was bought.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExportedOrder").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -177,6 +245,30 @@ impl Recognised {
             label: view.label,
             locked: view.locked,
         });
+        #[cfg(feature = "passkey")]
+        let passkeys = customer.passkeys().await?.into_iter().map(|view| ExportedPasskey {
+            label: view.label,
+            since: view.since.to_string(),
+            used_at: view.used_at.map(|at| at.to_string()),
+            synced: view.is_synced,
+        });
+        #[cfg(not(feature = "passkey"))]
+        let passkeys = std::iter::empty();
+        let sessions = customer.sessions().await?.into_iter().map(|view| ExportedSession {
+            did: view.did,
+            label: view.name,
+            rung: view.rung,
+            since: view.since.to_string(),
+            last_seen: view.last_seen.to_string(),
+            expires_at: view.expires_at.to_string(),
+            across_devices: view.across_devices,
+            cookie: view.cookie,
+        });
+        let accounts = customer.accounts().await?.into_iter().map(|account| ExportedAccount {
+            provider: account.provider,
+            reference: account.reference,
+            linked_at: account.linked_at.to_string(),
+        });
         let proofs = customer.proofs().iter().map(|proof| ExportedProof {
             ask: proof.ask.clone(),
             purpose: proof.purpose.clone(),
@@ -191,6 +283,9 @@ impl Recognised {
             customer: self.id().clone(),
             since: customer.since().to_string(),
             bindings: bindings.collect(),
+            passkeys: passkeys.collect(),
+            sessions: sessions.collect(),
+            accounts: accounts.collect(),
             proofs: proofs.collect(),
             kept,
             orders: self.exported_orders().await?,

@@ -26,7 +26,7 @@ use crate::{
     meeting::{
         AnnouncedCall, BINDING_MESSAGE_MAX, DeskAct, DeskEntry, DeskMeeting, INTERVAL_S, MeetingError, MeetingId,
         NAME_MAX, Number, OPEN_MAX, Opening, PROVE_WITHIN_S, PURPOSE_MAX, Pace, Patience, REMEMBERED_S, Recognition,
-        TYPE_WITHIN_S, Ticket, operator, plain,
+        TYPE_WITHIN_S, Ticket, operator, plain, telephone_number,
     },
     merchant::BrowserProof,
     protocol::jose::{base64url_encode, sha256},
@@ -38,8 +38,6 @@ use crate::{
 const LOG_KEPT_S: u64 = 365 * 24 * 3600;
 /// How many acts stand on one page of the log.
 const LOG_PAGE: usize = 100;
-/// The longest telephone number that is shown, in characters.
-const TELEPHONE_MAX: usize = 24;
 
 /// Who sits at a desk, as the merchant's own sign-in says.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +135,8 @@ impl Merchant {
     }
 
     /// What the desks did in the last year, the newest first; `after` is the [`next`](DeskLog::next) of the page before. It
-    /// names operators and customers, and holds nothing of what they spoke about.
+    /// names operators and customers, and holds nothing of what they spoke about. It is the merchant's record of its operators:
+    /// a customer who was forgotten stays in it for the rest of the year, by a name that leads to nobody any more.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
@@ -381,7 +380,8 @@ impl Desk {
     /// now until five minutes after the call begins. `telephone` is the number that their telephone will show.
     ///
     /// # Errors
-    /// [`MeetingError::Text`], [`MeetingError::StartsAt`]; [`MeetingError::CallAnnounced`] if there is one already;
+    /// [`MeetingError::Text`], [`MeetingError::Telephone`], [`MeetingError::StartsAt`];
+    /// [`MeetingError::CallAnnounced`] if there is one already;
     /// [`Refusal::NotRecognised`] if there is no such customer; [`Error::Unavailable`].
     pub async fn announce_call(
         &self,
@@ -397,7 +397,7 @@ impl Desk {
             id: meeting_id(&Ticket::from_random(merchant.random())),
             desk: self.name.clone(),
             purpose: plain("a purpose", purpose, PURPOSE_MAX)?,
-            number: plain("a telephone number", telephone, TELEPHONE_MAX)?,
+            telephone: telephone_number(telephone)?,
             starts_at,
             operator: self.operator.clone(),
         };
@@ -415,7 +415,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`MeetingError::NoSuchMeeting`] if this operator announced none to this customer that is still on;
-    /// [`Error::Unavailable`].
+    /// [`Refusal::NotRecognised`] if there is no such customer; [`Error::Unavailable`].
     pub async fn call_over(&self, customer: &CustomerId) -> Result<(), Error> {
         let merchant = &self.merchant;
         let (customer, ..) = merchant.resolved(customer).await?.ok_or(Refusal::NotRecognised)?;
@@ -534,8 +534,9 @@ impl Recognised {
     /// The meeting in which this customer is, and has not answered yet.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the store does not answer.
+    /// [`Refusal::AcrossDevices`]; [`Error::Unavailable`] if the store does not answer.
     pub async fn meeting(&self) -> Result<Option<MeetingView>, Error> {
+        self.on_this_device()?;
         let (merchant, now) = (self.merchant(), self.merchant().now());
         let (leads, _) = merchant.found::<LeadsTo>(&customer_meeting_key(self.id())).await?;
         let Some(leads) = leads else { return Ok(None) };
@@ -549,8 +550,8 @@ impl Recognised {
     ///
     /// # Errors
     /// [`Refusal::RungNeeded`] or [`Refusal::StepUp`] if something stronger has to be shown first, and then this again;
-    /// [`Refusal::CoolingDown`] after a recovery, unless something from before it was shown; [`MeetingError::NoSuchMeeting`], [`MeetingError::Expired`]; [`Refusal::AcrossDevices`];
-    /// [`ProofError::Replayed`].
+    /// [`Refusal::CoolingDown`] after a recovery, unless something from before it was shown;
+    /// [`MeetingError::NoSuchMeeting`], [`MeetingError::Expired`]; [`Refusal::AcrossDevices`]; [`ProofError::Replayed`].
     pub async fn confirm_meeting(&self, proof: &BrowserProof, id: &MeetingId) -> Result<Recognition, Error> {
         self.on_this_device()?;
         let merchant = self.merchant();
@@ -611,8 +612,9 @@ impl Recognised {
     /// The call that the shop has announced to this customer, if it has: whoever rings now and is not this is not the shop.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the store does not answer.
+    /// [`Refusal::AcrossDevices`]; [`Error::Unavailable`] if the store does not answer.
     pub async fn announced_call(&self) -> Result<Option<AnnouncedCall>, Error> {
+        self.on_this_device()?;
         let (call, _) = self.merchant().found::<AnnouncedCall>(&call_key(self.id())).await?;
         Ok(call)
     }
@@ -628,7 +630,8 @@ impl Recognised {
         ])
     }
 
-    /// A session that came by a code between two devices may be that of a stranger's wallet: it says nothing to a desk.
+    /// A session that came by a code between two devices may be that of a stranger's wallet: it says nothing to a desk, and
+    /// hears nothing of one.
     fn on_this_device(&self) -> Result<(), Error> {
         if self.record().across_devices { Err(Refusal::AcrossDevices.into()) } else { Ok(()) }
     }

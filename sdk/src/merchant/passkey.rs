@@ -17,7 +17,7 @@ use super::{
     recognise::Recognised,
 };
 use crate::{
-    customer::{BindingName, CustomerId, Rung},
+    customer::{BindingName, CustomerId, Rung, disturbs},
     error::{Error, ProofError, Refusal},
     history::Happened,
     merchant::BrowserProof,
@@ -190,8 +190,8 @@ impl Merchant {
         match self.0.store.commit(&[over, note, browser.spent(now)?], now).await {
             Ok(_) => Ok(()),
             Err(e) if was_spent(&e) => Err(ProofError::Replayed.into()),
-            // The same answer came twice at once, and the other one has said it.
-            Err(e) if lost_the_race(&e) => Ok(()),
+            // The same answer came twice at once, and the other one was heard: this is no copy.
+            Err(e) if lost_the_race(&e) => Err(Refusal::CeremonyOver.into()),
             Err(e) => Err(e.into()),
         }
     }
@@ -377,11 +377,25 @@ fn name_of(credential_id: &[u8]) -> BindingName {
     BindingName::passkey(sha256(credential_id))
 }
 
-/// What a customer calls a passkey: a line of text.
+/// What a customer calls a passkey: a line of text that says nothing of what stands beside it.
 fn labelled(text: &str) -> Result<Option<String>, Refusal> {
     let text = text.trim();
-    if text.chars().count() > LABEL_CHARS_MAX || text.chars().any(char::is_control) {
+    if text.chars().count() > LABEL_CHARS_MAX || text.contains(disturbs) {
         return Err(Refusal::Label(LABEL_CHARS_MAX));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passkey_has_a_name_that_says_nothing_of_what_stands_beside_it() {
+        assert!(matches!(labelled(" Firefox on Android "), Ok(Some(name)) if name == "Firefox on Android"));
+        assert!(matches!(labelled(" "), Ok(None)));
+        for bad in ["\u{202e}evil", "a\u{2066}b", "a\u{2028}b", "a\nb", &"x".repeat(LABEL_CHARS_MAX + 1)] {
+            assert!(matches!(labelled(bad), Err(Refusal::Label(_))), "{bad:?}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub const OFFER_ENDPOINT: &str = "openid-credential-offer://";
 pub const HAIP_OFFER_ENDPOINT: &str = "haip-vci://";
 
 /// Keys that one credential request may bring, and credentials that it brings back.
-pub const BATCH_MAX: usize = 10;
+pub const KEYS_MAX: usize = 10;
 
 /// The algorithms that a wallet may sign its proofs with: those that it also signs its presentations with.
 pub const PROOF_ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];

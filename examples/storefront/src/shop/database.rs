@@ -44,6 +44,7 @@ macro_rules! on {
     };
 }
 
+pub mod names;
 pub mod sales;
 pub mod stock;
 
@@ -120,6 +121,14 @@ impl Database {
                 .await?;
             for line in lines {
                 sqlx::query(
+                    "DELETE FROM reservations WHERE product = $2 AND customer IN
+                     (SELECT id FROM customers WHERE firsthand_id IN (SELECT name FROM names WHERE leads_to = $1))",
+                )
+                .bind(customer)
+                .bind(line.product.slug)
+                .execute(&mut *transaction)
+                .await?;
+                sqlx::query(
                     "INSERT INTO reservations (customer, product, quantity, kept_until)
                      SELECT id, $2, $3, $4 FROM customers WHERE firsthand_id = $1
                      ON CONFLICT (customer, product)
@@ -136,16 +145,17 @@ impl Database {
         })
     }
 
-    /// What is set aside for a customer, in the order of the shelf.
+    /// What is set aside for a customer under all their names, in the order of the shelf.
     ///
     /// # Errors
     /// Whatever the database says.
     pub async fn kept(&self, customer: &str, now_s: i64) -> Result<Vec<Kept>, sqlx::Error> {
         let mut rows: Vec<(String, i64, i64)> = on!(self, |pool| {
             sqlx::query_as(
-                "SELECT product, quantity, kept_until FROM reservations
+                "SELECT product, CAST(SUM(quantity) AS BIGINT), MAX(kept_until) FROM reservations
                  JOIN customers ON customers.id = reservations.customer
-                 WHERE firsthand_id = $1 AND kept_until > $2",
+                 WHERE (firsthand_id = $1 OR firsthand_id IN (SELECT name FROM names WHERE leads_to = $1))
+                 AND kept_until > $2 GROUP BY product",
             )
             .bind(customer)
             .bind(now_s)
@@ -168,33 +178,15 @@ impl Database {
     pub async fn put_back(&self, customer: &str, product: &Product) -> Result<(), sqlx::Error> {
         on!(self, |pool| {
             sqlx::query(
-                "DELETE FROM reservations
-                 WHERE product = $2 AND customer IN (SELECT id FROM customers WHERE firsthand_id = $1)",
+                "DELETE FROM reservations WHERE product = $2 AND customer IN
+                 (SELECT id FROM customers
+                  WHERE firsthand_id = $1 OR firsthand_id IN (SELECT name FROM names WHERE leads_to = $1))",
             )
             .bind(customer)
             .bind(product.slug)
             .execute(pool)
             .await
             .map(drop)
-        })
-    }
-
-    /// Forgets a customer, with everything that was set aside; what was sold stays, without a name.
-    ///
-    /// # Errors
-    /// Whatever the database says; nothing is forgotten then.
-    pub async fn forget(&self, customer: &str) -> Result<(), sqlx::Error> {
-        on!(self, |pool| {
-            let mut transaction = pool.begin().await?;
-            sqlx::query("UPDATE sales SET customer = NULL WHERE customer = $1")
-                .bind(customer)
-                .execute(&mut *transaction)
-                .await?;
-            sqlx::query("DELETE FROM customers WHERE firsthand_id = $1")
-                .bind(customer)
-                .execute(&mut *transaction)
-                .await?;
-            transaction.commit().await
         })
     }
 }

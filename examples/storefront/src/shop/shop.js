@@ -1,17 +1,11 @@
 // The buttons of "My data", and those that copy. They wait on the document, because pages come and go without being loaded
 // anew.
-import { fetch, forgetDevice, signOut } from '/wallet/firsthand.js';
+import { forgetDevice, signOut } from '/wallet/firsthand.js';
 
 const actions = {
   'sign-out': () => leave(signOut),
   'forget-device': () => leave(forgetDevice),
 };
-
-// What the shop itself keeps goes first: afterwards nobody could say whose it was.
-document.addEventListener('firsthand-forget', ({ detail }) => detail.waitUntil((async () => {
-  const answer = await fetch('/account/forget', { method: 'POST' });
-  if (!answer.ok) throw new Error(`forgetting answered ${answer.status}`);
-})()));
 
 document.addEventListener('click', async (event) => {
   const button = event.target instanceof Element && event.target.closest('button[data-action]');

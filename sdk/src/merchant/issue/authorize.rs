@@ -41,7 +41,7 @@ pub struct ConsentRequest {
     pub id: String,
     /// What the wallet is called.
     pub wallet: String,
-    /// Where it is answered: the host, or the scheme of a wallet of its own.
+    /// Where it is answered: the host, or the scheme of a wallet of its own with its colon.
     pub place: String,
 }
 
@@ -218,9 +218,18 @@ fn registered<'a>(
 }
 
 fn consent_request(id: String, record: &PushedRecord) -> ConsentRequest {
-    let url = url::Url::parse(&record.redirect_uri).ok();
-    let place = url.map(|url| url.host_str().unwrap_or_else(|| url.scheme()).to_owned()).unwrap_or_default();
+    let place = place_of(&record.redirect_uri);
     ConsentRequest { id, wallet: record.client_name.clone(), place }
+}
+
+/// Where a wallet is answered, as a person is told. What follows a scheme of its own is nobody's name: it says what the wallet
+/// likes.
+fn place_of(redirect_uri: &str) -> String {
+    let Ok(url) = url::Url::parse(redirect_uri) else { return String::new() };
+    match (url.scheme(), url.host_str()) {
+        ("https" | "http", Some(host)) => host.to_owned(),
+        (scheme, _) => format!("{scheme}:"),
+    }
 }
 
 fn pushed_key(name: &str) -> Key {
@@ -229,4 +238,21 @@ fn pushed_key(name: &str) -> Key {
 
 pub(super) fn code_key(code: &str) -> Key {
     Key::new(CodeRecord::KIND, token_digest(code), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wallet_of_its_own_scheme_borrows_no_hosts_name() {
+        for (uri, place) in [
+            ("https://wallet.example/cb", "wallet.example"),
+            ("http://127.0.0.1:7777/cb", "127.0.0.1"),
+            ("com.crook.app://bank.example/cb", "com.crook.app:"),
+            ("com.crook.app:/bank.example", "com.crook.app:"),
+        ] {
+            assert_eq!(place_of(uri), place);
+        }
+    }
 }

@@ -65,12 +65,18 @@ const TAKEN_MAX: usize = 3;
 const ROUNDED_S: i64 = 3600;
 
 /// What a wallet shows at the issuer's own endpoints.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct WalletAccess<'a> {
     /// The access token.
     pub token: &'a str,
     /// The proof by its key; none for a token that is bound to none.
     pub proof: Option<&'a BrowserProof>,
+}
+
+impl std::fmt::Debug for WalletAccess<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WalletAccess([redacted])")
+    }
 }
 
 /// What a wallet gets.

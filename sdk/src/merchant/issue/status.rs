@@ -10,6 +10,11 @@
 //! at some time in between. So a quarter of the decoys is set at any moment, and an entry that changes tells nobody whether
 //! a customer left. All of it comes from the seed: nothing is written for it, and every node says the same.
 
+use std::{
+    collections::BTreeMap,
+    sync::{MutexGuard, PoisonError},
+};
+
 use super::{Issuer, Merchant, lost_the_race, put, too_often};
 use crate::{
     customer::Alias,
@@ -60,14 +65,20 @@ impl Merchant {
     /// The status list of a number, signed: for everybody.
     ///
     /// # Errors
-    /// [`IssueError::NotIssuing`], also for a number that no list has; [`Error::Unavailable`].
+    /// [`IssueError::NotIssuing`]; [`IssueError::NoSuchList`]; [`Error::Unavailable`].
     pub async fn status_list(&self, number: u32) -> Result<String, Error> {
         let issuer = self.issuing()?;
-        let now = self.now();
-        if let Some(token) = issuer.published(number, now) {
+        if let Some(token) = issuer.served().at(number, self.now()) {
             return Ok(token);
         }
-        let stored = self.load_one(&list_key(number)).await?.ok_or(IssueError::NotIssuing)?;
+        let stored = self.load_one(&list_key(number)).await?.ok_or(IssueError::NoSuchList)?;
+        // Many ask at once when one has run out: one of them works for all.
+        let _turn = issuer.listing.lock().await;
+        let now = self.now();
+        if let Some(token) = issuer.served().at(number, now) {
+            return Ok(token);
+        }
+        let generation = issuer.served().generation;
         let decoys = Decoys::of(&stored.read()?)?;
         let mut statuses = Statuses::new(BITS, ENTRIES).ok_or_else(|| Error::Misuse("a list of no bits".into()))?;
         for index in 0..ENTRIES {
@@ -94,7 +105,7 @@ impl Merchant {
         let claims = statuses.claims(&self.status_uri(number), &published);
         let claims = claims.map_err(|e| Error::Misuse(format!("a status list cannot be packed: {e}")))?;
         let token = self.sign(TYP, &claims)?;
-        issuer.publish(number, now.plus_s(SERVED_S), &token);
+        issuer.served().publish(generation, number, now.plus_s(SERVED_S), &token);
         Ok(token)
     }
 
@@ -155,26 +166,43 @@ impl Merchant {
     /// A revocation on this node shows at once.
     pub(in crate::merchant) fn lists_changed(&self) {
         if let Some(issuer) = &self.0.issuer {
-            issuer.forget();
+            issuer.served().forget();
         }
     }
 }
 
 impl Issuer {
-    fn published(&self, number: u32, now: UnixTime) -> Option<String> {
-        let lists = self.lists.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (until, token) = lists.get(&number)?;
+    fn served(&self) -> MutexGuard<'_, Served> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The lists as this node published them last.
+#[derive(Default)]
+pub(super) struct Served {
+    /// Grows with each revocation on this node: what was read before one says nothing after it.
+    generation: u64,
+    /// By number, with the time until which they are served.
+    lists: BTreeMap<u32, (UnixTime, String)>,
+}
+
+impl Served {
+    fn at(&self, number: u32, now: UnixTime) -> Option<String> {
+        let (until, token) = self.lists.get(&number)?;
         // A clock that was set back serves nothing of the future.
         (now < *until && *until <= now.plus_s(SERVED_S)).then(|| token.clone())
     }
 
-    fn publish(&self, number: u32, until: UnixTime, token: &str) {
-        let mut lists = self.lists.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        lists.insert(number, (until, token.to_owned()));
+    /// Serves a list, unless something was revoked since it was begun.
+    fn publish(&mut self, generation: u64, number: u32, until: UnixTime, token: &str) {
+        if generation == self.generation {
+            self.lists.insert(number, (until, token.to_owned()));
+        }
     }
 
-    fn forget(&self) {
-        self.lists.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    fn forget(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.lists.clear();
     }
 }
 
@@ -275,5 +303,23 @@ mod tests {
         }
         assert!(up > 250 && down > 250, "{up} {down}");
         assert!((0..ENTRIES).all(|index| decoys.has(index) || !decoys.is_set(index, noon)));
+    }
+    #[test]
+    fn a_list_that_was_begun_before_a_revocation_is_served_to_nobody_after_it() {
+        let noon = UnixTime::from_secs(1_795_000_000);
+        let mut served = Served::default();
+        let begun = served.generation;
+        served.publish(begun, 0, noon.plus_s(SERVED_S), "before");
+        assert_eq!(served.at(0, noon).as_deref(), Some("before"));
+        assert_eq!(served.at(1, noon), None);
+        assert_eq!(served.at(0, noon.plus_s(SERVED_S)), None, "it is over");
+        assert_eq!(served.at(0, noon.minus_s(1)), None, "it is of the future");
+
+        served.forget();
+        assert_eq!(served.at(0, noon), None);
+        served.publish(begun, 0, noon.plus_s(SERVED_S), "before");
+        assert_eq!(served.at(0, noon), None);
+        served.publish(served.generation, 0, noon.plus_s(SERVED_S), "after");
+        assert_eq!(served.at(0, noon).as_deref(), Some("after"));
     }
 }

@@ -4,16 +4,14 @@
 //! An access token is bound to the wallet's DPoP key, where it has one, and so is every refresh token: without a key there
 //! is none. A refresh token is used once; a second time ends the whole grant, since two have it.
 
-use super::{
-    CONFIGURATION, Issuer, IssuerProfile, Merchant, authorize::code_key, grant_key, lost_the_race, put, too_often,
-};
+use super::{CONFIGURATION, Issuer, IssuerProfile, Merchant, authorize::code_key, grant_key, put, too_often};
 use crate::{
     error::{Error, IssueError, ProofError},
     issuing::{
         CodeRecord, Consent, FIRST_S, GrantRecord, OFFER_S, OfferRecord, RefreshRecord, SpentWalletProof, TOKEN_S,
         WalletTokenRecord,
     },
-    merchant::{BrowserProof, RACES_MAX, proof::was_spent},
+    merchant::{BrowserProof, RACES_MAX, proof::was_spent, recognise::is_race},
     protocol::{
         jose::{base64url_encode, sha256},
         openid4vci::{
@@ -27,12 +25,18 @@ use crate::{
 };
 
 /// What a wallet sends to say who it is: the values of `OAuth-Client-Attestation` and `OAuth-Client-Attestation-PoP`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct WalletIdentity<'a> {
     /// The word of its provider.
     pub attestation: Option<&'a str>,
     /// Its own.
     pub proof: Option<&'a str>,
+}
+
+impl std::fmt::Debug for WalletIdentity<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WalletIdentity([redacted])")
+    }
 }
 
 /// Tokens for a wallet. No shop session, and no token of the shop's own pages: both sides refuse the other's.
@@ -139,8 +143,7 @@ impl Merchant {
                 self.begin_grant(begun, details, &spent, now).await
             };
             match answer.await {
-                Err(Error::Unavailable { source, .. })
-                    if source.downcast_ref::<StoreError>().is_some_and(lost_the_race) => {}
+                Err(Error::Unavailable { source, .. }) if is_race(source.as_ref()) => {}
                 other => return other,
             }
         }

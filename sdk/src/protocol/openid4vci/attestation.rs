@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::BATCH_MAX;
+use super::KEYS_MAX;
 use crate::{
     limits::Limits,
     protocol::{
@@ -142,7 +142,7 @@ impl KeyAttestation {
         let ends = not_over(&claims, believed.now)?.is_some();
         let wrong = || AttestationError::Claim("attested_keys");
         let attested = claims.get("attested_keys").and_then(Value::as_array).ok_or_else(wrong)?;
-        if !(1..=BATCH_MAX).contains(&attested.len()) {
+        if !(1..=KEYS_MAX).contains(&attested.len()) {
             return Err(wrong());
         }
         let mut keys: Vec<(Option<String>, PublicKey)> = Vec::with_capacity(attested.len());

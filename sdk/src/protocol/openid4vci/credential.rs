@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{BATCH_MAX, proof::KeyProofError};
+use super::{KEYS_MAX, proof::KeyProofError};
 use crate::{
     limits::Limits,
     protocol::json::{self, JsonError},
@@ -69,8 +69,8 @@ impl CredentialRequest {
             return Err(CredentialRequestError::Proofs);
         };
         let list = list.as_array().filter(|list| !list.is_empty()).ok_or(CredentialRequestError::Proofs)?;
-        if list.len() > BATCH_MAX {
-            return Err(CredentialRequestError::TooManyKeys { found: list.len(), limit: BATCH_MAX });
+        if list.len() > KEYS_MAX {
+            return Err(CredentialRequestError::TooManyKeys { found: list.len(), limit: KEYS_MAX });
         }
         let texts: Option<Vec<String>> = list.iter().map(|one| one.as_str().map(str::to_owned)).collect();
         let mut texts = texts.filter(|_| matches!(kind.as_str(), "jwt" | "attestation"));

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{BATCH_MAX, PROOF_ALGORITHMS, oauth::OPENID_CREDENTIAL, offer};
+use super::{KEYS_MAX, PROOF_ALGORITHMS, oauth::OPENID_CREDENTIAL, offer};
 use crate::{protocol::jose::Algorithm, time::UnixTime};
 
 /// The `typ` of signed metadata (section 12.2.3).
@@ -66,7 +66,7 @@ impl Issuer<'_> {
         if self.batch_size > 1
             && let Some(members) = metadata.as_object_mut()
         {
-            let size = self.batch_size.min(BATCH_MAX);
+            let size = self.batch_size.min(KEYS_MAX);
             members.insert("batch_credential_issuance".to_owned(), json!({"batch_size": size}));
         }
         metadata
@@ -180,7 +180,7 @@ impl Issuer<'_> {
             if self.batch_size > 1 { &["limited_time", "rotating-batch"] } else { &["limited_time"] };
         json!({
             "details": details,
-            "batch_size": self.batch_size.clamp(1, BATCH_MAX),
+            "batch_size": self.batch_size.clamp(1, KEYS_MAX),
             "reissue_trigger_lifetime_left": self.reissue_at_left_s,
         })
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    BATCH_MAX, PROOF_ALGORITHMS,
+    KEYS_MAX, PROOF_ALGORITHMS,
     attestation::{AttestationError, Believed, KeyAttestation},
     credential::{CredentialRequestError, Proofs},
 };
@@ -101,8 +101,8 @@ pub fn check(proofs: &Proofs, context: &ProofContext<'_>) -> Result<Vec<ProvedKe
             proved.extend(attestation.keys.into_iter().map(|(_, key)| ProvedKey { key, nonce: nonce.clone() }));
         }
     }
-    if proved.len() > BATCH_MAX {
-        return Err(CredentialRequestError::TooManyKeys { found: proved.len(), limit: BATCH_MAX });
+    if proved.len() > KEYS_MAX {
+        return Err(CredentialRequestError::TooManyKeys { found: proved.len(), limit: KEYS_MAX });
     }
     Ok(proved)
 }

@@ -73,12 +73,14 @@ impl Transaction {
             let returning: Option<bool> = match sale.customer {
                 None => None,
                 Some(customer) => {
-                    let before: (i64,) =
-                        sqlx::query_as("SELECT COUNT(*) FROM sales WHERE customer = $1 AND order_id <> $2")
-                            .bind(customer)
-                            .bind(sale.order)
-                            .fetch_one(&mut **transaction)
-                            .await?;
+                    let before: (i64,) = sqlx::query_as(
+                        "SELECT COUNT(*) FROM sales WHERE order_id <> $2
+                         AND (customer = $1 OR customer IN (SELECT name FROM names WHERE leads_to = $1))",
+                    )
+                    .bind(customer)
+                    .bind(sale.order)
+                    .fetch_one(&mut **transaction)
+                    .await?;
                     Some(before.0 > 0)
                 }
             };

@@ -3,6 +3,11 @@ CREATE TABLE IF NOT EXISTS customers (
     firsthand_id TEXT UNIQUE NULL,  -- a name, not a proof; NULL for customers of the counter
     created_at   BIGINT NOT NULL    -- seconds since 1970
 );
+CREATE TABLE IF NOT EXISTS names (  -- where the firsthand_id of a customer leads whose records became one
+    name     TEXT PRIMARY KEY,
+    leads_to TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS names_that_lead ON names (leads_to);
 CREATE TABLE IF NOT EXISTS reservations (
     customer   BIGINT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
     product    TEXT NOT NULL,
