@@ -215,7 +215,9 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::AnotherCustomer
             | Refusal::AccountLinked
             | Refusal::NothingToUndo
+            | Refusal::MergedLately
             | Refusal::TooManyBindings { .. }
+            | Refusal::TooManyMerged { .. }
             | Refusal::FormUsed { .. }
             | Refusal::RefundDiffers
             | Refusal::TransferDiffers

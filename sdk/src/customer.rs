@@ -102,7 +102,8 @@ impl Rung {
         }
     }
 
-    /// This rung, shown not longer ago than that: `require(Rung::Passkey.within_s(300))`.
+    /// This rung, shown not longer ago than that: `require(Rung::Passkey.within_s(300))`. A browser's key is shown with every
+    /// request, so that of a rung that is not [strong](Self::is_strong) the time says nothing.
     #[must_use]
     pub const fn within_s(self, age_s: u64) -> RungWithin {
         RungWithin { rung: self, age_s }
@@ -434,6 +435,12 @@ pub struct Binding {
     /// What was shown when this browser's key became theirs.
     #[serde(default)]
     pub vouched_by: Option<BindingName>,
+    /// When the browser joined by which this came: that very browser's key, or whatever was added in it.
+    #[serde(default)]
+    pub joined_at: Option<UnixTime>,
+    /// What was said in this browser until then counts no more, if it is not done yet.
+    #[serde(default)]
+    pub consents_after: Option<UnixTime>,
     /// When it was opened again: sessions of before are over.
     #[serde(default)]
     pub opened_at: Option<UnixTime>,
@@ -466,10 +473,33 @@ impl Binding {
             from: Vec::new(),
             moved_at: None,
             vouched_by: None,
+            joined_at: None,
+            consents_after: None,
             opened_at: None,
             expires_at: None,
             replaced: false,
         }
+    }
+
+    /// The same, as what `by` added: it goes where that goes when two records are taken apart again, and is worth no more.
+    #[must_use]
+    pub fn added_by(self, by: Option<&Self>) -> Self {
+        let (from, joined_at) = by.map(|by| (by.from.clone(), by.joined_at)).unwrap_or_default();
+        Self { from, joined_at, ..self }
+    }
+
+    /// When the browser joined by which it came, if that is not longer ago than `age_s`.
+    #[must_use]
+    pub fn joined_within(&self, age_s: u64, now: UnixTime) -> Option<UnixTime> {
+        self.joined_at.filter(|at| now.since_s(*at) <= age_s)
+    }
+
+    /// Whether what was said in this browser at that time counts still.
+    #[must_use]
+    pub fn carries(&self, at: UnixTime) -> bool {
+        !self.locked
+            && self.opened_at.is_none_or(|opened| at >= opened)
+            && self.consents_after.is_none_or(|ended| at > ended)
     }
 }
 

@@ -252,6 +252,15 @@ pub enum Refusal {
     /// The time to take two records apart is over, or they never were two.
     #[error("these records cannot be taken apart, or not any more")]
     NothingToUndo,
+    /// The record holds something of another one that can still be taken out of it.
+    #[error("two records became one lately: take them apart first, or wait until that is over")]
+    MergedLately,
+    /// As many records became one as may.
+    #[error("at most {max} records become one")]
+    TooManyMerged {
+        /// The bound.
+        max: usize,
+    },
     /// The session came by a wallet on another device, which may have been somebody else's.
     #[error("this is not done in a session that began by a code: show a wallet or a passkey on this device")]
     AcrossDevices,
@@ -453,6 +462,8 @@ impl Refusal {
             Self::AnotherCustomer => "another_customer",
             Self::NothingToMerge => "nothing_to_merge",
             Self::NothingToUndo => "nothing_to_undo",
+            Self::MergedLately => "merged_lately",
+            Self::TooManyMerged { .. } => "too_many_merged",
             Self::AcrossDevices => "across_devices",
             Self::TooManyBindings { .. } => "too_many_bindings",
             Self::NoSuchBinding => "no_such_binding",

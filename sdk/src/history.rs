@@ -84,6 +84,8 @@ pub enum Happened {
     RecoveryUndone,
     /// A recovery code was made; an earlier one is void.
     RecoveryCodeMade,
+    /// The shop's staff handed out a recovery code.
+    RecoveryCodeHandedOut,
     /// A session, or all of them, was ended.
     SessionsEnded,
     /// Another record turned out to be the same customer.

@@ -46,8 +46,11 @@ pub const BATCH_MAX: usize = 4;
 /// begins by it any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
-    /// The customer, by the name that they had then.
+    /// The customer, by the first name of what was shown: taken apart again, two records take along what was given by each.
     pub customer: CustomerId,
+    /// When the browser joined by which that came.
+    #[serde(default)]
+    pub joined_at: Option<UnixTime>,
     /// The thumbprint of the browser's key.
     pub key: String,
     /// When.
@@ -58,7 +61,7 @@ impl Consent {
     /// Whether the binding of the browser's key carries it still. Whose that is now is the caller's to check.
     #[must_use]
     pub fn is_carried_by(&self, binding: &Binding) -> bool {
-        !binding.locked && binding.opened_at.is_none_or(|opened| self.at >= opened)
+        binding.carries(self.at)
     }
 }
 
@@ -304,7 +307,7 @@ mod tests {
     const NOON: UnixTime = UnixTime::from_secs(1_795_000_000);
 
     fn consent() -> Consent {
-        Consent { customer: CustomerId::from_random([1; 16]), key: "thumbprint".into(), at: NOON }
+        Consent { customer: CustomerId::from_random([1; 16]), joined_at: None, key: "thumbprint".into(), at: NOON }
     }
 
     #[test]
@@ -359,6 +362,8 @@ mod tests {
         assert!(consent.is_carried_by(&binding));
         assert!(!consent.is_carried_by(&Binding { locked: true, ..binding.clone() }));
         assert!(consent.is_carried_by(&Binding { opened_at: Some(NOON), ..binding.clone() }));
-        assert!(!consent.is_carried_by(&Binding { opened_at: Some(NOON.plus_s(1)), ..binding }));
+        assert!(!consent.is_carried_by(&Binding { opened_at: Some(NOON.plus_s(1)), ..binding.clone() }));
+        assert!(consent.is_carried_by(&Binding { consents_after: Some(NOON.minus_s(1)), ..binding.clone() }));
+        assert!(!consent.is_carried_by(&Binding { consents_after: Some(NOON), ..binding }));
     }
 }

@@ -630,6 +630,25 @@ async fn a_new_did_takes_the_place_of_an_old_one() {
 }
 
 #[tokio::test]
+async fn a_browser_that_came_in_by_a_did_goes_with_the_one_that_took_its_place() {
+    let shop = TestShop::new();
+    let mut browser = browser(&shop);
+    let (stolen, own, next) = (Holder::key(1), Holder::key(2), Holder::key(3));
+    assert_eq!(own.sign_in(&mut browser).await.status, StatusCode::OK);
+    assert_eq!(stolen.sign_in(&mut browser).await.status, StatusCode::NO_CONTENT);
+    let mut thief = browser.another();
+    assert_eq!(stolen.sign_in(&mut thief).await.status, StatusCode::OK);
+    let body = replacement(&browser, &stolen, &next);
+    assert_eq!(browser.post_json(REPLACE, &body).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(thief.get("/wallet/me").await.status, StatusCode::OK);
+    let name = BindingName::did(sha256(next.did.as_bytes()));
+    assert_eq!(browser.delete(&format!("/wallet/bindings/{}", name.as_str())).await.status, StatusCode::NO_CONTENT);
+    refused(&thief.get("/wallet/me").await, 401, "invalid_token");
+    thief.token = None;
+    refused(&thief.redeem(&json!({})).await, 403, "binding_locked");
+}
+
+#[tokio::test]
 async fn a_new_key_takes_the_place_of_the_browsers() {
     on_every_store("replacing a browser's key", async |shop: TestShop| {
         let mut browser = browser(&shop);

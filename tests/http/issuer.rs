@@ -985,6 +985,69 @@ async fn what_came_by_a_stolen_recovery_code_goes_with_the_recovery() {
 }
 
 #[tokio::test]
+async fn what_a_wallet_renewed_after_a_theft_was_there_before_it() {
+    let shop = shop();
+    let mut owner = known(&shop).await;
+    let id = customer(&mut owner).await;
+    let offered = offer(&mut owner).await;
+    let own = owner.clone();
+    let mut visit = visit(&own, text(&offered, "uri")).await;
+    visit.redeem(Some(text(&offered, "tx_code"))).await.unwrap();
+    Wallet::new().collect(&mut visit).await.unwrap();
+    shop.advance_s(60 * 24 * 3600);
+    let record = shop.merchant().customer(&id).await.unwrap().unwrap();
+    let code = record.hand_out_recovery_code().await.unwrap();
+    let mut thief = owner.another();
+    thief.post_json("/wallet/recovery", &json!({ "code": code.reveal() })).await;
+    shop.advance_s(60);
+    visit.refresh().await.unwrap();
+    let mut renewed = Wallet::new();
+    renewed.collect(&mut visit).await.unwrap();
+    assert_eq!(shows(&mut owner, &renewed).await.status, StatusCode::OK);
+    let undone = owner.delete("/wallet/recovery").await;
+    assert!(undone.status.is_success(), "{}", undone.text());
+    assert_eq!(status_of(&owner, &renewed, 0).await, Status::Valid);
+}
+
+#[tokio::test]
+async fn what_the_other_side_of_a_merge_let_a_wallet_have_goes_with_it() {
+    let shop = shop();
+    let mut older = known(&shop).await;
+    let mut theirs = Wallet::new();
+    older.give_credential(&mut theirs).await;
+    let into = customer(&mut older).await;
+    shop.advance_s(1);
+    let mut newer = older.another();
+    newer.sign_in("adult").await;
+    let id = customer(&mut newer).await;
+    let mut own = Wallet::new();
+    newer.give_credential(&mut own).await;
+    assert_eq!(shows(&mut newer, &own).await.status, StatusCode::OK);
+    refused(&shows(&mut newer, &theirs).await, 409, "another_customer");
+    assert!(newer.post_json("/wallet/merges", &json!({})).await.status.is_success());
+    assert_eq!(shows(&mut newer, &own).await.status, StatusCode::OK);
+    assert_eq!(customer(&mut newer).await, into);
+    let offered = offer(&mut newer).await;
+    let side = newer.clone();
+    let mut visit = visit(&side, text(&offered, "uri")).await;
+    visit.redeem(Some(text(&offered, "tx_code"))).await.unwrap();
+    let mut added = Wallet::new();
+    added.collect(&mut visit).await.unwrap();
+
+    assert_eq!(shows(&mut older, &theirs).await.status, StatusCode::OK);
+    let undone = older.delete(&format!("/wallet/merges/{id}")).await;
+    assert!(undone.status.is_success(), "{}", undone.text());
+    visit.refresh().await.unwrap();
+    let mut renewed = Wallet::new();
+    renewed.collect(&mut visit).await.unwrap();
+    for wallet in [&added, &renewed] {
+        let mut phone = newer.another();
+        assert_eq!(shows(&mut phone, wallet).await.status, StatusCode::OK);
+        assert_eq!(customer(&mut phone).await, id);
+    }
+}
+
+#[tokio::test]
 async fn what_a_wallet_renewed_goes_with_the_record_that_is_taken_out_again() {
     let shop = shop();
     let mut older = known(&shop).await;

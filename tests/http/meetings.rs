@@ -1121,6 +1121,35 @@ async fn a_browser_that_joined_goes_with_what_was_shown_for_it() {
 }
 
 #[tokio::test]
+async fn no_strangers_wallet_makes_a_browser_that_joined_theirs() {
+    let (shop, store) = shop();
+    let mut own = known(&shop).await;
+    let id = customer(&mut own).await;
+    let wallet = relationship(&shop, &store, &id).await;
+    shop.advance_s(60);
+    shows(&mut own, &wallet, Device::SameDevice).await;
+    let mut joined = waiting(&shop).await;
+    joined.vouched(&mut own, &joined.number.reveal()).await;
+    assert_eq!(joined.takes().await.status, StatusCode::OK);
+    let mut joined = joined.browser;
+    let is_across = async |browser: &mut Browser| {
+        let list = browser.get("/wallet/sessions").await.json();
+        let is_current = |session: &&Value| session["current"] == true;
+        list["sessions"].as_array().unwrap().iter().find(is_current).unwrap()["across_devices"] == true
+    };
+    joined.prove("name", "adult").await;
+    assert!(is_across(&mut joined).await);
+    joined.token = None;
+    joined.redeem(&json!({})).await;
+    assert!(is_across(&mut joined).await, "and the key keeps its mark");
+    // What was theirs before it joined does.
+    shows(&mut joined, &wallet, Device::SameDevice).await;
+    joined.token = None;
+    joined.redeem(&json!({})).await;
+    assert!(!is_across(&mut joined).await);
+}
+
+#[tokio::test]
 async fn who_vouched_without_anything_strong_vouched_for_nobody_once_there_is_something() {
     let (shop, store) = shop();
     let mut own = known(&shop).await;

@@ -166,8 +166,8 @@ impl Merchant {
         writes.push(browser.spent(now)?);
         writes.push(put(customer_key(&customer), &record, None, Expect::Absent)?);
         writes.push(self.note(&customer, Happened::Began { rung: new.rung })?);
-        writes.extend(first_key(browser, &customer, Some(&new.name), false, now)?);
-        writes.extend(bound(new, &customer, now)?);
+        writes.extend(first_key(browser, &customer, Some(&new.name), (false, None), now)?);
+        writes.extend(bound(new, &customer, None, now)?);
         let begin = Begin { rung: new.rung, rung_at: Some(now), by: Some(new.name.clone()), ..Begin::default() };
         match self.begin(browser, &customer, &begin, None, writes).await {
             Err(Error::Unavailable { source, .. }) if super::recognise::is_race(source.as_ref()) => {
@@ -197,10 +197,23 @@ impl Merchant {
             (Some((binding, _)), _) if binding.customer != *customer => Ok(None),
             (Some((binding, _)), None) if binding.locked => Err(Refusal::BindingLocked.into()),
             (Some((binding, version)), by) => {
-                let mut open = Binding { across_devices: binding.across_devices && across_devices, ..binding.clone() };
+                let shown = match by {
+                    Some(by) => self.binding(&by.name).await?.map(|(shown, _)| shown),
+                    None => None,
+                };
+                let mut open = binding.clone();
                 if open.locked {
                     open = Binding { locked: false, opened_at: Some(now), ..open };
                     open.vouched_by = by.map(|shown| shown.name.clone());
+                    let joined_at = open.joined_at;
+                    open = open.added_by(shown.as_ref());
+                    open.joined_at = joined_at.or(open.joined_at);
+                }
+                // A browser that joined is theirs for good once something strong was shown in it that was theirs before: any
+                // wallet, and any passkey that was made in it, may be a stranger's.
+                let was_there = |at| shown.as_ref().is_some_and(|by| by.rung.is_strong() && by.theirs_since() < at);
+                if !across_devices && open.joined_at.is_none_or(was_there) {
+                    (open.across_devices, open.joined_at) = (false, None);
                 }
                 let write = match open == binding {
                     // Somebody may sign out at this very moment.
@@ -219,7 +232,9 @@ impl Merchant {
                 // A code leaves the place that the key takes.
                 let mut writes = room(&held, usize::from(!by_code), self.0.limits.bindings, &browser.key_name())?;
                 let vouched_by = by.filter(|shown| shown.rung.is_strong()).map(|shown| &shown.name);
-                writes.extend(first_key(browser, customer, vouched_by, across_devices, now)?);
+                let shown = by.and_then(|by| held.iter().find(|held| held.name == by.name));
+                let marks = (across_devices, shown.map(|shown| &shown.binding));
+                writes.extend(first_key(browser, customer, vouched_by, marks, now)?);
                 let rung = by.map_or(Rung::BrowserKey, |shown| shown.rung);
                 writes.push(self.note(customer, Happened::DeviceAdded { rung })?);
                 Ok(Some(writes))
@@ -337,7 +352,7 @@ impl Recognised {
                 let mut writes = extra.clone();
                 writes.push(proof.spent(now)?);
                 writes.extend(held.room_for(new.rung, 1, merchant.0.limits.bindings, &self.record().key)?);
-                writes.extend(bound(new, self.id(), now)?);
+                writes.extend(bound(new, self.id(), self.acts(&held), now)?);
                 let added = Happened::BindingAdded { rung: new.rung };
                 writes.push(merchant.note_device(self.id(), added, new.label.clone())?);
                 writes.push(held.saved(&held.record)?);
@@ -355,7 +370,8 @@ impl Recognised {
     /// # Errors
     /// [`Refusal::NoSuchBinding`]; [`Refusal::StepUp`] if the record has something stronger than a browser's key that was
     /// not shown in the last minutes, or, while two records that became one can be taken apart, nothing of the same one
-    /// as what is to go; [`Refusal::CoolingDown`]; [`Refusal::AcrossDevices`]; [`ProofError::Replayed`].
+    /// as what is to go; [`Refusal::CoolingDown`]; [`Refusal::AcrossDevices`], also for days after this browser joined if
+    /// what is to go was there before; [`ProofError::Replayed`].
     pub async fn unbind(&self, proof: &BrowserProof, name: &BindingName) -> Result<(), Error> {
         let merchant = self.merchant();
         let mut races = Races::of(&[]);
@@ -365,6 +381,7 @@ impl Recognised {
                 let held = self.may(Act::Change).await?;
                 let target = held.find(name).ok_or(Refusal::NoSuchBinding)?;
                 self.is_of_the_same(&held, target, now)?;
+                self.came_after(&held, target)?;
                 let mut writes = vec![proof.spent(now)?];
                 writes.extend(target.gone()?);
                 let vouched = |other: &&HeldBinding| {
@@ -394,12 +411,8 @@ impl Recognised {
     /// As long as two records that became one can be taken apart, neither side takes away the other's way back.
     pub(super) fn is_of_the_same(&self, held: &Held, target: &HeldBinding, now: UnixTime) -> Result<(), Error> {
         let limits = self.merchant().limits();
-        if held.record.merged.iter().all(|merged| now.since_s(merged.at) > limits.merge_undo_s) {
-            return Ok(());
-        }
-        let own = BindingName::browser_key(&self.record().key);
-        let acts = self.shown(held).or_else(|| held.find(&own)).map(|by| &by.binding.from);
-        if acts == Some(&target.binding.from) {
+        let is_of_the_same = self.acts(held).is_some_and(|by| by.from == target.binding.from);
+        if is_of_the_same || !held.can_be_parted(limits.merge_undo_s, now) {
             return Ok(());
         }
         Err(Refusal::StepUp { age_s: limits.step_up_s }.into())
@@ -412,13 +425,11 @@ impl Customer {
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn bindings(&self) -> Result<Vec<BindingView>, Error> {
-        let mut views = Vec::new();
-        for (name, _) in self.merchant().walk::<BindingEntry>(self.id()).await? {
-            let name = BindingName::stored(&name);
-            let Some((binding, _)) = self.merchant().binding(&name).await? else { continue };
+        let view = |HeldBinding { name, binding, .. }| {
             let Binding { rung, did, since, name: label, locked, .. } = binding;
-            views.push(BindingView { name, rung, did, since, label, locked });
-        }
+            BindingView { name, rung, did, since, label, locked }
+        };
+        let mut views: Vec<_> = self.merchant().bindings_of(self.id()).await?.into_iter().map(view).collect();
         views.sort_by_key(|view| (std::cmp::Reverse(view.rung), view.since));
         Ok(views)
     }
@@ -472,12 +483,17 @@ impl<'a> Races<'a> {
     }
 }
 
-/// The writes that make a binding.
-pub(super) fn bound(new: &NewBinding, customer: &CustomerId, now: UnixTime) -> Result<Vec<Write>, Error> {
+/// The writes that make a binding, which `by` adds.
+pub(super) fn bound(
+    new: &NewBinding,
+    customer: &CustomerId,
+    by: Option<&Binding>,
+    now: UnixTime,
+) -> Result<Vec<Write>, Error> {
     let binding = Binding {
         name: new.label.clone(),
         expires_at: new.expires_at,
-        ..Binding::new(customer.clone(), new.rung, new.did.clone(), now)
+        ..Binding::new(customer.clone(), new.rung, new.did.clone(), now).added_by(by)
     };
     let entry = BindingEntry { did: new.did.clone(), rung: new.rung, since: now };
     Ok(vec![
@@ -486,18 +502,18 @@ pub(super) fn bound(new: &NewBinding, customer: &CustomerId, now: UnixTime) -> R
     ])
 }
 
-/// The writes that make a browser's key a customer's.
+/// The writes that make a browser's key a customer's: whether it came across devices, and what was shown that brings it.
 pub(super) fn first_key(
     browser: &BrowserProof,
     customer: &CustomerId,
     vouched_by: Option<&BindingName>,
-    across_devices: bool,
+    (across_devices, by): (bool, Option<&Binding>),
     now: UnixTime,
 ) -> Result<Vec<Write>, Error> {
     let (name, did) = (browser.key_name(), Some(browser.did().to_string()));
     let vouched_by = vouched_by.cloned();
-    let binding =
-        Binding { across_devices, vouched_by, ..Binding::new(customer.clone(), Rung::BrowserKey, did.clone(), now) };
+    let own = Binding::new(customer.clone(), Rung::BrowserKey, did.clone(), now).added_by(by);
+    let binding = Binding { across_devices, vouched_by, ..own };
     let entry = BindingEntry { did, rung: Rung::BrowserKey, since: now };
     Ok(vec![
         put(binding_key(&name), &binding, None, Expect::Absent)?,
@@ -522,7 +538,7 @@ mod tests {
     use super::*;
     use crate::{
         customer::{Alias, CustomerEvent},
-        merchant::{FeedEvent, ProofRequest, RecoveryCode},
+        merchant::{Ending, FeedEvent, ProofRequest, RecoveryCode},
         protocol::jose::SigningKey,
         store::Memory,
         testing::TestShop,
@@ -1004,8 +1020,223 @@ mod tests {
         shop.advance_s(15 * 60);
         let found = Visitor::new(&shop, 2);
         assert_eq!(code(shop.merchant().recover(&found.proof(), &said).await), "not_recognised");
+        let entries = customer.history().await.unwrap();
+        assert!(entries.iter().any(|entry| entry.what == Happened::RecoveryCodeHandedOut));
         let said = customer.hand_out_recovery_code().await.unwrap();
         shop.merchant().recover(&found.proof(), &said).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_added_after_a_merge_is_of_the_side_that_added_it() {
+        let shop = shop();
+        let merchant = shop.merchant();
+        let mut phone = Visitor::new(&shop, 1);
+        let older = phone.begin(&passkey(1), Rung::Passkey).await;
+        let paper = phone.known().await.unwrap().make_recovery_code(&phone.proof()).await.unwrap();
+        shop.advance_s(1);
+        // A browser that two share: one signs in where the other is known, and the other makes them one.
+        let mut shared = Visitor::new(&shop, 2);
+        let newer = shared.begin(&passkey(2), Rung::Passkey).await;
+        assert_eq!(code(shared.show(&passkey(1), Rung::Passkey).await), "another_customer");
+        assert_eq!(shared.known().await.unwrap().merge(&shared.proof()).await.unwrap(), older);
+        shop.advance_s(1);
+
+        shared.show(&passkey(2), Rung::Passkey).await.unwrap();
+        let known = shared.known().await.unwrap();
+        known.bind(&shared.proof(), &new(&passkey(3), Rung::Passkey), Vec::new()).await.unwrap();
+        known.make_recovery_code(&shared.proof()).await.unwrap();
+        let mut fourth = Visitor::new(&shop, 4);
+        fourth.show(&passkey(3), Rung::Passkey).await.unwrap();
+        let fifth = Visitor::new(&shop, 5);
+        join(&fourth, &fifth).await.unwrap();
+        shared.show(&passkey(3), Rung::Passkey).await.unwrap();
+        for visitor in [&shared, &fourth] {
+            let known = visitor.known().await.unwrap();
+            assert_eq!(code(known.unbind(&visitor.proof(), &passkey(1)).await), "step_up_needed");
+            assert_eq!(code(known.leave(&visitor.proof()).await), "merged_lately");
+        }
+
+        // Whose the other side is, takes it out with all that it added.
+        phone.show(&passkey(1), Rung::Passkey).await.unwrap();
+        let known = phone.known().await.unwrap();
+        assert_eq!(code(known.not_me(&phone.proof(), merchant.now()).await), "merged_lately");
+        assert_eq!(code(known.leave(&phone.proof()).await), "merged_lately");
+        known.undo_merge(&phone.proof(), &newer).await.unwrap();
+        let whose = async |visitor: &Visitor| {
+            let (binding, _) = merchant.binding_of(&visitor.proof()).await.unwrap().unwrap();
+            binding.customer
+        };
+        for visitor in [&shared, &fourth, &fifth] {
+            assert_eq!(whose(visitor).await, newer);
+        }
+        assert_eq!(merchant.binding(&passkey(3)).await.unwrap().unwrap().0.customer, newer);
+        let rungs = async |customer: &CustomerId| {
+            let customer = merchant.customer(customer).await.unwrap().unwrap();
+            customer.bindings().await.unwrap().iter().map(|view| view.rung).collect::<Vec<_>>()
+        };
+        assert_eq!(rungs(&older).await, [Rung::Passkey, Rung::BrowserKey, Rung::RecoveryCode]);
+        assert_eq!(rungs(&newer).await.len(), 6);
+        assert_eq!(merchant.recover(&Visitor::new(&shop, 6).proof(), &paper).await.unwrap().customer, older);
+        shared.show(&passkey(3), Rung::Passkey).await.unwrap();
+        shared.known().await.unwrap().leave(&shared.proof()).await.unwrap();
+        assert!(merchant.customer(&older).await.unwrap().is_some());
+    }
+
+    /// What was said on the one screen, typed on the other.
+    async fn vouch(by: &Visitor, waiting: &Visitor) -> crate::meeting::Ticket {
+        let opened = by.shop.merchant().open_join(&waiting.proof(), None).await.unwrap();
+        let id = opened.link.fragment().unwrap().parse().unwrap();
+        by.known().await.unwrap().vouch(&by.proof(), &id, &opened.number.reveal()).await.unwrap();
+        opened.ticket
+    }
+
+    async fn join(by: &Visitor, waiting: &Visitor) -> Result<String, Error> {
+        let ticket = vouch(by, waiting).await;
+        let grant = waiting.shop.merchant().join(&waiting.proof(), &ticket).await?;
+        Ok(grant.access_token.reveal().to_owned())
+    }
+
+    /// A customer with nothing but a browser.
+    async fn plain(shop: &TestShop) -> Visitor {
+        let mut own = Visitor::new(shop, 1);
+        own.begin(&passkey(1), Rung::Passkey).await;
+        own.known().await.unwrap().unbind(&own.proof(), &passkey(1)).await.unwrap();
+        own
+    }
+
+    async fn ends(visitor: &Visitor, what: Ending<'_>) -> &'static str {
+        visitor.known().await.unwrap().end(what, &visitor.proof()).await.map_or_else(|error| error.code(), |()| "")
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_joined_throws_out_nobody_who_was_there_before() {
+        let shop = shop();
+        let mut own = plain(&shop).await;
+        let of_own = own.known().await.unwrap().session().clone();
+        let own_key = BindingName::browser_key(&own.proof().key_name());
+        shop.advance_s(1);
+        let mut joined = Visitor::new(&shop, 2);
+        joined.token = Some(join(&own, &joined).await.unwrap());
+        for what in [Ending::Session(&of_own), Ending::AllSessions, Ending::Everything] {
+            assert_eq!(ends(&joined, what).await, "across_devices", "{what:?}");
+        }
+
+        // Nor by anything that it adds, wherever that is shown.
+        let known = joined.known().await.unwrap();
+        known.bind(&joined.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
+        shop.advance_s(1);
+        let mut third = Visitor::new(&shop, 3);
+        for visitor in [&mut joined, &mut third] {
+            visitor.show(&passkey(2), Rung::Passkey).await.unwrap();
+            let known = visitor.known().await.unwrap();
+            assert_eq!(code(known.unbind(&visitor.proof(), &own_key).await), "across_devices");
+            assert_eq!(code(known.make_recovery_code(&visitor.proof()).await), "across_devices");
+            for what in [Ending::Session(&of_own), Ending::AllSessions, Ending::Everything] {
+                assert_eq!(ends(visitor, what).await, "across_devices", "{what:?}");
+            }
+        }
+        // Many browsers at once push out each other.
+        for seed in 4..=30 {
+            Visitor::new(&shop, seed).show(&passkey(2), Rung::Passkey).await.unwrap();
+        }
+        own.known().await.unwrap();
+        // Nor are the record and one of its own made one, from either side.
+        let mut own_record = Visitor::new(&shop, 41);
+        own_record.begin(&passkey(4), Rung::Passkey).await;
+        assert_eq!(code(own_record.show(&passkey(2), Rung::Passkey).await), "another_customer");
+        assert_eq!(code(own_record.known().await.unwrap().merge(&own_record.proof()).await), "across_devices");
+        third.show(&passkey(2), Rung::Passkey).await.unwrap();
+        assert_eq!(code(third.show(&passkey(4), Rung::Passkey).await), "another_customer");
+        assert_eq!(code(third.known().await.unwrap().merge(&third.proof()).await), "across_devices");
+        // What came after it, it may end.
+        third.show(&passkey(2), Rung::Passkey).await.unwrap();
+        let of_third = third.known().await.unwrap().session().clone();
+        third.known().await.unwrap().bind(&third.proof(), &new(&passkey(3), Rung::Passkey), Vec::new()).await.unwrap();
+        let mut fourth = Visitor::new(&shop, 40);
+        fourth.show(&passkey(3), Rung::Passkey).await.unwrap();
+        assert_eq!(ends(&fourth, Ending::Session(&of_third)).await, "");
+
+        // After days it is a browser like any other.
+        shop.advance_s(shop.merchant().limits().cool_down_s + 1);
+        fourth.show(&passkey(3), Rung::Passkey).await.unwrap();
+        fourth.known().await.unwrap().unbind(&fourth.proof(), &own_key).await.unwrap();
+        assert_eq!(code(own.resume().await), "unknown_key");
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_joined_ends_its_own_session() {
+        let shop = shop();
+        let own = plain(&shop).await;
+        let mut joined = Visitor::new(&shop, 2);
+        joined.token = Some(join(&own, &joined).await.unwrap());
+        let session = joined.known().await.unwrap().session().clone();
+        assert_eq!(ends(&joined, Ending::Session(&session)).await, "");
+        assert_eq!(code(joined.known().await), "invalid_token");
+        own.known().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_shown_before_a_browser_joined_makes_it_theirs_and_what_it_added_does_not() {
+        let shop = shop();
+        let mut own = Visitor::new(&shop, 1);
+        own.begin(&passkey(1), Rung::Passkey).await;
+        shop.advance_s(1);
+        let mut joined = Visitor::new(&shop, 2);
+        own.show(&passkey(1), Rung::Passkey).await.unwrap();
+        joined.token = Some(join(&own, &joined).await.unwrap());
+        shop.advance_s(1);
+        own.known().await.unwrap().bind(&own.proof(), &new(&passkey(2), Rung::Passkey), Vec::new()).await.unwrap();
+        for (shown, is_marked) in [(passkey(2), true), (passkey(1), false)] {
+            joined.show(&shown, Rung::Passkey).await.unwrap();
+            joined.resume().await.unwrap();
+            assert_eq!(joined.known().await.unwrap().is_across_devices(), is_marked);
+        }
+    }
+
+    #[tokio::test]
+    async fn that_was_not_me_ends_what_was_said_in_this_browser_and_is_not_done_yet() {
+        let shop = shop();
+        let own = plain(&shop).await;
+        shop.advance_s(1);
+        let at = shop.merchant().now();
+        let waiting = Visitor::new(&shop, 2);
+        let ticket = vouch(&own, &waiting).await;
+        own.known().await.unwrap().not_me(&own.proof(), at).await.unwrap();
+        assert_eq!(code(shop.merchant().join(&waiting.proof(), &ticket).await), "access_denied");
+        shop.advance_s(1);
+        join(&own, &Visitor::new(&shop, 3)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_browsers_key_is_shown_with_every_request() {
+        let shop = shop();
+        let mut own = plain(&shop).await;
+        own.resume().await.unwrap();
+        shop.advance_s(3600);
+        let known = own.known().await.unwrap();
+        assert!(known.has_shown(Rung::BrowserKey, Some(0)).await.unwrap());
+        assert!(!known.has_shown(Rung::Did, None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn only_so_many_records_become_one() {
+        let shop = shop();
+        let mut own = Visitor::new(&shop, 1);
+        own.begin(&passkey(1), Rung::Passkey).await;
+        for seed in 2..=10 {
+            shop.advance_s(1);
+            let mut other = Visitor::new(&shop, seed);
+            other.begin(&passkey(seed), Rung::Passkey).await;
+            other.known().await.unwrap().unbind(&other.proof(), &passkey(seed)).await.unwrap();
+            other.resume().await.unwrap();
+            assert_eq!(code(other.show(&passkey(1), Rung::Passkey).await), "another_customer");
+            let known = other.known().await.unwrap();
+            let merged = known.merge(&other.proof()).await;
+            match seed {
+                10 => assert_eq!(code(merged), "too_many_merged"),
+                _ => drop(merged.unwrap()),
+            }
+        }
     }
 
     #[tokio::test]

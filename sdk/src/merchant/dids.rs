@@ -458,7 +458,7 @@ impl Recognised {
                     replaced: true,
                     ..Binding::new(binding.customer.clone(), rung, None, binding.since)
                 };
-                let writes = [
+                let mut writes = vec![
                     proof.spent(now)?,
                     put(binding_key(old_name.as_str()), &gone, None, Expect::Version(version))?,
                     put(replaced_key(self.id(), &old_name), &Replaced {}, None, Expect::Any)?,
@@ -468,6 +468,17 @@ impl Recognised {
                     merchant.note_device(self.id(), Happened::DidReplaced, binding.name)?,
                     held.saved(&held.record)?,
                 ];
+                // Who came in by the old one came in by what is the new one now, and goes with it.
+                for other in held.bindings.iter().filter(|one| one.binding.vouched_by.as_ref() == Some(&old_name)) {
+                    let renamed = Binding { vouched_by: Some(new_name.clone()), ..other.binding.clone() };
+                    let until = renamed.expires_at;
+                    writes.push(put(
+                        binding_key(other.name.as_str()),
+                        &renamed,
+                        until,
+                        Expect::Version(other.version),
+                    )?);
+                }
                 merchant.commit_plain(&writes, now).await
             };
             if let Some(outcome) = races.settled(step.await) {

@@ -44,9 +44,7 @@ pub(super) struct HeldBinding {
 pub(super) enum Act {
     /// Add a way in.
     Add(Rung),
-    /// Make a recovery code.
-    MakeCode,
-    /// Take a way in away, join or part records, take everything along.
+    /// Make a recovery code, take a way in away, join or part records, take everything along.
     Change,
     /// Be forgotten.
     Leave,
@@ -108,6 +106,11 @@ impl Held {
         self.bindings.iter().find(|held| held.name == *name)
     }
 
+    /// Whether a record that became part of this one can be taken out of it again.
+    pub(super) fn can_be_parted(&self, undo_s: u64, now: UnixTime) -> bool {
+        self.record.merged.iter().any(|merged| now.since_s(merged.at) <= undo_s)
+    }
+
     /// The record as it is to be from now on, if nobody was first.
     pub(super) fn saved(&self, record: &CustomerRecord) -> Result<Write, Error> {
         Ok(put(customer_key(&self.id), record, None, Expect::Version(self.version))?)
@@ -132,7 +135,8 @@ pub(super) fn room(bindings: &[HeldBinding], more: usize, max: usize, but: &str)
     if too_many > spare.len() {
         return Err(Refusal::TooManyBindings { max }.into());
     }
-    spare.sort_by_key(|held| held.binding.since);
+    // First those that joined: they do not push out the one that let them in.
+    spare.sort_by_key(|held| (held.binding.joined_at.is_none(), held.binding.since));
     let mut writes = Vec::new();
     for held in spare.into_iter().take(too_many) {
         writes.extend(held.gone()?);
@@ -191,6 +195,52 @@ impl Recognised {
         (is_open && session.is_sure(Rung::Did, age_s, now)).then_some(by)
     }
 
+    /// By what this session acts: what it has shown, else its own key.
+    pub(super) fn acts<'a>(&self, held: &'a Held) -> Option<&'a Binding> {
+        let own = BindingName::browser_key(&self.record().key);
+        self.shown(held).or_else(|| held.find(&own)).map(|by| &by.binding)
+    }
+
+    /// Whether this session may take that way in away, or sign it out, as far as it is a question of who was there first. A
+    /// session that came across devices ends nothing but itself; and what joined lately, or was added in a browser that did,
+    /// ends nothing that was there before: it would throw out the one who let it in.
+    ///
+    /// # Errors
+    /// [`Refusal::AcrossDevices`].
+    pub(super) fn came_after(&self, held: &Held, target: &HeldBinding) -> Result<(), Error> {
+        if target.name.as_str() == self.record().key {
+            return Ok(());
+        }
+        let (now, cool_down_s) = (self.merchant().now(), self.merchant().limits().cool_down_s);
+        let joined_at = self.acts(held).and_then(|by| by.joined_within(cool_down_s, now));
+        if self.record().across_devices || joined_at.is_some_and(|at| target.binding.since < at) {
+            return Err(Refusal::AcrossDevices.into());
+        }
+        Ok(())
+    }
+
+    /// The same for everything that leads to the record: what was signed out is nobody's way back by itself.
+    ///
+    /// # Errors
+    /// As [`came_after`](Self::came_after).
+    pub(super) fn came_after_all(&self, held: &Held) -> Result<(), Error> {
+        held.bindings.iter().filter(|one| !one.binding.locked).try_for_each(|one| self.came_after(held, one))
+    }
+
+    /// Whether nothing is in the record that this session may not destroy.
+    ///
+    /// # Errors
+    /// As [`came_after`](Self::came_after); [`Refusal::MergedLately`] if the record holds something of another one that can
+    /// be taken out of it again.
+    pub(super) fn may_leave(&self, held: &Held) -> Result<(), Error> {
+        let (now, undo_s) = (self.merchant().now(), self.merchant().limits().merge_undo_s);
+        let from = self.acts(held).map(|by| &by.from);
+        if held.can_be_parted(undo_s, now) && held.bindings.iter().any(|one| from != Some(&one.binding.from)) {
+            return Err(Refusal::MergedLately.into());
+        }
+        self.came_after_all(held)
+    }
+
     /// Whether what this session has shown led to the customer before the recovery that cools down now.
     pub(super) fn is_from_before(&self, held: &Held) -> bool {
         let since = |at: UnixTime| self.shown(held).is_some_and(|by| by.binding.theirs_since() < at);
@@ -241,11 +291,12 @@ impl Recognised {
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn has_shown(&self, rung: Rung, within_s: Option<u64>) -> Result<bool, Error> {
         let session = self.record();
-        let in_time = within_s.is_none_or(|age_s| session.is_sure(rung, age_s, self.merchant().now()));
-        if session.rung < rung || !in_time {
-            return Ok(false);
+        if !rung.is_strong() {
+            // A key is shown with every request.
+            return Ok(session.rung >= rung);
         }
-        let Some(by) = session.by.as_ref().filter(|_| rung.is_strong()) else { return Ok(!rung.is_strong()) };
+        let in_time = within_s.is_none_or(|age_s| session.is_sure(rung, age_s, self.merchant().now()));
+        let Some(by) = session.by.as_ref().filter(|_| session.rung >= rung && in_time) else { return Ok(false) };
         let found = self.merchant().binding(by).await?;
         Ok(found.is_some_and(|(binding, _)| !binding.locked && binding.customer == *self.id()))
     }

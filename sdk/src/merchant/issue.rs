@@ -526,7 +526,7 @@ impl Recognised {
         let tx_code = six_digits(merchant.random());
         let expires_at = now.plus_s(OFFER_S);
         let record = OfferRecord {
-            by: self.consents(now),
+            by: self.consents(now).await?,
             tx_code: merchant.tx_digests(&key, &tx_code).into_iter().next().unwrap_or_default(),
             wrong: 0,
             taken: None,
@@ -558,8 +558,12 @@ impl Recognised {
         self.merchant().note_of_day(self.id(), Happened::CredentialOffered, &which, None)
     }
 
-    fn consents(&self, now: UnixTime) -> Consent {
-        Consent { customer: self.id().clone(), key: self.record().key.clone(), at: now }
+    async fn consents(&self, now: UnixTime) -> Result<Consent, Error> {
+        let held = self.merchant().held(self.id()).await?;
+        let acts = self.acts(&held);
+        let customer = acts.and_then(|by| by.from.first()).unwrap_or_else(|| self.id()).clone();
+        let joined_at = acts.and_then(|by| by.joined_at);
+        Ok(Consent { customer, joined_at, key: self.record().key.clone(), at: now })
     }
 }
 

@@ -109,28 +109,28 @@ impl Recognised {
     ///
     /// # Errors
     /// [`Refusal::NothingToMerge`] if nothing was shown, or too long ago; [`Refusal::StepUp`] if this record has a strong
-    /// binding of its own that was not shown in the last minutes; [`Refusal::AcrossDevices`]; [`Refusal::AnotherPerson`] if
-    /// both keep different values of a claim; [`Refusal::TooManyBindings`];
+    /// binding of its own that was not shown in the last minutes; [`Refusal::AcrossDevices`], also
+    /// for days after what was shown of either joined by a code between two devices; [`Refusal::AnotherPerson`] if
+    /// both keep different values of a claim; [`Refusal::TooManyBindings`]; [`Refusal::TooManyMerged`];
     /// [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn merge(&self, proof: &BrowserProof) -> Result<CustomerId, Error> {
         let merchant = self.merchant();
         let mut races = Races::of(&[]);
-        let into = loop {
+        let (into, gone) = loop {
             let step = async { self.try_merge(proof).await };
             if let Some(outcome) = races.settled(step.await) {
                 break outcome?;
             }
         };
         // The sessions of the one that went open nothing any more; they need not wait for their end on the disk.
-        for gone in [self.id()].into_iter().filter(|id| **id != into) {
-            if let Err(error) = merchant.erase(&of_customer(SessionEntry::KIND, gone), None, session_of).await {
-                tracing::warn!(%error, "what a merge ended left records behind, which expire by themselves");
-            }
+        if let Err(error) = merchant.erase(&of_customer(SessionEntry::KIND, &gone), None, session_of).await {
+            tracing::warn!(%error, "what a merge ended left records behind, which expire by themselves");
         }
         Ok(into)
     }
 
-    async fn try_merge(&self, proof: &BrowserProof) -> Result<CustomerId, Error> {
+    /// The names of the record that stays and of the one that goes.
+    async fn try_merge(&self, proof: &BrowserProof) -> Result<(CustomerId, CustomerId), Error> {
         let merchant = self.merchant();
         let now = merchant.now();
         let (offer, offer_version) = self.offer().await?.ok_or(Refusal::NothingToMerge)?;
@@ -143,6 +143,12 @@ impl Recognised {
         let shown = other.find(&offer.by).filter(|shown| !shown.binding.locked).ok_or(Refusal::NothingToMerge)?;
         if other.id == own.id {
             return Err(Refusal::NothingToMerge.into());
+        }
+        // A merge takes along who was there before what joined, and what they can say against it.
+        let age_s = merchant.limits().cool_down_s;
+        let has_joined = |by: &Binding| by.joined_within(age_s, now).is_some();
+        if has_joined(&shown.binding) || self.acts(&own).is_some_and(has_joined) {
+            return Err(Refusal::AcrossDevices.into());
         }
         if let Some(until) = other.record.cooling_until(merchant.limits().cool_down_s, now)
             && other.record.cooling_since.is_some_and(|since| shown.binding.theirs_since() >= since)
@@ -158,7 +164,7 @@ impl Recognised {
         let weight = |held: &Held| (held.ladder(), std::cmp::Reverse(held.record.created_at));
         let (into, from) = if weight(&own) > weight(&other) { (own, other) } else { (other, own) };
         if into.record.merged.len() + from.record.merged.len() >= MERGED_MAX {
-            return Err(Refusal::TooManyBindings { max: MERGED_MAX }.into());
+            return Err(Refusal::TooManyMerged { max: MERGED_MAX }.into());
         }
 
         let mut writes = vec![
@@ -188,7 +194,7 @@ impl Recognised {
         let news = CustomerEvent::Merged { from: from.id.clone(), into: into.id.clone(), at: now };
         writes.extend(merchant.announce_customer(&into.id, told, &news)?);
         merchant.commit_plain(&writes, now).await?;
-        Ok(into.id)
+        Ok((into.id, from.id))
     }
 
     /// Takes a record apart again that was [merged](Self::merge) into this one: its keys, orders and kept values are its own

@@ -13,7 +13,7 @@ use super::{
     bind::{BindingEntry, Shown, binding_entry, first_key, passkey_of},
     customer_key,
     dids::{Replaced, index_of},
-    held::Act,
+    held::{Act, HeldBinding},
     legacy::{AccountEntry, account_of},
     lost_the_race,
     merge::MergeOffer,
@@ -156,6 +156,8 @@ struct Came {
     /// The credential that was shown.
     shown: Option<BindingName>,
     is_new: bool,
+    /// Whether this browser joined, and showed nothing since that was this customer's before.
+    has_joined: bool,
 }
 
 /// Where the session of a customer is found, under its key and its name.
@@ -226,7 +228,7 @@ impl Merchant {
             self.tell(request);
             return Err(Refusal::AnotherCustomer.into());
         };
-        let Came { customer, shown, is_new } = came;
+        let Came { customer, shown, is_new, has_joined } = came;
         let proof = Proof {
             ask: ask.name().to_owned(),
             purpose: ask.purpose().to_owned(),
@@ -278,7 +280,7 @@ impl Merchant {
             by: shown,
             // Somebody may have shown this browser's code to another person's wallet: that is no proof of who sits here.
             proved_at: (is_them && !across_devices).then_some(answered_at),
-            across_devices,
+            across_devices: across_devices || has_joined,
         };
         let grant = self.begin(browser, &customer, &begin, asked.return_to, writes).await?;
         self.tell(request);
@@ -315,7 +317,8 @@ impl Merchant {
                 };
                 writes.extend(arrived);
                 writes.extend(self.seen_again(shown, binding, *version, customer)?);
-                return Ok(Some(Came { customer: customer.clone(), shown: Some(shown.name.clone()), is_new: false }));
+                let shown = Some(shown.name.clone());
+                return Ok(Some(Came { customer: customer.clone(), shown, is_new: false, has_joined: false }));
             }
         }
         let known = self.binding_of(browser).await?;
@@ -323,18 +326,20 @@ impl Merchant {
             return Err(Refusal::BindingLocked.into());
         }
         let is_new = known.is_none();
+        let has_joined =
+            known.as_ref().is_some_and(|(binding, _)| binding.across_devices && binding.joined_at.is_some());
         let customer = known
             .as_ref()
             .map_or_else(|| CustomerId::from_random(self.random()), |(binding, _)| binding.customer.clone());
         if is_new {
             writes.push(self.note(&customer, Happened::Began { rung: Rung::BrowserKey })?);
-            writes.extend(first_key(browser, &customer, None, across_devices, now)?);
+            writes.extend(first_key(browser, &customer, None, (across_devices, None), now)?);
         } else {
             let arrived = self.arrive(browser, known, &customer, None, across_devices).await?;
             // It was theirs a moment ago: begin again.
             writes.extend(arrived.ok_or(Refusal::Overtaken)?);
         }
-        Ok(Some(Came { customer, shown: None, is_new }))
+        Ok(Some(Came { customer, shown: None, is_new, has_joined }))
     }
 
     async fn credential_shown(
@@ -522,9 +527,15 @@ impl Merchant {
     /// Ends a session, and signs out the key it belongs to: otherwise that key would begin the next one by itself, or
     /// go on with another one that it has.
     async fn end_session(&self, customer: &CustomerId, id: &SessionId, spent: Option<Write>) -> Result<(), Error> {
+        let key = self.key_of(customer, id).await?;
+        self.end_key(customer, &key, Fate::Locked, spent).await
+    }
+
+    /// The browser's key that a session belongs to.
+    async fn key_of(&self, customer: &CustomerId, id: &SessionId) -> Result<String, Error> {
         let entries = self.walk::<SessionEntry>(customer).await?;
         let key = entries.iter().find_map(|(sort, _)| sort.strip_suffix(id.as_str())?.strip_suffix('/'));
-        self.end_key(customer, key.ok_or(Refusal::NoSuchSession)?, Fate::Locked, spent).await
+        Ok(key.ok_or(Refusal::NoSuchSession)?.to_owned())
     }
 
     /// Ends all sessions, the caller's key last: whoever is interrupted can go on.
@@ -991,21 +1002,34 @@ impl Recognised {
     /// ask again, and whoever captured the request cannot. For routes whose proof was not [spent](Merchant::spend).
     ///
     /// # Errors
-    /// As the method that the ending names; [`ProofError::Replayed`] if the proof was used before,
+    /// As the method that the ending names; [`Refusal::AcrossDevices`] if it would sign out somebody else and this session
+    /// began by a code between two devices, or this browser joined lately and the other was there before;
+    /// [`Refusal::MergedLately`] for everything, if the record holds what can be taken out of it again;
+    /// [`ProofError::Replayed`] if the proof was used before,
     /// [`ProofError::UseNonce`] if it is too old by now.
     pub async fn end(&self, what: Ending<'_>, proof: &BrowserProof) -> Result<(), Error> {
         let (merchant, customer, key) = (&self.merchant, self.id(), self.session.key.as_str());
         let spent = Some(proof.spent(merchant.now())?);
         match what {
             Ending::Visit => merchant.end_key(customer, key, Fate::Locked, spent).await,
-            Ending::Session(id) => merchant.end_session(customer, id, spent).await,
-            Ending::AllSessions => merchant.end_sessions(customer, Some(key), spent).await,
+            Ending::Session(id) => {
+                let ended = BindingName::stored(&merchant.key_of(customer, id).await?);
+                let held = merchant.held(customer).await?;
+                held.find(&ended).map_or(Ok(()), |target| self.came_after(&held, target))?;
+                merchant.end_session(customer, id, spent).await
+            }
+            Ending::AllSessions => {
+                let held = merchant.held(customer).await?;
+                let open = |one: &&HeldBinding| one.binding.rung == Rung::BrowserKey && !one.binding.locked;
+                held.bindings.iter().filter(open).try_for_each(|one| self.came_after(&held, one))?;
+                merchant.end_sessions(customer, Some(key), spent).await
+            }
             Ending::Device => self.forget_device_with(spent).await,
             Ending::Everything => {
                 // Also one who is leaving already, and was interrupted.
                 match self.may(Act::Leave).await {
                     Err(Error::Proof(_)) => {}
-                    other => drop(other?),
+                    held => self.may_leave(&held?)?,
                 }
                 merchant.forget_with(customer, Some(&self.session), spent).await
             }

@@ -12,7 +12,7 @@ use super::{
     recognise::{Begin, Recognised, binding_key},
 };
 use crate::{
-    customer::{BindingName, CustomerId, CustomerRecord, Rung},
+    customer::{Binding, BindingName, CustomerId, CustomerRecord, Rung},
     error::{Error, Refusal},
     history::Happened,
     merchant::BrowserProof,
@@ -120,8 +120,10 @@ impl Recognised {
         let mut races = Races::of(&[]);
         loop {
             let step = async {
-                let held = self.may(Act::MakeCode).await?;
-                let (code, mut writes) = merchant.new_code(&held, None)?;
+                let held = self.may(Act::Change).await?;
+                // Whoever uses a code signs out everybody else.
+                self.came_after_all(&held)?;
+                let (code, mut writes) = merchant.new_code(&held, self.acts(&held), None)?;
                 writes.push(proof.spent(merchant.now())?);
                 merchant.commit_plain(&writes, merchant.now()).await?;
                 Ok(code)
@@ -194,7 +196,7 @@ impl Customer {
         loop {
             let step = async {
                 let held = merchant.held(self.id()).await?;
-                let (code, writes) = merchant.new_code(&held, Some(until))?;
+                let (code, writes) = merchant.new_code(&held, None, Some(until))?;
                 merchant.commit_plain(&writes, merchant.now()).await?;
                 Ok(code)
             };
@@ -206,19 +208,30 @@ impl Customer {
 }
 
 impl Merchant {
-    /// A new code in the place of an earlier one of its kind: what the staff hands out does not void the customer's paper.
-    fn new_code(&self, held: &Held, expires_at: Option<UnixTime>) -> Result<(RecoveryCode, Vec<Write>), Error> {
+    /// A new code, which `by` adds or else the staff, in the place of an earlier one of its kind: what the staff hands out
+    /// does not void the customer's paper. Nor does one of two records that can be taken apart again void the other's.
+    fn new_code(
+        &self,
+        held: &Held,
+        by: Option<&Binding>,
+        expires_at: Option<UnixTime>,
+    ) -> Result<(RecoveryCode, Vec<Write>), Error> {
         let now = self.now();
         let code = RecoveryCode::from_random(self.random());
-        let mut writes = vec![self.note(&held.id, Happened::RecoveryCodeMade)?];
+        let happened = if by.is_some() { Happened::RecoveryCodeMade } else { Happened::RecoveryCodeHandedOut };
+        let mut writes = vec![self.note(&held.id, happened)?];
+        let can_be_parted = held.can_be_parted(self.0.limits.merge_undo_s, now);
+        let is_of_the_same = |other: &HeldBinding| !can_be_parted || by.is_none_or(|by| by.from == other.binding.from);
         let is_earlier = |other: &&HeldBinding| {
-            other.binding.rung == Rung::RecoveryCode && other.binding.expires_at.is_some() == expires_at.is_some()
+            other.binding.rung == Rung::RecoveryCode
+                && other.binding.expires_at.is_some() == expires_at.is_some()
+                && is_of_the_same(other)
         };
         for earlier in held.bindings.iter().filter(is_earlier) {
             writes.extend(earlier.gone()?);
         }
         let new = NewBinding { name: code.name(), rung: Rung::RecoveryCode, did: None, label: None, expires_at };
-        writes.extend(bound(&new, &held.id, now)?);
+        writes.extend(bound(&new, &held.id, by, now)?);
         writes.push(held.saved(&held.record)?);
         Ok((code, writes))
     }

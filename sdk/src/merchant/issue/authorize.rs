@@ -150,7 +150,8 @@ impl Recognised {
             if allow {
                 writes.extend(self.may_consent(&record).await?);
                 let expires_at = now.plus_s(CODE_S);
-                let consented = CodeRecord { by: self.consents(now), request: record.clone(), taken: None, expires_at };
+                let by = self.consents(now).await?;
+                let consented = CodeRecord { by, request: record.clone(), taken: None, expires_at };
                 // Kept longer than it is good for, so that a code that comes twice is known.
                 writes.push(put(code_key(&code), &consented, Some(expires_at.plus_s(PUSHED_S)), Expect::Absent)?);
                 writes.push(self.note_offered()?);

@@ -363,6 +363,10 @@ impl Merchant {
             return Err(IssueError::TooMany.into());
         }
         let formerly = self.formerly(&visitor.grant.by.customer, &customer).await?;
+        // What a wallet renews was there since the customer let that wallet have it; and led to this customer since the merge.
+        let since = if visitor.grant.used { visitor.grant.since } else { now };
+        let merged = held.record.merged.iter().find(|merged| formerly.last() == Some(&merged.customer));
+        let moved_at = merged.map(|merged| merged.at).filter(|at| *at >= since);
         let lists = self.lists().await?;
         let at = UnixTime::from_secs(now.as_secs().div_euclid(ROUNDED_S).saturating_mul(ROUNDED_S));
         let expires_at = at.plus_s(CREDENTIAL_S);
@@ -386,10 +390,11 @@ impl Merchant {
             let place = self.place(lists).await?;
             let name = BindingName::credential(&new.alias);
             // Its key is written down when it is shown: until then nobody knows that it arrived.
-            let unseen = Binding::new(customer.clone(), Rung::RelationshipCredential, None, now);
+            let unseen = Binding::new(customer.clone(), Rung::RelationshipCredential, None, since);
             // A wallet of a record that became part of this one goes with it if the two are taken apart again.
-            let binding = Binding { from: formerly.clone(), expires_at: Some(expires_at), ..unseen };
-            let entry = BindingEntry { did: None, rung: binding.rung, since: now };
+            let (from, joined_at) = (formerly.clone(), visitor.grant.by.joined_at);
+            let binding = Binding { from, moved_at, joined_at, expires_at: Some(expires_at), ..unseen };
+            let entry = BindingEntry { did: None, rung: binding.rung, since };
             let issued = IssuedRecord {
                 grant: token.grant.clone(),
                 list: place.list,
@@ -473,7 +478,7 @@ impl Merchant {
         if too_many > own.len() {
             return Err(IssueError::TooMany.into());
         }
-        own.sort_by_key(|one| one.binding.since);
+        own.sort_by_key(|one| one.issued.as_ref().map(|issued| issued.at));
         let dropped: Vec<_> =
             credentials().filter(|one| one.binding.locked).chain(own.into_iter().take(too_many)).collect();
         let mut writes = Vec::new();

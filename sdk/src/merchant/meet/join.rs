@@ -110,8 +110,11 @@ impl Merchant {
                 let (name, did) = (proof.key_name(), Some(proof.did().to_string()));
                 // What was shown for it there: whoever takes that away signs out this browser as well.
                 let vouched_by = shown.clone().or_else(|| voucher.binding.vouched_by.clone());
-                let own = Binding::new(customer.clone(), Rung::BrowserKey, did.clone(), now);
-                let own = Binding { name: join.browser.clone(), across_devices: true, vouched_by, ..own };
+                let adds = shown.as_ref().and_then(|shown| held.find(shown)).unwrap_or(voucher);
+                let own =
+                    Binding::new(customer.clone(), Rung::BrowserKey, did.clone(), now).added_by(Some(&adds.binding));
+                let (label, joined_at) = (join.browser.clone(), Some(now));
+                let own = Binding { name: label, across_devices: true, joined_at, vouched_by, ..own };
                 let entry = BindingEntry { did, rung: Rung::BrowserKey, since: now };
                 let mut writes = vec![proof.spent(now)?, Write::delete(join_key(&id), is)];
                 writes.extend(held.room_for(Rung::BrowserKey, 1, self.0.limits.bindings, &by)?);
@@ -228,8 +231,9 @@ impl Recognised {
     }
 
     /// "That was not me": what leads to the record since the time of an entry in the history leads to it no more. Every way
-    /// in that was added at that time or later is closed (codes are deleted, credentials revoked), with the browsers that came in by it,
-    /// and all other sessions end. What was there before stays; this browser's own key stays too.
+    /// in that was added at that time or later is closed (codes are deleted, credentials revoked), with the browsers that
+    /// came in by it, and all other sessions end. What was begun in any browser and is not done yet, such as an offer to a
+    /// wallet, is over. What was there before stays; this browser's own key stays too.
     ///
     /// Who came later cannot throw out who was there before. If the record has a strong binding, one from before that time
     /// has to be shown in the last minutes; else this browser has to be one from before. One exception: who said by mistake
@@ -239,6 +243,7 @@ impl Recognised {
     ///
     /// # Errors
     /// [`Refusal::StepUp`]; [`Refusal::NotRecognised`] if this browser came later; [`Refusal::CoolingDown`] after a recovery;
+    /// [`Refusal::MergedLately`] if what came is of another record that can still be taken out of this one;
     /// [`Refusal::AcrossDevices`]; [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn not_me(&self, proof: &BrowserProof, at: UnixTime) -> Result<(), Error> {
         self.on_this_device()?;
@@ -259,10 +264,15 @@ impl Recognised {
                     by.is_some_and(|by| gone.iter().any(|gone| gone.name == *by))
                 };
                 let mut ended = Vec::new();
+                // Nor does anything begin that was begun in this very browser.
+                if let Some(here) = held.bindings.iter().find(|other| own(other)) {
+                    let kept = Binding { consents_after: Some(now), ..here.binding.clone() };
+                    writes.push(put(binding_key(here.name.as_str()), &kept, None, Expect::Version(here.version))?);
+                }
                 for other in held.bindings.iter().filter(|other| !own(other)) {
                     let is_gone = gone.iter().any(|gone| gone.name == other.name) || by_those(other);
                     if is_gone {
-                        self.is_of_the_same(&held, other, now)?;
+                        self.is_of_the_same(&held, other, now).map_err(|_| Refusal::MergedLately)?;
                     }
                     match other.binding.rung {
                         // A credential is revoked for everybody else as well.
@@ -273,7 +283,8 @@ impl Recognised {
                         _ if is_gone => writes.push(other.closed()?),
                         Rung::BrowserKey => {
                             // Its sessions end, and it begins the next one by itself.
-                            let again = Binding { opened_at: Some(now), ..other.binding.clone() };
+                            let (opened_at, consents_after) = (Some(now), Some(now));
+                            let again = Binding { opened_at, consents_after, ..other.binding.clone() };
                             let is = Expect::Version(other.version);
                             writes.push(put(binding_key(other.name.as_str()), &again, None, is)?);
                         }
@@ -342,7 +353,7 @@ impl Held {
                 !self.bindings.iter().any(|held| held.binding.rung.is_strong() && held.binding.theirs_since() >= at)
             }
         };
-        open(&BindingName::browser_key(by)).filter(|_| is_sure)
+        self.find(&BindingName::browser_key(by)).filter(|held| is_sure && held.binding.carries(at))
     }
 }
 
