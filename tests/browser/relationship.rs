@@ -53,8 +53,15 @@ async fn a_second_browser_joins_by_a_passkey_and_is_signed_out_from_the_first() 
     let shop = Storefront::start();
     let first = customer(&shop).await;
     let device = first.authenticator().await;
+    // It is offered where the customer comes to first, and no longer once there is one.
+    first.open("/wine/reserved").await;
+    first.sees("Only this browser knows you here.").await;
+    first.picture("passkey-offer").await;
     first.press_in("firsthand-passkey", "Add a passkey").await;
-    first.sees("The passkey was added.").await;
+    first
+        .wait("!document.querySelector('firsthand-passkey').shadowRoot.textContent.includes('Only this browser')")
+        .await;
+    first.open("/account").await;
     first.sees("Added: a passkey").await;
     let number = walk::number(&first).await;
 

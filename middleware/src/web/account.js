@@ -51,6 +51,7 @@ const WORDS = {
     passkeyAdded: 'The passkey was added. You can sign in with it from now on.',
     passkeyHere: 'This device has a passkey for this shop already.',
     passkeyNo: 'This browser cannot use passkeys.',
+    passkeyOffer: 'Only this browser knows you here. With a passkey, other devices of yours do, too, and this one after it was cleared.',
     passkeyAbout: 'A passkey lets you in by the lock of your device: finger, face or PIN. The shop learns none of them, and no other shop can know you by it. If your phone or password manager copies passkeys to your other devices, its maker keeps that copy: then it is as safe as your account there.',
 
     rungs: { recovery_code: 'Recovery code', browser_key: 'Browser', did: 'Wallet key', passkey: 'Passkey', relationship_credential: 'Customer card in the wallet' },
@@ -188,6 +189,7 @@ const WORDS = {
     passkeyAdded: 'Der Passkey ist hinzugefügt. Ab jetzt können Sie sich damit anmelden.',
     passkeyHere: 'Dieses Gerät hat schon einen Passkey für diesen Shop.',
     passkeyNo: 'Dieser Browser kann keine Passkeys verwenden.',
+    passkeyOffer: 'Nur dieser Browser kennt Sie hier. Mit einem Passkey kennen Sie auch Ihre anderen Geräte, und dieses, nachdem es geleert wurde.',
     passkeyAbout: 'Ein Passkey lässt Sie mit der Sperre Ihres Geräts herein: Finger, Gesicht oder PIN. Der Shop erfährt nichts davon, und kein anderer Shop kann Sie daran erkennen. Wenn Ihr Telefon oder Passwortmanager Passkeys auf Ihre anderen Geräte kopiert, liegt diese Kopie bei seinem Hersteller: Dann ist der Passkey so sicher wie Ihr Konto dort.',
 
     rungs: { recovery_code: 'Wiederherstellungscode', browser_key: 'Browser', did: 'Schlüssel der Wallet', passkey: 'Passkey', relationship_credential: 'Kundenkarte in der Wallet' },
@@ -530,14 +532,24 @@ class Panel extends HTMLElement {
   }
 }
 
-/** `<firsthand-passkey>`: adds a passkey for a customer; signs a stranger in by one, or lets them begin with a new one. */
+/**
+ * `<firsthand-passkey>`: adds a passkey for a customer; signs a stranger in by one, or lets them begin with a new one. With the
+ * attribute `offer` it is there for customers alone whom nothing but a browser knows.
+ */
 class FirsthandPasskey extends Panel {
   async draw() {
     const { w } = this;
-    if (!canPasskey()) return [el('p', {}, w.passkeyNo)];
+    const offers = this.hasAttribute('offer');
+    if (!canPasskey()) return offers ? [] : [el('p', {}, w.passkeyNo)];
     const about = el('p', { class: 'small' }, w.passkeyAbout);
+    if (offers && !recognised) return [];
     if (recognised) {
       const add = () => addPasskey().then(() => this.changed(w.passkeyAdded));
+      if (offers) {
+        const { bindings } = await call('GET', 'bindings');
+        if (bindings.some(({ rung, locked }) => !locked && !['browser_key', 'recovery_code'].includes(rung))) return [];
+        return [el('p', {}, w.passkeyOffer), el('p', { class: 'row' }, this.button(w.addPasskey, add)), about];
+      }
       const show = () => usePasskey().then(() => this.changed(w.shown));
       return [el('p', { class: 'row' }, this.button(w.addPasskey, add, 'main'), this.button(w.byPasskey, show)), about];
     }

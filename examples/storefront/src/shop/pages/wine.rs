@@ -139,6 +139,8 @@ pub fn reserved(view: &View, customer: &Customer, kept: &[Kept]) -> Page {
                 }
             }
             (label(view, customer))
+            script type="module" src=(assets::ACCOUNT_SCRIPT) {}
+            firsthand-passkey offer ask="welcome" {}
         }
     };
     Page::new(view, Some(customer), title, main)
