@@ -53,6 +53,7 @@ pub fn openapi_json(mount: &str) -> String {
         routes::revoke,
         routes::me,
         routes::export,
+        routes::export_schema,
         routes::forget_me,
         routes::forget_device,
         routes::meetings::call_page,

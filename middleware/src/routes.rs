@@ -89,6 +89,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/sessions/{id}", delete(revoke))
         .route("/me", get(me).delete(forget_me))
         .route("/me/export", get(export))
+        .route("/export.v1.json", get(export_schema))
         .route("/device", delete(forget_device).put(rename_device).layer(small))
         .merge(cookie::routes().layer(small))
         .merge(issuing)
@@ -657,12 +658,26 @@ pub(crate) async fn me(State(merchant): State<Merchant>, Proved(signed): Proved)
     Answer::signed(&merchant, answer.await)
 }
 
-/// Everything that the shop has of the customer, as JSON of the shape `export.v1`: values in clear, times in RFC 3339, amounts
-/// as decimal text.
+/// The shape of what `/me/export` answers, a JSON Schema.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/export.v1.json", tag = "browser",
+    responses((status = 200, content_type = "application/schema+json", body = Object))
+))]
+pub(crate) async fn export_schema() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/schema+json"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, firsthand::merchant::Export::SCHEMA).into_response()
+}
+
+/// Everything that the shop has of the customer, as JSON of the shape `/export.v1.json`: values in clear, times in RFC 3339,
+/// amounts as decimal text.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/me/export", tag = "customer", security(("dpop" = [])),
     responses(
-        (status = 200, body = Object, description = "`$schema`, `shop`, `exported_at`, `customer`, `since`, `formerly`, `bindings`, `passkeys`, `sessions`, `accounts`, `proofs`, `kept` (with values), `orders`, `history`"),
+        (status = 200, body = Object, description = "What the schema at `/export.v1.json` says, whose address is its `$schema`"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "Show the passkey, credential or DID first, or wait after a recovery"),
     )

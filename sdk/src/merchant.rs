@@ -53,8 +53,8 @@ pub use issue::{
     WalletIdentity, WalletProviders, WalletTokens,
 };
 pub use leave::{
-    Export, ExportedAccount, ExportedBinding, ExportedEntry, ExportedLine, ExportedOrder, ExportedPasskey,
-    ExportedProof, ExportedSession, ExportedValue, Farewell,
+    Export, ExportedAccount, ExportedBinding, ExportedCredential, ExportedEntry, ExportedLine, ExportedOrder,
+    ExportedPasskey, ExportedProof, ExportedSession, ExportedValue, Farewell,
 };
 pub use legacy::{AccountsMoved, Imported, LegacyAccount, LegacyProof, LinkedAccount};
 pub use meet::{Desk, DeskLog, JoinOpened, JoinView, MeetingView, Opened, Operator};

@@ -44,7 +44,7 @@ use tower::ServiceExt;
 
 use crate::{
     probe,
-    setting::{Folder, app, browser, customer, led_to, refused},
+    setting::{Folder, app, browser, customer, exported, led_to, refused},
 };
 
 const WALLET: &str = "https://wallet.example";
@@ -824,6 +824,8 @@ async fn a_revoked_credential_recognises_nobody_and_the_list_says_so() {
     assert_eq!(customer(&mut laptop).await, id, "what did not come in by it stays");
     refused(&shows(&mut laptop.another(), &wallet).await, 400, "answer_refused");
     assert!(merchant.customer(&id).await.unwrap().unwrap().credentials().await.unwrap()[0].revoked);
+    let taken = exported(&mut laptop).await["credentials"][0].clone();
+    assert_eq!((&taken["alias"], &taken["revoked"]), (&json!(alias(&wallet, 0)), &json!(true)));
     // The wallet gets no other by itself.
     told_by(visit.refresh().await, 400, "invalid_grant");
     told(&visit.credentials(&json!({"proofs": {"jwt": ["x"]}})).await, 401, "invalid_token");

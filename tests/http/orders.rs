@@ -32,7 +32,7 @@ use url::form_urlencoded;
 
 use crate::{
     probe::{FORM, Ledger, Meeting},
-    setting::{answered, bent, refused, signed_headers},
+    setting::{answered, bent, exported, misfits, refused, signed_headers},
 };
 
 /// An account that is nobody's.
@@ -328,6 +328,12 @@ async fn a_customer_orders_pays_and_finds_the_order_again() {
     assert_eq!(browser.get("/orders").await.json(), json!([{ "order": id, "state": "paid", "total": "29.60" }]));
     selling.stands(&id, OrderState::Paid, [2960, 2960, 0, 0], PAID).await;
     assert_eq!((selling.rail.calls(), selling.rail.taken_minor(&id)), (1, 2960));
+    let taken = exported(&mut browser).await;
+    assert_eq!((&taken["orders"][0]["id"], &taken["orders"][0]["total"]), (&json!(id), &json!("29.60")));
+    let mut more = taken.clone();
+    more["orders"][0]["payer"] = json!("somebody");
+    let schema = serde_json::from_str(firsthand::merchant::Export::SCHEMA).unwrap();
+    assert_eq!(misfits(&schema, &more, ""), ["/orders/0/payer is not in the schema"]);
 
     // Proof of the age, where the draft needs it, and not in general.
     let form = browser.get("/checkout").await.text();

@@ -17,7 +17,7 @@ use firsthand_axum::testing::{Browser, Reply, TestShop};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::setting::{browser, customer, on_every_store, refused, shop_and_store};
+use crate::setting::{browser, customer, exported, on_every_store, refused, shop_and_store};
 
 const OPTIONS: &str = "/wallet/passkeys/options";
 const PASSKEYS: &str = "/wallet/passkeys";
@@ -744,8 +744,7 @@ async fn a_customer_takes_along_what_the_shop_knows_of_passkeys_and_sessions() {
     begin(&mut browser, &mut authenticator).await;
     shop.advance_s(60);
     sign_in(&mut browser, &mut authenticator).await;
-    let export = browser.get("/wallet/me/export").await.json();
-    assert_eq!(export["$schema"], "export.v1");
+    let export = exported(&mut browser).await;
     let passkeys = export["passkeys"].as_array().unwrap();
     assert_eq!(passkeys.len(), 1);
     assert_eq!(passkeys[0]["label"], "Firefox on Android");

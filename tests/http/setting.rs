@@ -237,3 +237,77 @@ pub fn refused(reply: &Reply, status: u16, code: &str) {
     assert_eq!((reply.status.as_u16(), reply.code().as_str()), (status, code), "{}", reply.text());
     assert_eq!(reply.header("content-type"), "application/problem+json");
 }
+
+/// Everything that this browser's customer takes along, of the shape that the shop publishes.
+pub async fn exported(browser: &mut Browser) -> Value {
+    let reply = browser.get("/wallet/me/export").await;
+    assert_eq!(reply.status, http::StatusCode::OK, "{}", reply.text());
+    let export = reply.json();
+    let schema = url::Url::parse(export["$schema"].as_str().unwrap()).unwrap();
+    let published = browser.plain(&Method::GET, schema.path(), &[], &[]).await;
+    assert_eq!(published.header("content-type"), "application/schema+json");
+    let wrong = misfits(&published.json(), &export, "");
+    assert!(wrong.is_empty(), "{wrong:?}: {export}");
+    export
+}
+
+/// Where a value is not what a schema says, for the words of JSON Schema that ours uses.
+pub fn misfits(schema: &Value, value: &Value, at: &str) -> Vec<String> {
+    let known = [
+        "$schema",
+        "title",
+        "description",
+        "type",
+        "format",
+        "enum",
+        "items",
+        "properties",
+        "required",
+        "additionalProperties",
+    ];
+    let said = schema.as_object().unwrap();
+    let mut wrong: Vec<String> = said.keys().filter(|word| !known.contains(&word.as_str())).cloned().collect();
+    let types: Vec<&str> = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    if !types.is_empty() && !types.contains(&is) {
+        wrong.push(format!("{at} is {is}"));
+    }
+    if schema["enum"].as_array().is_some_and(|values| !values.contains(value)) {
+        wrong.push(format!("{at} is {value}"));
+    }
+    if schema["format"] == "date-time" && value.as_str().is_some_and(|time| !is_a_time(time)) {
+        wrong.push(format!("{at} is no time"));
+    }
+    for (number, item) in value.as_array().into_iter().flatten().enumerate() {
+        wrong.extend(misfits(&schema["items"], item, &format!("{at}/{number}")));
+    }
+    if let (Some(members), Some(properties)) = (value.as_object(), schema["properties"].as_object()) {
+        for (name, member) in members {
+            let at = format!("{at}/{name}");
+            match (properties.get(name), &schema["additionalProperties"]) {
+                (Some(inner), _) => wrong.extend(misfits(inner, member, &at)),
+                (None, inner @ Value::Object(_)) => wrong.extend(misfits(inner, member, &at)),
+                _ => wrong.push(format!("{at} is not in the schema")),
+            }
+        }
+        let missing = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        wrong.extend(missing.filter(|name| !members.contains_key(*name)).map(|name| format!("{at}/{name} is missing")));
+    }
+    wrong
+}
+
+/// As `2026-11-22T08:30:00Z`.
+fn is_a_time(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == "0000-00-00T00:00:00Z"
+}

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Merchant, held::Act, recognise::Recognised, sell::customer_orders};
 use crate::{
-    customer::{CustomerId, Kept, Rung},
+    customer::{Alias, CustomerId, Kept, Rung},
     error::Error,
     history::HistoryEntry,
     merchant::BrowserProof,
@@ -14,11 +14,11 @@ use crate::{
 /// How many orders are counted or taken along in one go.
 const PAGE: usize = 100;
 
-/// Everything that the shop has of a customer, in the shape of the schema `export.v1`. Times are RFC 3339, amounts are
+/// Everything that the shop has of a customer, in the shape of [`Export::SCHEMA`]. Times are RFC 3339, amounts are
 /// decimal text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Export {
-    /// The shape: [`Export::SCHEMA`].
+    /// The address of the schema, `{mount}/export.v1.json` in the shop.
     #[serde(rename = "$schema")]
     pub schema: String,
     /// The shop, by its address.
@@ -33,6 +33,8 @@ pub struct Export {
     pub formerly: Vec<CustomerId>,
     /// What they are recognised by.
     pub bindings: Vec<ExportedBinding>,
+    /// More of those that are relationship credentials.
+    pub credentials: Vec<ExportedCredential>,
     /// More of those that are passkeys, in a shop that takes them.
     pub passkeys: Vec<ExportedPasskey>,
     /// The sessions that are open.
@@ -62,6 +64,21 @@ pub struct ExportedBinding {
     pub label: Option<String>,
     /// Whether it opens nothing any more.
     pub locked: bool,
+}
+
+/// A relationship credential that the shop gave to a wallet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportedCredential {
+    /// The only thing that it says of its holder.
+    pub alias: Alias,
+    /// Since when.
+    pub since: String,
+    /// Until when.
+    pub expires_at: String,
+    /// Whether it is known to have arrived.
+    pub confirmed: bool,
+    /// Whether it was revoked.
+    pub revoked: bool,
 }
 
 /// A passkey, as the shop knows it.
@@ -193,8 +210,8 @@ pub struct Farewell {
 }
 
 impl Export {
-    /// The name of this shape.
-    pub const SCHEMA: &'static str = "export.v1";
+    /// The shape of an export, a JSON Schema (draft 2020-12).
+    pub const SCHEMA: &'static str = include_str!("export.v1.json");
 }
 
 impl std::fmt::Debug for ExportedValue {
@@ -275,14 +292,22 @@ impl Recognised {
             outcome: proof.outcome.clone(),
             at: proof.at.to_string(),
         });
+        let credentials = customer.credentials().await?.into_iter().map(|credential| ExportedCredential {
+            alias: credential.alias,
+            since: credential.since.to_string(),
+            expires_at: credential.expires_at.to_string(),
+            confirmed: credential.confirmed,
+            revoked: credential.revoked,
+        });
         let entry = |HistoryEntry { at, what, device }| ExportedEntry { at: at.to_string(), what, device };
         Ok(Export {
-            schema: Export::SCHEMA.to_owned(),
+            schema: merchant.address("/export.v1.json").into(),
             shop: merchant.origin().as_str().trim_end_matches('/').to_owned(),
             exported_at: merchant.now().to_string(),
             customer: self.id().clone(),
             since: customer.since().to_string(),
             bindings: bindings.collect(),
+            credentials: credentials.collect(),
             passkeys: passkeys.collect(),
             sessions: sessions.collect(),
             accounts: accounts.collect(),

@@ -192,7 +192,9 @@ impl Merchant {
     /// # Errors
     /// [`Error::Step`] if the key, the code or the moment is wrong; [`Refusal::BindingLocked`];
     /// [`Refusal::AnotherPerson`] if the answer contradicts what is kept of this browser's customer: then nothing
-    /// changes.
+    /// changes; [`Refusal::AnotherCustomer`] if a credential of the shop's own leads to somebody else: the answer is used
+    /// up, and a merge is offered; [`Refusal::NotRecognised`] if that credential leads to nobody any more;
+    /// [`ProofError::Replayed`].
     pub async fn redeem(&self, browser: &BrowserProof, redemption: &Redemption<'_>) -> Result<SessionGrant, Error> {
         let request = redemption.presentation.request();
         for _ in 0..RACES_MAX {
