@@ -180,6 +180,7 @@ pub mod order;
 pub mod pairwise;
 pub mod presentation;
 pub mod protocol;
+mod qr;
 pub mod rail;
 pub mod session;
 pub mod store;

@@ -30,6 +30,7 @@ use crate::{
     },
     merchant::BrowserProof,
     protocol::jose::{base64url_encode, sha256},
+    qr,
     store::{Expect, Key, Persisted, Prefix, StoreError, Version, Write},
     time::UnixTime,
 };
@@ -124,7 +125,22 @@ impl Persisted for WrongNumbers {
     const SCHEMA: u16 = 1;
 }
 
+/// A till's address is short: version 10 holds 213 bytes.
+const QR_VERSION_MAX: i16 = 10;
+
 impl Merchant {
+    /// The address of the page where customers type a desk's number, as a QR code: an image in SVG without a size of its own.
+    /// It is the same for everybody, so it may be printed and stand at the till.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if the origin and the mount are longer than 200 bytes.
+    pub fn call_qr_svg(&self) -> Result<String, Error> {
+        let link = self.address("/call");
+        let code = qr::code(link.as_str().as_bytes(), QR_VERSION_MAX);
+        let code = code.ok_or_else(|| Error::Misuse(format!("{link} is too long for a code at the till")))?;
+        Ok(qr::svg(&code, "QR"))
+    }
+
     /// A desk at which this operator sits. Make it in a handler that knows that they do.
     ///
     /// # Errors

@@ -6,7 +6,6 @@
 
 use std::{fmt, str::FromStr};
 
-use qrcode::{Color, EcLevel, QrCode, Version, bits::Bits};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
 };
 use crate::{
     money::{Currency, Money},
+    qr,
     time::UnixTime,
 };
 
@@ -175,9 +175,6 @@ const MAX_CENTS: i64 = 99_999_999_999;
 
 /// The largest QR code, and with it 331 bytes of text (EPC069-12, 2).
 const MAX_QR_VERSION: i16 = 13;
-
-/// The light modules that a reader needs around a QR code (ISO/IEC 18004).
-const QUIET_ZONE: usize = 4;
 
 impl Sepa {
     /// Money goes to this account. `payee` is the name of its holder as the bank knows it, 1 to 70 characters: since
@@ -373,26 +370,8 @@ impl TransferRequest {
     /// # Errors
     /// [`SepaError::QrTooLarge`], for no transfer that [`Sepa::transfer`] made.
     pub fn epc_qr_svg(&self) -> Result<String, SepaError> {
-        let code = qr_code(self.epc_qr_text().as_bytes()).ok_or(SepaError::QrTooLarge)?;
-        let width = code.width();
-        let side = width + 2 * QUIET_ZONE;
-        let mut path = String::new();
-        for (y, row) in code.to_colors().chunks(width).enumerate() {
-            // One bar for each run of dark modules.
-            let mut x = QUIET_ZONE;
-            for run in row.chunk_by(|a, b| a == b) {
-                let length = run.len();
-                if run.first() == Some(&Color::Dark) {
-                    path.push_str(&format!("M{x} {}h{length}v1h-{length}z", y + QUIET_ZONE));
-                }
-                x += length;
-            }
-        }
-        Ok(format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" role=\"img\" aria-label=\"EPC QR\" \
-             shape-rendering=\"crispEdges\"><rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/>\
-             <path fill=\"#000\" d=\"{path}\"/></svg>"
-        ))
+        let code = qr::code(self.epc_qr_text().as_bytes(), MAX_QR_VERSION).ok_or(SepaError::QrTooLarge)?;
+        Ok(qr::svg(&code, "EPC QR"))
     }
 
     /// All of it as a link: the target `iban`, with the options amount, name and message (RFC 8905, 2 and 5).
@@ -464,17 +443,6 @@ impl SepaError {
             Self::QrTooLarge => "sepa_qr_too_large",
         }
     }
-}
-
-/// The smallest QR code that holds these bytes as bytes: left to choose, the encoder might take two bytes of a letter
-/// for a character of Japanese.
-fn qr_code(bytes: &[u8]) -> Option<QrCode> {
-    (1..=MAX_QR_VERSION).find_map(|version| {
-        let mut bits = Bits::new(Version::Normal(version));
-        bits.push_byte_data(bytes).ok()?;
-        bits.push_terminator(EcLevel::M).ok()?;
-        QrCode::with_bits(bits, EcLevel::M).ok()
-    })
 }
 
 /// The characters of a name: those that every bank takes (EPC132-08, 1.4), and the letters of Europe's languages and the
@@ -795,8 +763,8 @@ mod tests {
 
     #[test]
     fn the_largest_text_fits_into_the_largest_code() {
-        let code = |length| qr_code("x".repeat(length).as_bytes());
-        assert_eq!(code(331).unwrap().version(), Version::Normal(13));
+        let code = |length| qr::code("x".repeat(length).as_bytes(), MAX_QR_VERSION);
+        assert_eq!(code(331).unwrap().version(), qrcode::Version::Normal(13));
         assert!(code(332).is_none());
         assert!(code(100_000).is_none());
         // Malta has the longest account numbers; our own references are shorter than the longest there is.

@@ -13,6 +13,7 @@ use super::{Desk, shown};
 use crate::{
     shop::{
         desk::{CallForm, CallState, CallView},
+        order::Drawing,
         page::Page,
         pages::desk as pages,
         view::View,
@@ -47,7 +48,8 @@ pub(super) async fn look(State(desk): State<Desk>, view: View, _: SameOrigin, Fo
 
 impl Desk {
     fn call(&self, view: &View, state: CallState) -> Page {
-        pages::call(view, &CallView { form: self.form(), state })
+        let qr = self.till.merchant.call_qr_svg().ok().map(Drawing::of_our_own);
+        pages::call(view, &CallView { form: self.form(), state, qr })
     }
 
     /// One key opens this desk, so there is one operator; a shop with people of its own names them here.

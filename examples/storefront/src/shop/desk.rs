@@ -9,7 +9,7 @@ use super::{
         sales::{Sale, Steps},
         stock::Stock,
     },
-    order::{OrderSummary, OrderView, OwedBecause, OwedState},
+    order::{Drawing, OrderSummary, OrderView, OwedBecause, OwedState},
     words::Words,
 };
 
@@ -52,6 +52,8 @@ pub struct CallView {
     pub form: String,
     /// How far it is.
     pub state: CallState,
+    /// Where the number is typed, as a code to scan at the counter.
+    pub qr: Option<Drawing>,
 }
 
 /// How far a question at the desk is.

@@ -1,7 +1,8 @@
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use crate::shop::{
     desk::{CallState, CallView},
+    order::Drawing,
     page::Page,
     view::View,
 };
@@ -15,7 +16,10 @@ pub fn call(view: &View, call: &CallView) -> Page {
             h1 { (title) }
             @match &call.state {
                 CallState::Ask { unreadable } => (ask(view, &call.form, *unreadable)),
-                CallState::Waiting { ticket, number, link } => (waiting(view, &call.form, ticket, number, link)),
+                CallState::Waiting { ticket, number, link } => {
+                    (waiting(view, &call.form, ticket, number, link))
+                    @if let Some(qr) = &call.qr { (at_the_counter(view, qr)) }
+                },
                 CallState::Known { customer, rung, until_s } => {
                     p.lead { (view.say("The customer has proved who they are.", "Die Kundin oder der Kunde hat sich ausgewiesen.")) }
                     dl {
@@ -103,6 +107,18 @@ fn waiting(view: &View, form: &str, ticket: &str, number: &str, link: &str) -> M
             (hidden)
             button type="submit" { (view.say("Look who it is", "Nachsehen, wer es ist")) }
             button.quiet type="submit" name="close" value="1" { (view.say("Never mind", "Doch nicht")) }
+        }
+    }
+}
+
+fn at_the_counter(view: &View, qr: &Drawing) -> Markup {
+    let label = view.say("A code that leads to that page", "Ein Code, der zu dieser Seite führt");
+    html! {
+        figure {
+            div.code role="img" aria-label=(label) { (PreEscaped(qr.markup())) }
+            figcaption {
+                (view.say("At the counter, they scan this and type the number.", "An der Theke scannt man das und tippt die Zahl ein."))
+            }
         }
     }
 }
