@@ -503,11 +503,18 @@ export const forgetDevice = () => forget('device');
 export const forgetMe = () => forget('me');
 
 async function forget(what) {
-  // Who is not recognised may drop a key of their own; that the shop has forgotten them is for the shop to say.
-  const said = await call('DELETE', what).catch(what === 'device' ? nobody : null);
-  await device.forget();
-  tell('left');
-  return said;
+  // The session ends before the answer is here: the page that asked for it is not reloaded, but says what came of it.
+  leaving = true;
+  try {
+    // Who is not recognised may drop a key of their own; that the shop has forgotten them is for the shop to say.
+    const said = await call('DELETE', what).catch(what === 'device' ? nobody : null);
+    await device.forget();
+    tell('left');
+    return said;
+  } catch (problem) {
+    leaving = false;
+    throw problem;
+  }
 }
 
 function nobody(problem) {
@@ -921,6 +928,8 @@ const parse = (html) => new DOMParser().parseFromString(trusted().createHTML(htm
 
 /** The key that the content of this page was fetched with, if it is personal. */
 let shownTo = null;
+/** Whether this page has asked to be forgotten, and says itself what came of it. */
+let leaving = false;
 
 /** The last visit. The signal of a navigate event ends too early, when the address changes. */
 let underWay = null;
@@ -1057,11 +1066,15 @@ async function refreshMarked() {
   await markShown();
 }
 
-const markShown = async () => (shownTo = (await device.read())?.jwk.x ?? null);
+const markShown = async () => {
+  leaving = false;
+  shownTo = (await device.read())?.jwk.x ?? null;
+};
 
 /** Personal content goes with its customer, also from other tabs and the back-forward cache. */
 async function checkShown() {
   const record = await device.read();
+  if (leaving) return;
   if ((shownTo || cookie) && (!record?.token || (shownTo && record.jwk.x !== shownTo))) location.reload();
 }
 
