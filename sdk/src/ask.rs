@@ -7,8 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::UnixTime;
 
-/// The type under which the identification data of the EU wallet are asked for, whichever member state issued them.
-pub const PID: &str = "urn:eudi:pid:1";
+pub mod documents;
+mod wanted;
+
+use wanted::SD_JWT_VC;
+pub use wanted::{Alternative, Wanted};
+
+pub use documents::PID;
 
 /// The id of the credential that [`Ask::over`] asks for.
 pub(crate) const AGE: &str = "age";
@@ -71,16 +76,13 @@ impl Ask {
         self
     }
 
-    /// Asks whether the customer is at least `years` old, from identification data, in the form that says least:
-    /// `age_equal_or_over`, else `age_over_N`, else the date of birth, from which the answer is computed in memory.
+    /// Asks whether the customer is at least `years` old, in the form that says least: an attestation of age, else a
+    /// driving licence or photo id, else identification data; of each `age_over_N` before the date of birth, from which
+    /// the answer is computed in memory. See [`documents::age`]; what nobody is trusted for is not asked.
     #[must_use]
     pub fn over(mut self, years: u8) -> Self {
-        let wanted = Wanted::sd_jwt_vc(PID)
-            .either(["age_equal_or_over".to_owned(), years.to_string()])
-            .either([format!("age_over_{years}")])
-            .either(["birthdate"]);
         self.over = Some(years);
-        self.wanted.push(wanted.named(AGE));
+        self.wanted.push(documents::age(years).named(AGE));
         self
     }
 
@@ -120,14 +122,18 @@ impl Ask {
     ///
     /// # Errors
     /// [`AskError::TransactionOnIdentity`] for identification data: a government's credential authorises no payment;
-    /// [`AskError::NoSuchCredential`] if the ask has no credential of that id. (Every credential that an ask wants is
+    /// [`AskError::TransactionFormat`] for a credential that may come in another format than SD-JWT VC, since no other has a
+    /// place for the signature; [`AskError::NoSuchCredential`] if the ask has no credential of that id. (Every credential that an ask wants is
     /// bound to its holder, so there is always a signature.)
     pub fn transaction(mut self, transaction: Transaction) -> Result<Self, AskError> {
-        let Some(wanted) = self.wanted.iter().find(|w| w.id == transaction.credential) else {
+        let Some(wanted) = self.wanted.iter().find(|w| w.id() == transaction.credential) else {
             return Err(AskError::NoSuchCredential(transaction.credential));
         };
-        if wanted.types.iter().any(|t| is_identity(t)) {
+        if wanted.alternatives().iter().flat_map(Alternative::types).any(|t| documents::is_identity(t)) {
             return Err(AskError::TransactionOnIdentity(transaction.credential));
+        }
+        if wanted.alternatives().iter().any(|one| one.format() != SD_JWT_VC) {
+            return Err(AskError::TransactionFormat(transaction.credential));
         }
         self.transactions.push(transaction);
         Ok(self)
@@ -195,11 +201,11 @@ impl Ask {
     /// Whether a proof answers it as it is now: a gate that was raised is not opened by what opened the lower one.
     pub(crate) fn is_answered_by(&self, proof: &Proof) -> bool {
         let shown = |name: &String| proof.outcome.split(", ").any(|shown| shown == name);
-        let all_of = || self.wanted.iter().flat_map(|wanted| &wanted.all_of).filter_map(|path| path.first());
+        let all_of = |one: &Alternative| one.all_names().filter_map(<[String]>::first).all(shown);
         proof.ask == self.name
             && match self.over {
                 Some(years) => proof.outcome == over(years),
-                None => all_of().all(shown),
+                None => self.wanted.iter().all(|wanted| wanted.alternatives().iter().any(all_of)),
             }
     }
 
@@ -222,13 +228,18 @@ impl Ask {
         if self.wanted.is_empty() && !self.recognises {
             return Err(AskError::Nothing(self.name.clone()));
         }
-        if self.wanted.iter().any(|wanted| wanted.id == RELATIONSHIP) {
+        if self.wanted.iter().any(|wanted| wanted.id() == RELATIONSHIP) {
             return Err(AskError::Relationship(self.name.clone()));
+        }
+        let mut ids: Vec<String> = self.wanted.iter().flat_map(|w| w.queries(|_| true)).map(|(id, _)| id).collect();
+        ids.sort_unstable();
+        if let Some([twice, _]) = ids.windows(2).find(|pair| matches!(pair, [one, other] if one == other)) {
+            return Err(AskError::SameId { name: self.name.clone(), id: twice.clone() });
         }
         for keep in &self.kept {
             // What is kept is what the customer was asked for, to the letter: nothing slips in with a path above it.
             let asked = |path: &[String]| path.join(".") == keep.claim;
-            if !self.wanted.iter().any(|wanted| wanted.paths().any(asked)) {
+            if !self.wanted.iter().any(|wanted| wanted.names().any(asked)) {
                 return Err(AskError::KeepNotAsked { name: self.name.clone(), claim: keep.claim.clone() });
             }
             if keep.keep_s == 0 {
@@ -236,61 +247,6 @@ impl Ask {
             }
         }
         Ok(())
-    }
-}
-
-/// One credential that an ask wants, always from the hands of its holder: the wallet proves the key it is bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    pub(crate) id: String,
-    pub(crate) format: &'static str,
-    pub(crate) types: Vec<String>,
-    pub(crate) all_of: Vec<Vec<String>>,
-    pub(crate) one_of: Vec<Vec<String>>,
-}
-
-impl Wanted {
-    /// A credential in the format `dc+sd-jwt` of the type `vct`.
-    #[must_use]
-    pub fn sd_jwt_vc(vct: impl Into<String>) -> Self {
-        Self { id: String::new(), format: "dc+sd-jwt", types: vec![vct.into()], all_of: Vec::new(), one_of: Vec::new() }
-    }
-
-    /// Also accepts a credential of this type.
-    #[must_use]
-    pub fn or_type(mut self, vct: impl Into<String>) -> Self {
-        self.types.push(vct.into());
-        self
-    }
-
-    /// Asks for a claim, by its path from the top of the credential.
-    #[must_use]
-    pub fn claim<P: Into<String>>(mut self, path: impl IntoIterator<Item = P>) -> Self {
-        self.all_of.push(path.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Asks for a claim that may stand in for the others named so; the wallet gives the first that it has.
-    #[must_use]
-    pub fn either<P: Into<String>>(mut self, path: impl IntoIterator<Item = P>) -> Self {
-        self.one_of.push(path.into_iter().map(Into::into).collect());
-        self
-    }
-
-    fn named(mut self, id: impl Into<String>) -> Self {
-        self.id = id.into();
-        self
-    }
-
-    /// The id by which its claims are read.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The claims asked for, by path, the alternatives last.
-    pub fn paths(&self) -> impl Iterator<Item = &[String]> {
-        self.all_of.iter().chain(&self.one_of).map(Vec::as_slice)
     }
 }
 
@@ -353,6 +309,14 @@ pub enum AskError {
     /// A credential of the ask has the name of the relationship credential.
     #[error("the ask {0:?} calls a credential \"relationship\": that is the one by which .recognise() recognises")]
     Relationship(String),
+    /// Two credentials of an ask have one id, or one has the id of another's second format.
+    #[error("the ask {name:?} has two credentials with the id {id:?}")]
+    SameId {
+        /// The ask.
+        name: String,
+        /// The id.
+        id: String,
+    },
     /// Two asks of one name.
     #[error("two asks are named {0:?}")]
     Twice(String),
@@ -383,14 +347,12 @@ pub enum AskError {
     /// Transaction data for a credential that is not asked for.
     #[error("the ask has no credential {0:?}")]
     NoSuchCredential(String),
+    /// Transaction data for a credential in a format that has no place for them.
+    #[error("{0:?} may come in another format than SD-JWT VC, which alone signs a transaction")]
+    TransactionFormat(String),
     /// Transaction data for identification data.
     #[error("{0:?} asks for identification data, which sign no transaction")]
     TransactionOnIdentity(String),
-}
-
-/// Whether a type is identification data, of the EU or of one member state.
-fn is_identity(vct: &str) -> bool {
-    vct == "urn:eudi:pid" || vct.starts_with("urn:eudi:pid:")
 }
 
 /// What an ask established about a customer, and when: kept without the values that it was computed from.

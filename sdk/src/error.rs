@@ -19,7 +19,11 @@ use crate::{
     order::{DraftError, OrderError, OrderId},
     presentation::StepError,
     protocol::{
-        dbsc::DbscError, dcql::DcqlError, did::proof::DidProofError, dpop::DpopError, openid4vp::ResponseError,
+        dbsc::DbscError,
+        dcql::DcqlError,
+        did::{DidError, proof::DidProofError},
+        dpop::DpopError,
+        openid4vp::ResponseError,
         status_list::StatusError,
     },
     rail::{CannotCollect, NoticeError},
@@ -130,6 +134,14 @@ pub enum AnswerError {
         credential: String,
         /// Why not; whoever waited for the same document was told the same.
         source: Arc<FetchError>,
+    },
+    /// The issuer's DID cannot be resolved.
+    #[error("credential {credential}: its issuer's DID cannot be resolved: {source}")]
+    IssuerDid {
+        /// The query's id for it.
+        credential: String,
+        /// Why not.
+        source: DidError,
     },
     /// The credential was revoked, or is suspended.
     #[error("credential {credential} is {status}")]
@@ -401,7 +413,9 @@ impl Error {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::Answer(AnswerError::IssuerKeys { .. } | AnswerError::StatusUnknown { .. }) => Fault::Issuer,
+            Self::Answer(
+                AnswerError::IssuerKeys { .. } | AnswerError::IssuerDid { .. } | AnswerError::StatusUnknown { .. },
+            ) => Fault::Issuer,
             Self::Answer(_) | Self::Issue(_) | Self::DidProof(_) => Fault::Wallet,
             Self::Proof(_) => Fault::Browser,
             Self::Notice(_) => Fault::Rail,
@@ -423,6 +437,7 @@ impl AnswerError {
             Self::Format { source, .. } => source.code(),
             Self::Trust { source, .. } => source.code(),
             Self::IssuerKeys { .. } => "issuer_keys_unavailable",
+            Self::IssuerDid { source, .. } => source.code(),
             Self::Revoked { .. } => "credential_revoked",
             Self::StatusUnknown { .. } => "status_unknown",
             Self::Query(e) => e.code(),

@@ -4,7 +4,7 @@
 //! yields an [`Authentic`] with its status reference. A format cannot skip a step: only the merchant makes a
 //! [`Verified`](crate::Verified) of it, after the status is known and the query holds for what came back.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
@@ -24,6 +24,12 @@ pub mod sd_jwt_vc;
 pub trait Format: fmt::Debug + Send + Sync + 'static {
     /// Its format identifier in OpenID4VP, annex B.
     fn id(&self) -> &'static str;
+
+    /// What a request says of it in `vp_formats_supported` (OpenID4VP 1.0, 11.1): an object.
+    fn supported(&self) -> Value;
+
+    /// The `meta` of a credential query for any of these types (OpenID4VP 1.0, annex B): an object.
+    fn meta(&self, types: &[String]) -> Value;
 
     /// Takes one presentation apart without believing it.
     ///
@@ -62,6 +68,58 @@ pub enum IssuerRef<'a> {
         /// Which of its keys.
         kid: Option<&'a str>,
     },
+    /// By a DID, and the verification method of it that signed.
+    Did {
+        /// The DID.
+        did: &'a str,
+        /// The method: an absolute DID URL.
+        method: &'a str,
+    },
+}
+
+/// The way by which an answer came, and with which its holder's proof is bound up.
+#[derive(Clone, Copy)]
+pub enum Channel<'a> {
+    /// By redirects, or from another device (OpenID4VP 1.0, 8).
+    Redirect {
+        /// Our full client identifier: the only audience.
+        client_id: &'a str,
+        /// Where the answer was to be sent.
+        response_uri: &'a str,
+    },
+    /// By the browser's Digital Credentials API (OpenID4VP 1.0, annex A).
+    DcApi {
+        /// Our origin as text, without a slash at its end.
+        origin: &'a str,
+    },
+    /// With a session transcript of its own, a CBOR text of ISO/IEC 18013: `org-iso-mdoc`, or a reader at the till.
+    Transcript {
+        /// The encoded `SessionTranscript`.
+        session_transcript: &'a [u8],
+    },
+}
+
+impl Channel<'_> {
+    /// Whom a holder's proof must be made for; nobody can say it of a [transcript](Self::Transcript).
+    #[must_use]
+    pub fn audience(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Redirect { client_id, .. } => Some(Cow::Borrowed(client_id)),
+            // A.4: also when the request was signed.
+            Self::DcApi { origin } => Some(Cow::Owned(format!("origin:{origin}"))),
+            Self::Transcript { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Channel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redirect { client_id, .. } => f.debug_tuple("Redirect").field(client_id).finish(),
+            Self::DcApi { origin } => f.debug_tuple("DcApi").field(origin).finish(),
+            Self::Transcript { .. } => f.write_str("Transcript"),
+        }
+    }
 }
 
 /// Everything that a verification needs, the time included.
@@ -69,8 +127,10 @@ pub enum IssuerRef<'a> {
 pub struct Against<'a> {
     /// The issuer's key, as the trust resolved it.
     pub issuer_key: &'a PublicKey,
-    /// Our full client identifier: the only audience.
-    pub client_id: &'a str,
+    /// The way by which the answer came.
+    pub channel: Channel<'a>,
+    /// The RFC 7638 thumbprint (SHA-256) of the key that the answer was encrypted to, if it was.
+    pub encryption_key: Option<[u8; 32]>,
     /// The nonce of this request.
     pub nonce: &'a str,
     /// The transaction data of this request that concerns this credential, the strings as they were sent.
@@ -91,7 +151,7 @@ impl fmt::Debug for Against<'_> {
     /// Without the nonce and what somebody authorises.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Against")
-            .field("client_id", &self.client_id)
+            .field("channel", &self.channel)
             .field("holder_binding", &self.holder_binding)
             .field("now", &self.now)
             .finish_non_exhaustive()

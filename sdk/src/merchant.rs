@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use url::Url;
 
 use crate::{
-    ask::{Ask, AskError},
+    ask::{Alternative, Ask, AskError},
     customer::{CustomerId, CustomerRecord},
     env::{Env, SystemEnv},
     error::{Error, StatusUnknown},
@@ -527,17 +527,24 @@ impl MerchantBuilder {
         let mut asks = BTreeMap::new();
         for ask in self.asks {
             ask.check()?;
-            let query = query_of(&ask, &relationship);
+            let meta = |one: &Alternative| meta_of(one, &self.formats, &self.trust);
+            for wanted in ask.wanted().iter().filter(|w| w.queries(|one| meta(one).is_some()).next().is_none()) {
+                let known = |one: &Alternative| self.formats.iter().any(|f| f.id() == one.format());
+                let types = wanted.alternatives().iter().flat_map(Alternative::types).cloned().collect::<Vec<_>>();
+                return misuse(match wanted.alternatives().iter().find(|one| !known(one)) {
+                    Some(one) if !wanted.alternatives().iter().any(known) => {
+                        format!("the ask {:?} wants the format {:?}, which is not set up", ask.name(), one.format())
+                    }
+                    _ => format!(
+                        "nobody is trusted for what the ask {:?} wants: name an issuer of one of {types:?} in .trust(..)",
+                        ask.name()
+                    ),
+                });
+            }
+            let query = query_of(&ask, &relationship, meta);
             query
                 .check(&self.limits)
                 .map_err(|e| AskError::Query { name: ask.name().to_owned(), reason: e.to_string() })?;
-            if let Some(unknown) = ask.wanted().iter().find(|w| !self.formats.iter().any(|f| f.id() == w.format)) {
-                return misuse(format!(
-                    "the ask {:?} wants the format {:?}, which is not set up",
-                    ask.name(),
-                    unknown.format
-                ));
-            }
             if let Some(twice) = asks.insert(ask.name().to_owned(), ask) {
                 return Err(AskError::Twice(twice.name().to_owned()).into());
             }
@@ -603,6 +610,13 @@ impl MerchantBuilder {
             development: self.development,
         })))
     }
+}
+
+/// How an alternative is asked for; `None` for what no set-up format reads, or nobody is believed for: an answer that will
+/// be refused is not asked for.
+fn meta_of(one: &Alternative, formats: &[Arc<dyn Format>], trust: &Trust) -> Option<serde_json::Value> {
+    let format = formats.iter().find(|format| format.id() == one.format())?;
+    one.types().iter().any(|kind| trust.vouches_for(kind)).then(|| format.meta(one.types()))
 }
 
 #[cfg(feature = "https")]

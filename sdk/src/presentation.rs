@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
-    ask::{Ask, Device, RELATIONSHIP, Transaction, Wanted},
+    ask::{Alternative, Ask, Device, RELATIONSHIP, Transaction, Wanted},
     customer::Alias,
     format::Authentic,
     protocol::{
@@ -593,71 +593,99 @@ impl std::fmt::Debug for Claims {
 }
 
 impl Claims {
-    /// Takes from an authentic credential the claims that one satisfied query selected.
-    pub(crate) fn selected(id: &str, credential: &Authentic, selected: &[&ClaimQuery]) -> Self {
+    /// Takes from an authentic credential the claims that one satisfied query selected, and calls them what the merchant
+    /// calls them.
+    pub(crate) fn selected(id: &str, one: &Alternative, credential: &Authentic, selected: &[&ClaimQuery]) -> Self {
         let mut values = Map::new();
         for claim in selected {
-            copy_path(&credential.claims, &mut values, &claim.path);
+            let path: Vec<&str> = claim.path.iter().map_while(Value::as_str).collect();
+            let (Some(name), Some((value, left))) = (one.name_of(&path), at_path(&credential.claims, &path)) else {
+                continue;
+            };
+            let name = name.get(..name.len().saturating_sub(left)).filter(|name| !name.is_empty()).unwrap_or(name);
+            put_at(&mut values, name, value.clone());
         }
         Self { id: id.to_owned(), values }
     }
 }
 
-/// Copies what stands at `path` in `from`, with the objects on the way, into `into`. A path through an array copies
-/// the array whole: parts of a list without their neighbours would say something else.
-fn copy_path(from: &Value, into: &mut Map<String, Value>, path: &[Value]) {
-    let Some((Value::String(name), rest)) = path.split_first() else { return };
-    let Some(found) = from.get(name) else { return };
-    match rest.first() {
-        Some(Value::String(_)) if found.is_object() => {
-            let next = into.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(next) = next {
-                copy_path(found, next, rest);
-            }
-        }
-        _ => {
-            into.insert(name.clone(), found.clone());
-        }
+/// What stands at a path, and how much of the path is left. A path through an array leads to the array: parts of a list
+/// without their neighbours would say something else.
+fn at_path<'a>(from: &'a Value, path: &[&str]) -> Option<(&'a Value, usize)> {
+    let Some((first, rest)) = path.split_first() else { return Some((from, 0)) };
+    match from {
+        Value::Object(members) => at_path(members.get(*first)?, rest),
+        Value::Array(_) => Some((from, path.len())),
+        _ => None,
     }
 }
 
-/// The query that an ask makes (OpenID4VP 1.0, section 6): one credential query for each wanted credential, and, if it
-/// [recognises](Ask::recognise), one for the credential of the type `relationship` that the shop itself issues. Beside
-/// others it is optional (6.2): the same question serves who comes back and who is new, and a wallet without one shows
-/// nothing by that.
+/// Puts a value under a name, with the objects on the way.
+fn put_at(into: &mut Map<String, Value>, name: &[String], value: Value) {
+    let Some((first, rest)) = name.split_first() else { return };
+    if rest.is_empty() {
+        into.insert(first.clone(), value);
+        return;
+    }
+    let next = into.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
+    match next {
+        Value::Object(next) => put_at(next, rest, value),
+        // The list that the path goes through stands there whole.
+        _ => *next = value,
+    }
+}
+
+/// The query that an ask makes (OpenID4VP 1.0, section 6): one credential query for each format of each wanted credential,
+/// of which one is enough (6.2), and, if it [recognises](Ask::recognise), one for the credential of the type `relationship`
+/// that the shop itself issues. Beside others that one is optional: the same question serves who comes back and who is new,
+/// and a wallet without one shows nothing by that.
+///
+/// `meta` says how a format asks for a credential of these types; what it has no answer for is not asked.
 #[must_use]
-pub fn query_of(ask: &Ask, relationship: &str) -> Query {
-    let mut credentials: Vec<CredentialQuery> = ask.wanted().iter().map(credential_query).collect();
-    let mut credential_sets = None;
-    if ask.recognises() {
-        let set = |ids: Vec<String>, required| CredentialSet { options: vec![ids], required };
-        if !credentials.is_empty() {
-            let wanted = credentials.iter().map(|query| query.id.clone()).collect();
-            credential_sets = Some(vec![set(wanted, true), set(vec![RELATIONSHIP.to_owned()], false)]);
-        }
-        credentials.push(credential_query(&Wanted { id: RELATIONSHIP.to_owned(), ..Wanted::sd_jwt_vc(relationship) }));
+pub fn query_of(ask: &Ask, relationship: &str, meta: impl Fn(&Alternative) -> Option<Value>) -> Query {
+    let mut credentials = Vec::new();
+    let mut sets = Vec::new();
+    let set = |options: Vec<Vec<String>>, required| CredentialSet { options, required };
+    for wanted in ask.wanted() {
+        let asked = wanted.queries(|one| meta(one).is_some());
+        let asked: Vec<_> = asked.filter_map(|(id, one)| Some(credential_query(&id, one, meta(one)?))).collect();
+        sets.push(set(asked.iter().map(|query| vec![query.id.clone()]).collect(), true));
+        credentials.extend(asked);
     }
-    Query { credentials, credential_sets }
+    // Without sets all are required (6.4.2), which is what most asks mean.
+    let simple = !ask.recognises() && sets.iter().all(|set| set.options.len() == 1);
+    if ask.recognises() {
+        let own = Wanted::sd_jwt_vc(relationship);
+        sets.push(set(vec![vec![RELATIONSHIP.to_owned()]], sets.is_empty()));
+        credentials.extend(
+            own.alternatives()
+                .iter()
+                .map(|one| credential_query(RELATIONSHIP, one, serde_json::json!({ "vct_values": one.types() }))),
+        );
+    }
+    let simple = simple || credentials.len() == 1;
+    Query { credentials, credential_sets: (!simple).then_some(sets) }
 }
 
-fn credential_query(wanted: &Wanted) -> CredentialQuery {
+fn credential_query(id: &str, one: &Alternative, meta: Value) -> CredentialQuery {
+    let (all_of, one_of) = one.paths();
     let claim = |path: &Vec<String>| ClaimQuery {
         // Only sets refer to claims by id, and ids that nothing refers to are noise for every wallet.
-        id: (!wanted.one_of.is_empty())
-            .then(|| path.join("_").replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "-")),
+        id: (!one_of.is_empty()).then(|| path.join("_").replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "-")),
         path: path.iter().cloned().map(Value::String).collect(),
         values: None,
     };
-    let claims: Vec<ClaimQuery> = wanted.all_of.iter().chain(&wanted.one_of).map(claim).collect();
+    let claims: Vec<ClaimQuery> = all_of.iter().chain(&one_of).map(claim).collect();
     let ids: Vec<String> = claims.iter().filter_map(|c| c.id.clone()).collect();
-    let (always, alternatives) = ids.split_at_checked(wanted.all_of.len()).unwrap_or((&[], &[]));
+    let (always, alternatives) = ids.split_at_checked(all_of.len()).unwrap_or((&[], &[]));
+    // One alternative is none: the claim is asked for like any other.
     let sets: Vec<Vec<String>> =
         alternatives.iter().map(|one| always.iter().chain(std::iter::once(one)).cloned().collect()).collect();
     CredentialQuery {
-        id: wanted.id.clone(),
-        format: wanted.format.to_owned(),
+        id: id.to_owned(),
+        format: one.format().to_owned(),
         multiple: false,
-        meta: serde_json::json!({ "vct_values": wanted.types }),
+        meta,
         trusted_authorities: None,
         require_cryptographic_holder_binding: true,
         claims: (!claims.is_empty()).then_some(claims),
@@ -681,6 +709,11 @@ pub fn transaction_data(ask: &Ask, query: &Query) -> Result<Vec<String>, Request
 mod tests {
     use super::*;
 
+    /// Nobody is trusted for anything but identification data as SD-JWT VC.
+    fn sd_jwt_alone(one: &Alternative) -> Option<Value> {
+        (one.format() == "dc+sd-jwt").then(|| serde_json::json!({ "vct_values": one.types() }))
+    }
+
     const NOON: UnixTime = UnixTime::from_secs(1_795_000_000);
 
     fn requested(device: Device) -> Presentation {
@@ -693,7 +726,7 @@ mod tests {
                 key: "mine".into(),
                 return_to: None,
                 client_id: ClientId::x509_hash(b"leaf"),
-                query: query_of(&ask, "https://shop.example/wallet/relationship"),
+                query: query_of(&ask, "https://shop.example/wallet/relationship", sd_jwt_alone),
                 over: Some(18),
                 transaction_data: Vec::new(),
                 at: NOON,
@@ -776,6 +809,7 @@ mod tests {
         let query = serde_json::to_value(query_of(
             &Ask::new("age", "Wine").over(18),
             "https://shop.example/wallet/relationship",
+            sd_jwt_alone,
         ))
         .unwrap();
         assert_eq!(
@@ -795,13 +829,61 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_in_several_formats_is_asked_for_once() {
+        let meta = |one: &Alternative| (one.format() != "ldp_vc").then(|| serde_json::json!({ "types": one.types() }));
+        let age = Ask::new("age", "Wine").over(18);
+        let query = query_of(&age, "https://shop.example/wallet/relationship", meta);
+        let ids: Vec<_> = query.credentials.iter().map(|one| (one.id.as_str(), one.format.as_str())).collect();
+        assert_eq!(
+            ids,
+            [
+                ("age", "mso_mdoc"),
+                ("age-2", "mso_mdoc"),
+                ("age-3", "mso_mdoc"),
+                ("age-4", "dc+sd-jwt"),
+                ("age-5", "mso_mdoc")
+            ]
+        );
+        let sets = serde_json::to_value(query.credential_sets).unwrap();
+        let options = serde_json::json!([["age"], ["age-2"], ["age-3"], ["age-4"], ["age-5"]]);
+        assert_eq!(sets[0]["options"], options);
+        assert_eq!(sets.as_array().unwrap().len(), 1);
+        let back = query_of(&age.recognise(), "https://shop.example/wallet/relationship", meta);
+        let sets = serde_json::to_value(back.credential_sets).unwrap();
+        assert_eq!(sets[1], serde_json::json!({ "options": [["relationship"]], "required": false }));
+    }
+
+    #[test]
     fn only_what_was_asked_for_is_taken() {
         let claims =
             serde_json::json!({ "address": { "country": "DE", "locality": "Köln" }, "nickname": "A", "list": [1, 2] });
         let authentic = Authentic::assertion(vec![], claims, None, true, None);
         let path = |p: Value| ClaimQuery { id: None, path: p.as_array().unwrap().clone(), values: None };
         let asked = [path(serde_json::json!(["address", "country"])), path(serde_json::json!(["list", 0]))];
-        let taken = Claims::selected("pid", &authentic, &asked.iter().collect::<Vec<_>>());
+        let wanted = Wanted::sd_jwt_vc("t").claim(["address", "country"]).claim(["list"]);
+        let taken = Claims::selected("pid", &wanted.alternatives()[0], &authentic, &asked.iter().collect::<Vec<_>>());
         assert_eq!(Value::Object(taken.values), serde_json::json!({ "address": { "country": "DE" }, "list": [1, 2] }));
+    }
+
+    #[test]
+    fn a_claim_is_read_by_its_name_whichever_format_it_came_in() {
+        let claims =
+            serde_json::json!({ "ns": { "resident_city": "Köln", "portrait": "x" }, "degrees": [{ "type": "B" }] });
+        let authentic = Authentic::assertion(vec![], claims, None, true, None);
+        let path = |path: &[&str]| ClaimQuery {
+            id: None,
+            path: path.iter().map(|one| Value::from(*one)).collect(),
+            values: None,
+        };
+        let taken = |wanted: Wanted, asked: &ClaimQuery| {
+            let taken = Claims::selected("pid", &wanted.alternatives()[0], &authentic, &[asked]);
+            Value::Object(taken.values)
+        };
+        let mdoc = Wanted::mdoc("doc", "ns").claim_as(["address", "locality"], ["resident_city"]);
+        let city = taken(mdoc, &path(&["ns", "resident_city"]));
+        assert_eq!(city, serde_json::json!({ "address": { "locality": "Köln" } }));
+        let list = taken(Wanted::sd_jwt_vc("t").claim(["degrees", "type"]), &path(&["degrees", "type"]));
+        assert_eq!(list, serde_json::json!({ "degrees": [{ "type": "B" }] }));
+        assert_eq!(taken(Wanted::mdoc("doc", "ns").claim(["name"]), &path(&["ns", "portrait"])), serde_json::json!({}));
     }
 }

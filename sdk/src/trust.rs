@@ -25,6 +25,7 @@ use crate::{
     format::IssuerRef,
     limits::Limits,
     protocol::{
+        did::Did,
         jose::{JoseError, PublicKey},
         json::{self, JsonError},
         x509::{Certificate, VerifiedPath, X509Error},
@@ -181,6 +182,9 @@ enum Mechanism {
     Metadata {
         url: Url,
     },
+    Did {
+        did: Did,
+    },
 }
 
 /// What the trust says of an issuer, before any fetch.
@@ -203,6 +207,15 @@ pub enum Decision {
         iss: String,
         /// Which of its keys.
         kid: Option<String>,
+        /// The issuer.
+        issuer: IssuerId,
+    },
+    /// It is known by its DID: resolve that, and take the key of this method, which must be one for assertions.
+    Resolve {
+        /// The DID.
+        did: Did,
+        /// The verification method: an absolute DID URL that begins with the DID.
+        method: String,
         /// The issuer.
         issuer: IssuerId,
     },
@@ -302,6 +315,15 @@ impl Trust {
         self.entry(Mechanism::Metadata { url: iss }, types)
     }
 
+    /// Also believes one issuer by its DID, for these types. The DID is resolved when a credential names it, and no other
+    /// DID ever is.
+    ///
+    /// # Errors
+    /// If there are no types.
+    pub fn did(self, did: Did, types: &[&str]) -> Result<Self, TrustError> {
+        self.entry(Mechanism::Did { did }, types)
+    }
+
     /// A credential of type `vct` counts as `base`, if its issuer is trusted for `base`: a national type counts as the
     /// type that it extends.
     #[must_use]
@@ -347,7 +369,7 @@ impl Trust {
             .iter()
             .flat_map(|entry| match &entry.mechanism {
                 Mechanism::Roots { roots, status } => [roots.as_slice(), status.as_deref().unwrap_or_default()],
-                Mechanism::Metadata { .. } => [&[][..], &[]],
+                Mechanism::Metadata { .. } | Mechanism::Did { .. } => [&[][..], &[]],
             })
             .flatten()
     }
@@ -379,7 +401,26 @@ impl Trust {
                     issuer,
                 })
             }
+            IssuerRef::Did { did, method } => {
+                let pinned = self.entries.iter().enumerate().find_map(|(at, entry)| match &entry.mechanism {
+                    Mechanism::Did { did: pinned } if pinned.as_str() == did => Some((IssuerId(at), pinned.clone())),
+                    _ => None,
+                });
+                let (issuer, did) = pinned.ok_or(TrustError::Unknown)?;
+                // A method of another DID would sign in this one's name.
+                let of_did = method.strip_prefix(did.as_str()).is_some_and(|rest| rest.starts_with('#'));
+                if !of_did {
+                    return Err(TrustError::KeyMechanism);
+                }
+                Ok(Decision::Resolve { did, method: method.to_owned(), issuer })
+            }
         }
+    }
+
+    /// Whether some issuer is believed for this type, or for one that counts as it.
+    #[must_use]
+    pub fn vouches_for(&self, kind: &str) -> bool {
+        self.entries.iter().any(|entry| entry.types.iter().any(|t| t == kind))
     }
 
     /// The types that a credential of this issuer counts as; `types` are its `vct` and then its `aka_vcts`.
@@ -443,7 +484,7 @@ impl Trust {
     fn anchors(&self) -> (Vec<IssuerId>, Vec<&Certificate>) {
         let roots = self.entries.iter().enumerate().flat_map(|(at, entry)| match &entry.mechanism {
             Mechanism::Roots { roots, .. } => roots.iter().map(|root| (IssuerId(at), root)).collect(),
-            Mechanism::Metadata { .. } => Vec::new(),
+            Mechanism::Metadata { .. } | Mechanism::Did { .. } => Vec::new(),
         });
         roots.unzip()
     }
@@ -461,7 +502,7 @@ impl Trust {
         let parsed = Url::parse(iss).ok();
         self.entries.iter().any(|entry| match &entry.mechanism {
             Mechanism::Metadata { url } => is_called(url, iss) || parsed.as_ref() == Some(url),
-            Mechanism::Roots { .. } => false,
+            Mechanism::Roots { .. } | Mechanism::Did { .. } => false,
         })
     }
 }
@@ -617,8 +658,27 @@ mod tests {
     fn believed(trust: &Trust, chain: &[Vec<u8>]) -> Result<(PublicKey, IssuerId), TrustError> {
         match trust.decide(&x5c(chain, None), NOW, &limits())? {
             Decision::Believed { key, issuer, .. } => Ok((key, issuer)),
-            Decision::Fetch { .. } => panic!("a chain needs no fetch"),
+            Decision::Fetch { .. } | Decision::Resolve { .. } => panic!("a chain needs no fetch"),
         }
+    }
+
+    #[test]
+    fn an_issuer_that_is_pinned_by_its_did_signs_with_a_method_of_it_alone() {
+        let did: Did = "did:web:issuer.example".parse().unwrap();
+        let trust = Trust::new().did(did.clone(), &["Degree"]).unwrap();
+        let decide = |did: &str, method: &str| trust.decide(&IssuerRef::Did { did, method }, NOW, &limits());
+        match decide(did.as_str(), "did:web:issuer.example#k1").unwrap() {
+            Decision::Resolve { did: found, method, issuer } => {
+                assert_eq!((found, method.as_str()), (did, "did:web:issuer.example#k1"));
+                assert_eq!(trust.counts_as(issuer, &words(&["Degree"])), ["Degree"]);
+            }
+            other => panic!("{other:?}"),
+        }
+        for method in ["did:web:evil.example#k1", "did:web:issuer.example.evil#k1", "did:web:issuer.example", "#k1"] {
+            assert!(matches!(decide("did:web:issuer.example", method), Err(TrustError::KeyMechanism)), "{method}");
+        }
+        assert!(matches!(decide("did:web:evil.example", "did:web:evil.example#k1"), Err(TrustError::Unknown)));
+        assert!(trust.vouches_for("Degree") && !trust.vouches_for("Other"));
     }
 
     fn url(text: &str) -> Url {

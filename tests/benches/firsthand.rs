@@ -23,7 +23,7 @@ use firsthand::{
     Ask, CustomerId, Device, Keys,
     customer::Binding,
     env::Env,
-    format::{Against, Authentic, Format, Unverified, sd_jwt_vc::SdJwtVc},
+    format::{Against, Authentic, Channel, Format, Unverified, sd_jwt_vc::SdJwtVc},
     limits::Limits,
     merchant::{AskRequest, BrowserProof, IssuerProfile, ProofRequest},
     pairwise::{PURPOSE, Pairwise, ShopDid, TEMPLATE},
@@ -679,7 +679,11 @@ impl Shown {
     fn checked(&self, unverified: Box<dyn Unverified + '_>, issuer_key: &PublicKey) -> Authentic {
         let against = Against {
             issuer_key,
-            client_id: &self.client_id,
+            channel: Channel::Redirect {
+                client_id: &self.client_id,
+                response_uri: "https://shop.example/wallet/responses/1",
+            },
+            encryption_key: None,
             nonce: &self.nonce,
             transaction_data: &[],
             holder_binding: true,

@@ -802,8 +802,9 @@ async fn row_64_a_type_counts_if_its_issuer_is_trusted_for_it() {
     let fresh = TestShop::new();
     let card =
         firsthand::Ask::new("card", "To see your card").credential("card", Wanted::sd_jwt_vc(CARD).claim(["number"]));
-    // The shop's issuer is believed for identification data alone.
-    let shop = fresh.again(|builder| builder.store(Memory::new()).ask(&card));
+    // The shop's issuer is believed for identification data alone, and another one for cards.
+    let cards = Trust::new().issuer("https://cards.example".parse().unwrap(), &[CARD]).unwrap();
+    let shop = fresh.again(|builder| builder.store(Memory::new()).trust(cards).ask(&card));
     let wallet = wallet_with(&shop, json!({ "number": "1" }), |credential| credential.vct = CARD.to_owned());
     let mut browser_ = browser(&shop);
     let (asking, request) = delivered(&mut browser_, "card").await;

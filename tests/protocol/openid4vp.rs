@@ -1,8 +1,9 @@
 //! OpenID4VP: the examples of the text, the corpus of attacked answers, and answers made of noise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firsthand::{
+    format::{Format, sd_jwt_vc::SdJwtVc},
     limits::Limits,
     protocol::{
         dcql::{Candidate, Query},
@@ -342,6 +343,7 @@ fn request_object(mode: ResponseMode, key: Option<&Value>, query: &Query) -> Val
         nonce: "n-0S6_WzA2Mj",
         state: STATE,
         query,
+        formats: &BTreeMap::from([("dc+sd-jwt".to_owned(), SdJwtVc::new().supported())]),
         transaction_data: &[],
         encryption_jwk: key,
         encryption_enc: &BOTH,

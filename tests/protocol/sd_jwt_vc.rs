@@ -1,7 +1,9 @@
 //! SD-JWT VC: the examples of the draft and of OpenID4VP, and presentations with one fault each.
 
 use firsthand::{
-    format::{Against, Authentic, Format, FormatError, IssuerRef, sd_jwt_vc::PROTOCOL_CLAIMS, sd_jwt_vc::SdJwtVc},
+    format::{
+        Against, Authentic, Channel, Format, FormatError, IssuerRef, sd_jwt_vc::PROTOCOL_CLAIMS, sd_jwt_vc::SdJwtVc,
+    },
     limits::Limits,
     protocol::{
         jose::{PublicKey, SigningKey},
@@ -43,7 +45,8 @@ impl Case<'_> {
         let authentic = unverified
             .verify(&Against {
                 issuer_key: &PublicKey::from_jwk(self.issuer_jwk).map_err(|e| e.to_string())?,
-                client_id: self.aud,
+                channel: Channel::Redirect { client_id: self.aud, response_uri: "https://verifier.example/post" },
+                encryption_key: None,
                 nonce: self.nonce,
                 transaction_data: &[],
                 holder_binding: self.holder_binding,

@@ -45,7 +45,7 @@ fn the_middleware_forwards_every_feature_of_the_library() {
 fn a_merchant_who_asks_for_nothing_gets_no_database_and_no_test_kit() {
     for folder in ["sdk", "middleware"] {
         let manifest = read(&format!("{folder}/Cargo.toml"));
-        assert!(manifest.contains("\ndefault = [\"https\"]\n"), "{folder}");
+        assert!(manifest.contains("\ndefault = [\"https\", \"mdoc\"]\n"), "{folder}");
     }
 }
 

@@ -5,7 +5,7 @@
 //! merchant, so a query that asks for one by its path is never satisfied; such a query would also be against the
 //! standard, which asks only for what can be selectively disclosed.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     format::{Against, Authentic, Format, FormatError, IssuerRef, Unverified},
@@ -15,6 +15,7 @@ use crate::{
         claims::numeric_date,
         did::Did,
         jose::PublicKey,
+        openid4vp::SD_JWT_ALGORITHMS,
         sd_jwt::{KeyBinding, SdJwt, SdJwtError},
         status_list::StatusRef,
     },
@@ -65,6 +66,14 @@ impl Format for SdJwtVc {
         "dc+sd-jwt"
     }
 
+    fn supported(&self) -> Value {
+        json!({ "sd-jwt_alg_values": SD_JWT_ALGORITHMS, "kb-jwt_alg_values": SD_JWT_ALGORITHMS })
+    }
+
+    fn meta(&self, types: &[String]) -> Value {
+        json!({ "vct_values": types })
+    }
+
     fn parse<'a>(&self, presented: &'a Value, limits: &'a Limits) -> Result<Box<dyn Unverified + 'a>, FormatError> {
         let text = presented.as_str().ok_or(FormatError::Form("it must be a JSON string"))?;
         let sd_jwt = SdJwt::parse(text, limits)?;
@@ -107,8 +116,9 @@ impl Unverified for Presented<'_> {
         // Policy decides whether the holder must prove the key, and not whether somebody sent a proof (RFC 9901, 7.3).
         let holder_bound = signed.has_key_binding();
         let mut claims = if holder_bound {
+            let audience = against.channel.audience();
             signed.verify_key_binding(&KeyBinding {
-                audience: against.client_id,
+                audience: audience.as_deref().ok_or(FormatError::Form("it cannot answer a reader of mdocs"))?,
                 nonce: against.nonce,
                 now: against.now,
                 max_age_s: against.holder_proof_age_s,
@@ -188,11 +198,10 @@ fn take_types(claims: &mut Map<String, Value>) -> Result<Vec<String>, FormatErro
 
 #[cfg(test)]
 mod tests {
-    use base64::{Engine, prelude::BASE64_STANDARD};
-    use serde_json::json;
-
     use super::*;
+    use crate::format::Channel;
     use crate::protocol::jose::{SigningKey, base64url_encode, sha256};
+    use base64::{Engine, prelude::BASE64_STANDARD};
 
     const NOW: i64 = 1_795_000_000;
     const CLIENT: &str = "x509_san_dns:shop.example";
@@ -249,7 +258,8 @@ mod tests {
         let limits = Limits::default();
         format.parse(&json!(text), &limits)?.verify(&Against {
             issuer_key: key(1).public_key(),
-            client_id: CLIENT,
+            channel: Channel::Redirect { client_id: CLIENT, response_uri: "https://shop.example/wallet/responses/1" },
+            encryption_key: None,
             nonce: "n",
             transaction_data: data,
             holder_binding,

@@ -1,19 +1,19 @@
 //! From the ask to an answer that holds: ask, request, answer, decline.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 use url::Url;
 
-use super::{Merchant, RACES_MAX, lost_the_race, proof::was_spent, put};
+use super::{Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put};
 use crate::{
-    ask::{self, AGE, Ask, Device, RELATIONSHIP, StatusPolicy, age_on},
+    ask::{self, AGE, Alternative, Ask, Device, RELATIONSHIP, StatusPolicy, Wanted, age_on},
     customer::BindingName,
     error::{AnswerError, Error, Fault, ProofError, Refusal, StatusUnknown},
     fetch::{FetchError, FetchRequest},
     format::{
-        Against, Authentic, Format, IssuerRef, Unverified,
+        Against, Authentic, Channel, Format, IssuerRef, Unverified,
         sd_jwt_vc::{self, SdJwtVc},
     },
     keys::Identity,
@@ -23,7 +23,8 @@ use crate::{
         Relationship, RequestId, Requested, ResponseCode, State, Verified, query_of, transaction_data,
     },
     protocol::{
-        dcql::{Candidate, Matched},
+        dcql::{Candidate, ClaimQuery, Query},
+        did::{Did, Relationship as Purpose},
         jose::{ContentEncryption, DecryptionKey, PublicKey},
         openid4vp::{
             Answer, ClientId, RequestObject, ResponseContext, ResponseError, ResponseMode, read_response, wallet_link,
@@ -145,7 +146,8 @@ impl Merchant {
         }
         let now = self.now();
         let id = PresentationId::from_random(self.random());
-        let query = query_of(ask, self.relationship_type().as_str());
+        let meta = |one: &Alternative| meta_of(one, &self.0.formats, &self.0.trust);
+        let query = query_of(ask, self.relationship_type().as_str(), meta);
         let transaction_data = transaction_data(ask, &query).map_err(|e| Error::Misuse(e.to_string()))?;
         let presentation = Presentation::Requested(Requested {
             asked: Asked {
@@ -283,6 +285,7 @@ impl Merchant {
             nonce,
             state: request.as_str(),
             query: &delivered.asked.query,
+            formats: &self.supported(&delivered.asked.query),
             transaction_data: &delivered.asked.transaction_data,
             encryption_jwk: jwk.as_ref(),
             encryption_enc: &ENCRYPTIONS,
@@ -304,6 +307,12 @@ impl Merchant {
             .key()
             .sign_jws(&header, &object.claims())
             .map_err(|e| Error::Misuse(format!("the signing key does not sign: {e}")))
+    }
+
+    /// What we can verify of each format that a query asks for.
+    fn supported(&self, query: &Query) -> BTreeMap<String, Value> {
+        let asked = |format: &&Arc<dyn Format>| query.credentials.iter().any(|one| one.format == format.id());
+        self.0.formats.iter().filter(asked).map(|format| (format.id().to_owned(), format.supported())).collect()
     }
 
     fn decryption_key(&self, request: &RequestId, delivery: &Delivery) -> Result<Option<DecryptionKey>, Error> {
@@ -399,25 +408,37 @@ impl Merchant {
                 tracing::info!(%code, description_chars, "the wallet declined");
                 Ok(Checked::Declined(code))
             }
-            Answer::Presentations(answer) => Ok(Checked::Holds(self.verify(delivered, &answer, now).await?)),
+            Answer::Presentations(answer) => {
+                let response_uri = self.address(&format!("/responses/{}", request.as_str()));
+                let met = Met {
+                    channel: Channel::Redirect {
+                        client_id: delivered.asked.client_id.as_str(),
+                        response_uri: response_uri.as_str(),
+                    },
+                    encryption_key: key.map(|key| *key.thumbprint().as_bytes()),
+                    nonce: &delivered.delivery.nonce,
+                };
+                Ok(Checked::Holds(self.verify(&delivered.asked, met, &answer, now).await?))
+            }
         }
     }
 
     /// Every presentation of an answer, through every check, and then the query over what is left.
     async fn verify(
         &self,
-        delivered: &Delivered,
+        asked: &Asked,
+        met: Met<'_>,
         answer: &[(String, Vec<Value>)],
         now: UnixTime,
     ) -> Result<Verified, Error> {
         // A name that is not declared any more is an ask that nobody can judge.
-        let ask = self.declared(&delivered.asked.ask).ok_or(Refusal::NoSuchAsk)?;
+        let ask = self.declared(&asked.ask).ok_or(Refusal::NoSuchAsk)?;
         let mut believed = Vec::new();
         let mut relationship = None;
         for (id, presentations) in answer {
             for presented in presentations {
                 if id == RELATIONSHIP {
-                    let believed_own = self.believe_own(delivered, presented, now).await;
+                    let believed_own = self.believe_own(met, presented, now).await;
                     // One that was revoked proves nothing, and takes nothing from what was asked beside it.
                     if matches!(believed_own, Err(Error::Answer(AnswerError::Revoked { .. })))
                         && !ask.wanted().is_empty()
@@ -429,14 +450,13 @@ impl Merchant {
                     believed.push((id.as_str(), credential));
                     continue;
                 }
-                believed.push((id.as_str(), self.believe(ask, delivered, id, presented, now).await?));
+                believed.push((id.as_str(), self.believe(ask, asked, met, id, presented, now).await?));
             }
         }
         // 8.6 and 14.9: what came back is measured by the query again; the wallet's matching counts for nothing.
         let mut candidates: Vec<(String, Vec<Candidate<'_>>)> = Vec::new();
         for (id, credential) in &believed {
-            let format =
-                delivered.asked.query.credentials.iter().find(|q| q.id == *id).map_or("", |q| q.format.as_str());
+            let format = asked.query.credentials.iter().find(|q| q.id == *id).map_or("", |q| q.format.as_str());
             let candidate = Candidate {
                 format,
                 types: &credential.counts_as,
@@ -449,18 +469,52 @@ impl Merchant {
                 None => candidates.push(((*id).to_owned(), vec![candidate])),
             }
         }
-        let matched = delivered.asked.query.evaluate(&candidates).map_err(AnswerError::from)?;
-        let over = delivered.asked.over;
-        let outcome = outcome(over, &matched, now)?;
-        let claims = matched.iter().filter(|m| m.id != RELATIONSHIP).filter_map(|m| {
-            let (_, credential) = believed.iter().filter(|(id, _)| *id == m.id).nth(m.position)?;
-            let selected: Vec<_> = m.claims.iter().map(|(query, _)| *query).collect();
-            // The date of birth was asked for to compute an age, and that is done: the value goes no further.
-            let computed = over.is_some() && m.id == AGE;
-            Some(Claims::selected(m.id, &credential.authentic, if computed { &[] } else { &selected }))
-        });
-        let verified = Verified::of(ask.name().to_owned(), outcome, claims.collect(), delivered.asked.device);
+        let matched = asked.query.evaluate(&candidates).map_err(AnswerError::from)?;
+        let over = asked.over;
+        let meant_by = self.asked_by(ask);
+        let mut age = None;
+        let mut names: Vec<&str> = Vec::new();
+        let mut claims: Vec<Claims> = Vec::new();
+        for m in matched.iter().filter(|m| m.id != RELATIONSHIP) {
+            let credential =
+                believed.iter().filter(|(id, _)| *id == m.id).nth(m.position).map(|(_, believed)| believed);
+            let meant = meant_by.iter().find(|(id, _, _)| id == m.id);
+            // An ask that was changed since it was asked cannot be judged.
+            let (Some(credential), Some((_, wanted, one))) = (credential, meant) else {
+                return Err(Refusal::NoSuchAsk.into());
+            };
+            let mut selected: Vec<_> = m.claims.iter().map(|(query, _)| *query).collect();
+            if over.is_some() && wanted.id() == AGE {
+                age = age.or_else(|| m.claims.first());
+                // The date of birth was asked for to compute an age, and that is done: the value goes no further.
+                selected.clear();
+            }
+            let name = |claim: &&ClaimQuery| {
+                let path: Vec<&str> = claim.path.iter().map_while(Value::as_str).collect();
+                one.name_of(&path)?.first().map(String::as_str)
+            };
+            for name in selected.iter().filter_map(name) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            claims.push(Claims::selected(wanted.id(), one, &credential.authentic, &selected));
+        }
+        let outcome = match over {
+            Some(years) if age.is_some_and(|(_, values)| is_of_age(values, years, now)) => ask::over(years),
+            Some(_) => return Err(AnswerError::AgeNotReached.into()),
+            None if names.is_empty() && matched.iter().any(|m| m.id == RELATIONSHIP) => RELATIONSHIP.to_owned(),
+            None => names.join(", "),
+        };
+        let verified = Verified::of(ask.name().to_owned(), outcome, claims, asked.device);
         Ok(verified.with_relationship(relationship))
+    }
+
+    /// What a declared ask asks for, by the ids of its credential queries.
+    fn asked_by<'a>(&'a self, ask: &'a Ask) -> Vec<(String, &'a Wanted, &'a Alternative)> {
+        let can = |one: &Alternative| meta_of(one, &self.0.formats, &self.0.trust).is_some();
+        let of = |wanted: &'a Wanted| wanted.queries(can).map(move |(id, one)| (id, wanted, one));
+        ask.wanted().iter().flat_map(of).collect()
     }
 
     /// The type of the credential that this shop issues to its customers, an address below the mount: nobody else's
@@ -473,7 +527,7 @@ impl Merchant {
     /// current one or an earlier one, and its status is what our own records say at this moment.
     async fn believe_own(
         &self,
-        delivered: &Delivered,
+        met: Met<'_>,
         presented: &Value,
         now: UnixTime,
     ) -> Result<(Believed, Relationship), Error> {
@@ -488,8 +542,9 @@ impl Merchant {
         let identity = self.0.keys.identities().iter().find(is_leaf).ok_or_else(unknown)?;
         let against = Against {
             issuer_key: identity.key().public_key(),
-            client_id: delivered.asked.client_id.as_str(),
-            nonce: &delivered.delivery.nonce,
+            channel: met.channel,
+            encryption_key: met.encryption_key,
+            nonce: met.nonce,
             transaction_data: &[],
             holder_binding: true,
             now,
@@ -515,14 +570,15 @@ impl Merchant {
     async fn believe(
         &self,
         ask: &Ask,
-        delivered: &Delivered,
+        asked: &Asked,
+        met: Met<'_>,
         id: &str,
         presented: &Value,
         now: UnixTime,
     ) -> Result<Believed, Error> {
         let limits = &self.0.limits;
         let credential = || id.to_owned();
-        let wanted = delivered.asked.query.credentials.iter().find(|q| q.id == id);
+        let wanted = asked.query.credentials.iter().find(|q| q.id == id);
         let format = wanted.and_then(|q| self.0.formats.iter().find(|f| f.id() == q.format));
         let (Some(wanted), Some(format)) = (wanted, format) else {
             return Err(Error::Misuse(format!("no format is set up for the credential {id:?}")));
@@ -537,13 +593,15 @@ impl Merchant {
                 Decision::Fetch { metadata, iss, kid, issuer } => {
                     (self.issuer_key(id, &metadata, &iss, kid.as_deref()).await?, issuer, Vec::new())
                 }
+                Decision::Resolve { did, method, issuer } => (self.did_key(id, &did, &method)?, issuer, Vec::new()),
             };
         let signs = |data: &&String| signs_with(data, id);
-        let transactions: Vec<String> = delivered.asked.transaction_data.iter().filter(signs).cloned().collect();
+        let transactions: Vec<String> = asked.transaction_data.iter().filter(signs).cloned().collect();
         let against = Against {
             issuer_key: &issuer_key,
-            client_id: delivered.asked.client_id.as_str(),
-            nonce: &delivered.delivery.nonce,
+            channel: met.channel,
+            encryption_key: met.encryption_key,
+            nonce: met.nonce,
             transaction_data: &transactions,
             holder_binding: wanted.require_cryptographic_holder_binding,
             now,
@@ -566,6 +624,17 @@ impl Merchant {
         }
         let counts_as = self.0.trust.counts_as(issuer, &authentic.types);
         Ok(Believed { authentic, counts_as, authority_key_ids })
+    }
+
+    /// The key of an issuer that is known by its DID.
+    fn did_key(&self, id: &str, did: &Did, method: &str) -> Result<PublicKey, Error> {
+        let credential = || id.to_owned();
+        let document = did
+            .resolve(None, &self.0.limits)
+            .map_err(|source| AnswerError::IssuerDid { credential: credential(), source })?;
+        let key = document.signing_key(Purpose::AssertionMethod, method).cloned();
+        let source = TrustError::KeyNotFound;
+        Ok(key.ok_or_else(|| AnswerError::Trust { credential: credential(), source })?)
     }
 
     /// The key of an issuer that is known by its address: from its metadata, or the key set that they name.
@@ -718,6 +787,14 @@ impl Changes {
     }
 }
 
+/// How an answer came to us, for the formats to hold against.
+#[derive(Clone, Copy)]
+struct Met<'a> {
+    channel: Channel<'a>,
+    encryption_key: Option<[u8; 32]>,
+    nonce: &'a str,
+}
+
 enum Checked {
     Holds(Verified),
     Declined(String),
@@ -746,22 +823,13 @@ fn is_own_path(path: &str) -> bool {
         && !path.chars().any(char::is_control)
 }
 
-/// What an answer established: an age, or the names of the claims that were shown.
-fn outcome(over: Option<u8>, matched: &[Matched<'_, '_>], now: UnixTime) -> Result<String, AnswerError> {
-    if let Some(years) = over {
-        let shown =
-            matched.iter().find(|m| m.id == AGE).and_then(|m| m.claims.first()).ok_or(AnswerError::AgeNotReached)?;
-        let reached = match shown.1.as_slice() {
-            [Value::Bool(over)] => *over,
-            [Value::String(birthdate)] => age_on(birthdate, now).is_some_and(|age| age >= years),
-            _ => false,
-        };
-        return if reached { Ok(ask::over(years)) } else { Err(AnswerError::AgeNotReached) };
+/// Whether what was shown says that somebody is at least `years` old.
+fn is_of_age(shown: &[&Value], years: u8, now: UnixTime) -> bool {
+    match shown {
+        [Value::Bool(over)] => *over,
+        [Value::String(birthdate)] => age_on(birthdate, now).is_some_and(|age| age >= years),
+        _ => false,
     }
-    let names = matched.iter().flat_map(|m| &m.claims).filter_map(|(claim, _)| claim.path.first()?.as_str());
-    let outcome = names.collect::<Vec<_>>().join(", ");
-    let only_recognised = outcome.is_empty() && matched.iter().any(|m| m.id == RELATIONSHIP);
-    Ok(if only_recognised { RELATIONSHIP.to_owned() } else { outcome })
 }
 
 /// Whether a transaction data string, as we made it, is to be signed with the credential `id`.

@@ -20,7 +20,7 @@ use url::{Host, Url};
 use crate::{
     limits::Limits,
     protocol::{
-        dcql::{DcqlError, Query, SD_JWT_VC},
+        dcql::{DcqlError, Query},
         form::Form,
         jose::{ContentEncryption, DecryptionKey, JoseError, base64url_decode, base64url_encode, sha256},
         json::{self, JsonError},
@@ -167,6 +167,8 @@ pub struct RequestObject<'a> {
     pub state: &'a str,
     /// What is asked for.
     pub query: &'a Query,
+    /// `vp_formats_supported`: what we can verify of each format that the query asks for.
+    pub formats: &'a BTreeMap<String, Value>,
     /// [`TransactionData`] to be authorised, each exactly as it is hashed later. Empty: the parameter is left out.
     pub transaction_data: &'a [String],
     /// The public key made for this answer, with `kid`, `use` and `alg` (8.3). `None` for
@@ -220,21 +222,8 @@ impl RequestObject<'_> {
 
     /// The three members of 5.1, and no more.
     fn client_metadata(&self) -> Value {
-        let formats: BTreeMap<&str, Value> = self
-            .query
-            .credentials
-            .iter()
-            .map(|credential| match credential.format.as_str() {
-                SD_JWT_VC => {
-                    let algorithms =
-                        json!({"sd-jwt_alg_values": SD_JWT_ALGORITHMS, "kb-jwt_alg_values": SD_JWT_ALGORITHMS});
-                    (SD_JWT_VC, algorithms)
-                }
-                other => (other, json!({})),
-            })
-            .collect();
         let mut metadata = Map::new();
-        metadata.insert("vp_formats_supported".to_owned(), json!(formats));
+        metadata.insert("vp_formats_supported".to_owned(), json!(self.formats));
         if let Some(jwk) = self.encryption_jwk {
             let names: Vec<&str> = self.encryption_enc.iter().map(|enc| enc.name()).collect();
             metadata.insert("jwks".to_owned(), json!({"keys": [jwk]}));
@@ -945,6 +934,9 @@ mod tests {
     fn a_request_object_says_what_was_set_and_no_more() {
         let (client_id, query, key) = (ClientId::x509_hash(b"leaf"), query(), key().public_jwk());
         let response_uri = Url::parse("https://shop.example/wallet/response/p1").unwrap();
+        let algorithms = json!(["ES256", "ES384", "ES512", "Ed25519"]);
+        let supported = json!({"sd-jwt_alg_values": algorithms, "kb-jwt_alg_values": algorithms});
+        let formats = BTreeMap::from([("dc+sd-jwt".to_owned(), supported)]);
         let request = RequestObject {
             client_id: &client_id,
             response_uri: &response_uri,
@@ -952,6 +944,7 @@ mod tests {
             nonce: "n-0S6_WzA2Mj",
             state: STATE,
             query: &query,
+            formats: &formats,
             transaction_data: &[],
             encryption_jwk: Some(&key),
             encryption_enc: &BOTH,

@@ -894,7 +894,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        format::{Against, Format, IssuerRef, sd_jwt_vc::SdJwtVc},
+        format::{Against, Channel, Format, IssuerRef, sd_jwt_vc::SdJwtVc},
         protocol::{
             jose::PublicKey,
             openid4vp::{Answer, ResponseContext, TransactionData, read_response, wallet_link},
@@ -1033,7 +1033,11 @@ mod tests {
         let authentic = unverified
             .verify(&Against {
                 issuer_key: &PublicKey::from_jwk(&issuer().metadata().unwrap()["jwks"]["keys"][0]).unwrap(),
-                client_id: &request.client_id,
+                channel: Channel::Redirect {
+                    client_id: &request.client_id,
+                    response_uri: "https://shop.example/wallet/responses/1",
+                },
+                encryption_key: None,
                 nonce: NONCE,
                 transaction_data: &request.transaction_data,
                 holder_binding: true,
@@ -1167,6 +1171,7 @@ mod tests {
             nonce: NONCE,
             state: STATE,
             query: &query,
+            formats: &BTreeMap::new(),
             transaction_data: &[],
             encryption_jwk: Some(&jwk),
             encryption_enc: &[ContentEncryption::A128Gcm, ContentEncryption::A256Gcm],
@@ -1246,7 +1251,11 @@ mod tests {
         let presented = json!(format!("{}~", jwt.split('~').next().unwrap()));
         let authentic = SdJwtVc::new().parse(&presented, &limits).unwrap().verify(&Against {
             issuer_key: key(1).public_key(),
-            client_id: "x509_san_dns:shop.example",
+            channel: Channel::Redirect {
+                client_id: "x509_san_dns:shop.example",
+                response_uri: "https://shop.example/wallet/responses/1",
+            },
+            encryption_key: None,
             nonce: NONCE,
             transaction_data: &[],
             holder_binding: false,

@@ -1,0 +1,95 @@
+//! What well-known documents call the facts that shops ask for.
+//!
+//! A fact is read by one name, whichever document it came from: the name is that of the EU's identification data as SD-JWT
+//! VC (PID Rulebook).
+
+use super::Wanted;
+
+/// The type under which the identification data of the EU wallet are asked for, whichever member state issued them.
+pub const PID: &str = "urn:eudi:pid:1";
+
+/// The document type, and the namespace, of the same identification data as an mdoc.
+pub const PID_MDOC: &str = "eu.europa.ec.eudi.pid.1";
+
+/// The document type, and the namespace, of the EU's attestation of age.
+pub const AGE_EU: &str = "eu.europa.ec.av.1";
+
+/// The document type of the mobile driving licence (ISO/IEC 18013-5, 7.2.1).
+pub const MDL: &str = "org.iso.18013.5.1.mDL";
+
+/// The namespace of the mobile driving licence.
+pub const MDL_NAMESPACE: &str = "org.iso.18013.5.1";
+
+/// The document type of the photo id (ISO/IEC TS 23220-4, annex C).
+pub const PHOTO_ID: &str = "org.iso.23220.photoid.1";
+
+/// The namespace of what all photo ids have (ISO/IEC TS 23220-2).
+pub const PHOTO_ID_NAMESPACE: &str = "org.iso.23220.1";
+
+/// Whether somebody is at least so old, in every document that tells it, the one that tells least first.
+///
+/// The attestation of age says nothing else about its holder; a licence or a photo id says who attests it; identification
+/// data come last.
+#[must_use]
+pub fn age(years: u8) -> Wanted {
+    let over = || [format!("age_over_{years}")];
+    let or_birth_date = |wanted: Wanted| wanted.either(over()).either_as(["birthdate"], ["birth_date"]);
+    Wanted::mdoc(AGE_EU, AGE_EU)
+        .claim(over())
+        .or(or_birth_date(Wanted::mdoc(MDL, MDL_NAMESPACE)))
+        .or(or_birth_date(Wanted::mdoc(PHOTO_ID, PHOTO_ID_NAMESPACE)))
+        .or(Wanted::sd_jwt_vc(PID)
+            .either(["age_equal_or_over".to_owned(), years.to_string()])
+            .either(over())
+            .either(["birthdate"]))
+        .or(or_birth_date(Wanted::mdoc(PID_MDOC, PID_MDOC)))
+}
+
+/// Given name, family name and where somebody lives: `given_name`, `family_name`, and `address` with the members
+/// `street_address`, `locality`, `postal_code` and `country`, as in OpenID Connect Core, 5.1.1.
+#[must_use]
+pub fn name_and_address() -> Wanted {
+    let person = |wanted: Wanted| wanted.claim(["given_name"]).claim(["family_name"]);
+    let resident = |wanted: Wanted, street: &str| {
+        person(wanted)
+            .claim_as(["address", "street_address"], [street])
+            .claim_as(["address", "locality"], ["resident_city"])
+            .claim_as(["address", "postal_code"], ["resident_postal_code"])
+            .claim_as(["address", "country"], ["resident_country"])
+    };
+    person(Wanted::sd_jwt_vc(PID))
+        .claim(["address"])
+        .or(resident(Wanted::mdoc(PID_MDOC, PID_MDOC), "resident_street"))
+        .or(resident(Wanted::mdoc(MDL, MDL_NAMESPACE), "resident_address"))
+}
+
+/// Whether a type is identification data, of the EU or of one member state.
+pub(crate) fn is_identity(kind: &str) -> bool {
+    kind == "urn:eudi:pid" || kind.starts_with("urn:eudi:pid:") || kind.starts_with("eu.europa.ec.eudi.pid.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_has_one_name_in_all_documents() {
+        let names = |wanted: &Wanted| wanted.names().map(|name| name.join(".")).collect::<Vec<_>>();
+        assert_eq!(names(&age(18)), ["age_over_18", "birthdate", "age_equal_or_over.18"]);
+        let person = name_and_address();
+        let licence = person.alternatives().last().unwrap();
+        assert_eq!(licence.name_of(&[MDL_NAMESPACE, "resident_city"]).unwrap(), ["address", "locality"]);
+        assert_eq!(licence.name_of(&[MDL_NAMESPACE, "portrait"]), None);
+        assert_eq!(licence.name_of(&["given_name"]), None);
+    }
+
+    #[test]
+    fn identification_data_are_known_in_every_format() {
+        for kind in ["urn:eudi:pid:1", "urn:eudi:pid:de:1", PID_MDOC] {
+            assert!(is_identity(kind), "{kind}");
+        }
+        for kind in [AGE_EU, MDL, "urn:example:sca"] {
+            assert!(!is_identity(kind), "{kind}");
+        }
+    }
+}

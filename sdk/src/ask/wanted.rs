@@ -1,0 +1,225 @@
+//! One credential that an ask wants, in whichever formats a wallet may hold it.
+
+/// The format identifiers of OpenID4VP, annex B.
+pub(crate) const SD_JWT_VC: &str = "dc+sd-jwt";
+const MSO_MDOC: &str = "mso_mdoc";
+const JWT_VC_JSON: &str = "jwt_vc_json";
+const LDP_VC: &str = "ldp_vc";
+
+/// One credential that an ask wants, always from the hands of its holder: the wallet proves the key it is bound to.
+///
+/// A wallet answers in whatever it has. What [`or`](Self::or) adds are the same facts in other formats, in the order in
+/// which the merchant would rather have them, and a claim has one name in all of them: the merchant reads
+/// `given_name`, whichever format it came in.
+///
+/// ```
+/// use firsthand::ask::Wanted;
+///
+/// let name = Wanted::sd_jwt_vc("urn:eudi:pid:1")
+///     .claim(["given_name"])
+///     .or(Wanted::mdoc("org.iso.18013.5.1.mDL", "org.iso.18013.5.1").claim(["given_name"]));
+/// assert_eq!(name.names().count(), 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    id: String,
+    alternatives: Vec<Alternative>,
+}
+
+/// A wanted credential in one format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    format: &'static str,
+    types: Vec<String>,
+    /// Where the claims stand: the namespace of an mdoc, the subject of a W3C credential.
+    within: Option<String>,
+    all_of: Vec<Asked>,
+    one_of: Vec<Asked>,
+}
+
+/// A claim, by what the merchant calls it and by where it stands in this format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    name: Vec<String>,
+    path: Vec<String>,
+}
+
+impl Wanted {
+    /// A credential in the format `dc+sd-jwt` of the type `vct`. Claims are named by their path from the top.
+    #[must_use]
+    pub fn sd_jwt_vc(vct: impl Into<String>) -> Self {
+        Self::of(SD_JWT_VC, vct.into(), None)
+    }
+
+    /// A credential in the format `mso_mdoc` (ISO/IEC 18013-5) of a document type. Claims are the elements of one
+    /// namespace, named by their identifier.
+    #[must_use]
+    pub fn mdoc(doctype: impl Into<String>, namespace: impl Into<String>) -> Self {
+        Self::of(MSO_MDOC, doctype.into(), Some(namespace.into()))
+    }
+
+    /// A W3C credential secured as a JWT (`jwt_vc_json`) that has this type beside `VerifiableCredential`. Claims are
+    /// named by their path within `credentialSubject`.
+    #[must_use]
+    pub fn jwt_vc(kind: impl Into<String>) -> Self {
+        Self::of(JWT_VC_JSON, kind.into(), Some("credentialSubject".to_owned()))
+    }
+
+    /// A W3C credential secured by a Data Integrity proof (`ldp_vc`), otherwise as [`jwt_vc`](Self::jwt_vc).
+    #[must_use]
+    pub fn ldp_vc(kind: impl Into<String>) -> Self {
+        Self::of(LDP_VC, kind.into(), Some("credentialSubject".to_owned()))
+    }
+
+    fn of(format: &'static str, kind: String, within: Option<String>) -> Self {
+        let only = Alternative { format, types: vec![kind], within, all_of: Vec::new(), one_of: Vec::new() };
+        Self { id: String::new(), alternatives: vec![only] }
+    }
+
+    /// Also takes what the other one describes: the same facts in another format, or from another document.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.alternatives.extend(other.alternatives);
+        self
+    }
+
+    /// Also accepts a credential of this type, in the format named last. Say it after the claims: an mdoc is asked for
+    /// by one type at a time, so its claims are asked for in each.
+    #[must_use]
+    pub fn or_type(mut self, kind: impl Into<String>) -> Self {
+        if let Some(last) = self.alternatives.last_mut() {
+            if last.format == MSO_MDOC {
+                let other = Alternative { types: vec![kind.into()], ..last.clone() };
+                self.alternatives.push(other);
+            } else {
+                last.types.push(kind.into());
+            }
+        }
+        self
+    }
+
+    /// Asks for a claim, by its path, in the format named last.
+    #[must_use]
+    pub fn claim<P: Into<String>>(self, path: impl IntoIterator<Item = P>) -> Self {
+        let path: Vec<String> = path.into_iter().map(Into::into).collect();
+        self.claim_as(path.clone(), path)
+    }
+
+    /// Asks for a claim that the merchant reads as `name` and this format calls `path`.
+    #[must_use]
+    pub fn claim_as<N: Into<String>, P: Into<String>>(
+        mut self,
+        name: impl IntoIterator<Item = N>,
+        path: impl IntoIterator<Item = P>,
+    ) -> Self {
+        if let Some(last) = self.alternatives.last_mut() {
+            last.all_of.push(Asked::new(name, path));
+        }
+        self
+    }
+
+    /// Asks for a claim that may stand in for the others named so; the wallet gives the first that it has.
+    #[must_use]
+    pub fn either<P: Into<String>>(self, path: impl IntoIterator<Item = P>) -> Self {
+        let path: Vec<String> = path.into_iter().map(Into::into).collect();
+        self.either_as(path.clone(), path)
+    }
+
+    /// The same for a claim that the merchant reads as `name`.
+    #[must_use]
+    pub fn either_as<N: Into<String>, P: Into<String>>(
+        mut self,
+        name: impl IntoIterator<Item = N>,
+        path: impl IntoIterator<Item = P>,
+    ) -> Self {
+        if let Some(last) = self.alternatives.last_mut() {
+            last.one_of.push(Asked::new(name, path));
+        }
+        self
+    }
+
+    pub(crate) fn named(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// The id by which its claims are read.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The formats in which it is taken, the one that the merchant would rather have first.
+    #[must_use]
+    pub fn alternatives(&self) -> &[Alternative] {
+        &self.alternatives
+    }
+
+    /// The claims asked for, by the names under which they are read, each once.
+    pub fn names(&self) -> impl Iterator<Item = &[String]> {
+        let mut names: Vec<&[String]> = Vec::new();
+        for name in self.alternatives.iter().flat_map(|one| one.all_of.iter().chain(&one.one_of)).map(|a| &*a.name) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names.into_iter()
+    }
+
+    /// The alternatives that `can` be asked for, each with the id of its credential query: that of the credential for the
+    /// first, and numbered from 2 on for the others.
+    pub(crate) fn queries<'a>(
+        &'a self,
+        can: impl Fn(&Alternative) -> bool + 'a,
+    ) -> impl Iterator<Item = (String, &'a Alternative)> {
+        let id = |at: usize| if at == 0 { self.id.clone() } else { format!("{}-{}", self.id, at + 1) };
+        self.alternatives.iter().filter(move |one| can(one)).enumerate().map(move |(at, one)| (id(at), one))
+    }
+}
+
+impl Asked {
+    fn new<N: Into<String>, P: Into<String>>(
+        name: impl IntoIterator<Item = N>,
+        path: impl IntoIterator<Item = P>,
+    ) -> Self {
+        Self { name: name.into_iter().map(Into::into).collect(), path: path.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl Alternative {
+    /// Its format identifier in OpenID4VP, annex B.
+    #[must_use]
+    pub const fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// The credential types that are taken: `vct` values, one document type, or W3C types.
+    #[must_use]
+    pub fn types(&self) -> &[String] {
+        &self.types
+    }
+
+    /// The claims that are all asked for, then those of which one is enough, by their paths from the top of the
+    /// credential.
+    #[must_use]
+    pub fn paths(&self) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
+        let full = |asked: &Asked| self.within.iter().chain(&asked.path).cloned().collect();
+        (self.all_of.iter().map(full).collect(), self.one_of.iter().map(full).collect())
+    }
+
+    /// What the merchant calls the claim at a path from the top of the credential.
+    pub(crate) fn name_of(&self, path: &[&str]) -> Option<&[String]> {
+        let inner = match (&self.within, path.split_first()) {
+            (None, _) => path,
+            (Some(within), Some((first, inner))) if first == within => inner,
+            _ => return None,
+        };
+        let found = self.all_of.iter().chain(&self.one_of).find(|asked| asked.path == inner)?;
+        Some(&found.name)
+    }
+
+    /// The names of the claims that are all asked for.
+    pub(crate) fn all_names(&self) -> impl Iterator<Item = &[String]> {
+        self.all_of.iter().map(|asked| &*asked.name)
+    }
+}
