@@ -1,6 +1,8 @@
 //! The published and the made vectors, run whole against the verifiers of `firsthand::protocol`, and against
 //! `firsthand::money` and the references of `firsthand::rail`.
 
+#[path = "protocol/cbor.rs"]
+mod cbor;
 #[path = "protocol/corpora.rs"]
 mod corpora;
 #[path = "protocol/dcql.rs"]
@@ -15,6 +17,8 @@ mod jose;
 mod json;
 #[path = "protocol/jwt_negative.rs"]
 mod jwt_negative;
+#[path = "protocol/mdoc.rs"]
+mod mdoc;
 #[path = "protocol/money.rs"]
 mod money;
 #[path = "protocol/openid4vci.rs"]

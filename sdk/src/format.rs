@@ -8,16 +8,16 @@ use std::{borrow::Cow, fmt};
 
 use serde_json::Value;
 
+#[cfg(feature = "mdoc")]
+use crate::protocol::mdoc::MdocError;
 use crate::{
     limits::Limits,
-    protocol::{
-        jose::PublicKey,
-        sd_jwt::SdJwtError,
-        status_list::{StatusError, StatusRef},
-    },
+    protocol::{jose::PublicKey, sd_jwt::SdJwtError, status_list::StatusError, status_ref::StatusRef},
     time::UnixTime,
 };
 
+#[cfg(feature = "mdoc")]
+pub mod mdoc;
 pub mod sd_jwt_vc;
 
 /// A credential format, such as `dc+sd-jwt`.
@@ -240,6 +240,10 @@ pub enum FormatError {
     /// An SD-JWT check failed.
     #[error(transparent)]
     SdJwt(#[from] SdJwtError),
+    /// A check of an mdoc failed.
+    #[cfg(feature = "mdoc")]
+    #[error(transparent)]
+    Mdoc(#[from] MdocError),
     /// A claim that must be signed in clear came from a disclosure.
     #[error("`{claim}` must not be selectively disclosed")]
     Disclosed {
@@ -281,6 +285,8 @@ impl FormatError {
             Self::Form(_) => "presentation_malformed",
             Self::IssuerUnnamed => "issuer_unnamed",
             Self::SdJwt(error) => error.code(),
+            #[cfg(feature = "mdoc")]
+            Self::Mdoc(error) => error.code(),
             Self::Disclosed { .. } => "claim_must_not_be_disclosed",
             Self::Claim { .. } => "credential_claim",
             Self::Expired { .. } => "credential_expired",

@@ -13,6 +13,10 @@ pub struct Limits {
     pub kid_bytes: usize,
     /// Nesting of any JSON that a stranger signed or sent.
     pub json_depth: usize,
+    /// Nesting of any CBOR that a stranger signed or sent.
+    pub cbor_depth: usize,
+    /// Items in one such CBOR: 65 536 take about 6 MiB while they are read; a document of every element has 1 000.
+    pub cbor_items: usize,
     /// Certificates in one `x5c`.
     pub x5c_certificates: usize,
     /// Presentations in one answer, all queries together.
@@ -72,6 +76,8 @@ impl Default for Limits {
             jws_bytes: 128 * 1024,
             kid_bytes: 256,
             json_depth: 32,
+            cbor_depth: 32,
+            cbor_items: 65_536,
             x5c_certificates: 8,
             presentations: 16,
             disclosures: 256,

@@ -98,6 +98,8 @@ struct Inner {
     public_log: Option<(Did, String)>,
     issuer: Option<issue::Issuer>,
     status_lists: Cache<StatusList, StatusUnknown>,
+    #[cfg(feature = "mdoc")]
+    identifier_lists: Cache<crate::protocol::status_list::cwt::IdentifierList, StatusUnknown>,
     issuer_documents: Cache<bytes::Bytes, FetchError>,
     /// Names of requests that changed on this node, and of keys that ended: wakes who waits for them, without promising anything.
     changes: broadcast::Sender<String>,
@@ -169,7 +171,11 @@ impl Merchant {
             store: None,
             fetch: None,
             env: Arc::new(SystemEnv),
-            formats: vec![Arc::new(SdJwtVc::new())],
+            formats: vec![
+                Arc::new(SdJwtVc::new()),
+                #[cfg(feature = "mdoc")]
+                Arc::new(crate::format::mdoc::Mdoc::new()),
+            ],
             asks: Vec::new(),
             wallets: Vec::new(),
             limits: Limits::default(),
@@ -604,6 +610,8 @@ impl MerchantBuilder {
             public_log,
             issuer,
             status_lists: Cache::new(STATUS_LISTS_BYTES, StatusList::bytes),
+            #[cfg(feature = "mdoc")]
+            identifier_lists: Cache::new(STATUS_LISTS_BYTES, crate::protocol::status_list::cwt::IdentifierList::bytes),
             issuer_documents: Cache::new(ISSUER_DOCUMENTS_BYTES, bytes::Bytes::len),
             changes: broadcast::channel(1_024).0,
             #[cfg(feature = "dev")]

@@ -1,7 +1,11 @@
 //! Bytes to types and back, in the standards' own words. Nothing here awaits, reads a clock or draws randomness: the
 //! time and the random bytes are arguments, and every parser is bounded by [`Limits`](crate::limits::Limits).
 
+#[cfg(feature = "mdoc")]
+pub mod cbor;
 pub mod claims;
+#[cfg(feature = "mdoc")]
+pub mod cose;
 pub mod dbsc;
 pub mod dcql;
 pub mod did;
@@ -9,10 +13,13 @@ pub mod dpop;
 pub mod form;
 pub mod jose;
 pub mod json;
+#[cfg(feature = "mdoc")]
+pub mod mdoc;
 pub mod openid4vci;
 pub mod openid4vp;
 pub mod sd_jwt;
 pub mod status_list;
+pub mod status_ref;
 #[cfg(feature = "passkey")]
 pub mod webauthn;
 pub mod x509;

@@ -6,7 +6,8 @@ use firsthand::{
     limits::Limits,
     protocol::{
         jose::{PublicKey, SigningKey},
-        status_list::{Status, StatusError, StatusList, StatusRef, TYP},
+        status_list::{Status, StatusError, StatusList, TYP},
+        status_ref::StatusRef,
     },
     time::UnixTime,
 };
@@ -19,9 +20,11 @@ const CWT: &str = "status list as a CWT: only the JWT form is supported";
 /// What a verifier does with a credential's reference and the token that was fetched for it.
 fn status(claim: &Value, token: &str, key: &PublicKey, now: UnixTime) -> Result<Status, StatusError> {
     let limits = Limits::default();
-    let reference = StatusRef::from_claim(claim)?.expect("an ok claim holds a reference");
+    let Some(StatusRef::TokenList { uri, index }) = StatusRef::from_claim(claim)? else {
+        panic!("an ok claim holds a reference to a token list");
+    };
     let token = StatusList::parse(token, &limits)?;
-    StatusList::verify(token, key, &reference.uri, now, &limits)?.status(reference.index)
+    StatusList::verify(token, key, &uri, now, &limits)?.status(index)
 }
 
 fn number(status: Status) -> u64 {

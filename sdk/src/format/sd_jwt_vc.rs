@@ -17,7 +17,7 @@ use crate::{
         jose::PublicKey,
         openid4vp::SD_JWT_ALGORITHMS,
         sd_jwt::{KeyBinding, SdJwt, SdJwtError},
-        status_list::StatusRef,
+        status_ref::StatusRef,
     },
     time::UnixTime,
 };
@@ -282,7 +282,7 @@ mod tests {
         let authentic = verify(SdJwtVc::new(), &text, true, &[]).unwrap();
         assert_eq!(authentic.claims(), &json!({"age_over_18": true}));
         assert_eq!(authentic.types(), ["urn:example:national:pid:1", "urn:eudi:pid:1"]);
-        assert_eq!(authentic.status().unwrap().index, 9);
+        assert!(matches!(authentic.status(), Some(StatusRef::TokenList { index: 9, .. })));
         assert_eq!(authentic.expires_at(), Some(UnixTime::from_secs(NOW + 1000)));
         assert!(authentic.holder_bound());
         let shown = format!("{authentic:?}");

@@ -29,12 +29,16 @@ use crate::{
         openid4vp::{
             Answer, ClientId, RequestObject, ResponseContext, ResponseError, ResponseMode, read_response, wallet_link,
         },
-        status_list::{Status, StatusList, StatusRef},
+        status_list::{Status, StatusList},
+        status_ref::StatusRef,
     },
     store::{Expect, Key, Persisted, StoreError, Version},
     time::UnixTime,
     trust::{Decision, IssuerId, MetadataKey, TrustError, metadata_key},
 };
+
+#[cfg(feature = "mdoc")]
+use crate::protocol::status_list::cwt::{self, IdentifierList, StatusCwt};
 
 /// How old a holder's proof may be when its answer comes, in seconds: as long as the request lives.
 const HOLDER_PROOF_AGE_S: u64 = ANSWER_WITHIN_S;
@@ -46,6 +50,11 @@ const ENCRYPTIONS: [ContentEncryption; 2] = [ContentEncryption::A128Gcm, Content
 const ISSUER_DOCUMENT_BYTES: usize = 64 * 1024;
 /// How long an issuer's documents are kept unless the issuer says less, in seconds: a withdrawn key is gone by then.
 const ISSUER_DOCUMENT_S: u64 = 3600;
+/// What a status list may come as: mdocs are served CWTs, and a server that does not choose sends what it has.
+#[cfg(feature = "mdoc")]
+const STATUS_LIST: &str = "application/statuslist+jwt, application/statuslist+cwt";
+#[cfg(not(feature = "mdoc"))]
+const STATUS_LIST: &str = "application/statuslist+jwt";
 /// How long an issuer's server may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// What decides that a sealed text is a claim or a key, whatever record it is put into.
@@ -677,17 +686,36 @@ impl Merchant {
         status: &StatusRef,
         now: UnixTime,
     ) -> Result<Status, Arc<StatusUnknown>> {
+        match status {
+            StatusRef::TokenList { uri, index } => self.token_list(issuer, issuer_key, uri, *index, now).await,
+            #[cfg(feature = "mdoc")]
+            StatusRef::Identifier { uri, id } => self.identifier_list(issuer, issuer_key, uri, id, now).await,
+            #[cfg(feature = "w3c")]
+            StatusRef::Bitstring(entries) => self.bitstring(issuer, issuer_key, entries, now).await,
+        }
+    }
+
+    /// The status of an entry of a Token Status List.
+    async fn token_list(
+        &self,
+        issuer: IssuerId,
+        issuer_key: &PublicKey,
+        uri: &Url,
+        index: u64,
+        now: UnixTime,
+    ) -> Result<Status, Arc<StatusUnknown>> {
         let limits = &self.0.limits;
         let load = async {
-            let request = FetchRequest {
-                url: status.uri.clone(),
-                accept: "application/statuslist+jwt",
-                body_bytes_max: limits.status_token_bytes,
-                redirects_max: 3,
-                timeout: FETCH_TIMEOUT,
-            };
-            let fetched = self.0.fetch.fetch(&request).await?;
-            let text = std::str::from_utf8(&fetched.body).unwrap_or_default().trim_ascii_end();
+            let fetched = self.status_token(uri, STATUS_LIST).await?;
+            #[cfg(feature = "mdoc")]
+            if cwt::is_cwt(&fetched) {
+                let token = StatusCwt::parse(&fetched, limits)?;
+                let key = self.0.trust.status_key(issuer, token.chain(), None, issuer_key, now, limits)?;
+                let list = StatusList::verify_cwt(token, &key, uri, now, limits)?;
+                let fresh_until = list.fresh_until();
+                return Ok((list, fresh_until));
+            }
+            let text = std::str::from_utf8(&fetched).unwrap_or_default().trim_ascii_end();
             let token = StatusList::parse(text, limits)?;
             let header = token.header();
             let key = self.0.trust.status_key(
@@ -698,14 +726,49 @@ impl Merchant {
                 now,
                 limits,
             )?;
-            let list = StatusList::verify(token, &key, &status.uri, now, limits)?;
+            let list = StatusList::verify(token, &key, uri, now, limits)?;
             let fresh_until = list.fresh_until();
             Ok::<_, StatusUnknown>((list, fresh_until))
         };
         // Who may sign a list depends on the issuer: a list believed for one is looked at again for another.
-        let name = format!("{issuer:?} {} {}", issuer_key.thumbprint(), status.uri);
+        let name = format!("{issuer:?} {} {uri}", issuer_key.thumbprint());
         let list = self.0.status_lists.get_or_fetch(&name, now, load).await;
-        list?.status(status.index).map_err(|e| Arc::new(e.into()))
+        list?.status(index).map_err(|e| Arc::new(e.into()))
+    }
+
+    /// The status of an mdoc by a list of those that were revoked: what does not stand in it holds.
+    #[cfg(feature = "mdoc")]
+    async fn identifier_list(
+        &self,
+        issuer: IssuerId,
+        issuer_key: &PublicKey,
+        uri: &Url,
+        id: &[u8],
+        now: UnixTime,
+    ) -> Result<Status, Arc<StatusUnknown>> {
+        let limits = &self.0.limits;
+        let load = async {
+            let fetched = self.status_token(uri, cwt::IDENTIFIER_LIST_MEDIA_TYPE).await?;
+            let token = StatusCwt::parse(&fetched, limits)?;
+            let key = self.0.trust.status_key(issuer, token.chain(), None, issuer_key, now, limits)?;
+            let list = IdentifierList::verify(token, &key, uri, now, limits)?;
+            let fresh_until = list.fresh_until();
+            Ok::<_, StatusUnknown>((list, fresh_until))
+        };
+        let name = format!("{issuer:?} {} {uri}", issuer_key.thumbprint());
+        let list = self.0.identifier_lists.get_or_fetch(&name, now, load).await?;
+        Ok(if list.contains(id) { Status::Invalid } else { Status::Valid })
+    }
+
+    async fn status_token(&self, uri: &Url, accept: &'static str) -> Result<bytes::Bytes, FetchError> {
+        let request = FetchRequest {
+            url: uri.clone(),
+            accept,
+            body_bytes_max: self.0.limits.status_token_bytes,
+            redirects_max: 3,
+            timeout: FETCH_TIMEOUT,
+        };
+        Ok(self.0.fetch.fetch(&request).await?.body)
     }
 
     fn redirect_uri(&self, asked: &Asked, code: Option<&ResponseCode>) -> Option<String> {

@@ -703,10 +703,27 @@ impl DecryptionKey {
         jwk
     }
 
+    /// The public half.
+    #[must_use]
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
     /// The thumbprint of the public key.
     #[must_use]
     pub fn thumbprint(&self) -> Thumbprint {
         self.public.thumbprint()
+    }
+
+    /// The secret that both sides of an agreement have (ECDH): the x-coordinate, to be hashed into a key.
+    pub(crate) fn agree(&self, other: &PublicKey) -> Result<Zeroizing<[u8; 32]>, JoseError> {
+        if other.algorithm != Algorithm::Es256 {
+            return Err(JoseError::InvalidKey);
+        }
+        let other = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, other.as_bytes());
+        agreement::agree(&self.private, other, JoseError::InvalidKey, |secret| {
+            secret.try_into().map(Zeroizing::new).map_err(|_| JoseError::Crypto)
+        })
     }
 
     /// Opens a compact JWE (RFC 7516 section 5.2) of at most [`Limits::response_bytes`]. Whoever has the request can

@@ -1,6 +1,6 @@
 //! Token Status List (`draft-ietf-oauth-status-list`), in its JWT form: whether a credential still holds.
 //!
-//! A credential points to an entry of a list by [`StatusRef`]; the list comes as a signed token and becomes a
+//! A credential points to an entry of a list by [`StatusRef`](super::status_ref::StatusRef); the list comes as a signed token and becomes a
 //! [`StatusList`] once every check holds. A check that fails says nothing about the credential: whoever asks treats
 //! that as "not known", never as "valid".
 
@@ -10,6 +10,8 @@ use flate2::{Compression, Decompress, FlushDecompress, Status as Progress, write
 use serde_json::{Value, json};
 use url::Url;
 
+#[cfg(feature = "mdoc")]
+use crate::protocol::cose::CoseError;
 use crate::{
     limits::Limits,
     protocol::{
@@ -18,6 +20,9 @@ use crate::{
     },
     time::UnixTime,
 };
+
+#[cfg(feature = "mdoc")]
+pub mod cwt;
 
 /// The media type to ask for (section 8.1).
 pub const MEDIA_TYPE: &str = "application/statuslist+jwt";
@@ -38,49 +43,6 @@ pub const TTL_DEFAULT_S: u64 = 300;
 /// There is no shortest time but a second: `ttl` is the most that its issuer allows, and to keep a list for longer would
 /// accept what was revoked meanwhile.
 pub const TTL_MAX_S: u64 = 24 * 60 * 60;
-
-/// Where a credential's status stands: the `status_list` member of its `status` claim.
-///
-/// The index is as good as a serial number, so it is never stored and never shown; `Debug` redacts it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StatusRef {
-    /// Where the list is. Chosen by whoever wrote the credential: it is fetched once the credential's signature holds.
-    pub uri: Url,
-    /// The credential's entry in the list.
-    pub index: u64,
-}
-
-impl StatusRef {
-    /// Reads a `status` claim: `{"status_list":{"idx":412,"uri":"https://issuer.example/lists/7"}}`. Members that are
-    /// not known are left alone, in both objects (section 6.1).
-    ///
-    /// The URI must be written as the URL standard writes it (lower-case host, no default port, and so on), because the
-    /// list's `sub` is compared with it letter by letter.
-    ///
-    /// # Errors
-    /// The claim is malformed, or gives no `status_list`: another mechanism is not understood, and a credential whose
-    /// status cannot be known must not pass for one without a status (HAIP requires `status_list`). An `Ok` therefore
-    /// always holds a reference.
-    pub fn from_claim(status: &Value) -> Result<Option<Self>, StatusError> {
-        let status = status.as_object().ok_or(StatusError::Claim { expected: "`status` to be an object" })?;
-        let list = status.get("status_list").ok_or(StatusError::Mechanism)?;
-        let list = list.as_object().ok_or(StatusError::Claim { expected: "`status_list` to be an object" })?;
-        let index = list.get("idx").and_then(Value::as_u64);
-        let index = index.ok_or(StatusError::Claim { expected: "`idx` to be an integer from 0 on" })?;
-        let text = list.get("uri").and_then(Value::as_str);
-        let text = text.ok_or(StatusError::Claim { expected: "`uri` to be a string" })?;
-        match Url::parse(text) {
-            Ok(uri) if uri.as_str() == text && uri.has_host() => Ok(Some(Self { uri, index })),
-            _ => Err(StatusError::Claim { expected: "`uri` to be an absolute url in its normal form" }),
-        }
-    }
-}
-
-impl fmt::Debug for StatusRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StatusRef([redacted])")
-    }
-}
 
 /// What a list says of one credential (section 7.1). Only [`Status::Valid`] is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,38 +88,31 @@ impl StatusList {
         limits: &Limits,
     ) -> Result<Self, StatusError> {
         let claims = token.verify(key, &[TYP])?;
-
-        // Without this an issuer's list of other credentials, fetched or replayed from elsewhere, would be believed.
-        if claims::string(&claims, "sub")?.ok_or(StatusError::Missing { claim: "sub" })? != uri.as_str() {
-            return Err(StatusError::OtherList);
-        }
-        let issued_at = claims::numeric_date(&claims, "iat")?.ok_or(StatusError::Missing { claim: "iat" })?;
-        let not_before = claims::numeric_date(&claims, "nbf")?.unwrap_or(issued_at);
-        for at in [issued_at, not_before] {
-            if at > now.plus_s(CLOCK_SKEW_S) {
-                return Err(StatusError::FromTheFuture { at, now });
-            }
-        }
-        let expires_at = claims::numeric_date(&claims, "exp")?;
-        if let Some(expired_at) = expires_at.filter(|&exp| exp <= now) {
-            return Err(StatusError::Expired { expired_at, now });
-        }
-        let ttl_s = claims.get("ttl").map(ttl_s).transpose()?.unwrap_or(TTL_DEFAULT_S);
-        let refresh_at = now.plus_s(ttl_s.min(TTL_MAX_S));
-        let fresh_until = expires_at.map_or(refresh_at, |exp| exp.min(refresh_at));
+        let about = About {
+            sub: claims::string(&claims, "sub")?,
+            issued_at: claims::numeric_date(&claims, "iat")?,
+            not_before: claims::numeric_date(&claims, "nbf")?,
+            expires_at: claims::numeric_date(&claims, "exp")?,
+            ttl_s: claims.get("ttl").map(ttl_s).transpose()?,
+        };
+        let fresh_until = about.fresh_until(uri, now)?;
 
         let list = claims.get("status_list").ok_or(StatusError::Missing { claim: "status_list" })?;
         let list = list.as_object().ok_or(StatusError::Token { expected: "`status_list` to be an object" })?;
         let bits = Bits::new(list.get("bits").ok_or(StatusError::Missing { claim: "bits" })?)?;
         let lst = claims::string(list, "lst")?.ok_or(StatusError::Missing { claim: "lst" })?;
-        let entries = inflate(&base64url_decode(lst)?, limits.status_list_bytes)?;
+        Self::of(&base64url_decode(lst)?, bits, fresh_until, limits)
+    }
+
+    fn of(zlib: &[u8], bits: Bits, fresh_until: UnixTime, limits: &Limits) -> Result<Self, StatusError> {
+        let entries = inflate(zlib, limits.status_list_bytes)?;
         if entries.is_empty() {
             return Err(StatusError::Empty);
         }
         Ok(Self { entries, bits, fresh_until })
     }
 
-    /// The status of the credential whose [`StatusRef`] has this index.
+    /// The status of the credential whose [`StatusRef`](super::status_ref::StatusRef) has this index.
     ///
     /// # Errors
     /// [`StatusError::IndexOutOfRange`]: the credential has to be refused (section 8.3).
@@ -296,6 +251,14 @@ pub enum StatusError {
     /// The token's form, type or signature, or a claim of the wrong type.
     #[error("status list token: {0}")]
     Jose(#[from] JoseError),
+    /// The same of a token in CBOR.
+    #[cfg(feature = "mdoc")]
+    #[error("status list token: {0}")]
+    Cose(#[from] CoseError),
+    /// The credential that a list of W3C credentials is.
+    #[cfg(feature = "w3c")]
+    #[error("status list credential: {0}")]
+    Vc(#[from] crate::protocol::vc::VcError),
     /// A claim of the token is missing.
     #[error("the status list token has no `{claim}`")]
     Missing {
@@ -330,6 +293,21 @@ pub enum StatusError {
     /// `lst` is not one whole ZLIB stream: raw DEFLATE, gzip, cut off, or with a wrong checksum.
     #[error("the list is not a whole zlib stream with a right checksum")]
     NotZlib,
+    /// `encodedList` is not one whole GZIP member.
+    #[error("the list is not a whole gzip stream with a right checksum")]
+    NotGzip,
+    /// The list is by another issuer than the credential.
+    #[error("the status list is by another issuer than the credential")]
+    OtherIssuer,
+    /// The list says something else than what the credential points to it for.
+    #[error("the status list is for another purpose than the credential names")]
+    OtherPurpose,
+    /// So few entries that a look at the list tells whose status is asked.
+    #[error("a status list of {entries} entries is too short to hide whose status is asked")]
+    TooShort {
+        /// How many it has.
+        entries: u64,
+    },
     /// Something follows the ZLIB stream in `lst`.
     #[error("{bytes} bytes follow the list")]
     TrailingBytes {
@@ -361,17 +339,55 @@ impl StatusError {
             Self::Claim { .. } => "status_claim_malformed",
             Self::Mechanism => "status_mechanism_unknown",
             Self::Jose(error) => error.code(),
+            #[cfg(feature = "mdoc")]
+            Self::Cose(error) => error.code(),
+            #[cfg(feature = "w3c")]
+            Self::Vc(error) => error.code(),
             Self::Missing { .. } => "status_token_incomplete",
             Self::Token { .. } => "status_token_malformed",
             Self::OtherList => "status_token_other_list",
             Self::FromTheFuture { .. } => "status_token_from_the_future",
             Self::Expired { .. } => "status_token_expired",
             Self::NotZlib => "status_list_not_zlib",
+            Self::NotGzip => "status_list_not_gzip",
+            Self::OtherIssuer => "status_list_other_issuer",
+            Self::OtherPurpose => "status_list_other_purpose",
+            Self::TooShort { .. } => "status_list_too_short",
             Self::TrailingBytes { .. } => "status_list_trailing_bytes",
             Self::TooLarge { .. } => "status_list_too_large",
             Self::Empty => "status_list_empty",
             Self::IndexOutOfRange { .. } => "status_index_out_of_range",
         }
+    }
+}
+
+/// What a token says of itself, in JSON or in CBOR.
+struct About<'a> {
+    sub: Option<&'a str>,
+    issued_at: Option<UnixTime>,
+    not_before: Option<UnixTime>,
+    expires_at: Option<UnixTime>,
+    ttl_s: Option<u64>,
+}
+
+impl About<'_> {
+    /// Whether it is the token for `uri` and holds now, and how long it may be used.
+    fn fresh_until(&self, uri: &Url, now: UnixTime) -> Result<UnixTime, StatusError> {
+        // Without this an issuer's list of other credentials, fetched or replayed from elsewhere, would be believed.
+        if self.sub.ok_or(StatusError::Missing { claim: "sub" })? != uri.as_str() {
+            return Err(StatusError::OtherList);
+        }
+        let issued_at = self.issued_at.ok_or(StatusError::Missing { claim: "iat" })?;
+        for at in [issued_at, self.not_before.unwrap_or(issued_at)] {
+            if at > now.plus_s(CLOCK_SKEW_S) {
+                return Err(StatusError::FromTheFuture { at, now });
+            }
+        }
+        if let Some(expired_at) = self.expires_at.filter(|&exp| exp <= now) {
+            return Err(StatusError::Expired { expired_at, now });
+        }
+        let refresh_at = now.plus_s(self.ttl_s.unwrap_or(TTL_DEFAULT_S).min(TTL_MAX_S));
+        Ok(self.expires_at.map_or(refresh_at, |exp| exp.min(refresh_at)))
     }
 }
 
@@ -611,38 +627,6 @@ mod tests {
         assert_eq!(inflate(&zlib(&vec![0; MAX]), MAX).unwrap().len(), MAX);
         assert!(matches!(inflate(&zlib(&vec![0; MAX + 1]), MAX), Err(StatusError::TooLarge { max: MAX })));
         assert!(matches!(inflate(&zlib(&[0]), 0), Err(StatusError::TooLarge { max: 0 })));
-    }
-
-    #[test]
-    fn a_reference_has_strict_types_and_shows_nothing() {
-        let claim = json!({"status_list": {"idx": 412, "uri": URI, "more": 1}, "more": {}});
-        let found = StatusRef::from_claim(&claim).unwrap().unwrap();
-        assert_eq!((found.uri.as_str(), found.index), (URI, 412));
-        assert_eq!(format!("{found:?}"), "StatusRef([redacted])");
-
-        assert!(matches!(StatusRef::from_claim(&json!({})), Err(StatusError::Mechanism)));
-        assert!(matches!(
-            StatusRef::from_claim(&json!({"identifier_list": {"id": "aa", "uri": URI}})),
-            Err(StatusError::Mechanism)
-        ));
-        for wrong in [
-            json!(null),
-            json!([]),
-            json!({"status_list": null}),
-            json!({"status_list": [412, URI]}),
-            json!({"status_list": {"uri": URI}}),
-            json!({"status_list": {"idx": 412}}),
-            json!({"status_list": {"idx": -1, "uri": URI}}),
-            json!({"status_list": {"idx": 1.0, "uri": URI}}),
-            json!({"status_list": {"idx": "1", "uri": URI}}),
-            json!({"status_list": {"idx": 1, "uri": [URI]}}),
-            json!({"status_list": {"idx": 1, "uri": "/lists/7"}}),
-            json!({"status_list": {"idx": 1, "uri": "urn:lists:7"}}),
-            json!({"status_list": {"idx": 1, "uri": "https://ISSUER.example/lists/7"}}),
-            json!({"status_list": {"idx": 1, "uri": "https://issuer.example/lists/7\n"}}),
-        ] {
-            assert!(matches!(StatusRef::from_claim(&wrong), Err(StatusError::Claim { .. })), "{wrong}");
-        }
     }
 
     #[test]

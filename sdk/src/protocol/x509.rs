@@ -13,8 +13,8 @@ use x509_cert::{
     Version,
     der::{Decode, Reader, SliceReader, asn1::ObjectIdentifier},
     ext::pkix::{
-        AuthorityKeyIdentifier, BasicConstraints, KeyUsage, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
-        name::GeneralName,
+        AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName,
+        SubjectKeyIdentifier, name::GeneralName,
     },
     name::Name,
     spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned},
@@ -34,7 +34,7 @@ mod name_constraints;
 const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 /// Extensions in one certificate: real ones have about ten.
 const EXTENSIONS_MAX: usize = 32;
-/// Alternative names of one certificate, and subtrees in one name constraint: both are compared with each other.
+/// Alternative names and purposes of one certificate, and subtrees in one name constraint: they are compared with others.
 const NAMES_MAX: usize = 256;
 /// The longest text of a name that is shown, in characters.
 const NAME_CHARS_MAX: usize = 256;
@@ -255,6 +255,7 @@ struct Parts {
     authority_key_id: Option<Vec<u8>>,
     basic_constraints: Option<BasicConstraints>,
     key_usage: Option<KeyUsage>,
+    purposes: Option<Vec<String>>,
     name_constraints: Option<NameConstraints>,
     /// The first critical extension that nobody here understands.
     not_understood: Option<ObjectIdentifier>,
@@ -366,6 +367,13 @@ impl Certificate {
     #[must_use]
     pub fn subject_key_id(&self) -> Option<&[u8]> {
         self.0.subject_key_id.as_deref()
+    }
+
+    /// What its key is for: the object identifiers of its extended key usage, such as `1.0.18013.5.1.2`. `None` if it
+    /// says nothing (RFC 5280 4.2.1.12).
+    #[must_use]
+    pub fn purposes(&self) -> Option<&[String]> {
+        self.0.purposes.as_deref()
     }
 
     /// The subject as a person or a log reads it (RFC 4514), control characters replaced.
@@ -644,6 +652,7 @@ impl Parts {
             authority_key_id: None,
             basic_constraints: None,
             key_usage: None,
+            purposes: None,
             name_constraints: None,
             not_understood: None,
             fingerprint: jose::sha256(der),
@@ -693,8 +702,16 @@ impl Parts {
                 let id: AuthorityKeyIdentifier = decoded(value, "authorityKeyIdentifier")?;
                 self.authority_key_id = id.key_identifier.map(|id| id.as_bytes().to_vec());
             }
-            // Every policy and every purpose is accepted: no standard names one for issuers of credentials.
-            CERTIFICATE_POLICIES | EXTENDED_KEY_USAGE => {}
+            // Whoever uses the certificate decides which purposes fit: no standard names one for issuers of credentials.
+            EXTENDED_KEY_USAGE => {
+                let purposes: ExtendedKeyUsage = decoded(value, "extKeyUsage")?;
+                if purposes.0.len() > NAMES_MAX {
+                    return Err(X509Error::TooMany { what: "purposes", max: NAMES_MAX });
+                }
+                self.purposes = Some(purposes.0.iter().map(ToString::to_string).collect());
+            }
+            // Every policy is accepted.
+            CERTIFICATE_POLICIES => {}
             // RFC 5280 4.2: a critical extension that is not understood refuses the certificate.
             unknown => {
                 if critical {

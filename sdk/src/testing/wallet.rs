@@ -898,7 +898,8 @@ mod tests {
         protocol::{
             jose::PublicKey,
             openid4vp::{Answer, ResponseContext, TransactionData, read_response, wallet_link},
-            status_list::{Status, StatusList, StatusRef},
+            status_list::{Status, StatusList},
+            status_ref::StatusRef,
         },
         testing::issuer::{Credential, Issuer},
     };
@@ -1265,6 +1266,6 @@ mod tests {
             limits: &limits,
         });
         let uri = issuer.status_uri().clone();
-        assert_eq!(authentic.unwrap().status(), Some(&StatusRef { uri, index: 7 }));
+        assert_eq!(authentic.unwrap().status(), Some(&StatusRef::TokenList { uri, index: 7 }));
     }
 }
