@@ -12,6 +12,8 @@ mod dids;
 mod events;
 #[path = "http/haip.rs"]
 mod haip;
+#[path = "http/identities.rs"]
+mod identities;
 #[path = "http/issuer.rs"]
 mod issuer;
 #[path = "http/layer.rs"]

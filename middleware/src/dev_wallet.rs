@@ -866,7 +866,8 @@ mod tests {
         async fn fetch(&self, invitation: &Invitation) -> Value {
             let nonce = "a-nonce-of-the-wallet";
             let form = "application/x-www-form-urlencoded";
-            let (status, object) = self.post(invitation.request_uri.path(), form, Link::form(nonce)).await;
+            let (status, object) =
+                self.post(invitation.request_uri.as_ref().unwrap().path(), form, Link::form(nonce)).await;
             assert_eq!(status, StatusCode::OK, "{object}");
             json!({"link": invitation.wallet_uri, "object": object, "wallet_nonce": nonce})
         }

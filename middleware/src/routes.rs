@@ -15,7 +15,7 @@ use firsthand::{
     error::Refusal,
     merchant::{AskRequest, BrowserProof, Ending, Recognised, Redemption, SessionGrant},
     presentation::{PresentationId, RequestId, ResponseCode},
-    protocol::openid4vp::read_request_post,
+    protocol::openid4vp::{RequestPost, read_request_post},
     rail::{NoticeError, NoticeRequest},
     session::SessionId,
 };
@@ -145,8 +145,9 @@ pub(crate) struct InvitationBody {
     id: String,
     /// How long a wallet has, in seconds.
     expires_in: u64,
-    /// Where the wallet fetches the request.
-    request_uri: String,
+    /// Where the wallet fetches the request; left out where the link holds all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_uri: Option<String>,
     /// The link that opens whichever wallet is installed, also what a QR code holds.
     wallet_uri: String,
     /// A link for each wallet that the shop lists.
@@ -366,7 +367,7 @@ pub(crate) async fn ask(
         let body = InvitationBody {
             id: invitation.id.as_str().to_owned(),
             expires_in: invitation.expires_in_s,
-            request_uri: invitation.request_uri.into(),
+            request_uri: invitation.request_uri.map(Into::into),
             wallet_uri: invitation.wallet_uri,
             wallets: invitation.wallets.into_iter().map(|w| WalletBody { name: w.name, url: w.url }).collect(),
         };
@@ -436,13 +437,13 @@ pub(crate) async fn request(
     Extension(limits): Extension<Limits>,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    request_object(&merchant, &limits, &called(&limits, &id)?, None).await
+    request_object(&merchant, &limits, &called(&limits, &id)?, &RequestPost::default()).await
 }
 
 /// A wallet fetches the signed request object, with a nonce of its own that comes back in it.
 #[cfg_attr(feature = "openapi", utoipa::path(
     post, path = "/requests/{id}", tag = "wallet", params(("id" = String, Path)),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "`wallet_nonce`, `wallet_metadata` (OpenID4VP 1.0, 5.10); the metadata are not kept"),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "`wallet_nonce`, `wallet_metadata` (OpenID4VP 1.0, 5.10): a key in the metadata is what the object is encrypted to, and nothing of them is kept"),
     responses(
         (status = 200, content_type = "application/oauth-authz-req+jwt", body = String, description = "The signed request object with the `wallet_nonce`"),
         (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -459,20 +460,20 @@ pub(crate) async fn request_post(
 ) -> Result<Response, Problem> {
     let id = called(&limits, &id)?;
     let bytes = body.form(&headers)?;
-    let wallet_nonce = read_request_post(&bytes, merchant.limits()).map_err(|error| {
+    let post = read_request_post(&bytes, merchant.limits()).map_err(|error| {
         tracing::debug!(%error, "a wallet's form is refused");
         Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "the form cannot be read")
     })?;
-    request_object(&merchant, &limits, &id, wallet_nonce.as_deref()).await
+    request_object(&merchant, &limits, &id, &post).await
 }
 
 async fn request_object(
     merchant: &Merchant,
     limits: &Limits,
     id: &RequestId,
-    wallet_nonce: Option<&str>,
+    post: &RequestPost,
 ) -> Result<Response, Problem> {
-    let object = found(limits, id, merchant.request_object(id, wallet_nonce).await)?;
+    let object = found(limits, id, merchant.request_object(id, post).await)?;
     let media_type = HeaderValue::from_static("application/oauth-authz-req+jwt");
     Ok(([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], object)
         .into_response())

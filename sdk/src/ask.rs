@@ -41,6 +41,7 @@ pub struct Ask {
     kept: Vec<Keep>,
     transactions: Vec<Transaction>,
     recognises: bool,
+    age_eu: bool,
 }
 
 /// How long a proof counts unless the ask says otherwise: long enough to finish a purchase, short enough that a
@@ -64,6 +65,7 @@ impl Ask {
             kept: Vec::new(),
             transactions: Vec::new(),
             recognises: false,
+            age_eu: false,
         }
     }
 
@@ -83,6 +85,17 @@ impl Ask {
     pub fn over(mut self, years: u8) -> Self {
         self.over = Some(years);
         self.wanted.push(documents::age(years).named(AGE));
+        self
+    }
+
+    /// Asks the age verification apps of the EU alone, in the way that their profile has (EU age verification, annex A.5):
+    /// by `av://`, unsigned, the whole request in the link, answered in clear under TLS. For their attestation of age and
+    /// nothing else: whoever reads a link like that learns what is asked, and anybody could have made it.
+    #[must_use]
+    pub fn age_eu(mut self, years: u8) -> Self {
+        self.over = Some(years);
+        self.age_eu = true;
+        self.wanted.push(documents::age_eu(years).named(AGE));
         self
     }
 
@@ -181,6 +194,12 @@ impl Ask {
         self.recognises
     }
 
+    /// Whether it is asked by the profile of the EU's age verification apps.
+    #[must_use]
+    pub const fn is_age_eu(&self) -> bool {
+        self.age_eu
+    }
+
     /// The claims whose values are kept.
     #[must_use]
     pub fn kept(&self) -> &[Keep] {
@@ -230,6 +249,12 @@ impl Ask {
         }
         if self.wanted.iter().any(|wanted| wanted.id() == RELATIONSHIP) {
             return Err(AskError::Relationship(self.name.clone()));
+        }
+        if self.age_eu {
+            let alone = self.over.is_some_and(|years| self.wanted == [documents::age_eu(years).named(AGE)]);
+            if !alone || self.recognises || !self.kept.is_empty() || !self.transactions.is_empty() {
+                return Err(AskError::AgeEu(self.name.clone()));
+            }
         }
         let mut ids: Vec<String> = self.wanted.iter().flat_map(|w| w.queries(|_| true)).map(|(id, _)| id).collect();
         ids.sort_unstable();
@@ -317,6 +342,9 @@ pub enum AskError {
         /// The id.
         id: String,
     },
+    /// More than the attestation of age is asked by the profile that is for it alone.
+    #[error("the ask {0:?} is by .age_eu(..), unsigned and in clear: it may ask for nothing else")]
+    AgeEu(String),
     /// Two asks of one name.
     #[error("two asks are named {0:?}")]
     Twice(String),

@@ -19,14 +19,11 @@ use crate::{
     order::{DraftError, OrderError, OrderId},
     presentation::StepError,
     protocol::{
-        dbsc::DbscError,
-        dcql::DcqlError,
-        did::{DidError, proof::DidProofError},
-        dpop::DpopError,
-        openid4vp::ResponseError,
+        dbsc::DbscError, dcql::DcqlError, did::proof::DidProofError, dpop::DpopError, openid4vp::ResponseError,
         status_list::StatusError,
     },
     rail::{CannotCollect, NoticeError},
+    resolve::ResolveError,
     store::{BoxError, StoreError},
     time::UnixTime,
     trust::TrustError,
@@ -135,13 +132,13 @@ pub enum AnswerError {
         /// Why not; whoever waited for the same document was told the same.
         source: Arc<FetchError>,
     },
-    /// The issuer's DID cannot be resolved.
-    #[error("credential {credential}: its issuer's DID cannot be resolved: {source}")]
+    /// The DID of the issuer leads to no key.
+    #[error("credential {credential}: its issuer's DID: {source}")]
     IssuerDid {
         /// The query's id for it.
         credential: String,
-        /// Why not.
-        source: DidError,
+        /// Why not; whoever waited for the same document was told the same.
+        source: Arc<ResolveError>,
     },
     /// The credential was revoked, or is suspended.
     #[error("credential {credential} is {status}")]

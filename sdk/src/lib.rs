@@ -13,6 +13,7 @@
 //! use firsthand::{
 //!     Ask, Device, Keys, Merchant, Trust,
 //!     merchant::{AskRequest, ProofRequest, Redemption},
+//!     protocol::openid4vp::RequestPost,
 //!     store::Memory,
 //! };
 //!
@@ -37,7 +38,7 @@
 //!
 //! // The wallet fetches the signed question and answers it. Whatever is wrong with the answer is an error here.
 //! let request = invitation.id.request();
-//! let question = merchant.request_object(&request, None).await?;
+//! let question = merchant.request_object(&request, &RequestPost::default()).await?;
 //! let answered = merchant.answer(&request, form_body).await?;
 //! println!("where the wallet leads back to: {:?}", answered.redirect_uri);
 //!
@@ -113,7 +114,7 @@
 //! ```text
 //!  floor 2   merchant            the only code that calls a seam: load -> transition -> commit -> effect
 //!               |      \
-//!               |       store  fetch  env  format  rail            the five seams, each with its default
+//!               |       store  fetch  resolve  env  format  rail   the six seams, each with its default
 //!               |
 //!  floor 1   ask  presentation  customer  session  pairwise          plain data and consuming transitions
 //!            history  issuing  meeting  order  money  error
@@ -132,6 +133,7 @@
 //! |---|---|---|
 //! | [`Store`](store::Store) | where versioned records lie | memory, SQLite, PostgreSQL |
 //! | [`Fetch`](fetch::Fetch) | how anything is fetched | https, bounded, to public addresses alone |
+//! | [`DidResolver`](resolve::DidResolver) | what a DID of an issuer leads to | `key`, `jwk`, `peer`, `web`, `webvh` |
 //! | [`Env`](env::Env) | the time and randomness | the system's |
 //! | [`Format`](format::Format) | what a credential looks like | SD-JWT VC |
 //! | [`Rail`](rail::Rail) | how money comes and goes back | transfers (SEPA) |
@@ -182,6 +184,7 @@ pub mod presentation;
 pub mod protocol;
 mod qr;
 pub mod rail;
+pub mod resolve;
 pub mod session;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

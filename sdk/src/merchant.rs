@@ -18,11 +18,13 @@ use crate::{
     limits::Limits,
     presentation::query_of,
     protocol::{
-        did::Did,
-        openid4vp::{ClientId, ResponseMode},
+        did::{Did, DidDocument},
+        openid4vp::ResponseMode,
+        registration::RegistrationCertificate,
         status_list::StatusList,
     },
     rail::{AnyRail, Rail},
+    resolve::{DidResolver, ResolveError, any::AnyResolver},
     session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
     time::UnixTime,
@@ -30,6 +32,7 @@ use crate::{
 };
 
 mod bind;
+mod client;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod dids;
@@ -45,9 +48,12 @@ mod present;
 mod proof;
 mod recognise;
 mod recover;
+mod registration;
+mod resolve;
 mod sell;
 
 pub use bind::BindingView;
+pub use client::ClientIdPrefix;
 pub use issue::{
     ConsentRequest, CredentialOffer, CredentialView, Issued, IssuerProfile, Pushed, WalletAccess, WalletClient,
     WalletIdentity, WalletProviders, WalletTokens,
@@ -65,6 +71,7 @@ pub use present::{Answered, AskRequest, Changes, Invitation, Standing, WalletLin
 pub use proof::{BrowserProof, ProofRequest};
 pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refreshed, SessionGrant, SessionView};
 pub use recover::{NotARecoveryCode, RecoveryCode};
+pub use registration::{ByHand, RegistrationDraft};
 pub use sell::{
     Booking, Feed, FeedBatch, FeedEvent, GuestLink, GuestOrder, NotAGuestLink, NotATransferId, Order, Pending,
     Provisional, RecentProof, Refund, Transfer, TransferId, UnmatchedTransfer,
@@ -86,8 +93,12 @@ struct Inner {
     asks: BTreeMap<String, Ask>,
     wallets: Vec<WalletApp>,
     limits: Limits,
-    client_id: ClientId,
+    prefix: ClientIdPrefix,
+    /// What each ask is registered for, by its name.
+    registrations: BTreeMap<String, RegistrationCertificate>,
     response_mode: ResponseMode,
+    /// Whether queries name the authorities of the trust.
+    names_authorities: bool,
     nonces: Nonces,
     challenges: Challenges,
     replays: proof::ReplayWindow,
@@ -101,6 +112,8 @@ struct Inner {
     #[cfg(feature = "mdoc")]
     identifier_lists: Cache<crate::protocol::status_list::cwt::IdentifierList, StatusUnknown>,
     issuer_documents: Cache<bytes::Bytes, FetchError>,
+    did_documents: Cache<DidDocument, ResolveError>,
+    did_resolver: Option<AnyResolver>,
     /// Names of requests that changed on this node, and of keys that ended: wakes who waits for them, without promising anything.
     changes: broadcast::Sender<String>,
     #[cfg(feature = "dev")]
@@ -122,17 +135,6 @@ pub struct WalletApp {
     pub authorization_endpoint: String,
 }
 
-/// Which name the shop has towards wallets (OpenID4VP 1.0, 5.9.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum ClientIdPrefix {
-    /// The hash of the access certificate: what HAIP demands.
-    #[default]
-    X509Hash,
-    /// A DNS name of the access certificate, which must be the origin's host.
-    X509SanDns,
-}
-
 /// Sets up a [`Merchant`]. What contradicts itself is an error of [`build`](Self::build), never of a request.
 #[derive(Debug)]
 pub struct MerchantBuilder {
@@ -142,13 +144,16 @@ pub struct MerchantBuilder {
     trust: Trust,
     store: Option<AnyStore>,
     fetch: Option<AnyFetch>,
+    did_resolver: Option<AnyResolver>,
     env: Arc<dyn Env>,
     formats: Vec<Arc<dyn Format>>,
     asks: Vec<Ask>,
     wallets: Vec<WalletApp>,
     limits: Limits,
     prefix: ClientIdPrefix,
+    registrations: BTreeMap<String, RegistrationCertificate>,
     response_mode: ResponseMode,
+    names_authorities: bool,
     rails: Vec<AnyRail>,
     feed: bool,
     #[cfg(feature = "webvh")]
@@ -170,6 +175,7 @@ impl Merchant {
             trust: Trust::new(),
             store: None,
             fetch: None,
+            did_resolver: None,
             env: Arc::new(SystemEnv),
             formats: vec![
                 Arc::new(SdJwtVc::new()),
@@ -180,7 +186,9 @@ impl Merchant {
             wallets: Vec::new(),
             limits: Limits::default(),
             prefix: ClientIdPrefix::default(),
+            registrations: BTreeMap::new(),
             response_mode: ResponseMode::DirectPostJwt,
+            names_authorities: false,
             rails: Vec::new(),
             feed: false,
             #[cfg(feature = "webvh")]
@@ -325,6 +333,8 @@ fn lost_the_race(error: &StoreError) -> bool {
 const STATUS_LISTS_BYTES: u64 = 64 * 1024 * 1024;
 /// What the metadata and key sets of all issuers may take of memory.
 const ISSUER_DOCUMENTS_BYTES: u64 = 8 * 1024 * 1024;
+/// What the DID documents of all issuers may take of memory: those of a thousand.
+const DID_DOCUMENTS_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How long before its end an access certificate is spoken of, in seconds: an authority takes its days.
 const RENEW_WITHIN_S: u64 = 30 * 24 * 3600;
@@ -384,6 +394,14 @@ impl MerchantBuilder {
         self
     }
 
+    /// Who resolves the DIDs of issuers whose method is none of `key`, `jwk`, `peer`, `web` and, with the feature `webvh`,
+    /// `webvh`.
+    #[must_use]
+    pub fn did_resolver(mut self, resolver: impl DidResolver) -> Self {
+        self.did_resolver = Some(AnyResolver::new(resolver));
+        self
+    }
+
     /// Where the time and randomness come from; the system unless said here.
     #[must_use]
     pub fn env(mut self, env: impl Env) -> Self {
@@ -423,8 +441,16 @@ impl MerchantBuilder {
 
     /// Which name the shop has towards wallets.
     #[must_use]
-    pub const fn client_id_prefix(mut self, prefix: ClientIdPrefix) -> Self {
+    pub fn client_id_prefix(mut self, prefix: ClientIdPrefix) -> Self {
         self.prefix = prefix;
+        self
+    }
+
+    /// What the registrar certified of one ask (ETSI TS 119 475): wallets get it with the request. One for each ask;
+    /// [`build`](Self::build) refuses an ask for more than is registered.
+    #[must_use]
+    pub fn registration(mut self, ask: &str, certificate: RegistrationCertificate) -> Self {
+        self.registrations.insert(ask.to_owned(), certificate);
         self
     }
 
@@ -432,6 +458,18 @@ impl MerchantBuilder {
     #[must_use]
     pub const fn response_mode(mut self, mode: ResponseMode) -> Self {
         self.response_mode = mode;
+        self
+    }
+
+    /// Tells wallets under which roots an answer will be believed (`trusted_authorities` of type `aki`, OpenID4VP 1.0,
+    /// 6.1.1.1), so that nobody shows a credential in vain.
+    ///
+    /// Left out unless said here: a wallet compares with the certificates that a credential happens to carry, and one that
+    /// leaves out the certificate which names the root would offer nothing. What comes back is judged by the trust either
+    /// way.
+    #[must_use]
+    pub const fn name_authorities(mut self) -> Self {
+        self.names_authorities = true;
         self
     }
 
@@ -564,25 +602,20 @@ impl MerchantBuilder {
                 return misuse(format!("two rails are named {id:?}"));
             }
         }
-        let leaf = keys.identity().leaf();
-        let client_id = match self.prefix {
-            ClientIdPrefix::X509Hash => ClientId::x509_hash(leaf.der()),
-            ClientIdPrefix::X509SanDns => {
-                let host = origin.host_str().unwrap_or_default();
-                if !leaf.dns_names().iter().any(|name| name.eq_ignore_ascii_case(host)) {
-                    return misuse(format!(
-                        "the certificate names {:?}, not {host:?}: x509_san_dns needs it",
-                        leaf.dns_names()
-                    ));
-                }
-                ClientId::x509_san_dns(host)
-            }
-        };
         let now = self.env.now();
-        if leaf.not_after() <= now {
-            tracing::error!(not_after = %leaf.not_after(), "the access certificate has expired: wallets will refuse us");
-        } else if leaf.not_after() <= now.plus_s(RENEW_WITHIN_S) {
-            tracing::warn!(not_after = %leaf.not_after(), "the access certificate ends soon: renew it with `firsthand keys`");
+        self.prefix.check(&origin, &keys, now)?;
+        for (name, registration) in &self.registrations {
+            let Some(ask) = asks.get(name) else {
+                return misuse(format!("there is a registration certificate for the ask {name:?}, and no such ask"));
+            };
+            let covered =
+                registration.covers(&query_of(ask, &relationship, |one| meta_of(one, &self.formats, &self.trust)));
+            covered.map_err(|error| {
+                Error::Misuse(format!("the ask {name:?} asks for more than is registered: {error}"))
+            })?;
+            if let Some(at) = registration.expires_at() {
+                client::ends(&format!("registration certificate of the ask {name:?}"), at, now);
+            }
         }
         let nonces = Nonces::new(&keys.derive_all("dpop nonce", origin.as_str().as_bytes()));
         let nonce_keys = keys.derive_all("credential nonce", origin.as_str().as_bytes());
@@ -602,8 +635,10 @@ impl MerchantBuilder {
             asks,
             wallets: self.wallets,
             limits: self.limits,
-            client_id,
+            prefix: self.prefix,
+            registrations: self.registrations,
             response_mode: self.response_mode,
+            names_authorities: self.names_authorities,
             replays: proof::ReplayWindow::default(),
             rails: self.rails,
             feed: self.feed,
@@ -613,6 +648,8 @@ impl MerchantBuilder {
             #[cfg(feature = "mdoc")]
             identifier_lists: Cache::new(STATUS_LISTS_BYTES, crate::protocol::status_list::cwt::IdentifierList::bytes),
             issuer_documents: Cache::new(ISSUER_DOCUMENTS_BYTES, bytes::Bytes::len),
+            did_documents: Cache::new(DID_DOCUMENTS_BYTES, |document| document.to_json().to_string().len()),
+            did_resolver: self.did_resolver,
             changes: broadcast::channel(1_024).0,
             #[cfg(feature = "dev")]
             development: self.development,

@@ -340,6 +340,8 @@ impl Presentation {
             Self::Requested(_) | Self::Delivered(_) if now >= self.deadline() => State::Expired,
             Self::Answered(_) if now >= self.deadline() => State::Expired,
             Self::Requested(_) => State::Requested,
+            // Whether a wallet has read a request that stands in its link is known to the wallet alone.
+            Self::Delivered(s) if !s.asked.client_id.prefix().is_signed() => State::Requested,
             Self::Delivered(_) => State::Delivered,
             Self::Answered(_) => State::Answered,
             Self::Redeemed(_) => State::Redeemed,

@@ -17,6 +17,7 @@ pub mod json;
 pub mod mdoc;
 pub mod openid4vci;
 pub mod openid4vp;
+pub mod registration;
 pub mod sd_jwt;
 pub mod status_list;
 pub mod status_ref;

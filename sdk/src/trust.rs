@@ -26,7 +26,7 @@ use crate::{
     limits::Limits,
     protocol::{
         did::Did,
-        jose::{JoseError, PublicKey},
+        jose::{JoseError, PublicKey, base64url_encode},
         json::{self, JsonError},
         x509::{Certificate, VerifiedPath, X509Error},
     },
@@ -372,6 +372,24 @@ impl Trust {
                 Mechanism::Metadata { .. } | Mechanism::Did { .. } => [&[][..], &[]],
             })
             .flatten()
+    }
+
+    /// The key identifiers of the roots under which these types may be issued, in base64url: the values of a trusted
+    /// authorities query of type `aki` (OpenID4VP 1.0, 6.1.1.1). None if an issuer of one of them is known in another way,
+    /// or by a root without an identifier: a wallet would be told to leave its credentials out.
+    #[must_use]
+    pub fn authority_key_ids(&self, types: &[String]) -> Option<Vec<String>> {
+        let mut ids = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.types.iter().any(|t| types.contains(t))) {
+            let Mechanism::Roots { roots, .. } = &entry.mechanism else { return None };
+            for root in roots {
+                let id = base64url_encode(root.subject_key_id()?);
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+        (!ids.is_empty()).then_some(ids)
     }
 
     /// Decides about the issuer that a credential names, without fetching anything.

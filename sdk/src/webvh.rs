@@ -1,4 +1,4 @@
-//! The shop's public identity with a history: did:webvh 1.0, by the library `didwebvh-rs`.
+//! Public identities with a history, the shop's and those of issuers: did:webvh 1.0, by the library `didwebvh-rs`.
 //!
 //! A did:web is whatever the server says today. A did:webvh is a log in which every change is signed by a key that the
 //! change before it committed to, so that whoever takes over the server cannot take over the name. The command
@@ -6,7 +6,8 @@
 //! `/.well-known/did.jsonl`, beside the did:web.
 //!
 //! The keys that sign the log come from the root secret, a new one for each entry, and each entry holds the hash of the
-//! next one (did:webvh section "Pre-Rotation Key Hash Generation and Verification"). There are no witnesses.
+//! next one (did:webvh section "Pre-Rotation Key Hash Generation and Verification"). There are no witnesses; those of an
+//! issuer's log are checked.
 
 use std::{
     fmt,
@@ -37,6 +38,9 @@ use crate::{
 const PURPOSE: &str = "did:webvh update";
 /// A log of a shop that renewed its keys every day of ten years would be smaller.
 const LOG_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Entries of somebody else's log: each costs a signature, and an issuer that renews its keys every month of ten years has
+/// fewer.
+const FOREIGN_ENTRIES_MAX: usize = 256;
 
 /// Why a log is not one, or cannot be continued.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +63,17 @@ pub enum WebvhError {
     /// The log is of another origin.
     #[error("the log is of {0}, not of this origin")]
     OtherOrigin(Did),
+    /// More entries than are read of somebody else's log.
+    #[error("a log of {found} entries is longer than the {limit} that are read")]
+    TooManyEntries {
+        /// How many it has.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// The log is of another DID.
+    #[error("the log is of {0}, not of the DID that was asked for")]
+    OtherDid(Did),
     /// The log is closed for ever.
     #[error("the log says that its DID is not used any more: begin a new one")]
     Deactivated,
@@ -83,6 +98,7 @@ pub struct WebvhLog {
     did: Did,
     document: DidDocument,
     entries: usize,
+    deactivated: bool,
 }
 
 impl WebvhLog {
@@ -92,7 +108,37 @@ impl WebvhLog {
     /// # Errors
     /// [`WebvhError::Log`] with the check that failed.
     pub fn parse(text: &str) -> Result<Self, WebvhError> {
-        Ok(Self::read(text)?.0)
+        Ok(Self::read(text, None)?.0)
+    }
+
+    /// Reads the log of somebody else's DID, with what its witnesses signed where it [needs](Self::needs_witnesses) them.
+    /// The same checks as [`parse`](Self::parse), and no more than 256 entries.
+    ///
+    /// # Errors
+    /// Also [`WebvhError::OtherDid`], and [`WebvhError::Deactivated`] for a DID that is not used any more.
+    pub fn verify(did: &Did, text: &str, witnesses: Option<&str>) -> Result<Self, WebvhError> {
+        let entries = text.lines().filter(|line| !line.trim().is_empty()).count();
+        if entries > FOREIGN_ENTRIES_MAX {
+            return Err(WebvhError::TooManyEntries { found: entries, limit: FOREIGN_ENTRIES_MAX });
+        }
+        let (log, _) = Self::read(text, witnesses)?;
+        if log.did != *did {
+            return Err(WebvhError::OtherDid(log.did));
+        }
+        if log.deactivated { Err(WebvhError::Deactivated) } else { Ok(log) }
+    }
+
+    /// Whether any entry of a log names witnesses, whose proofs then lie beside it. Nothing of the log is checked yet.
+    #[must_use]
+    pub fn needs_witnesses(text: &str) -> bool {
+        let depth = Limits::default().json_depth;
+        let entries =
+            text.lines().take(FOREIGN_ENTRIES_MAX).filter_map(|line| json::parse(line.as_bytes(), depth).ok());
+        let named = |entry: &Value| {
+            let witness = entry.pointer("/parameters/witness");
+            witness.is_some_and(|witness| witness.as_object().is_none_or(|members| !members.is_empty()))
+        };
+        entries.into_iter().any(|entry| named(&entry))
     }
 
     /// The first entry of a log for this origin, with the keys of the shop's identities.
@@ -127,7 +173,7 @@ impl WebvhLog {
         if self.names(keys) {
             return Ok(None);
         }
-        let (_, state) = Self::read(&self.text)?;
+        let (_, state) = Self::read(&self.text, None)?;
         if state.deactivated() {
             return Err(WebvhError::Deactivated);
         }
@@ -208,7 +254,7 @@ impl WebvhLog {
         }
     }
 
-    fn read(text: &str) -> Result<(Self, DIDWebVHState), WebvhError> {
+    fn read(text: &str, witnesses: Option<&str>) -> Result<(Self, DIDWebVHState), WebvhError> {
         if text.len() > LOG_BYTES_MAX {
             return Err(WebvhError::TooLong { found: text.len(), limit: LOG_BYTES_MAX });
         }
@@ -221,14 +267,19 @@ impl WebvhLog {
                 .map_err(|error| DIDWebVHError::LogEntryError(error.to_string()))?;
             id = entry.pointer("/state/id").and_then(Value::as_str).map(str::to_owned);
         }
+        if let Some(witnesses) = witnesses {
+            json::parse(witnesses.as_bytes(), limits.json_depth)
+                .map_err(|error| DIDWebVHError::WitnessProofError(error.to_string()))?;
+        }
         let did = Did::parse(id.as_deref().ok_or(DidError::Member("id"))?, &limits)?;
         let mut state = DIDWebVHState::default();
         let document = {
-            let (entry, _) = at_once(state.resolve_log(did.as_str(), text, None))??;
+            let (entry, _) = at_once(state.resolve_log(did.as_str(), text, witnesses))??;
             DidDocument::from_json(entry.get_state(), &limits)?
         };
         let text = lines.iter().flat_map(|line| [line, "\n"]).collect();
-        Ok((Self { text, did, document, entries: lines.len() }, state))
+        let deactivated = state.deactivated();
+        Ok((Self { text, did, document, entries: lines.len(), deactivated }, state))
     }
 }
 

@@ -32,7 +32,7 @@ use firsthand::{
         dcql::Candidate,
         dpop,
         jose::{Algorithm, ContentEncryption, DecryptionKey, Jws, PublicKey, SigningKey, base64url_decode, encrypt},
-        openid4vp::{ResponseContext, ResponseMode, read_response},
+        openid4vp::{RequestPost, ResponseContext, ResponseMode, read_response},
         status_list::StatusList,
         x509::Certificate,
     },
@@ -585,7 +585,8 @@ impl<'a> Counter<'a> {
         let asked = AskRequest { ask: ask.name(), device: Device::SameDevice, return_to: None };
         let (invitation, object) = runtime.block_on(async {
             let invitation = merchant.ask(&proof, &asked).await.expect("an invitation");
-            let object = merchant.request_object(&invitation.id.request(), None).await.expect("a request");
+            let object =
+                merchant.request_object(&invitation.id.request(), &RequestPost::default()).await.expect("a request");
             (invitation, object)
         });
         let link = wallet::Link::parse(&invitation.wallet_uri).expect("a link");

@@ -69,7 +69,7 @@ async fn fetched(browser: &Browser, asking: &Asking) -> Object {
 }
 
 /// Every check that the suite makes of a request.
-fn check_request(shop: &TestShop, asking: &Asking, object: &Object, prefix: ClientIdPrefix, mode: ResponseMode) {
+fn check_request(shop: &TestShop, asking: &Asking, object: &Object, prefix: &ClientIdPrefix, mode: ResponseMode) {
     let now = shop.merchant().now();
     let limits = Limits::default();
     // The link: by reference, https, no fragment.
@@ -175,11 +175,11 @@ fn check_request(shop: &TestShop, asking: &Asking, object: &Object, prefix: Clie
 #[tokio::test]
 async fn happy_flow() {
     for (prefix, mode) in shapes() {
-        let shop = shop(prefix, mode);
+        let shop = shop(prefix.clone(), mode);
         let mut browser = probe::browser(&shop);
         let asking = browser.ask("age", Device::SameDevice).await;
         let object = fetched(&browser, &asking).await;
-        check_request(&shop, &asking, &object, prefix, mode);
+        check_request(&shop, &asking, &object, &prefix, mode);
 
         let request = browser.wallet_reads(&asking).await;
         let answer = browser.wallet_answers(&request, "adult", &[]).await;
@@ -226,7 +226,7 @@ async fn nothing_of_one_request_is_used_in_another() {
 #[tokio::test]
 async fn minimal_cnf_jwk() {
     for (prefix, mode) in shapes() {
-        let shop = shop(prefix, mode);
+        let shop = shop(prefix.clone(), mode);
         let mut browser = probe::browser(&shop);
         let holder = SigningKey::from_p256_scalar(&[9; 32]).expect("a key");
         let jwk = holder.public_key().to_jwk();
@@ -247,7 +247,7 @@ async fn minimal_cnf_jwk() {
 #[tokio::test]
 async fn request_uri_method_post() {
     for (prefix, mode) in shapes() {
-        let shop = shop(prefix, mode);
+        let shop = shop(prefix.clone(), mode);
         let mut browser = probe::browser(&shop);
         let asking = browser.ask("age", Device::SameDevice).await;
         let link = Link::parse(&asking.wallet_uri).expect("a link");
@@ -260,7 +260,7 @@ async fn request_uri_method_post() {
         let mut as_by_get =
             Object { header: object.header.clone(), claims: object.claims.clone(), text: object.text.clone() };
         as_by_get.claims.remove("wallet_nonce");
-        check_request(&shop, &asking, &as_by_get, prefix, mode);
+        check_request(&shop, &asking, &as_by_get, &prefix, mode);
 
         let without = Object::of(&probe::plain(&browser, Method::POST, path, FORM, b"").await);
         assert!(!without.claims.contains_key("wallet_nonce"));
@@ -275,13 +275,13 @@ async fn request_uri_method_post() {
 #[tokio::test]
 async fn request_uri_fetched_twice() {
     for (prefix, mode) in shapes() {
-        let shop = shop(prefix, mode);
+        let shop = shop(prefix.clone(), mode);
         let mut browser = probe::browser(&shop);
         let asking = browser.ask("age", Device::SameDevice).await;
         let first = fetched(&browser, &asking).await;
         shop.advance_s(60);
         let second = fetched(&browser, &asking).await;
-        check_request(&shop, &asking, &second, prefix, mode);
+        check_request(&shop, &asking, &second, &prefix, mode);
         for same in ["nonce", "state", "client_id", "response_uri", "client_metadata", "dcql_query", "exp"] {
             assert_eq!(first.claims[same], second.claims[same], "{same}");
         }
@@ -295,7 +295,7 @@ async fn request_uri_fetched_twice() {
 /// A module in which one thing is wrong: refused at once with 4xx, for this reason, and the right answer still holds.
 async fn negative(fault: Fault, reason: &str) {
     for (prefix, mode) in shapes() {
-        let shop = shop(prefix, mode);
+        let shop = shop(prefix.clone(), mode);
         let mut browser = probe::browser(&shop);
         let (asking, request) = delivered(&mut browser, "age").await;
         let reply = browser.wallet_answers(&request, "adult", &[fault]).await;

@@ -68,7 +68,7 @@ pub fn clear_shop() -> TestShop {
 pub fn shapes() -> Vec<(ClientIdPrefix, ResponseMode)> {
     let prefixes = [ClientIdPrefix::X509Hash, ClientIdPrefix::X509SanDns];
     let modes = [ResponseMode::DirectPostJwt, ResponseMode::DirectPost];
-    prefixes.into_iter().flat_map(|prefix| modes.map(|mode| (prefix, mode))).collect()
+    prefixes.into_iter().flat_map(|prefix| modes.map(|mode| (prefix.clone(), mode))).collect()
 }
 
 /// A question to a wallet on the same device, that a wallet has fetched.

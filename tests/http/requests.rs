@@ -408,7 +408,7 @@ async fn asked_to_pay(shop: &TestShop, browser: &mut Browser, ask: &Ask) -> (Ask
     let asking = Asking {
         id: invitation.id.as_str().to_owned(),
         wallet_uri: invitation.wallet_uri,
-        request_uri: invitation.request_uri.to_string(),
+        request_uri: invitation.request_uri.map(String::from).unwrap_or_default(),
         body: Value::Null,
     };
     let request = browser.wallet_reads(&asking).await;
@@ -608,9 +608,9 @@ async fn a_renewed_certificate_strands_nobody() {
     for prefix in [ClientIdPrefix::X509Hash, ClientIdPrefix::X509SanDns] {
         let store = Memory::new();
         let inner = store.clone();
-        let old = TestShop::with(|builder| builder.store(inner).client_id_prefix(prefix));
+        let old = TestShop::with(|builder| builder.store(inner).client_id_prefix(prefix.clone()));
         let renewed = old.renewed_certificate();
-        let new = old.again(|builder| builder.keys(renewed).store(store.clone()).client_id_prefix(prefix));
+        let new = old.again(|builder| builder.keys(renewed).store(store.clone()).client_id_prefix(prefix.clone()));
         // Renewed between the ask and the fetch, between the fetch and the answer, and between answer and redemption.
         for step in 0..3 {
             let at = |renewed_after: usize| if step < renewed_after { &new } else { &old };

@@ -1,6 +1,7 @@
 //! Topic `did`: what `did:key`, `did:jwk` and `did:peer` are read as.
 
 use firsthand::{
+    fetch::address::{Policy, check_url},
     limits::Limits,
     protocol::{
         did::{AgreementKey, Did, DidDocument, DidError, Relationship},
@@ -9,6 +10,7 @@ use firsthand::{
 };
 use firsthand_tests::{Tally, vector, vector_files};
 use serde_json::{Value, json};
+use url::Url;
 
 fn resolve(text: &str) -> Result<PublicKey, DidError> {
     Did::parse(text, &Limits::default())?.public_key()
@@ -39,7 +41,6 @@ fn same(one: &DidDocument, other: &DidDocument) -> bool {
     sorted(one) == sorted(other) && rest(one) == rest(other)
 }
 
-const OTHER_METHODS: &str = "did:web, which is fetched: this shop has one, and reads none of a customer";
 const OTHER_KEYS: &str = "a key type for something else than our signatures: secp256k1, RSA, BLS12-381";
 const NUMALGO_1: &str = "did:peer with numalgo 1: a document that its text does not hold";
 const GRAMMAR: &str = "a grammar or a fragment, no DID";
@@ -59,10 +60,16 @@ fn accept(tally: &mut Tally, name: &str, did: &str, jwk: Option<&Value>) {
             assert_eq!(resolve(made.as_str()).unwrap(), key, "{name}");
             assert!(did.starts_with("did:jwk:") || made.as_str() == did, "{name}: {made}");
         }
-        Err(DidError::UnsupportedMethod) => tally.left_out(OTHER_METHODS),
         Err(DidError::UnsupportedKey | DidError::Key(JoseError::UnsupportedKey)) => tally.left_out(OTHER_KEYS),
         Err(error) => tally.case(name, "accept", Err::<(), _>(error)),
     }
+}
+
+/// Where a did:web is asked for, if that may be asked at all.
+fn leads_to(did: &str) -> Result<Url, String> {
+    let url = did.parse::<Did>().and_then(|did| did.web_url()).map_err(|error| error.code().to_owned())?;
+    check_url(&url, Policy::Public).map_err(|error| error.code().to_owned())?;
+    Ok(url)
 }
 
 #[test]
@@ -71,6 +78,12 @@ fn generated() {
     for case in vector("did/generated/own_shared.json").as_array().unwrap() {
         let (name, did) = (case["name"].as_str().unwrap(), case["did"].as_str().unwrap());
         match case["expect"].as_str().unwrap() {
+            // What a did:web leads to is asked at an address that the fetch lets pass.
+            "accept" if did.starts_with("did:web:") => {
+                let url = leads_to(did).unwrap();
+                tally.holds(name, url.as_str() == case["url"], || format!("leads to {url}"));
+            }
+            expect if did.starts_with("did:web:") => tally.case(name, expect, leads_to(did)),
             "accept" if did.starts_with("did:peer:") => {
                 let document = document(did).unwrap();
                 let key = PublicKey::from_jwk(&case["authentication_jwk"]).unwrap();

@@ -50,7 +50,7 @@ pub async fn till(args: &Args, database: Database) -> Result<Till, Error> {
     if let Some(folder) = &args.trust {
         builder = builder.trust(Trust::from_pem_dir(folder, &[PID])?);
     }
-    builder = store.of(builder).client_id_prefix(args.client_id_prefix).response_mode(args.response_mode);
+    builder = store.of(builder).client_id_prefix(args.client_id_prefix.clone()).response_mode(args.response_mode);
     let sepa = Sepa::new(&args.sepa_payee, &args.sepa_iban).map_err(|error| Error::Misuse(error.to_string()))?;
     let merchant = builder.ask(&age()).ask(&address()).ask(&welcome()).rail(sepa.clone()).feed();
     let merchant = merchant.relationship(IssuerProfile::Open).display_name("Blatt & Rebe").build()?;

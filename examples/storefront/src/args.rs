@@ -28,7 +28,8 @@ Usage: storefront [FLAGS]
   --sepa-payee NAME          whose account the transfers go to, as the bank knows it; needed with --keys
   --sepa-iban IBAN           the account; needed with --keys [default: an example that belongs to nobody]
   --operator-key-file FILE   what opens the desk at /merchant [default: operator.key beside the data, made at first]
-  --client-id-prefix PREFIX  how a wallet is told who asks: x509_hash (default) or x509_san_dns
+  --client-id-prefix PREFIX  how a wallet is told who asks: x509_hash (default), x509_san_dns,
+                             decentralized_identifier (the shop's did:web) or redirect_uri (unsigned)
   --response-mode MODE       how a wallet answers: direct_post.jwt (default) or direct_post
   --help                     this text
 ";
@@ -260,7 +261,13 @@ fn client_id_prefix(value: String) -> Result<ClientIdPrefix, ArgsError> {
     match value.as_str() {
         "x509_hash" => Ok(ClientIdPrefix::X509Hash),
         "x509_san_dns" => Ok(ClientIdPrefix::X509SanDns),
-        _ => Err(ArgsError::Value { flag: "--client-id-prefix", value, expected: "x509_hash or x509_san_dns" }),
+        "decentralized_identifier" => Ok(ClientIdPrefix::DecentralizedIdentifier),
+        "redirect_uri" => Ok(ClientIdPrefix::RedirectUri),
+        _ => Err(ArgsError::Value {
+            flag: "--client-id-prefix",
+            value,
+            expected: "x509_hash, x509_san_dns, decentralized_identifier or redirect_uri",
+        }),
     }
 }
 

@@ -34,8 +34,7 @@ pub const PHOTO_ID_NAMESPACE: &str = "org.iso.23220.1";
 pub fn age(years: u8) -> Wanted {
     let over = || [format!("age_over_{years}")];
     let or_birth_date = |wanted: Wanted| wanted.either(over()).either_as(["birthdate"], ["birth_date"]);
-    Wanted::mdoc(AGE_EU, AGE_EU)
-        .claim(over())
+    age_eu(years)
         .or(or_birth_date(Wanted::mdoc(MDL, MDL_NAMESPACE)))
         .or(or_birth_date(Wanted::mdoc(PHOTO_ID, PHOTO_ID_NAMESPACE)))
         .or(Wanted::sd_jwt_vc(PID)
@@ -43,6 +42,12 @@ pub fn age(years: u8) -> Wanted {
             .either(over())
             .either(["birthdate"]))
         .or(or_birth_date(Wanted::mdoc(PID_MDOC, PID_MDOC)))
+}
+
+/// Whether somebody is at least so old, by the EU's attestation of age alone.
+#[must_use]
+pub fn age_eu(years: u8) -> Wanted {
+    Wanted::mdoc(AGE_EU, AGE_EU).claim([format!("age_over_{years}")])
 }
 
 /// Given name, family name and where somebody lives: `given_name`, `family_name`, and `address` with the members

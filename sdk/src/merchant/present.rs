@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use url::Url;
 
-use super::{Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put};
+use super::{ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put};
 use crate::{
     ask::{self, AGE, Alternative, Ask, Device, RELATIONSHIP, StatusPolicy, Wanted, age_on},
     customer::BindingName,
@@ -24,11 +24,12 @@ use crate::{
     },
     protocol::{
         dcql::{Candidate, ClaimQuery, Query},
-        did::{Did, Relationship as Purpose},
         jose::{ContentEncryption, DecryptionKey, PublicKey},
         openid4vp::{
-            Answer, ClientId, RequestObject, ResponseContext, ResponseError, ResponseMode, read_response, wallet_link,
+            Answer, ClientId, RequestObject, RequestPost, ResponseContext, ResponseError, ResponseMode, read_response,
+            wallet_link, wallet_link_by_value,
         },
+        registration::types_in,
         status_list::{Status, StatusList},
         status_ref::StatusRef,
     },
@@ -46,6 +47,10 @@ const HOLDER_PROOF_AGE_S: u64 = ANSWER_WITHIN_S;
 const SKEW_S: u64 = 60;
 /// Content encryption that wallets are offered: HAIP 1.0, 5.3 demands both.
 const ENCRYPTIONS: [ContentEncryption; 2] = [ContentEncryption::A128Gcm, ContentEncryption::A256Gcm];
+/// What opens whichever wallet is installed (OpenID4VP 1.0, 13.1.2).
+const SCHEME: &str = "openid4vp://";
+/// What opens an age verification app (EU age verification, annex A.5).
+const AGE_EU_SCHEME: &str = "av://";
 /// An issuer's metadata or key set, in bytes.
 const ISSUER_DOCUMENT_BYTES: usize = 64 * 1024;
 /// How long an issuer's documents are kept unless the issuer says less, in seconds: a withdrawn key is gone by then.
@@ -79,8 +84,8 @@ pub struct Invitation {
     pub id: PresentationId,
     /// How long a wallet has, in seconds.
     pub expires_in_s: u64,
-    /// Where the wallet fetches the request.
-    pub request_uri: Url,
+    /// Where the wallet fetches the request; none if the link holds all of it.
+    pub request_uri: Option<Url>,
     /// The link that opens whichever wallet is installed, also what a QR code holds.
     pub wallet_uri: String,
     /// A link for each wallet that the merchant lists.
@@ -156,49 +161,87 @@ impl Merchant {
         let now = self.now();
         let id = PresentationId::from_random(self.random());
         let meta = |one: &Alternative| meta_of(one, &self.0.formats, &self.0.trust);
-        let query = query_of(ask, self.relationship_type().as_str(), meta);
+        let mut query = query_of(ask, self.relationship_type().as_str(), meta);
+        if self.0.names_authorities {
+            self.name_authorities(&mut query);
+        }
         let transaction_data = transaction_data(ask, &query).map_err(|e| Error::Misuse(e.to_string()))?;
-        let presentation = Presentation::Requested(Requested {
-            asked: Asked {
-                id: id.clone(),
-                ask: ask.name().to_owned(),
-                device,
-                key: browser.key_name(),
-                return_to: return_to.map(str::to_owned),
-                client_id: self.0.client_id.clone(),
-                query,
-                over: ask.age(),
-                transaction_data,
-                at: now,
-            },
-        });
         let request = id.request();
+        let asked = Asked {
+            id: id.clone(),
+            ask: ask.name().to_owned(),
+            device,
+            key: browser.key_name(),
+            return_to: return_to.map(str::to_owned),
+            client_id: self.client_id(ask, &request),
+            query,
+            over: ask.age(),
+            transaction_data,
+            at: now,
+        };
+        let mut presentation = Presentation::Requested(Requested { asked });
+        if !presentation.asked().client_id.prefix().is_signed() {
+            // What nobody fetches stands in the link, so it is made now.
+            presentation = Presentation::Delivered(presentation.fetched(now, || self.delivery(ask, &request))?);
+        }
         let record = put(presentation_key(&request), &presentation, Some(presentation.kept_until()), Expect::Absent)?;
         match self.0.store.commit(&[record, browser.spent(now)?], now).await {
-            Ok(_) => self.invitation(id, &request),
+            Ok(_) => self.invitation(id, &request, &presentation),
             Err(e) if was_spent(&e) => Err(ProofError::Replayed.into()),
             Err(e) => Err(e.into()),
         }
     }
 
-    fn invitation(&self, id: PresentationId, request: &RequestId) -> Result<Invitation, Error> {
+    fn invitation(
+        &self,
+        id: PresentationId,
+        request: &RequestId,
+        presentation: &Presentation,
+    ) -> Result<Invitation, Error> {
         let request_uri = self.address(&format!("/requests/{}", request.as_str()));
+        let asked = presentation.asked();
         let link = |endpoint: &str| {
-            wallet_link(endpoint, &self.0.client_id, &request_uri, true)
-                .map_err(|e| Error::Misuse(format!("the wallet endpoint {endpoint:?}: {e}")))
+            let link = match presentation {
+                Presentation::Delivered(told) => {
+                    self.with_request(request, told, None, asked.at, |object| wallet_link_by_value(endpoint, object))?
+                }
+                _ => wallet_link(endpoint, &asked.client_id, &request_uri, true),
+            };
+            link.map_err(|e| Error::Misuse(format!("the wallet endpoint {endpoint:?}: {e}")))
         };
-        let wallets = self
-            .0
-            .wallets
+        let age_eu = self.declared(&asked.ask).is_some_and(Ask::is_age_eu);
+        let (scheme, wallets) = if age_eu { (AGE_EU_SCHEME, &[][..]) } else { (SCHEME, &*self.0.wallets) };
+        let wallets = wallets
             .iter()
             .map(|wallet| Ok(WalletLink { name: wallet.name.clone(), url: link(&wallet.authorization_endpoint)? }));
         Ok(Invitation {
             id,
             expires_in_s: ANSWER_WITHIN_S,
-            wallet_uri: link("openid4vp://")?,
+            wallet_uri: link(scheme)?,
             wallets: wallets.collect::<Result<_, Error>>()?,
-            request_uri,
+            request_uri: asked.client_id.prefix().is_signed().then_some(request_uri),
         })
+    }
+
+    /// Who we are in this request.
+    fn client_id(&self, ask: &Ask, request: &RequestId) -> ClientId {
+        let Inner { prefix, origin, keys, .. } = &*self.0;
+        let prefix = if ask.is_age_eu() { &ClientIdPrefix::RedirectUri } else { prefix };
+        prefix.client_id(origin, keys, &self.response_uri(request))
+    }
+
+    /// Says in a query under which roots an answer will be believed, but of our own credential.
+    fn name_authorities(&self, query: &mut Query) {
+        for credential in query.credentials.iter_mut().filter(|credential| credential.id != RELATIONSHIP) {
+            let ids = self.0.trust.authority_key_ids(&types_in(&credential.meta));
+            let ids = ids.filter(|ids| ids.len() <= self.0.limits.dcql_values);
+            credential.trusted_authorities = ids.map(|ids| vec![json!({ "type": "aki", "values": ids })]);
+        }
+    }
+
+    /// Where the answer to this request goes: an address of its own.
+    fn response_uri(&self, request: &RequestId) -> Url {
+        self.address(&format!("/responses/{}", request.as_str()))
     }
 
     /// How a presentation stands, for the key that asked.
@@ -229,37 +272,44 @@ impl Merchant {
         Changes { name: name.to_owned(), changes: self.0.changes.subscribe() }
     }
 
-    /// A wallet fetches its request: the signed request object (RFC 9101), a compact JWS. It may be fetched again and
-    /// says the same; only a `wallet_nonce`, which a wallet sends by POST, is echoed anew.
+    /// A wallet fetches its request: the signed request object (RFC 9101), a compact JWS, or a JWE around it if the wallet
+    /// posts a key. It may be fetched again and says the same; only a `wallet_nonce`, which a wallet sends by POST, is
+    /// echoed anew.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchPresentation`], [`Refusal::WalletNonce`], or where the presentation stands.
-    pub async fn request_object(&self, request: &RequestId, wallet_nonce: Option<&str>) -> Result<String, Error> {
+    /// [`Refusal::NoSuchPresentation`], also for a request that stands in its link; [`Refusal::WalletNonce`]; or where the
+    /// presentation stands.
+    pub async fn request_object(&self, request: &RequestId, post: &RequestPost) -> Result<String, Error> {
         let max = self.0.limits.wallet_nonce_bytes;
         let printable =
             |nonce: &str| !nonce.is_empty() && nonce.len() <= max && nonce.bytes().all(|b| b.is_ascii_graphic());
-        if !wallet_nonce.is_none_or(printable) {
+        if !post.wallet_nonce.as_deref().is_none_or(printable) {
             return Err(Refusal::WalletNonce(max).into());
         }
         for _ in 0..RACES_MAX {
             let (presentation, version) = self.presentation(request).await?;
+            if !presentation.asked().client_id.prefix().is_signed() {
+                return Err(Refusal::NoSuchPresentation.into());
+            }
             let was_requested = matches!(presentation, Presentation::Requested(_));
             let now = self.now();
-            let delivered = presentation.fetched(now, || self.delivery(request))?;
+            let ask = self.declared(&presentation.asked().ask).ok_or(Refusal::NoSuchAsk)?;
+            let delivered = presentation.fetched(now, || self.delivery(ask, request))?;
             if was_requested {
                 match self.save(request, &Presentation::Delivered(delivered.clone()), version).await {
                     Err(e) if lost_the_race(&e) => continue,
                     other => other?,
                 }
             }
-            return self.signed_request(request, &delivered, wallet_nonce, now);
+            return self.signed_request(request, &delivered, post, now);
         }
         Err(busy())
     }
 
     /// What a wallet is told the first time: a nonce and, for an encrypted answer, a key made for it alone (HAIP 5).
-    fn delivery(&self, request: &RequestId) -> Result<Delivery, Error> {
-        let sealed_key = match self.0.response_mode {
+    fn delivery(&self, ask: &Ask, request: &RequestId) -> Result<Delivery, Error> {
+        let response_mode = if ask.is_age_eu() { ResponseMode::DirectPost } else { self.0.response_mode };
+        let sealed_key = match response_mode {
             ResponseMode::DirectPost => None,
             ResponseMode::DirectPostJwt => {
                 // All but about one in four thousand million random scalars are keys.
@@ -270,52 +320,63 @@ impl Merchant {
                 Some(self.seal(DECRYPTION_KEY, &presentation_key(request), scalar.as_slice()))
             }
         };
-        Ok(Delivery {
-            nonce: crate::protocol::jose::base64url_encode(&self.random::<32>()),
-            response_mode: self.0.response_mode,
-            sealed_key,
-        })
+        Ok(Delivery { nonce: crate::protocol::jose::base64url_encode(&self.random::<32>()), response_mode, sealed_key })
     }
 
     fn signed_request(
         &self,
         request: &RequestId,
         delivered: &Delivered,
-        wallet_nonce: Option<&str>,
+        post: &RequestPost,
         now: UnixTime,
     ) -> Result<String, Error> {
-        let Delivery { nonce, response_mode, .. } = &delivered.delivery;
+        let Inner { prefix, origin, keys, .. } = &*self.0;
         let client_id = &delivered.asked.client_id;
+        let (identity, header) = prefix.signer(client_id, origin, keys).ok_or_else(|| {
+            Error::Misuse(format!("a request under {client_id} is open, and nothing proves that name any more"))
+        })?;
+        let nonce = post.wallet_nonce.as_deref();
+        let claims = self.with_request(request, delivered, nonce, now, |object| object.claims())?;
+        let unsigned = |e| Error::Misuse(format!("the signing key does not sign: {e}"));
+        let object = identity.key().sign_jws(&header, &claims).map_err(unsigned)?;
+        match &post.encryption {
+            Some(encryption) => encryption.encrypt(&object).map_err(unsigned),
+            None => Ok(object),
+        }
+    }
+
+    /// Puts together what a wallet is told, the same each time.
+    fn with_request<T>(
+        &self,
+        request: &RequestId,
+        delivered: &Delivered,
+        wallet_nonce: Option<&str>,
+        now: UnixTime,
+        then: impl FnOnce(&RequestObject<'_>) -> T,
+    ) -> Result<T, Error> {
+        let Delivery { nonce, response_mode, .. } = &delivered.delivery;
+        let asked = &delivered.asked;
         let jwk = self.decryption_key(request, &delivered.delivery)?.map(|key| key.public_jwk());
-        let object = RequestObject {
-            client_id,
-            response_uri: &self.address(&format!("/responses/{}", request.as_str())),
+        let registration = self.0.registrations.get(&asked.ask);
+        let verifier_info: Vec<Value> = registration.iter().map(|registration| registration.verifier_info()).collect();
+        Ok(then(&RequestObject {
+            client_id: &asked.client_id,
+            response_uri: &self.response_uri(request),
             response_mode: *response_mode,
             nonce,
             state: request.as_str(),
-            query: &delivered.asked.query,
-            formats: &self.supported(&delivered.asked.query),
-            transaction_data: &delivered.asked.transaction_data,
+            query: &asked.query,
+            formats: &self.supported(&asked.query),
+            transaction_data: &asked.transaction_data,
             encryption_jwk: jwk.as_ref(),
             encryption_enc: &ENCRYPTIONS,
             wallet_nonce,
+            verifier_info: &verifier_info,
             // Wallets show the name that the certificate carries, and ignore one that the request gives itself (5.1).
             client_name: None,
             iat: now,
-            exp: delivered.asked.at.plus_s(ANSWER_WITHIN_S),
-        };
-        // The identity that the wallet was first told, also after the current one was renewed.
-        let identity =
-            self.0.keys.identities().iter().find(|identity| ClientId::x509_hash(identity.leaf().der()) == *client_id);
-        let identity = identity.unwrap_or_else(|| self.0.keys.identity());
-        let chain: Vec<Value> = identity.chain().iter().map(|c| Value::String(base64_standard(c.der()))).collect();
-        let mut header = Map::new();
-        header.insert("typ".into(), RequestObject::TYP.into());
-        header.insert("x5c".into(), Value::Array(chain));
-        identity
-            .key()
-            .sign_jws(&header, &object.claims())
-            .map_err(|e| Error::Misuse(format!("the signing key does not sign: {e}")))
+            exp: asked.at.plus_s(ANSWER_WITHIN_S),
+        }))
     }
 
     /// What we can verify of each format that a query asks for.
@@ -418,7 +479,7 @@ impl Merchant {
                 Ok(Checked::Declined(code))
             }
             Answer::Presentations(answer) => {
-                let response_uri = self.address(&format!("/responses/{}", request.as_str()));
+                let response_uri = self.response_uri(request);
                 let met = Met {
                     channel: Channel::Redirect {
                         client_id: delivered.asked.client_id.as_str(),
@@ -602,7 +663,9 @@ impl Merchant {
                 Decision::Fetch { metadata, iss, kid, issuer } => {
                     (self.issuer_key(id, &metadata, &iss, kid.as_deref()).await?, issuer, Vec::new())
                 }
-                Decision::Resolve { did, method, issuer } => (self.did_key(id, &did, &method)?, issuer, Vec::new()),
+                Decision::Resolve { did, method, issuer } => {
+                    (self.did_key(id, &did, &method).await?, issuer, Vec::new())
+                }
             };
         let signs = |data: &&String| signs_with(data, id);
         let transactions: Vec<String> = asked.transaction_data.iter().filter(signs).cloned().collect();
@@ -633,17 +696,6 @@ impl Merchant {
         }
         let counts_as = self.0.trust.counts_as(issuer, &authentic.types);
         Ok(Believed { authentic, counts_as, authority_key_ids })
-    }
-
-    /// The key of an issuer that is known by its DID.
-    fn did_key(&self, id: &str, did: &Did, method: &str) -> Result<PublicKey, Error> {
-        let credential = || id.to_owned();
-        let document = did
-            .resolve(None, &self.0.limits)
-            .map_err(|source| AnswerError::IssuerDid { credential: credential(), source })?;
-        let key = document.signing_key(Purpose::AssertionMethod, method).cloned();
-        let source = TrustError::KeyNotFound;
-        Ok(key.ok_or_else(|| AnswerError::Trust { credential: credential(), source })?)
     }
 
     /// The key of an issuer that is known by its address: from its metadata, or the key set that they name.
@@ -904,11 +956,6 @@ fn signs_with(data: &str, id: &str) -> bool {
 
 fn revoked(credential: &str, status: &str) -> AnswerError {
     AnswerError::Revoked { credential: credential.to_owned(), status: status.to_owned() }
-}
-
-fn base64_standard(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 fn busy() -> Error {

@@ -1,4 +1,5 @@
-//! DIDs that resolve from their own text: `did:key`, `did:jwk` and `did:peer`. Nothing is fetched.
+//! DIDs that resolve from their own text, `did:key`, `did:jwk` and `did:peer`, and where those lie that do not. Nothing
+//! is fetched.
 //!
 //! Texts are compared as they are: a DID is never normalised, and case matters.
 
@@ -15,6 +16,7 @@ mod document;
 mod key;
 mod peer;
 pub mod proof;
+mod web;
 
 pub use document::{DidDocument, MethodKey, Relationship, VerificationMethod};
 pub(crate) use key::multikey;
@@ -59,6 +61,9 @@ pub enum DidError {
     /// A name, a reference or a controller under another DID.
     #[error("the DID document names something under another DID")]
     Foreign,
+    /// A DID that should lead to a web server, and leads to none.
+    #[error("the DID leads to no address: {0}")]
+    Address(&'static str),
     /// More keys than are read.
     #[error("a DID document has more than the {limit} keys that are read")]
     TooMany {
@@ -85,6 +90,7 @@ impl DidError {
             Self::Member(_) => "did_document",
             Self::Duplicate => "did_duplicate",
             Self::Foreign => "did_foreign",
+            Self::Address(_) => "did_address",
             Self::TooMany { .. } => "did_too_many",
             Self::Key(error) => error.code(),
         }

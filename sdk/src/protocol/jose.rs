@@ -841,10 +841,29 @@ impl fmt::Debug for DecryptionKey {
 /// # Errors
 /// [`JoseError::InvalidKey`] if the recipient is no JWK for ECDH-ES, [`JoseError::Crypto`] if the library fails.
 pub fn encrypt(plaintext: &[u8], recipient: &Value, enc: ContentEncryption) -> Result<String, JoseError> {
+    encrypt_under(JweHeader::new(), plaintext, recipient, enc)
+}
+
+/// Encrypts a signed request object to the key of a wallet: a nested JWT (RFC 7519 section 5.2, RFC 9101 section 6.1).
+///
+/// # Errors
+/// As [`encrypt`].
+pub fn encrypt_jwt(request_object: &str, recipient: &Value, enc: ContentEncryption) -> Result<String, JoseError> {
+    let mut header = JweHeader::new();
+    header.set_content_type("JWT");
+    header.set_token_type("oauth-authz-req+jwt");
+    encrypt_under(header, request_object.as_bytes(), recipient, enc)
+}
+
+fn encrypt_under(
+    mut header: JweHeader,
+    plaintext: &[u8],
+    recipient: &Value,
+    enc: ContentEncryption,
+) -> Result<String, JoseError> {
     let members = recipient.as_object().ok_or(JoseError::NotAnObject)?;
     let jwk = Jwk::from_map(members.clone()).map_err(|_| JoseError::InvalidKey)?;
     let encrypter = ECDH_ES.encrypter_from_jwk(&jwk).map_err(|_| JoseError::InvalidKey)?;
-    let mut header = JweHeader::new();
     header.set_content_encryption(enc.name());
     josekit::jwe::serialize_compact(plaintext, &header, &encrypter).map_err(|_| JoseError::Crypto)
 }

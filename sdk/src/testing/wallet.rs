@@ -22,11 +22,15 @@ use crate::{
             ContentEncryption, DecryptionKey, JoseError, Jws, SigningKey, base64url_decode, base64url_encode, encrypt,
         },
         openid4vp::{AUDIENCE, ClientId, RequestObject, ResponseMode},
-        x509::{Certificate, X509Error, verify_path},
+        x509::{Certificate, X509Error},
     },
     testing::issuer::Hash,
     time::UnixTime,
 };
+
+mod verifier;
+
+pub use verifier::{Anchors, encrypting_form};
 
 /// One thing that a wallet gets wrong. What belongs together stays right: a presentation with a broken issuer signature
 /// has a holder's proof over exactly these bytes.
@@ -165,6 +169,8 @@ pub struct Request {
     pub transaction_data: Vec<String>,
     /// The key that the answer is encrypted to, and with what.
     pub encryption: Option<(Value, ContentEncryption)>,
+    /// What others say of who asks, as it was sent.
+    pub verifier_info: Vec<Value>,
 }
 
 impl Request {
@@ -182,38 +188,50 @@ impl Request {
         now: UnixTime,
         limits: &Limits,
     ) -> Result<Self, WalletError> {
-        let jws = Jws::parse(object, limits)?;
-        let chain = jws.header().x5c.clone().unwrap_or_default();
-        let leaf = Certificate::from_der(chain.first().ok_or(WalletError::Request { what: "`x5c` is missing" })?)?;
-        // HAIP 1.0, 5: not self-signed, and the anchor not in the chain.
-        if leaf.is_self_signed() {
-            return Err(WalletError::Request { what: "the access certificate is self-signed" });
-        }
-        if !anchors.is_empty() {
-            verify_path(&chain, anchors, now, limits)?;
-        }
-        let claims = jws.verify(&leaf.public_key()?, &[RequestObject::TYP])?;
+        Self::read_by(link, object, wallet_nonce, &Anchors::roots(anchors), now, limits)
+    }
+
+    /// The same for a wallet that believes others than the roots of access certificates.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn read_by(
+        link: &Link,
+        object: &str,
+        wallet_nonce: Option<&str>,
+        anchors: &Anchors<'_>,
+        now: UnixTime,
+        limits: &Limits,
+    ) -> Result<Self, WalletError> {
+        let claims = verifier::signed(link, object, anchors, now, limits)?;
+        let text = |name| claims.get(name).and_then(Value::as_str);
+        let demand = |holds: bool, what| if holds { Ok(()) } else { Err(WalletError::Request { what }) };
+        demand(text("client_id") == Some(&link.client_id), "`client_id` is not the one of the link")?;
+        demand(text("aud") == Some(AUDIENCE), "`aud` must be that of static discovery")?;
+        demand(text("wallet_nonce") == wallet_nonce, "`wallet_nonce` is not ours")?;
+        demand(!claims.contains_key("request_uri_method"), "a parameter that does not belong there")?;
+        // 5.9.3: a host that a certificate names asks for itself.
+        let host = text("response_uri").and_then(|uri| Url::parse(uri).ok()?.host_str().map(str::to_owned));
+        let named = link.client_id.strip_prefix("x509_san_dns:");
+        demand(named.is_none_or(|named| host.as_deref() == Some(named)), "the answer goes to another host")?;
+        Self::from_claims(&claims, now, limits)
+    }
+
+    /// What OpenID4VP says of every request, whoever it is from (5, 8.2, 8.3).
+    fn from_claims(claims: &Map<String, Value>, now: UnixTime, limits: &Limits) -> Result<Self, WalletError> {
         let wrong = |what| WalletError::Request { what };
         let text = |name| claims.get(name).and_then(Value::as_str);
         let demand = |holds: bool, what| if holds { Ok(()) } else { Err(wrong(what)) };
 
         let response_uri = text("response_uri").and_then(|uri| Url::parse(uri).ok()).ok_or(wrong("`response_uri`"))?;
         let client_id = text("client_id").ok_or(wrong("`client_id` is missing"))?;
-        demand(client_id == link.client_id, "`client_id` is not the one of the link")?;
-        let by_hash = client_id == ClientId::x509_hash(leaf.der()).as_str();
-        let by_name = client_id.strip_prefix("x509_san_dns:").is_some_and(|host| {
-            leaf.dns_names().iter().any(|name| name == host) && response_uri.host_str() == Some(host)
-        });
-        demand(by_hash || by_name, "`client_id` is not that of the certificate")?;
-        demand(text("aud") == Some(AUDIENCE), "`aud` must be that of static discovery")?;
         demand(text("response_type") == Some("vp_token"), "`response_type` must be vp_token")?;
-        for absent in ["redirect_uri", "scope", "client_id_scheme", "presentation_definition", "request_uri_method"] {
+        for absent in ["redirect_uri", "scope", "client_id_scheme", "presentation_definition"] {
             demand(!claims.contains_key(absent), "a parameter that does not belong there")?;
         }
-        demand(text("wallet_nonce") == wallet_nonce, "`wallet_nonce` is not ours")?;
-        let iat = numeric_date(&claims, "iat")?;
+        let iat = numeric_date(claims, "iat")?;
         demand(iat.is_none_or(|iat| iat <= now.plus_s(60)), "it is of the future")?;
-        demand(numeric_date(&claims, "exp")?.is_none_or(|exp| now < exp), "it is over")?;
+        demand(numeric_date(claims, "exp")?.is_none_or(|exp| now < exp), "it is over")?;
         let nonce = text("nonce").ok_or(wrong("`nonce` is missing"))?;
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         demand(nonce.len() >= 22 && nonce.bytes().all(unreserved), "`nonce` is too short or not URL-safe")?;
@@ -242,6 +260,7 @@ impl Request {
             query,
             transaction_data: strings(claims.get("transaction_data")),
             encryption,
+            verifier_info: claims.get("verifier_info").and_then(Value::as_array).cloned().unwrap_or_default(),
         })
     }
 
@@ -1007,6 +1026,7 @@ mod tests {
                 ResponseMode::DirectPost => None,
                 ResponseMode::DirectPostJwt => Some((recipient().public_jwk(), ContentEncryption::A256Gcm)),
             },
+            verifier_info: Vec::new(),
         }
     }
 
@@ -1177,6 +1197,7 @@ mod tests {
             encryption_jwk: Some(&jwk),
             encryption_enc: &[ContentEncryption::A128Gcm, ContentEncryption::A256Gcm],
             wallet_nonce: Some("w"),
+            verifier_info: &[],
             client_name: None,
             iat: NOW,
             exp: NOW.plus_s(300),
