@@ -20,7 +20,7 @@ use crate::{
     presentation::StepError,
     protocol::{
         dbsc::DbscError, dcql::DcqlError, did::proof::DidProofError, dpop::DpopError, openid4vp::ResponseError,
-        status_list::StatusError,
+        status_list::StatusError, type_metadata::TypeMetadataError,
     },
     rail::{CannotCollect, NoticeError},
     resolve::ResolveError,
@@ -139,6 +139,22 @@ pub enum AnswerError {
         credential: String,
         /// Why not; whoever waited for the same document was told the same.
         source: Arc<ResolveError>,
+    },
+    /// The credential is not what its type demands.
+    #[error("credential {credential}: {source}")]
+    Type {
+        /// The query's id for it.
+        credential: String,
+        /// The rule that it breaks, or what is wrong with the rules.
+        source: TypeMetadataError,
+    },
+    /// What the credential's type demands cannot be fetched.
+    #[error("credential {credential}: the rules of its type cannot be fetched: {source}")]
+    TypeUnavailable {
+        /// The query's id for it.
+        credential: String,
+        /// Why not; whoever waited for the same document was told the same.
+        source: Arc<FetchError>,
     },
     /// The credential was revoked, or is suspended.
     #[error("credential {credential} is {status}")]
@@ -411,7 +427,10 @@ impl Error {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Answer(
-                AnswerError::IssuerKeys { .. } | AnswerError::IssuerDid { .. } | AnswerError::StatusUnknown { .. },
+                AnswerError::IssuerKeys { .. }
+                | AnswerError::IssuerDid { .. }
+                | AnswerError::StatusUnknown { .. }
+                | AnswerError::TypeUnavailable { .. },
             ) => Fault::Issuer,
             Self::Answer(_) | Self::Issue(_) | Self::DidProof(_) => Fault::Wallet,
             Self::Proof(_) => Fault::Browser,
@@ -435,6 +454,8 @@ impl AnswerError {
             Self::Trust { source, .. } => source.code(),
             Self::IssuerKeys { .. } => "issuer_keys_unavailable",
             Self::IssuerDid { source, .. } => source.code(),
+            Self::Type { source, .. } => source.code(),
+            Self::TypeUnavailable { .. } => "type_metadata_unavailable",
             Self::Revoked { .. } => "credential_revoked",
             Self::StatusUnknown { .. } => "status_unknown",
             Self::Query(e) => e.code(),

@@ -29,6 +29,8 @@ pub struct Limits {
     pub status_token_bytes: usize,
     /// A status list after inflation: 16 MiB hold 128 million one-bit entries.
     pub status_list_bytes: usize,
+    /// A list of trusted issuers as fetched. 4 MiB: some thousand issuers with their certificates.
+    pub trust_list_bytes: usize,
     /// Credential queries in one DCQL query.
     pub dcql_credentials: usize,
     /// Claims in one credential query, and sets in one `claim_sets` or `credential_sets`.
@@ -84,6 +86,7 @@ impl Default for Limits {
             sd_jwt_depth: 16,
             status_token_bytes: 4 * 1024 * 1024,
             status_list_bytes: 16 * 1024 * 1024,
+            trust_list_bytes: 4 * 1024 * 1024,
             dcql_credentials: 16,
             dcql_claims: 64,
             dcql_path: 16,

@@ -28,7 +28,7 @@ use crate::{
     session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
     time::UnixTime,
-    trust::Trust,
+    trust::{Trust, TrustList},
 };
 
 mod bind;
@@ -51,6 +51,9 @@ mod recover;
 mod registration;
 mod resolve;
 mod sell;
+mod status;
+mod trusted;
+mod types;
 
 pub use bind::BindingView;
 pub use client::ClientIdPrefix;
@@ -76,6 +79,8 @@ pub use sell::{
     Booking, Feed, FeedBatch, FeedEvent, GuestLink, GuestOrder, NotAGuestLink, NotATransferId, Order, Pending,
     Provisional, RecentProof, Refund, Transfer, TransferId, UnmatchedTransfer,
 };
+pub use trusted::TrustListStanding;
+pub use types::TypeMetadata;
 
 /// A merchant's side of every relationship: made once by [`Merchant::builder`], cheap to clone.
 #[derive(Clone)]
@@ -85,7 +90,8 @@ struct Inner {
     origin: Url,
     mount: String,
     keys: Keys,
-    trust: Trust,
+    trusted: trusted::Trusted,
+    type_metadata: TypeMetadata,
     store: AnyStore,
     fetch: AnyFetch,
     env: Arc<dyn Env>,
@@ -142,6 +148,8 @@ pub struct MerchantBuilder {
     mount: String,
     keys: Option<Keys>,
     trust: Trust,
+    trust_lists: Vec<TrustList>,
+    type_metadata: TypeMetadata,
     store: Option<AnyStore>,
     fetch: Option<AnyFetch>,
     did_resolver: Option<AnyResolver>,
@@ -173,6 +181,8 @@ impl Merchant {
             mount: "/wallet".to_owned(),
             keys: None,
             trust: Trust::new(),
+            trust_lists: Vec::new(),
+            type_metadata: TypeMetadata::ignored(),
             store: None,
             fetch: None,
             did_resolver: None,
@@ -271,8 +281,14 @@ impl Merchant {
     ///
     /// Spawn it. An expired record is absent for every reader at once, but it leaves the disk by this alone: the sealed
     /// claims of a visit, and a value whose time to be kept is over, would stay in the database and its backups. A payment
-    /// that nobody knows about is asked about, and an unpaid order expires, by this alone as well.
+    /// that nobody knows about is asked about, and an unpaid order expires, by this alone as well. So are published
+    /// [lists of issuers](crate::trust::TrustList) refreshed.
     pub async fn housekeeping(self) {
+        // Side by side: a publisher who does not answer holds up no order.
+        tokio::join!(self.keep_house(), self.keep_trust_lists());
+    }
+
+    async fn keep_house(&self) {
         /// Often enough that a store stays small, seldom enough that nobody notices.
         const PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
         /// Small enough not to hold up a customer's commit.
@@ -377,6 +393,20 @@ impl MerchantBuilder {
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = self.trust.and(trust);
+        self
+    }
+
+    /// Also believes whom a published list names, for what the list was set up with.
+    #[must_use]
+    pub fn trust_list(mut self, list: TrustList) -> Self {
+        self.trust_lists.push(list);
+        self
+    }
+
+    /// Whether credentials are checked against the rules of their types; they are not unless said here.
+    #[must_use]
+    pub fn type_metadata(mut self, policy: TypeMetadata) -> Self {
+        self.type_metadata = policy;
         self
     }
 
@@ -533,6 +563,15 @@ impl MerchantBuilder {
                  runs here could be any issuer; leave out .danger_loopback()"
             ));
         }
+        for (place, list) in self.trust_lists.iter().enumerate() {
+            if !list.has_types() {
+                return misuse(format!("the trust list {} is for no types: add .types(..)", list.url()));
+            }
+            if self.trust_lists.iter().take(place).any(|other| other.name() == list.name()) {
+                return misuse(format!("the trust list {} is there twice: name all types at one of them", list.url()));
+            }
+        }
+        let trust = self.trust_lists.iter().fold(self.trust, Trust::expecting);
         #[cfg(feature = "webvh")]
         let public_log = match self.webvh {
             Some(log) => {
@@ -557,7 +596,7 @@ impl MerchantBuilder {
             None => default_fetch()?,
         };
         // A shop that only knows its own again needs nobody else's word.
-        if self.trust.is_empty() && self.asks.iter().any(|ask| !ask.wanted().is_empty()) {
+        if trust.is_empty() && self.asks.iter().any(|ask| !ask.wanted().is_empty()) {
             return misuse(
                 "nobody is trusted who could answer what is asked: add .trust(Trust::from_pem_dir(..)?)".into(),
             );
@@ -571,7 +610,7 @@ impl MerchantBuilder {
         let mut asks = BTreeMap::new();
         for ask in self.asks {
             ask.check()?;
-            let meta = |one: &Alternative| meta_of(one, &self.formats, &self.trust);
+            let meta = |one: &Alternative| meta_of(one, &self.formats, &trust);
             for wanted in ask.wanted().iter().filter(|w| w.queries(|one| meta(one).is_some()).next().is_none()) {
                 let known = |one: &Alternative| self.formats.iter().any(|f| f.id() == one.format());
                 let types = wanted.alternatives().iter().flat_map(Alternative::types).cloned().collect::<Vec<_>>();
@@ -608,8 +647,7 @@ impl MerchantBuilder {
             let Some(ask) = asks.get(name) else {
                 return misuse(format!("there is a registration certificate for the ask {name:?}, and no such ask"));
             };
-            let covered =
-                registration.covers(&query_of(ask, &relationship, |one| meta_of(one, &self.formats, &self.trust)));
+            let covered = registration.covers(&query_of(ask, &relationship, |one| meta_of(one, &self.formats, &trust)));
             covered.map_err(|error| {
                 Error::Misuse(format!("the ask {name:?} asks for more than is registered: {error}"))
             })?;
@@ -627,7 +665,8 @@ impl MerchantBuilder {
             origin,
             mount: self.mount,
             keys,
-            trust: self.trust,
+            trusted: trusted::Trusted::new(trust, self.trust_lists),
+            type_metadata: self.type_metadata,
             store,
             fetch,
             env: self.env,

@@ -21,6 +21,8 @@ pub mod registration;
 pub mod sd_jwt;
 pub mod status_list;
 pub mod status_ref;
+pub mod trust_list;
+pub mod type_metadata;
 #[cfg(feature = "passkey")]
 pub mod webauthn;
 pub mod x509;

@@ -10,6 +10,7 @@ mod conformance;
 mod fake_rail;
 pub mod faulty;
 pub mod issuer;
+pub mod list;
 mod network;
 mod rail_conformance;
 mod shop;

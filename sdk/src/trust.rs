@@ -2,6 +2,7 @@
 //!
 //! An issuer is trusted by its root certificates, or by its URL and the keys that it publishes there; never by both,
 //! or whoever presents a credential would choose the weaker one. Everything is decided before anything is fetched.
+//! A [`TrustList`] brings the roots of issuers that somebody publishes.
 //!
 //! ```no_run
 //! use firsthand::trust::Trust;
@@ -12,156 +13,60 @@
 //! # Ok::<(), firsthand::trust::TrustError>(())
 //! ```
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use serde_json::Value;
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     format::IssuerRef,
     limits::Limits,
     protocol::{
         did::Did,
-        jose::{JoseError, PublicKey, base64url_encode},
-        json::{self, JsonError},
-        x509::{Certificate, VerifiedPath, X509Error},
+        jose::{PublicKey, base64url_encode},
+        x509::{Certificate, VerifiedPath},
     },
     time::UnixTime,
 };
 
 mod chains;
+mod error;
+mod lists;
+mod published;
+mod roots;
 
 use chains::Chains;
-
-/// Keys in one published set: real ones have a few.
-const JWKS_KEYS_MAX: usize = 64;
-
-/// Why an issuer is not believed, or a trust cannot be configured as asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrustError {
-    /// The issuer is not trusted.
-    #[error("the issuer is not trusted: add its roots or its URL to the trust if it should be")]
-    Unknown,
-    /// The credential brings certificates for an issuer that is trusted by its metadata only.
-    #[error("this issuer is trusted by the keys it publishes, not by certificates")]
-    KeyMechanism,
-    /// The certificate chain is not believed.
-    #[error(transparent)]
-    X509(#[from] X509Error),
-    /// A status list comes with certificates, and its issuer is not trusted by certificates.
-    #[error("the status list must be signed with the key of its credential: this issuer has no roots for status lists")]
-    StatusMechanism,
-    /// The metadata or the key set is not JSON.
-    #[error("the issuer's metadata is not JSON")]
-    Json(#[from] JsonError),
-    /// The metadata lacks something, or says it twice.
-    #[error("the issuer's metadata is wrong: {0}")]
-    Metadata(&'static str),
-    /// The metadata is of another issuer.
-    #[error("the metadata names another issuer than {expected}")]
-    MetadataIssuer {
-        /// The issuer that was looked for.
-        expected: String,
-    },
-    /// The issuer publishes no key of that name.
-    #[error("the issuer publishes no key with this kid")]
-    KeyNotFound,
-    /// Several published keys could be meant.
-    #[error("the issuer publishes several keys that fit: the credential must name one by kid")]
-    KeyAmbiguous,
-    /// The published key is of no accepted kind.
-    #[error("the issuer's key is not accepted")]
-    Key(#[source] JoseError),
-    /// The URL of an issuer is no https URL with a host, without query and fragment.
-    #[error("{url} cannot name an issuer: {reason}")]
-    Url {
-        /// The URL.
-        url: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// An issuer that may issue nothing.
-    #[error("an issuer must be trusted for at least one credential type")]
-    NoTypes,
-    /// A root that is no certificate authority.
-    #[error("{subject} is no certificate authority, so it cannot be a root")]
-    NotAuthority {
-        /// Its subject.
-        subject: String,
-    },
-    /// A file or folder cannot be read.
-    #[error("cannot read {}: check that it exists and that this user may read it", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file of roots cannot be used.
-    #[error("{} holds no usable roots", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: Box<Self>,
-    },
-    /// A folder without roots.
-    #[error(
-        "{} holds no *.pem or *.crt file: put the root certificates of the issuers there, one file each",
-        path.display()
-    )]
-    EmptyDirectory {
-        /// Which.
-        path: PathBuf,
-    },
-    /// A file of status roots without the file of its issuer.
-    #[error("{} belongs to no issuer: name it like the file with the issuer's roots, with .status before .pem", path.display())]
-    StatusAlone {
-        /// Which.
-        path: PathBuf,
-    },
-}
-
-impl TrustError {
-    /// A stable name of the check that failed.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unknown => "issuer_unknown",
-            Self::KeyMechanism => "issuer_key_mechanism",
-            Self::X509(error) => error.code(),
-            Self::StatusMechanism => "status_key_mechanism",
-            Self::Json(error) => error.code(),
-            Self::Metadata(_) => "issuer_metadata",
-            Self::MetadataIssuer { .. } => "issuer_metadata_issuer",
-            Self::KeyNotFound => "issuer_key_not_found",
-            Self::KeyAmbiguous => "issuer_key_ambiguous",
-            Self::Key(_) => "issuer_key",
-            Self::Url { .. } => "trust_url",
-            Self::NoTypes => "trust_no_types",
-            Self::NotAuthority { .. } => "trust_not_authority",
-            Self::Read { .. } => "trust_read",
-            Self::File { .. } => "trust_file",
-            Self::EmptyDirectory { .. } => "trust_empty_directory",
-            Self::StatusAlone { .. } => "trust_status_alone",
-        }
-    }
-}
+pub use error::TrustError;
+pub(crate) use lists::ListMark;
+pub use lists::{ListError, TrustList};
+pub use published::{MetadataKey, jwks_key, metadata_key};
+use published::{is_called, is_loopback, metadata_url};
+use roots::roots_in;
 
 /// The issuers that are believed. Cheap to clone; clones share the chains that were verified.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     entries: Vec<Entry>,
+    anchors: Anchors,
     /// A credential type, and the base type that it counts as.
     national: Vec<(String, String)>,
     /// Whether issuers at http URLs of this machine are accepted.
     loopback: bool,
+    /// Types for which published lists may name issuers.
+    listed: Vec<String>,
+    /// Purposes of certificates whose keys sign status lists.
+    status_purposes: Vec<String>,
     chains: Chains,
+    /// Which of the trusts that follow each other in one program this is.
+    edition: u64,
+}
+
+/// The roots of all issuers, each once, and the entries that it stands in: the same authority may be listed twice, for
+/// other types.
+#[derive(Clone, Debug, Default)]
+struct Anchors {
+    roots: Vec<Certificate>,
+    entries: Vec<Vec<usize>>,
+    places: HashMap<[u8; 32], usize>,
 }
 
 /// One issuer.
@@ -171,12 +76,21 @@ struct Entry {
     types: Vec<String>,
 }
 
+/// One issuer of a list, and what it is believed for.
+#[derive(Clone, Debug)]
+pub(crate) struct ListEntry {
+    roots: Vec<Certificate>,
+    status: Option<Vec<Certificate>>,
+    types: Vec<String>,
+}
+
 /// How the keys of an issuer are known: one way for each.
 #[derive(Clone, Debug)]
 enum Mechanism {
     Roots {
+        /// Authorities; from a list also certificates that an issuer signs with itself.
         roots: Vec<Certificate>,
-        /// Those of the status lists, where they differ.
+        /// Those of the status lists, where they are told apart.
         status: Option<Vec<Certificate>>,
     },
     Metadata {
@@ -223,15 +137,18 @@ pub enum Decision {
 
 /// A trusted issuer, within the [`Trust`] that named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct IssuerId(usize);
+pub struct IssuerId {
+    edition: u64,
+    named: Named,
+}
 
-/// The key of an issuer, or where its keys are.
-#[derive(Clone, Debug)]
-pub enum MetadataKey {
-    /// The key.
-    Found(PublicKey),
-    /// Fetch this key set, and choose the key with [`jwks_key`].
-    Fetch(Url),
+/// What an issuer is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Named {
+    /// One of the roots.
+    Root(usize),
+    /// One of the entries.
+    Entry(usize),
 }
 
 impl Trust {
@@ -241,43 +158,9 @@ impl Trust {
         Self::default()
     }
 
-    /// Believes the roots in the `*.pem` and `*.crt` files of a folder, one issuer for each file, for these types.
-    ///
-    /// `name.status.pem` (or `.crt`) holds the roots of the status lists of the issuer in `name.pem`; without it, they
-    /// are the same. One issuer's roots never vouch for the status lists of another.
-    ///
-    /// # Errors
-    /// If the folder or a file cannot be read or used, naming it; if there is no such file.
-    pub fn from_pem_dir(dir: impl AsRef<Path>, types: &[&str]) -> Result<Self, TrustError> {
-        let dir = dir.as_ref();
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(dir).map_err(|source| TrustError::Read { path: dir.to_owned(), source })? {
-            let path = entry.map_err(|source| TrustError::Read { path: dir.to_owned(), source })?.path();
-            if path.extension().is_some_and(|end| end == "pem" || end == "crt") {
-                paths.push(path);
-            }
-        }
-        // The order of a folder is no order.
-        paths.sort();
-        let (status, issuers): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| status_of(path).is_some());
-        if let Some(path) = status.iter().find(|path| !issuers.iter().any(|issuer| status_of(path) == stem(issuer))) {
-            return Err(TrustError::StatusAlone { path: path.clone() });
-        }
-        let mut trust = Self::new();
-        for path in &issuers {
-            let status = status.iter().find(|status| status_of(status) == stem(path));
-            let status = status.map(|path| roots_in_file(path)).transpose()?;
-            trust = trust
-                .entry(Mechanism::Roots { roots: roots_in_file(path)?, status }, types)
-                .map_err(|source| TrustError::File { path: path.clone(), source: Box::new(source) })?;
-        }
-        if trust.entries.is_empty() {
-            return Err(TrustError::EmptyDirectory { path: dir.to_owned() });
-        }
-        Ok(trust)
-    }
-
-    /// Also believes one issuer by its roots, a PEM text, for these types; its status lists by the same roots.
+    /// Also believes one issuer by its roots, a PEM text, for these types. Its status lists must be signed with the key
+    /// that signed the credential, or with a certificate under the same roots that is
+    /// [made for it](Self::status_purpose).
     ///
     /// # Errors
     /// If the text holds anything but certificates of authorities, or there are no types.
@@ -285,7 +168,8 @@ impl Trust {
         self.entry(Mechanism::Roots { roots: roots_in(pem)?, status: None }, types)
     }
 
-    /// Also believes one issuer by its roots, with other roots for its status lists.
+    /// Also believes one issuer by its roots, with roots of their own for its status lists: whoever has a certificate
+    /// under those may sign them. The same roots twice say that every certificate under them may do both.
     ///
     /// # Errors
     /// As [`roots`](Self::roots).
@@ -340,6 +224,15 @@ impl Trust {
         self
     }
 
+    /// Also takes this extended key usage for that of certificates whose keys sign status lists and no credentials,
+    /// `id-kp-oauthStatusSigning` of the Token Status List (section 10). The standard has no number for it yet; those
+    /// that issuers use meanwhile are known.
+    #[must_use]
+    pub fn status_purpose(mut self, object_identifier: &str) -> Self {
+        self.status_purposes.push(object_identifier.to_owned());
+        self
+    }
+
     /// Also believes whom `other` believes.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -348,13 +241,31 @@ impl Trust {
         }
         self.national.extend(other.national);
         self.loopback |= other.loopback;
+        self.listed.extend(other.listed);
+        self.status_purposes.extend(other.status_purposes);
         self
     }
 
-    /// Whether nobody is believed.
+    /// This trust, and a list that may say who issues what.
+    pub(crate) fn expecting(mut self, list: &TrustList) -> Self {
+        self.listed.extend(list.credential_types().map(str::to_owned));
+        self
+    }
+
+    /// This trust and what lists say, as the one of this number: an [`IssuerId`] of one says nothing to another.
+    pub(crate) fn with_lists(mut self, entries: Vec<ListEntry>, edition: u64) -> Self {
+        self.chains = Chains::default();
+        self.edition = edition;
+        for ListEntry { roots, status, types } in entries {
+            self.push(Entry { mechanism: Mechanism::Roots { roots, status }, types });
+        }
+        self
+    }
+
+    /// Whether nobody is believed, also by no list.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.listed.is_empty()
     }
 
     /// Whether issuers at http URLs of this machine are accepted.
@@ -405,9 +316,12 @@ impl Trust {
                     return Err(TrustError::KeyMechanism);
                 }
                 // SD-JWT VC 2.5: the issuer is the subject of the leaf; nothing binds `iss` to it, and nobody reads it.
-                let (owners, anchors) = self.anchors();
-                let path = self.chains.verify(chain, ALL_ROOTS, &anchors, now, limits)?;
-                let issuer = owners.get(path.anchor).copied().ok_or(TrustError::Unknown)?;
+                let path = self.chains.verify(chain, ALL_ROOTS, || self.anchors.roots.iter().collect(), now, limits)?;
+                // Under one root both issue: who may say what was revoked must not make what is to be believed.
+                if self.signs_status_alone(&path.leaf) {
+                    return Err(TrustError::StatusSignerIssues);
+                }
+                let issuer = self.id(Named::Root(path.anchor));
                 Ok(Decision::Believed { key: path.key.clone(), issuer, path })
             }
             IssuerRef::Metadata { iss, kid } => {
@@ -421,24 +335,24 @@ impl Trust {
             }
             IssuerRef::Did { did, method } => {
                 let pinned = self.entries.iter().enumerate().find_map(|(at, entry)| match &entry.mechanism {
-                    Mechanism::Did { did: pinned } if pinned.as_str() == did => Some((IssuerId(at), pinned.clone())),
+                    Mechanism::Did { did: pinned } if pinned.as_str() == did => Some((at, pinned.clone())),
                     _ => None,
                 });
-                let (issuer, did) = pinned.ok_or(TrustError::Unknown)?;
+                let (at, did) = pinned.ok_or(TrustError::Unknown)?;
                 // A method of another DID would sign in this one's name.
                 let of_did = method.strip_prefix(did.as_str()).is_some_and(|rest| rest.starts_with('#'));
                 if !of_did {
                     return Err(TrustError::KeyMechanism);
                 }
-                Ok(Decision::Resolve { did, method: method.to_owned(), issuer })
+                Ok(Decision::Resolve { did, method: method.to_owned(), issuer: self.id(Named::Entry(at)) })
             }
         }
     }
 
-    /// Whether some issuer is believed for this type, or for one that counts as it.
+    /// Whether some issuer is believed for this type, or a list may name one.
     #[must_use]
     pub fn vouches_for(&self, kind: &str) -> bool {
-        self.entries.iter().any(|entry| entry.types.iter().any(|t| t == kind))
+        self.entries.iter().flat_map(|entry| &entry.types).chain(&self.listed).any(|t| t == kind)
     }
 
     /// The types that a credential of this issuer counts as; `types` are its `vct` and then its `aka_vcts`.
@@ -447,15 +361,20 @@ impl Trust {
     /// [`national`](Self::national) says that its `vct` is a T. Empty: it counts as nothing.
     #[must_use]
     pub fn counts_as(&self, issuer: IssuerId, types: &[String]) -> Vec<String> {
-        let Some(entry) = self.entries.get(issuer.0) else { return Vec::new() };
         let vct = types.first();
         let mapped = |base: &String| self.national.iter().any(|(from, to)| Some(from) == vct && to == base);
-        entry.types.iter().filter(|base| types.contains(base) || mapped(base)).cloned().collect()
+        let mut counted: Vec<String> = Vec::new();
+        for base in self.entries_of(issuer).flat_map(|entry| &entry.types) {
+            if (types.contains(base) || mapped(base)) && !counted.contains(base) {
+                counted.push(base.clone());
+            }
+        }
+        counted
     }
 
-    /// The key of a status list token about credentials of this issuer: that of the certificates it brings, which lead
-    /// to this issuer's roots for status lists, or else the very key that signed the credential. The token's `kid`
-    /// chooses nothing.
+    /// The key of a status list token about credentials of this issuer (Token Status List, 11.3): the very key that
+    /// signed the credential; or that of the certificates which the token brings, if they lead to this issuer's roots
+    /// for status lists, or to its only roots and are made for status lists. The token's `kid` chooses nothing.
     ///
     /// # Errors
     /// If the chain does not lead there: a status list of another issuer says nothing about this one's credentials.
@@ -468,13 +387,26 @@ impl Trust {
         now: UnixTime,
         limits: &Limits,
     ) -> Result<PublicKey, TrustError> {
-        let entry = self.entries.get(issuer.0).ok_or(TrustError::Unknown)?;
+        let mut own = Vec::new();
+        let mut shared = Vec::new();
+        let mut entries = self.entries_of(issuer).peekable();
+        entries.peek().ok_or(TrustError::Unknown)?;
+        for entry in entries {
+            match &entry.mechanism {
+                Mechanism::Roots { status: Some(status), .. } => own.extend(status),
+                Mechanism::Roots { roots, status: None } => shared.extend(roots),
+                Mechanism::Metadata { .. } | Mechanism::Did { .. } => {}
+            }
+        }
         let Some(x5c) = x5c else { return Ok(issuer_key.clone()) };
-        let Mechanism::Roots { roots, status } = &entry.mechanism else {
-            return Err(TrustError::StatusMechanism);
-        };
-        let anchors: Vec<&Certificate> = status.as_ref().unwrap_or(roots).iter().collect();
-        Ok(self.chains.verify(x5c, issuer.0, &anchors, now, limits)?.key.clone())
+        let Named::Root(root) = issuer.named else { return Err(TrustError::StatusMechanism) };
+        let owned = own.len();
+        let path = self.chains.verify(x5c, root, || own.into_iter().chain(shared).collect(), now, limits)?;
+        // A certificate under the same root may be another issuer's, or for anything.
+        if path.anchor >= owned && path.key != *issuer_key && !self.signs_status(&path.leaf) {
+            return Err(TrustError::StatusSigner);
+        }
+        Ok(path.key.clone())
     }
 
     fn entry(mut self, mechanism: Mechanism, types: &[&str]) -> Result<Self, TrustError> {
@@ -494,23 +426,56 @@ impl Trust {
                 let more: Vec<String> = entry.types.into_iter().filter(|t| !known.types.contains(t)).collect();
                 known.types.extend(more);
             }
-            None => self.entries.push(entry),
+            None => self.push(entry),
         }
     }
 
-    /// The roots of all issuers, and whose each is.
-    fn anchors(&self) -> (Vec<IssuerId>, Vec<&Certificate>) {
-        let roots = self.entries.iter().enumerate().flat_map(|(at, entry)| match &entry.mechanism {
-            Mechanism::Roots { roots, .. } => roots.iter().map(|root| (IssuerId(at), root)).collect(),
-            Mechanism::Metadata { .. } | Mechanism::Did { .. } => Vec::new(),
-        });
-        roots.unzip()
+    fn push(&mut self, entry: Entry) {
+        if let Mechanism::Roots { roots, .. } = &entry.mechanism {
+            for root in roots {
+                self.anchors.insert(root, self.entries.len());
+            }
+        }
+        self.entries.push(entry);
+    }
+
+    const fn id(&self, named: Named) -> IssuerId {
+        IssuerId { edition: self.edition, named }
+    }
+
+    /// All that is said of an issuer.
+    fn entries_of(&self, issuer: IssuerId) -> impl Iterator<Item = &Entry> {
+        let single;
+        let places = match issuer.named {
+            _ if issuer.edition != self.edition => &[][..],
+            Named::Root(root) => self.anchors.entries.get(root).map(Vec::as_slice).unwrap_or_default(),
+            Named::Entry(entry) => {
+                single = [entry];
+                &single
+            }
+        };
+        let entries: Vec<&Entry> = places.iter().filter_map(|place| self.entries.get(*place)).collect();
+        entries.into_iter()
+    }
+
+    /// Whether a certificate is made for signing status lists.
+    fn signs_status(&self, certificate: &Certificate) -> bool {
+        certificate.purposes().is_some_and(|purposes| purposes.iter().any(|purpose| self.is_for_status(purpose)))
+    }
+
+    /// Whether a certificate is made for signing status lists and nothing else.
+    fn signs_status_alone(&self, certificate: &Certificate) -> bool {
+        certificate.purposes().is_some_and(|purposes| purposes.iter().all(|purpose| self.is_for_status(purpose)))
+    }
+
+    fn is_for_status(&self, purpose: &str) -> bool {
+        STATUS_PURPOSES.contains(&purpose) || self.status_purposes.iter().any(|known| known == purpose)
     }
 
     /// The issuer that is called exactly so (SD-JWT VC: case-sensitive).
     fn published(&self, iss: &str) -> Option<(IssuerId, &Url)> {
         self.entries.iter().enumerate().find_map(|(at, entry)| match &entry.mechanism {
-            Mechanism::Metadata { url } if is_called(url, iss) => Some((IssuerId(at), url)),
+            Mechanism::Metadata { url } if is_called(url, iss) => Some((self.id(Named::Entry(at)), url)),
             _ => None,
         })
     }
@@ -525,133 +490,39 @@ impl Trust {
     }
 }
 
+impl Anchors {
+    fn insert(&mut self, root: &Certificate, entry: usize) {
+        let place = *self.places.entry(root.fingerprint()).or_insert(self.roots.len());
+        if place == self.roots.len() {
+            self.roots.push(root.clone());
+            self.entries.push(Vec::new());
+        }
+        if let Some(entries) = self.entries.get_mut(place).filter(|entries| entries.last() != Some(&entry)) {
+            entries.push(entry);
+        }
+    }
+}
+
 impl PartialEq for Mechanism {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Roots { roots: a, status: c }, Self::Roots { roots: b, status: d }) => a == b && c == d,
             (Self::Metadata { url: a }, Self::Metadata { url: b }) => a == b,
+            (Self::Did { did: a }, Self::Did { did: b }) => a == b,
             _ => false,
         }
     }
 }
 
-/// The key that an issuer's metadata document names by `kid`, or where its key set is; `kid` may be missing if there is
-/// but one key.
-///
-/// # Errors
-/// If the document is not this issuer's, or names no single key that is accepted.
-pub fn metadata_key(iss: &str, document: &[u8], kid: Option<&str>, limits: &Limits) -> Result<MetadataKey, TrustError> {
-    let document = json::parse(document, limits.json_depth)?;
-    // SD-JWT VC, "JWT VC Issuer Metadata Validation": identical, or one tenant of a host could speak for another.
-    if document.get("issuer").and_then(Value::as_str) != Some(iss) {
-        return Err(TrustError::MetadataIssuer { expected: iss.to_owned() });
-    }
-    match (document.get("jwks"), document.get("jwks_uri")) {
-        (Some(jwks), None) => key_in(jwks, kid, limits).map(MetadataKey::Found),
-        (None, Some(uri)) => {
-            let uri = uri.as_str().and_then(|uri| Url::parse(uri).ok());
-            let uri = uri.ok_or(TrustError::Metadata("jwks_uri is not a URL"))?;
-            // An issuer that was believed at http of this machine may keep its keys there too.
-            let near =
-                || is_loopback(&uri) && Url::parse(iss).is_ok_and(|iss| iss.scheme() == "http" && is_loopback(&iss));
-            match uri.scheme() {
-                "https" => Ok(MetadataKey::Fetch(uri)),
-                "http" if near() => Ok(MetadataKey::Fetch(uri)),
-                _ => Err(TrustError::Metadata("jwks_uri must begin with https://")),
-            }
-        }
-        (Some(_), Some(_)) => Err(TrustError::Metadata("it has both jwks and jwks_uri")),
-        (None, None) => Err(TrustError::Metadata("it has neither jwks nor jwks_uri")),
-    }
-}
-
-/// The key that a fetched key set holds under `kid`, which may be missing if there is but one key.
-///
-/// # Errors
-/// If there is no single such key, or it is not accepted.
-pub fn jwks_key(document: &[u8], kid: Option<&str>, limits: &Limits) -> Result<PublicKey, TrustError> {
-    key_in(&json::parse(document, limits.json_depth)?, kid, limits)
-}
-
-fn key_in(jwks: &Value, kid: Option<&str>, limits: &Limits) -> Result<PublicKey, TrustError> {
-    let keys = jwks.get("keys").and_then(Value::as_array).ok_or(TrustError::Metadata("the key set has no keys"))?;
-    if keys.len() > JWKS_KEYS_MAX {
-        return Err(TrustError::Metadata("the key set has more than 64 keys"));
-    }
-    if kid.is_some_and(|kid| kid.len() > limits.kid_bytes) {
-        return Err(TrustError::KeyNotFound);
-    }
-    let mut fitting =
-        keys.iter().filter(|key| kid.is_none_or(|kid| key.get("kid").and_then(Value::as_str) == Some(kid)));
-    let key = fitting.next().ok_or(TrustError::KeyNotFound)?;
-    if fitting.next().is_some() {
-        return Err(TrustError::KeyAmbiguous);
-    }
-    PublicKey::from_jwk(key).map_err(TrustError::Key)
-}
-
-/// Which roots the chains of credentials lead to; those of status lists are told apart by their issuer's number.
+/// Which roots the chains of credentials lead to; those of status lists are told apart by the root of their issuer.
 const ALL_ROOTS: usize = usize::MAX;
 
-/// `https://host/path` has its metadata at `https://host/.well-known/jwt-vc-issuer/path` (SD-JWT VC, "JWT VC Issuer
-/// Metadata").
-fn metadata_url(iss: &Url) -> Url {
-    let mut url = iss.clone();
-    let path = if iss.path() == "/" { "" } else { iss.path() };
-    url.set_path(&format!("/.well-known/jwt-vc-issuer{path}"));
-    url
-}
-
-/// A URL without a path may be written with or without the slash.
-fn is_called(url: &Url, iss: &str) -> bool {
-    let text = url.as_str();
-    text == iss || (url.path() == "/" && text.strip_suffix('/') == Some(iss))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn roots_in(pem: &str) -> Result<Vec<Certificate>, TrustError> {
-    authorities(Certificate::from_pem(pem)?)
-}
-
-fn authorities(roots: Vec<Certificate>) -> Result<Vec<Certificate>, TrustError> {
-    match roots.iter().find(|root| !root.is_authority()) {
-        Some(root) => Err(TrustError::NotAuthority { subject: root.subject().to_owned() }),
-        None => Ok(roots),
-    }
-}
-
-fn roots_in_file(path: &Path) -> Result<Vec<Certificate>, TrustError> {
-    let bytes = fs::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;
-    let roots = match std::str::from_utf8(&bytes) {
-        Ok(pem) => roots_in(pem),
-        // A `.crt` may hold the bare DER.
-        Err(_) => Certificate::from_der(&bytes).map_err(TrustError::from).and_then(|root| authorities(vec![root])),
-    };
-    roots.map_err(|source| TrustError::File { path: path.to_owned(), source: Box::new(source) })
-}
-
-/// The name of a file without its end.
-fn stem(path: &Path) -> Option<&str> {
-    path.file_stem()?.to_str()
-}
-
-/// The issuer whose status roots a file holds.
-fn status_of(path: &Path) -> Option<&str> {
-    stem(path)?.strip_suffix(".status")
-}
+/// What issuers write for `id-kp-oauthStatusSigning`, which the Token Status List (draft 21, section 10) still gives as
+/// "id-kp TBD": numbers that reference implementations took meanwhile.
+const STATUS_PURPOSES: [&str; 2] = ["1.3.6.1.5.5.7.3.30", "1.3.6.1.5.5.7.3.127"];
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::{
         protocol::jose::SigningKey,
@@ -772,7 +643,11 @@ mod tests {
         ] {
             assert_eq!(trust.counts_as(issuer, &words(types)), expected, "{types:?}");
         }
-        assert!(trust.counts_as(IssuerId(7), &words(&[PID])).is_empty());
+        // An issuer of another trust is nobody here.
+        let next = trust.clone().with_lists(Vec::new(), 1);
+        assert!(next.counts_as(issuer, &words(&[PID])).is_empty());
+        let (_, issuer) = believed(&next, &issued(&root).1).unwrap();
+        assert_eq!(next.counts_as(issuer, &words(&[PID])), [PID]);
     }
 
     #[test]
@@ -843,6 +718,41 @@ mod tests {
         assert_eq!(Trust::new().issuer(url("https://a.example"), &[]).unwrap_err().code(), "trust_no_types");
     }
 
+    fn for_status(purpose: &str) -> Leaf {
+        let purpose = purpose.split('.').map(|n| n.parse().unwrap()).collect();
+        Leaf::new("Status", NOW).with(|p| p.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::Other(purpose)])
+    }
+
+    /// Row 89, the other way round: under one root, who signs status lists issues no credentials.
+    #[test]
+    fn a_certificate_for_status_lists_issues_nothing() {
+        let root = Authority::new("DE", NOW);
+        let trust = Trust::new().roots(&root.root_pem(), &[PID]).unwrap().status_purpose("1.2.3.4");
+        let decide = |leaf: &Leaf| believed(&trust, &root.issue(leaf).1).map(|_| ()).map_err(|e| e.code());
+        for purpose in ["1.3.6.1.5.5.7.3.30", "1.3.6.1.5.5.7.3.127", "1.2.3.4"] {
+            assert_eq!(decide(&for_status(purpose)), Err("issuer_status_signer"), "{purpose}");
+            let both = for_status(purpose).with(|p| {
+                p.extended_key_usages.push(rcgen::ExtendedKeyUsagePurpose::Other(vec![1, 0, 18013, 5, 1, 2]));
+            });
+            assert_eq!(decide(&both), Ok(()), "{purpose}");
+        }
+        assert_eq!(decide(&for_status("1.0.18013.5.1.2")), Ok(()));
+    }
+
+    /// One authority on two lists, for other types and with other roots beside it, is one issuer.
+    #[test]
+    fn a_root_that_stands_twice_has_the_types_of_both_and_no_more() {
+        let (one, both) = (Authority::new("One", NOW), Authority::new("Both", NOW));
+        let pem = one.root_pem() + &both.root_pem();
+        let trust = Trust::new().roots(&pem, &[PID]).unwrap().roots(&both.root_pem(), &["loyalty"]).unwrap();
+        let counts = |authority: &Authority| {
+            let (_, issuer) = believed(&trust, &issued(authority).1).unwrap();
+            trust.counts_as(issuer, &words(&[PID, "loyalty"]))
+        };
+        assert_eq!(counts(&one), [PID]);
+        assert_eq!(counts(&both), [PID, "loyalty"]);
+    }
+
     /// ST-5: a status list of one issuer says nothing about the credentials of another.
     #[test]
     fn a_status_list_is_its_own_issuers() {
@@ -857,115 +767,22 @@ mod tests {
             trust.status_key(issuer, x5c.map(Vec::as_slice), None, own, NOW, &limits()).map_err(|e| e.code())
         };
         let (germanys, frances, statuss) = (issued(&germany), issued(&france), issued(&status));
-        assert_eq!(key(german, Some(&germanys.1), &german_key), Ok(germanys.0.public_key().clone()));
+        // Under the issuer's only root, another certificate has to be made for it (row 89).
+        let for_status = germany.issue(&for_status("1.3.6.1.5.5.7.3.30"));
+        assert_eq!(key(german, Some(&for_status.1), &german_key), Ok(for_status.0.public_key().clone()));
+        assert_eq!(key(german, Some(&germanys.1), &german_key), Err("status_signer"));
+        assert_eq!(key(german, Some(&germanys.1), germanys.0.public_key()), Ok(germanys.0.public_key().clone()));
         assert_eq!(key(german, Some(&statuss.1), &german_key), Err("certificate_unknown_anchor"));
         assert_eq!(key(german, Some(&frances.1), &german_key), Err("certificate_unknown_anchor"));
         assert_eq!(key(french, Some(&statuss.1), &french_key), Ok(statuss.0.public_key().clone()));
         assert_eq!(key(french, Some(&statuss.1), &french_key), Ok(statuss.0.public_key().clone()), "from the cache");
         assert_eq!(key(french, Some(&frances.1), &french_key), Err("certificate_unknown_anchor"));
         assert_eq!(key(french, None, &french_key), Ok(french_key.clone()));
-        assert_eq!(key(IssuerId(2), None, &french_key), Ok(french_key.clone()));
-        assert_eq!(key(IssuerId(2), Some(&germanys.1), &french_key), Err("status_key_mechanism"));
+        let by_url = IssuerRef::Metadata { iss: "https://issuer.example", kid: None };
+        let Decision::Fetch { issuer, .. } = trust.decide(&by_url, NOW, &limits()).unwrap() else { panic!("no fetch") };
+        assert_eq!(key(issuer, None, &french_key), Ok(french_key.clone()));
+        assert_eq!(key(issuer, Some(&germanys.1), &french_key), Err("status_key_mechanism"));
         // Roots of status lists issue no credentials.
         assert_eq!(believed(&trust, &statuss.1).unwrap_err().code(), "certificate_unknown_anchor");
-    }
-
-    fn jwk(kid: &str) -> Value {
-        let (key, _) = issued(&Authority::new("any", NOW));
-        let mut jwk = key.public_key().to_jwk();
-        jwk["kid"] = kid.into();
-        jwk
-    }
-
-    fn found(document: &Value, kid: Option<&str>) -> Result<Value, &'static str> {
-        let document = document.to_string();
-        match metadata_key("https://issuer.example", document.as_bytes(), kid, &limits()) {
-            Ok(MetadataKey::Found(key)) => Ok(key.to_jwk()["x"].clone()),
-            Ok(MetadataKey::Fetch(url)) => Ok(url.as_str().into()),
-            Err(error) => Err(error.code()),
-        }
-    }
-
-    #[test]
-    fn metadata_names_its_issuer_and_one_key() {
-        let (a, b) = (jwk("a"), jwk("b"));
-        let of = |keys: Value| json!({ "issuer": "https://issuer.example", "jwks": { "keys": keys } });
-        assert_eq!(found(&of(json!([a, b])), Some("b")), Ok(b["x"].clone()));
-        assert_eq!(found(&of(json!([a, b])), Some("c")), Err("issuer_key_not_found"));
-        assert_eq!(found(&of(json!([a, b])), None), Err("issuer_key_ambiguous"));
-        assert_eq!(found(&of(json!([a, a])), Some("a")), Err("issuer_key_ambiguous"));
-        assert_eq!(found(&of(json!([a])), None), Ok(a["x"].clone()));
-        assert_eq!(found(&of(json!([])), None), Err("issuer_key_not_found"));
-        assert_eq!(found(&of(json!([{ "kty": "oct", "k": "AAAA", "kid": "o" }, a])), Some("a")), Ok(a["x"].clone()));
-        assert_eq!(found(&of(json!([{ "kty": "oct", "k": "AAAA", "kid": "o" }])), Some("o")), Err("issuer_key"));
-        let mut encrypts = a.clone();
-        encrypts["use"] = "enc".into();
-        assert_eq!(found(&of(json!([encrypts])), None), Err("issuer_key"));
-        assert_eq!(found(&of(json!("a")), None), Err("issuer_metadata"));
-        assert_eq!(found(&of(json!(vec![a.clone(); 65])), Some("b")), Err("issuer_metadata"));
-        let long = "k".repeat(257);
-        assert_eq!(found(&of(json!([jwk(&long)])), Some(&long)), Err("issuer_key_not_found"));
-        for issuer in [json!("https://issuer.example/"), json!("https://ISSUER.example"), json!(null), json!(7)] {
-            let document = json!({ "issuer": issuer, "jwks": { "keys": [a] } });
-            assert_eq!(found(&document, None), Err("issuer_metadata_issuer"), "{issuer}");
-        }
-        assert!(metadata_key("https://issuer.example", b"<html>", None, &limits()).is_err());
-    }
-
-    #[test]
-    fn a_key_set_elsewhere_is_fetched_by_https() {
-        let at = |uri: &str| found(&json!({ "issuer": "https://issuer.example", "jwks_uri": uri }), None);
-        assert_eq!(at("https://keys.example/set"), Ok("https://keys.example/set".into()));
-        for bad in ["http://keys.example/set", "http://localhost/set", "file:///etc/passwd", "set"] {
-            assert_eq!(at(bad), Err("issuer_metadata"), "{bad}");
-        }
-        let local = json!({ "issuer": "http://localhost:8080", "jwks_uri": "http://localhost:8080/jwks" }).to_string();
-        assert!(metadata_key("http://localhost:8080", local.as_bytes(), None, &limits()).is_ok());
-        let both =
-            json!({ "issuer": "https://issuer.example", "jwks_uri": "https://a.example", "jwks": { "keys": [] } });
-        assert_eq!(found(&both, None), Err("issuer_metadata"));
-        assert_eq!(found(&json!({ "issuer": "https://issuer.example" }), None), Err("issuer_metadata"));
-        let (a, b) = (jwk("a"), jwk("b"));
-        let set = json!({ "keys": [a, b] }).to_string();
-        assert_eq!(jwks_key(set.as_bytes(), Some("a"), &limits()).unwrap().to_jwk()["x"], a["x"]);
-        assert_eq!(jwks_key(set.as_bytes(), None, &limits()).unwrap_err().code(), "issuer_key_ambiguous");
-    }
-
-    #[test]
-    fn a_folder_of_roots_has_one_file_for_each_issuer() {
-        let folder = std::env::temp_dir().join(format!("firsthand-trust-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        let code = || Trust::from_pem_dir(&folder, &[PID]).map_err(|error| error.code());
-        assert_eq!(code().unwrap_err(), "trust_read");
-        fs::create_dir(&folder).unwrap();
-        assert_eq!(code().unwrap_err(), "trust_empty_directory");
-        let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
-        let (germany, france, status) =
-            (Authority::new("DE", NOW), Authority::new("FR", NOW), Authority::new("DE status", NOW));
-        write("README", b"not a certificate");
-        write("de.pem", germany.root_pem().as_bytes());
-        write("de.status.pem", status.root_pem().as_bytes());
-        write("fr.crt", france.root_der());
-        let trust = code().unwrap();
-        assert_eq!(trust.roots_iter().count(), 3);
-        let (key, german) = believed(&trust, &issued(&germany).1).unwrap();
-        let (_, french) = believed(&trust, &issued(&france).1).unwrap();
-        let (_, chain) = issued(&status);
-        assert!(trust.status_key(german, Some(&chain), None, &key, NOW, &limits()).is_ok());
-        assert!(trust.status_key(french, Some(&chain), None, &key, NOW, &limits()).is_err());
-
-        let (_, leaf) = issued(&germany);
-        for (name, bytes, expected) in [
-            ("xx.pem", &b"nothing"[..], "trust_file"),
-            ("xx.pem", leaf[0].as_slice(), "trust_file"),
-            ("xx.status.pem", germany.root_pem().as_bytes(), "trust_status_alone"),
-        ] {
-            write(name, bytes);
-            let error = Trust::from_pem_dir(&folder, &[PID]).unwrap_err();
-            assert_eq!(error.code(), expected, "{name}");
-            assert!(error.to_string().contains(name), "{error}");
-            fs::remove_file(folder.join(name)).unwrap();
-        }
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! SD-JWT VC (draft-ietf-oauth-sd-jwt-vc-24), as OpenID4VP, annex B.3 presents it: format `dc+sd-jwt`.
 //!
-//! Type metadata is not fetched: trust says which issuer may issue which type, and the query says which claims a sale
-//! needs. A claim that the protocol itself uses ([`iss`, `exp`, `cnf`, `status` ...](PROTOCOL_CLAIMS)) never reaches the
+//! Trust says which issuer may issue which type, and the query says which claims a sale needs; what a type itself demands
+//! is checked where the merchant wants it ([`TypeMetadata`](crate::merchant::TypeMetadata)). A claim that the protocol itself uses ([`iss`, `exp`, `cnf`, `status` ...](PROTOCOL_CLAIMS)) never reaches the
 //! merchant, so a query that asks for one by its path is never satisfied; such a query would also be against the
 //! standard, which asks only for what can be selectively disclosed.
 
@@ -16,7 +16,7 @@ use crate::{
         did::Did,
         jose::PublicKey,
         openid4vp::SD_JWT_ALGORITHMS,
-        sd_jwt::{KeyBinding, SdJwt, SdJwtError},
+        sd_jwt::{KeyBinding, SdJwt, SdJwtError, shape::Place},
         status_ref::StatusRef,
     },
     time::UnixTime,
@@ -157,6 +157,22 @@ pub(crate) fn relationship(presented: &Value, limits: &Limits) -> Result<Relatio
         alias: alias.ok_or(FormatError::Claim { claim: "sub" })?,
         did: Did::jwk(&key).as_str().to_owned(),
     })
+}
+
+/// How a credential is built, and what its type's document must hash to (`vct#integrity`): for the rules of types, once its
+/// signatures were checked.
+///
+/// # Errors
+/// If it is not of the form that was verified.
+pub(crate) fn shape(presented: &Value, limits: &Limits) -> Result<(Place, Option<String>), FormatError> {
+    let text = presented.as_str().ok_or(FormatError::Form("it must be a JSON string"))?;
+    let sd_jwt = SdJwt::parse(text, limits)?;
+    let integrity = match sd_jwt.issuer_jwt().unverified_claims().get("vct#integrity") {
+        None => None,
+        Some(Value::String(integrity)) => Some(integrity.clone()),
+        Some(_) => return Err(FormatError::Claim { claim: "vct#integrity" }),
+    };
+    Ok((sd_jwt.shape(limits)?, integrity))
 }
 
 /// `exp`, `nbf` and `iat` of the processed payload (RFC 9901, 9.7). A wrong type must not skip a check: `"exp": "never"`

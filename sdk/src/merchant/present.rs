@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use url::Url;
 
-use super::{ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put};
+use super::{
+    ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put, status::Vouched,
+};
 use crate::{
     ask::{self, AGE, Alternative, Ask, Device, RELATIONSHIP, StatusPolicy, Wanted, age_on},
     customer::BindingName,
-    error::{AnswerError, Error, Fault, ProofError, Refusal, StatusUnknown},
+    error::{AnswerError, Error, Fault, ProofError, Refusal},
     fetch::{FetchError, FetchRequest},
     format::{
         Against, Authentic, Channel, Format, IssuerRef, Unverified,
@@ -30,16 +32,12 @@ use crate::{
             wallet_link, wallet_link_by_value,
         },
         registration::types_in,
-        status_list::{Status, StatusList},
-        status_ref::StatusRef,
+        status_list::Status,
     },
     store::{Expect, Key, Persisted, StoreError, Version},
     time::UnixTime,
-    trust::{Decision, IssuerId, MetadataKey, TrustError, metadata_key},
+    trust::{Decision, MetadataKey, TrustError, metadata_key},
 };
-
-#[cfg(feature = "mdoc")]
-use crate::protocol::status_list::cwt::{self, IdentifierList, StatusCwt};
 
 /// How old a holder's proof may be when its answer comes, in seconds: as long as the request lives.
 const HOLDER_PROOF_AGE_S: u64 = ANSWER_WITHIN_S;
@@ -54,14 +52,9 @@ const AGE_EU_SCHEME: &str = "av://";
 /// An issuer's metadata or key set, in bytes.
 const ISSUER_DOCUMENT_BYTES: usize = 64 * 1024;
 /// How long an issuer's documents are kept unless the issuer says less, in seconds: a withdrawn key is gone by then.
-const ISSUER_DOCUMENT_S: u64 = 3600;
-/// What a status list may come as: mdocs are served CWTs, and a server that does not choose sends what it has.
-#[cfg(feature = "mdoc")]
-const STATUS_LIST: &str = "application/statuslist+jwt, application/statuslist+cwt";
-#[cfg(not(feature = "mdoc"))]
-const STATUS_LIST: &str = "application/statuslist+jwt";
+pub(super) const ISSUER_DOCUMENT_S: u64 = 3600;
 /// How long an issuer's server may take.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// What decides that a sealed text is a claim or a key, whatever record it is put into.
 const CLAIMS: &str = "presentation claims";
 const DECRYPTION_KEY: &str = "presentation key";
@@ -160,7 +153,7 @@ impl Merchant {
         }
         let now = self.now();
         let id = PresentationId::from_random(self.random());
-        let meta = |one: &Alternative| meta_of(one, &self.0.formats, &self.0.trust);
+        let meta = |one: &Alternative| meta_of(one, &self.0.formats, self.0.trusted.configured());
         let mut query = query_of(ask, self.relationship_type().as_str(), meta);
         if self.0.names_authorities {
             self.name_authorities(&mut query);
@@ -233,7 +226,7 @@ impl Merchant {
     /// Says in a query under which roots an answer will be believed, but of our own credential.
     fn name_authorities(&self, query: &mut Query) {
         for credential in query.credentials.iter_mut().filter(|credential| credential.id != RELATIONSHIP) {
-            let ids = self.0.trust.authority_key_ids(&types_in(&credential.meta));
+            let ids = self.0.trusted.configured().authority_key_ids(&types_in(&credential.meta));
             let ids = ids.filter(|ids| ids.len() <= self.0.limits.dcql_values);
             credential.trusted_authorities = ids.map(|ids| vec![json!({ "type": "aki", "values": ids })]);
         }
@@ -582,7 +575,7 @@ impl Merchant {
 
     /// What a declared ask asks for, by the ids of its credential queries.
     fn asked_by<'a>(&'a self, ask: &'a Ask) -> Vec<(String, &'a Wanted, &'a Alternative)> {
-        let can = |one: &Alternative| meta_of(one, &self.0.formats, &self.0.trust).is_some();
+        let can = |one: &Alternative| meta_of(one, &self.0.formats, self.0.trusted.configured()).is_some();
         let of = |wanted: &'a Wanted| wanted.queries(can).map(move |(id, one)| (id, wanted, one));
         ask.wanted().iter().flat_map(of).collect()
     }
@@ -657,16 +650,17 @@ impl Merchant {
         let trust_error = |source| AnswerError::Trust { credential: credential(), source };
 
         let unverified: Box<dyn Unverified + '_> = format.parse(presented, limits).map_err(format_error)?;
-        let (issuer_key, issuer, authority_key_ids) =
-            match self.0.trust.decide(&unverified.issuer(), now, limits).map_err(trust_error)? {
-                Decision::Believed { key, issuer, path } => (key, issuer, path.authority_key_ids().to_vec()),
-                Decision::Fetch { metadata, iss, kid, issuer } => {
-                    (self.issuer_key(id, &metadata, &iss, kid.as_deref()).await?, issuer, Vec::new())
-                }
-                Decision::Resolve { did, method, issuer } => {
-                    (self.did_key(id, &did, &method).await?, issuer, Vec::new())
-                }
-            };
+        let trust = self.trust();
+        let (issuer_key, issuer, authority_key_ids) = match trust
+            .decide(&unverified.issuer(), now, limits)
+            .map_err(trust_error)?
+        {
+            Decision::Believed { key, issuer, path } => (key, issuer, path.authority_key_ids().to_vec()),
+            Decision::Fetch { metadata, iss, kid, issuer } => {
+                (self.issuer_key(id, &metadata, &iss, kid.as_deref()).await?, issuer, Vec::new())
+            }
+            Decision::Resolve { did, method, issuer } => (self.did_key(id, &did, &method).await?, issuer, Vec::new()),
+        };
         let signs = |data: &&String| signs_with(data, id);
         let transactions: Vec<String> = asked.transaction_data.iter().filter(signs).cloned().collect();
         let against = Against {
@@ -682,8 +676,14 @@ impl Merchant {
             limits,
         };
         let authentic = unverified.verify(&against).map_err(format_error)?;
+        let counts_as = trust.counts_as(issuer, &authentic.types);
+        // Rules are fetched from where a type says only if its issuer may issue it.
+        let is_sd_jwt_vc = format.id() == SdJwtVc::new().id() && !counts_as.is_empty();
+        if let Some(vct) = authentic.types.first().filter(|_| is_sd_jwt_vc) {
+            self.check_type(id, vct, presented).await?;
+        }
         if let Some(status) = &authentic.status {
-            match self.status(issuer, &issuer_key, status, now).await {
+            match self.status(&Vouched { trust: &trust, issuer, key: &issuer_key }, status, now).await {
                 Ok(Status::Valid) => {}
                 Ok(Status::Invalid) => return Err(revoked(id, "revoked").into()),
                 Ok(Status::Suspended) => return Err(revoked(id, "suspended").into()),
@@ -694,7 +694,6 @@ impl Merchant {
                 Err(source) => return Err(AnswerError::StatusUnknown { credential: credential(), source }.into()),
             }
         }
-        let counts_as = self.0.trust.counts_as(issuer, &authentic.types);
         Ok(Believed { authentic, counts_as, authority_key_ids })
     }
 
@@ -728,99 +727,6 @@ impl Merchant {
             Ok((fetched.body, now.plus_s(fresh_s)))
         };
         self.0.issuer_documents.get_or_fetch(url.as_str(), now, load).await
-    }
-
-    /// The status of a credential, from a list that is fetched once for all who wait for it.
-    async fn status(
-        &self,
-        issuer: IssuerId,
-        issuer_key: &PublicKey,
-        status: &StatusRef,
-        now: UnixTime,
-    ) -> Result<Status, Arc<StatusUnknown>> {
-        match status {
-            StatusRef::TokenList { uri, index } => self.token_list(issuer, issuer_key, uri, *index, now).await,
-            #[cfg(feature = "mdoc")]
-            StatusRef::Identifier { uri, id } => self.identifier_list(issuer, issuer_key, uri, id, now).await,
-            #[cfg(feature = "w3c")]
-            StatusRef::Bitstring(entries) => self.bitstring(issuer, issuer_key, entries, now).await,
-        }
-    }
-
-    /// The status of an entry of a Token Status List.
-    async fn token_list(
-        &self,
-        issuer: IssuerId,
-        issuer_key: &PublicKey,
-        uri: &Url,
-        index: u64,
-        now: UnixTime,
-    ) -> Result<Status, Arc<StatusUnknown>> {
-        let limits = &self.0.limits;
-        let load = async {
-            let fetched = self.status_token(uri, STATUS_LIST).await?;
-            #[cfg(feature = "mdoc")]
-            if cwt::is_cwt(&fetched) {
-                let token = StatusCwt::parse(&fetched, limits)?;
-                let key = self.0.trust.status_key(issuer, token.chain(), None, issuer_key, now, limits)?;
-                let list = StatusList::verify_cwt(token, &key, uri, now, limits)?;
-                let fresh_until = list.fresh_until();
-                return Ok((list, fresh_until));
-            }
-            let text = std::str::from_utf8(&fetched).unwrap_or_default().trim_ascii_end();
-            let token = StatusList::parse(text, limits)?;
-            let header = token.header();
-            let key = self.0.trust.status_key(
-                issuer,
-                header.x5c.as_deref(),
-                header.kid.as_deref(),
-                issuer_key,
-                now,
-                limits,
-            )?;
-            let list = StatusList::verify(token, &key, uri, now, limits)?;
-            let fresh_until = list.fresh_until();
-            Ok::<_, StatusUnknown>((list, fresh_until))
-        };
-        // Who may sign a list depends on the issuer: a list believed for one is looked at again for another.
-        let name = format!("{issuer:?} {} {uri}", issuer_key.thumbprint());
-        let list = self.0.status_lists.get_or_fetch(&name, now, load).await;
-        list?.status(index).map_err(|e| Arc::new(e.into()))
-    }
-
-    /// The status of an mdoc by a list of those that were revoked: what does not stand in it holds.
-    #[cfg(feature = "mdoc")]
-    async fn identifier_list(
-        &self,
-        issuer: IssuerId,
-        issuer_key: &PublicKey,
-        uri: &Url,
-        id: &[u8],
-        now: UnixTime,
-    ) -> Result<Status, Arc<StatusUnknown>> {
-        let limits = &self.0.limits;
-        let load = async {
-            let fetched = self.status_token(uri, cwt::IDENTIFIER_LIST_MEDIA_TYPE).await?;
-            let token = StatusCwt::parse(&fetched, limits)?;
-            let key = self.0.trust.status_key(issuer, token.chain(), None, issuer_key, now, limits)?;
-            let list = IdentifierList::verify(token, &key, uri, now, limits)?;
-            let fresh_until = list.fresh_until();
-            Ok::<_, StatusUnknown>((list, fresh_until))
-        };
-        let name = format!("{issuer:?} {} {uri}", issuer_key.thumbprint());
-        let list = self.0.identifier_lists.get_or_fetch(&name, now, load).await?;
-        Ok(if list.contains(id) { Status::Invalid } else { Status::Valid })
-    }
-
-    async fn status_token(&self, uri: &Url, accept: &'static str) -> Result<bytes::Bytes, FetchError> {
-        let request = FetchRequest {
-            url: uri.clone(),
-            accept,
-            body_bytes_max: self.0.limits.status_token_bytes,
-            redirects_max: 3,
-            timeout: FETCH_TIMEOUT,
-        };
-        Ok(self.0.fetch.fetch(&request).await?.body)
     }
 
     fn redirect_uri(&self, asked: &Asked, code: Option<&ResponseCode>) -> Option<String> {

@@ -69,7 +69,7 @@ impl Merchant {
     #[must_use]
     pub fn registration_draft(&self, lang: &str) -> RegistrationDraft {
         let relationship = self.relationship_type();
-        let meta = |one: &Alternative| meta_of(one, &self.0.formats, &self.0.trust);
+        let meta = |one: &Alternative| meta_of(one, &self.0.formats, self.0.trusted.configured());
         let intended_use = self.asks().filter(|ask| !ask.is_age_eu()).map(|ask| {
             let query = query_of(ask, relationship.as_str(), meta);
             let credentials = query.credentials.iter().map(|credential| {
@@ -128,7 +128,7 @@ mod tests {
             let jwt = format!("{header}.{}.AA", part(&json!({ "credentials": credentials })));
             RegistrationCertificate::parse(&jwt, &Limits::default()).unwrap()
         };
-        let meta = |one: &Alternative| meta_of(one, &merchant.0.formats, &merchant.0.trust);
+        let meta = |one: &Alternative| meta_of(one, &merchant.0.formats, merchant.0.trusted.configured());
         for (at, ask) in merchant.asks().enumerate() {
             let query = query_of(ask, merchant.relationship_type().as_str(), meta);
             for (of, one) in uses.iter().enumerate() {

@@ -437,14 +437,19 @@ pub struct Header {
 }
 
 impl Header {
-    fn read(json: &[u8], limits: &Limits) -> Result<Self, JoseError> {
+    fn read(json: &[u8], understood: &[&str], limits: &Limits) -> Result<Self, JoseError> {
         let mut header = object(json, limits)?;
-        // RFC 7515 section 4.1.11: what is listed must be understood, and nothing is. RFC 7797: `b64` changes which
-        // bytes are signed, whether or not `crit` says so.
-        for name in ["crit", "b64"] {
-            if header.contains_key(name) {
-                return Err(JoseError::Extension(name));
+        // RFC 7515 section 4.1.11: what is listed must be there and be understood.
+        if let Some(listed) = header.get("crit") {
+            let listed = listed.as_array().filter(|listed| !listed.is_empty()).ok_or(JoseError::Extension("crit"))?;
+            let fits = |name: &str| understood.contains(&name) && header.contains_key(name);
+            if !listed.iter().all(|name| name.as_str().is_some_and(fits)) {
+                return Err(JoseError::Extension("crit"));
             }
+        }
+        // RFC 7797: `b64` changes which bytes are signed, whether or not `crit` says so.
+        if header.contains_key("b64") {
+            return Err(JoseError::Extension("b64"));
         }
         let jwk = header.remove("jwk");
         if let Some(jwk) = &jwk {
@@ -485,6 +490,15 @@ impl<'a> Jws<'a> {
     /// If it is not three parts of canonical base64url, if header or claims are not strict JSON objects, or if the
     /// header names an algorithm or an extension that is not accepted.
     pub fn parse(text: &'a str, limits: &Limits) -> Result<Self, JoseError> {
+        Self::parse_understanding(text, &[], limits)
+    }
+
+    /// The same for a kind of token whose header has critical extensions: `understood` are those that its reader knows
+    /// what to do with.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_understanding(text: &'a str, understood: &[&str], limits: &Limits) -> Result<Self, JoseError> {
         if text.len() > limits.jws_bytes {
             return Err(JoseError::TooLarge { found: text.len(), limit: limits.jws_bytes });
         }
@@ -496,7 +510,7 @@ impl<'a> Jws<'a> {
         }
         Ok(Self {
             signing_input,
-            header: Header::read(&base64url_decode(header)?, limits)?,
+            header: Header::read(&base64url_decode(header)?, understood, limits)?,
             claims: object(&base64url_decode(claims)?, limits)?,
             signature: base64url_decode(signature)?,
         })

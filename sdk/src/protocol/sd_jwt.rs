@@ -9,6 +9,7 @@
 //! [`Limits::json_depth`] allows, and nothing is cloned.
 
 pub mod issue;
+pub mod shape;
 
 use std::{collections::HashMap, fmt};
 

@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc};
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use x509_cert::{
     Version,
-    der::{Decode, Reader, SliceReader, asn1::ObjectIdentifier},
+    der::{Decode, Reader, SliceReader, Tag, Tagged, asn1::ObjectIdentifier},
     ext::pkix::{
         AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName,
         SubjectKeyIdentifier, name::GeneralName,
@@ -376,6 +376,18 @@ impl Certificate {
         self.0.purposes.as_deref()
     }
 
+    /// Whether an organisation of the subject is called exactly so.
+    #[must_use]
+    pub fn has_organization(&self, name: &str) -> bool {
+        self.has_attribute(ORGANIZATION, |value| value == name)
+    }
+
+    /// Whether the subject's country is this, two letters.
+    #[must_use]
+    pub fn has_country(&self, code: &str) -> bool {
+        self.has_attribute(COUNTRY, |value| value.eq_ignore_ascii_case(code))
+    }
+
     /// The subject as a person or a log reads it (RFC 4514), control characters replaced.
     #[must_use]
     pub fn subject(&self) -> &str {
@@ -386,6 +398,14 @@ impl Certificate {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.0.issuer_text
+    }
+
+    fn has_attribute(&self, oid: ObjectIdentifier, fits: impl Fn(&str) -> bool) -> bool {
+        // UTF8String and PrintableString, the two that RFC 5280 4.1.2.4 lets authorities write.
+        self.0.subject_name.iter().filter(|attribute| attribute.oid == oid).any(|attribute| {
+            matches!(attribute.value.tag(), Tag::Utf8String | Tag::PrintableString)
+                && std::str::from_utf8(attribute.value.value()).is_ok_and(&fits)
+        })
     }
 
     /// Whether `issuer` is the one that this certificate names (RFC 5280 6.1.3 (a) (4)).
@@ -422,6 +442,17 @@ impl Certificate {
         match self.0.not_understood {
             Some(oid) => Err(X509Error::CriticalExtension { position, extension: oid.to_string() }),
             None => Ok(()),
+        }
+    }
+
+    /// Whether the leaf's key is for signatures. What a seal signs is a commitment, and its certificate may say that alone
+    /// (ETSI EN 319 412-2 4.3.2).
+    fn signs(&self) -> Result<(), X509Error> {
+        match &self.0.key_usage {
+            Some(usage) if !usage.digital_signature() && !usage.non_repudiation() => {
+                Err(X509Error::KeyUsage { position: 0, usage: "signatures" })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -489,7 +520,8 @@ impl VerifiedPath {
 /// Follows a chain of DER certificates, leaf first, each issued by the next, to one of the anchors (RFC 5280 6.1).
 ///
 /// The leaf must be for signatures and no authority; neither it may be self-signed nor an anchor be in the chain
-/// (HAIP 1.0 6.1.1). `anchors` may hold several keys of one authority.
+/// (HAIP 1.0 6.1.1). `anchors` may hold several keys of one authority. An anchor that is no authority is believed for
+/// itself alone, as the leaf: trust lists name the very certificates of some issuers.
 ///
 /// # Errors
 /// The first check that failed; if several anchors have the name that is looked for, that of the last one.
@@ -506,6 +538,12 @@ pub fn verify_path(
     let (Some(leaf), Some(last)) = (chain.first(), chain.last()) else {
         return Err(X509Error::Empty);
     };
+    if let Some(index) = anchors.iter().position(|anchor| !anchor.is_authority() && *anchor == leaf) {
+        leaf.understood(0)?;
+        leaf.valid_at(now, 0)?;
+        leaf.signs()?;
+        return believed(std::slice::from_ref(leaf), leaf, leaf, index);
+    }
     if leaf.is_self_signed() {
         return Err(X509Error::SelfSigned);
     }
@@ -523,9 +561,7 @@ pub fn verify_path(
     if leaf.is_authority() {
         return Err(X509Error::LeafIsAuthority);
     }
-    if leaf.0.key_usage.as_ref().is_some_and(|usage| !usage.digital_signature()) {
-        return Err(X509Error::KeyUsage { position: 0, usage: "signatures" });
-    }
+    leaf.signs()?;
     let mut refusal = X509Error::UnknownAnchor { issuer: last.0.issuer_text.clone() };
     for (index, anchor) in anchors.iter().enumerate().filter(|(_, anchor)| anchor.0.subject == last.0.issuer) {
         match leads_to(&chain, anchor, now) {
@@ -845,6 +881,8 @@ const SUBJECT_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2
 const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
 const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.32");
 const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
+const COUNTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.6");
 const EC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
@@ -923,6 +961,49 @@ mod tests {
     }
 
     #[test]
+    fn an_anchor_that_is_no_authority_is_believed_for_itself_alone() {
+        let root = Authority::new("Root", NOW);
+        let (key, chain) = root.issue(&leaf().valid(NOW, NOW.plus_s(HOUR_S)));
+        let (_, other) = root.issue(&leaf());
+        let pin = Certificate::from_der(&chain[0]).unwrap();
+        let at = |chain: &[Vec<u8>], now| {
+            verify_path(chain, &[&pin], now, &Limits::default()).map(|path| path.key).map_err(|e| e.code())
+        };
+        assert_eq!(at(&chain, NOW), Ok(key.public_key().clone()));
+        // What comes with it is not looked at.
+        assert_eq!(at(&[chain[0].clone(), root.root_der().to_vec()], NOW), Ok(key.public_key().clone()));
+        assert_eq!(at(&chain, NOW.plus_s(HOUR_S + 1)), Err("certificate_expired"));
+        assert_eq!(at(&other, NOW), Err("certificate_unknown_anchor"));
+        assert_eq!(at(&[other[0].clone(), chain[0].clone()], NOW), Err("certificate_anchor_in_chain"));
+        // It issues nothing.
+        let fake = Authority::new_with("Issuer", NOW, |p| p.use_authority_key_identifier_extension = false);
+        assert!(at(&fake.issue(&leaf()).1, NOW).is_err());
+        let agrees = root.issue(&leaf().with(|p| p.key_usages = vec![KeyUsagePurpose::KeyAgreement])).1;
+        let pin = Certificate::from_der(&agrees[0]).unwrap();
+        let refused = verify_path(&agrees, &[&pin], NOW, &Limits::default()).unwrap_err();
+        assert_eq!(refused.code(), "certificate_key_usage");
+    }
+
+    #[test]
+    fn a_certificate_says_what_its_key_is_for_and_whose_it_is() {
+        let root = Authority::new("Root", NOW);
+        let read = |leaf: &Leaf| Certificate::from_der(&root.issue(leaf).1[0]).unwrap();
+        assert_eq!(read(&leaf()).purposes(), None);
+        let purpose = rcgen::ExtendedKeyUsagePurpose::Other(vec![1, 0, 18013, 5, 1, 2]);
+        let named = leaf().with(|p| {
+            p.extended_key_usages = vec![purpose];
+            p.distinguished_name.push(DnType::OrganizationName, "Bundesdruckerei GmbH");
+            p.distinguished_name.push(DnType::CountryName, "DE");
+        });
+        let named = read(&named);
+        assert_eq!(named.purposes().unwrap(), ["1.0.18013.5.1.2"]);
+        assert!(named.has_organization("Bundesdruckerei GmbH") && named.has_country("de"));
+        assert!(
+            !named.has_organization("Bundesdruckerei") && !named.has_country("FR") && !named.has_organization("DE")
+        );
+    }
+
+    #[test]
     fn every_certificate_must_be_valid_now_the_root_too() {
         let ends = |at: &Authority, name: &str| {
             at.intermediate_with(name, NOW, |p| p.not_after = rcgen::date_time_ymd(2026, 11, 1))
@@ -955,6 +1036,8 @@ mod tests {
         assert_eq!(code(&chain(|p| p.key_usages = vec![KeyUsagePurpose::CrlSign]), &root), "certificate_key_usage");
         let signed = |leaf: &Leaf| root.issue(leaf).1;
         assert_eq!(code(&signed(&leaf().with(|p| p.key_usages = Vec::new())), &root), "");
+        let seal = leaf().with(|p| p.key_usages = vec![KeyUsagePurpose::ContentCommitment]);
+        assert_eq!(code(&signed(&seal), &root), "");
         let wrong = leaf().with(|p| p.key_usages = vec![KeyUsagePurpose::KeyAgreement]);
         assert_eq!(code(&signed(&wrong), &root), "certificate_key_usage");
         let authority = leaf().with(|p| p.is_ca = IsCa::Ca(Constraints::Unconstrained));

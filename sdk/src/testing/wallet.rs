@@ -21,7 +21,7 @@ use crate::{
         jose::{
             ContentEncryption, DecryptionKey, JoseError, Jws, SigningKey, base64url_decode, base64url_encode, encrypt,
         },
-        openid4vp::{AUDIENCE, ClientId, RequestObject, ResponseMode},
+        openid4vp::{AUDIENCE, ResponseMode},
         x509::{Certificate, X509Error},
     },
     testing::issuer::Hash,
@@ -916,7 +916,9 @@ mod tests {
         format::{Against, Channel, Format, IssuerRef, sd_jwt_vc::SdJwtVc},
         protocol::{
             jose::PublicKey,
-            openid4vp::{Answer, ResponseContext, TransactionData, read_response, wallet_link},
+            openid4vp::{
+                Answer, ClientId, RequestObject, ResponseContext, TransactionData, read_response, wallet_link,
+            },
             status_list::{Status, StatusList},
             status_ref::StatusRef,
         },

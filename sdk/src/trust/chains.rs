@@ -22,11 +22,11 @@ pub(super) struct Chains(Cache<[u8; 32], Arc<VerifiedPath>>);
 impl Chains {
     /// What [`verify_path`] says, without a signature check if it said so before and all validities still hold.
     /// `anchors_id` tells sets of anchors apart.
-    pub(super) fn verify(
+    pub(super) fn verify<'a>(
         &self,
         x5c: &[Vec<u8>],
         anchors_id: usize,
-        anchors: &[&Certificate],
+        anchors: impl FnOnce() -> Vec<&'a Certificate>,
         now: UnixTime,
         limits: &Limits,
     ) -> Result<Arc<VerifiedPath>, X509Error> {
@@ -38,7 +38,7 @@ impl Chains {
         {
             return Ok(path);
         }
-        let path = Arc::new(verify_path(x5c, anchors, now, limits)?);
+        let path = Arc::new(verify_path(x5c, &anchors(), now, limits)?);
         self.0.insert(key, Arc::clone(&path));
         Ok(path)
     }
