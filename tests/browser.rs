@@ -17,6 +17,8 @@ mod walk;
 mod consent;
 #[path = "browser/cookie.rs"]
 mod cookie;
+#[path = "browser/dc_api.rs"]
+mod dc_api;
 #[path = "browser/devices.rs"]
 mod devices;
 #[path = "browser/leaving.rs"]

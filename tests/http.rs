@@ -6,6 +6,10 @@ mod answers;
 mod cookie;
 #[path = "http/crash.rs"]
 mod crash;
+#[path = "http/dc_api.rs"]
+mod dc_api;
+#[path = "http/dc_mdoc.rs"]
+mod dc_mdoc;
 #[path = "http/dids.rs"]
 mod dids;
 #[path = "http/events.rs"]
@@ -20,6 +24,8 @@ mod issuer;
 mod layer;
 #[path = "http/limits.rs"]
 mod limits;
+#[path = "http/mdoc.rs"]
+mod mdoc;
 #[path = "http/meetings.rs"]
 mod meetings;
 #[path = "http/orders.rs"]
@@ -46,5 +52,7 @@ mod sessions;
 mod setting;
 #[path = "http/status.rs"]
 mod status;
+#[path = "http/trust.rs"]
+mod trust;
 #[path = "http/unlinkable.rs"]
 mod unlinkable;

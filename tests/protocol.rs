@@ -33,6 +33,8 @@ mod sd_jwt;
 mod sd_jwt_vc;
 #[path = "protocol/status_list.rs"]
 mod status_list;
+#[path = "protocol/type_metadata.rs"]
+mod type_metadata;
 #[path = "protocol/webauthn.rs"]
 mod webauthn;
 #[path = "protocol/webvh.rs"]

@@ -46,6 +46,8 @@ use crate::{
     web::{Lang, escape},
 };
 
+mod dc_api;
+
 const SCRIPT: &str = include_str!("dev_wallet/wallet.js");
 const STYLE: &str = include_str!("dev_wallet/wallet.css");
 
@@ -73,6 +75,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> R
         .route(&below("read"), post(read))
         .route(&below("answer"), post(answer))
         .route(&below("decline"), post(decline))
+        .route(&below("dc"), post(dc_api::answer))
         .route(&below("offer"), post(offer))
         .route(&below("receive"), post(receive))
         .route(STATUS_PATH, get(status_list))

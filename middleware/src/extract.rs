@@ -7,7 +7,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use firsthand::merchant::Recognised;
-use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 
 use crate::{
     layer::{Visit, keep_private, not_known, visit},
@@ -88,6 +88,9 @@ pub(crate) fn page(status: StatusCode, html: String, policy: &HeaderValue) -> Re
     headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // The browser may take a question to a wallet for this page, and for no frame in it.
+    let ours = HeaderValue::from_static("digital-credentials-get=(self)");
+    headers.insert(HeaderName::from_static("permissions-policy"), ours);
     keep_private(&mut response);
     response
 }

@@ -33,6 +33,7 @@ use crate::{
 };
 
 pub(crate) mod cookie;
+pub(crate) mod dc_api;
 pub(crate) mod dids;
 pub(crate) mod issuer;
 pub(crate) mod ladder;
@@ -93,6 +94,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/device", delete(forget_device).put(rename_device).layer(small))
         .merge(cookie::routes().layer(small))
         .merge(issuing)
+        .merge(dc_api::routes(merchant))
         .merge(meetings::routes())
         .merge(tab::routes())
         .merge(ladder::routes())

@@ -42,6 +42,7 @@ use firsthand::{
     protocol::{
         dpop::content_digest,
         jose::{SigningKey, base64url_encode, sha256},
+        openid4vp::dc_api::Protocol,
     },
     testing::wallet::{Fault, Link, Request as WalletRequest},
 };
@@ -364,6 +365,54 @@ impl Browser {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let path = path_of(&request.response_uri);
         self.unseen().plain(&Method::POST, &path, &headers, form.as_bytes()).await
+    }
+
+    /// Takes its question to a wallet itself: what its page hands to `navigator.credentials.get`.
+    pub async fn dc_requests(&mut self, asking: &Asking) -> Reply {
+        let path = format!("{}/presentations/{}/dc", self.shop.merchant().mount(), asking.id);
+        self.signed(Method::POST, &path, None).await
+    }
+
+    /// A wallet gets one of these requests from the browser, and checks it.
+    ///
+    /// # Panics
+    /// If the shop refuses, or the wallet does not believe the request.
+    pub async fn dc_reads(&mut self, asking: &Asking, protocol: Protocol) -> WalletRequest {
+        let reply = self.dc_requests(asking).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+        let body = reply.json();
+        let requests = body.get("requests").and_then(Value::as_array).expect("requests");
+        let named = |one: &&Value| one.get("protocol").and_then(Value::as_str) == Some(protocol.name());
+        let data = requests.iter().find(named).and_then(|one| one.get("data")).expect("a request by this protocol");
+        let origin = self.shop.merchant().origin().origin().ascii_serialization();
+        let (root, now) = (self.shop.access_root(), self.shop.clock().now());
+        let read = WalletRequest::read_by_browser(protocol, data, &origin, &[root], now, &Limits::default());
+        read.expect("a request that a careful wallet believes")
+    }
+
+    /// Brings what a persona's wallet answers, with these faults in it.
+    ///
+    /// # Panics
+    /// If the wallet has nothing to answer with.
+    pub async fn dc_answers(
+        &mut self,
+        asking: &Asking,
+        protocol: Protocol,
+        request: &WalletRequest,
+        persona: &str,
+        faults: &[Fault],
+    ) -> Reply {
+        let shop = self.shop.clone();
+        let wallet = &shop.persona(persona).wallet;
+        let choice = wallet.choose(request).expect("something to answer with");
+        let data = wallet.answer_by_browser(request, &choice, faults, shop.clock()).expect("an answer");
+        self.dc_brings(asking, protocol.name(), &data).await
+    }
+
+    /// Brings whatever a page would.
+    pub async fn dc_brings(&mut self, asking: &Asking, protocol: &str, data: &Value) -> Reply {
+        let path = format!("{}/presentations/{}/dc/response", self.shop.merchant().mount(), asking.id);
+        self.post_json(&path, &json!({ "protocol": protocol, "data": data })).await
     }
 
     /// Redeems: `POST {mount}/sessions`. Keeps the token, if there is one.

@@ -23,6 +23,12 @@ const ACCOUNT_SOURCE: &str = include_str!("web/account.js");
 /// [`ACCOUNT_SOURCE`] as it is sent.
 pub(crate) static ACCOUNT_SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(ACCOUNT_SOURCE));
 
+/// `dc.js` as it is written, which `firsthand.js` loads where a browser has a way of its own to wallets.
+const DC_SOURCE: &str = include_str!("web/dc.js");
+
+/// [`DC_SOURCE`] as it is sent.
+pub(crate) static DC_SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(DC_SOURCE));
+
 /// `page.css`, the looks of the six pages.
 pub(crate) const STYLE: &str = include_str!("web/page.css");
 
@@ -41,6 +47,12 @@ pub(crate) fn script_etag() -> String {
 /// `ETag` of [`ACCOUNT_SCRIPT`], quotes included.
 pub(crate) fn account_script_etag() -> String {
     static TAG: LazyLock<u64> = LazyLock::new(|| fingerprint(ACCOUNT_SCRIPT.as_bytes()));
+    format!("\"{:016x}\"", *TAG)
+}
+
+/// `ETag` of [`DC_SCRIPT`], quotes included.
+pub(crate) fn dc_script_etag() -> String {
+    static TAG: LazyLock<u64> = LazyLock::new(|| fingerprint(DC_SCRIPT.as_bytes()));
     format!("\"{:016x}\"", *TAG)
 }
 
@@ -456,7 +468,12 @@ mod tests {
     fn what_is_sent_is_the_source_without_its_comments() {
         assert_eq!(without_comments("/** a\n * b\n */\nc; // d\n  // e\n/* f */\ng"), "\n\n\nc; // d\n\n\ng\n");
         // Every line that is left is the source's own, in its place; and within a text that goes over lines, all are.
-        let scripts = [(&*SCRIPT, SOURCE), (&*ACCOUNT_SCRIPT, ACCOUNT_SOURCE), (&*meet::SCRIPT, meet::SOURCE)];
+        let scripts = [
+            (&*SCRIPT, SOURCE),
+            (&*ACCOUNT_SCRIPT, ACCOUNT_SOURCE),
+            (&*DC_SCRIPT, DC_SOURCE),
+            (&*meet::SCRIPT, meet::SOURCE),
+        ];
         for (script, source) in scripts {
             let mut inside_a_text = false;
             for (sent, written) in script.lines().zip(source.lines()) {
@@ -471,15 +488,18 @@ mod tests {
 
     #[test]
     fn the_modules_bring_nothing_from_elsewhere() {
-        for script in [&*SCRIPT, &*ACCOUNT_SCRIPT, &*meet::SCRIPT] {
+        for script in [&*SCRIPT, &*ACCOUNT_SCRIPT, &*DC_SCRIPT, &*meet::SCRIPT] {
             for forbidden in ["document.cookie", "localStorage", "innerHTML", "eval(", "new Function"] {
                 assert!(!script.contains(forbidden), "{forbidden}");
             }
             // The names of SVG and XHTML, which nobody fetches.
             assert_eq!(script.matches("://").count(), script.matches("://www.w3.org/").count());
         }
-        // The second imports the first, and neither anything else.
+        // The others import the first, and the first loads `dc.js` where it is of use, and nothing else.
         assert!(!SCRIPT.contains("import "));
+        assert_eq!(SCRIPT.matches("import(").count(), SCRIPT.matches("import('./dc.js')").count());
+        assert_eq!(DC_SCRIPT.matches("import").count(), 1);
+        assert_eq!(DC_SCRIPT.matches(" from './firsthand.js';").count(), 1);
         assert_eq!(ACCOUNT_SCRIPT.matches("import ").count(), 1);
         assert_eq!(ACCOUNT_SCRIPT.matches(" from './firsthand.js';").count(), 1);
     }

@@ -243,7 +243,7 @@ pub enum FormatError {
     /// A check of an mdoc failed.
     #[cfg(feature = "mdoc")]
     #[error(transparent)]
-    Mdoc(#[from] MdocError),
+    Mdoc(MdocError),
     /// A claim that must be signed in clear came from a disclosure.
     #[error("`{claim}` must not be selectively disclosed")]
     Disclosed {

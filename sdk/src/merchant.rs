@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use url::Url;
 
 use crate::{
-    ask::{Alternative, Ask, AskError},
+    ask::{Alternative, Ask, AskError, Wanted},
     customer::{CustomerId, CustomerRecord},
     env::{Env, SystemEnv},
     error::{Error, StatusUnknown},
@@ -70,7 +70,7 @@ pub use meet::{Desk, DeskLog, JoinOpened, JoinView, MeetingView, Opened, Operato
 pub use merge::MergeOffered;
 #[cfg(feature = "passkey")]
 pub use passkey::PasskeyView;
-pub use present::{Answered, AskRequest, Changes, Invitation, Standing, WalletLink};
+pub use present::{Answered, AskRequest, BrowserAnswered, BrowserRequest, Changes, Invitation, Standing, WalletLink};
 pub use proof::{BrowserProof, ProofRequest};
 pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refreshed, SessionGrant, SessionView};
 pub use recover::{NotARecoveryCode, RecoveryCode};
@@ -236,6 +236,15 @@ impl Merchant {
     /// The asks that the merchant declared, by name.
     pub fn asks(&self) -> impl Iterator<Item = &Ask> {
         self.0.asks.values()
+    }
+
+    /// What answers an ask: for each credential that it wants, the alternatives that a wallet is asked for, the one that the
+    /// merchant would rather have first. Left out is what no format of this merchant verifies, and what nobody vouches for whom
+    /// it trusts.
+    #[must_use]
+    pub fn answerable<'a>(&self, ask: &'a Ask) -> Vec<(&'a Wanted, Vec<&'a Alternative>)> {
+        let asked = |one: &&Alternative| meta_of(one, &self.0.formats, self.0.trusted.configured()).is_some();
+        ask.wanted().iter().map(|wanted| (wanted, wanted.alternatives().iter().filter(asked).collect())).collect()
     }
 
     /// The time now, by the merchant's clock.
@@ -647,6 +656,11 @@ impl MerchantBuilder {
             let Some(ask) = asks.get(name) else {
                 return misuse(format!("there is a registration certificate for the ask {name:?}, and no such ask"));
             };
+            if ask.is_age_eu() || self.prefix == ClientIdPrefix::RedirectUri {
+                return misuse(format!(
+                    "the ask {name:?} is asked unsigned, so nothing would bind its registration certificate to this shop"
+                ));
+            }
             let covered = registration.covers(&query_of(ask, &relationship, |one| meta_of(one, &self.formats, &trust)));
             covered.map_err(|error| {
                 Error::Misuse(format!("the ask {name:?} asks for more than is registered: {error}"))

@@ -16,7 +16,7 @@ use crate::{
     protocol::{
         dcql::{ClaimQuery, CredentialQuery, CredentialSet, Query},
         jose::{base64url_decode, base64url_encode, sha256},
-        openid4vp::{ClientId, RequestError, ResponseMode, TransactionData},
+        openid4vp::{ClientId, RequestError, ResponseMode, TransactionData, dc_api::Protocol},
     },
     store::Persisted,
     time::UnixTime,
@@ -180,6 +180,24 @@ pub struct Delivered {
     pub wrong_answers: u8,
     /// The code of the last refusal.
     pub last_refusal: Option<String>,
+    /// What the browser that asked was given for its own way to a wallet, if it asked for that: one for each protocol.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub browser: Vec<BrowserDelivery>,
+}
+
+/// What a browser was given for one protocol of the Digital Credentials API, and what only we know about it. The answer
+/// to one is none to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrowserDelivery {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The nonce that the wallet's proofs must carry.
+    pub nonce: String,
+    /// The sealed private key that decrypts the answer.
+    pub sealed_key: String,
+    /// The one credential query that it asks, where the protocol has no words for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
 }
 
 /// What a wallet was told, and what only we know about it.
@@ -383,9 +401,28 @@ impl Presentation {
             if now >= asked.at.plus_s(ANSWER_WITHIN_S) {
                 return Err(StepError::Expired.into());
             }
-            return Ok(Delivered { asked, delivery: deliver()?, wrong_answers: 0, last_refusal: None });
+            let delivery = deliver()?;
+            return Ok(Delivered { asked, delivery, wrong_answers: 0, last_refusal: None, browser: Vec::new() });
         }
         Ok(self.answering(now)?)
+    }
+
+    /// The browser that asked takes the question to a wallet itself, by the Digital Credentials API: the first time
+    /// `give` makes what it is given; afterwards it is given the same.
+    ///
+    /// # Errors
+    /// If it is over, or was answered.
+    pub fn given<E: From<StepError>>(
+        self,
+        now: UnixTime,
+        deliver: impl FnOnce() -> Result<Delivery, E>,
+        give: impl FnOnce(&Asked) -> Result<Vec<BrowserDelivery>, E>,
+    ) -> Result<Delivered, E> {
+        let mut delivered = self.fetched(now, deliver)?;
+        if delivered.browser.is_empty() {
+            delivered.browser = give(&delivered.asked)?;
+        }
+        Ok(delivered)
     }
 
     /// A wallet answers: this is what its answer is checked against.

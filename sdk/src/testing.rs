@@ -11,6 +11,8 @@ mod fake_rail;
 pub mod faulty;
 pub mod issuer;
 pub mod list;
+#[cfg(feature = "mdoc")]
+pub mod mdoc;
 mod network;
 mod rail_conformance;
 mod shop;

@@ -294,7 +294,9 @@ impl Trust {
         for entry in self.entries.iter().filter(|entry| entry.types.iter().any(|t| types.contains(t))) {
             let Mechanism::Roots { roots, .. } = &entry.mechanism else { return None };
             for root in roots {
-                let id = base64url_encode(root.subject_key_id()?);
+                // A certificate that is listed itself is found by who issued it.
+                let id = if root.is_authority() { root.subject_key_id() } else { root.authority_key_id() };
+                let id = base64url_encode(id?);
                 if !ids.contains(&id) {
                     ids.push(id);
                 }

@@ -7,7 +7,7 @@ const ENTER: char = '\u{e007}';
 const ESCAPE: char = '\u{e00c}';
 
 /// Nothing sticks out of the page or of its dialog to the side.
-async fn fits(browser: &Browser, what: &str) {
+pub async fn fits(browser: &Browser, what: &str) {
     let sticking_out = browser
         .eval(
             "[document, ...[...document.querySelectorAll('*')].map((host) => host.shadowRoot).filter(Boolean)]
@@ -36,6 +36,7 @@ async fn every_page_fits_a_phone_in_german() {
         ("/account", "Diese Seite ist für Kundinnen und Kunden, die der Shop kennt", "phone-stranger"),
         ("/sign-in", "Mit diesem Code zurückkommen", "phone-sign-in-de"),
         (walk::WINE, "Sind Sie über 18?", "phone-wine"),
+        ("/present", "Für Wein: Ihr Alter", "phone-present"),
     ] {
         browser.open(path).await;
         browser.sees(text).await;

@@ -4,7 +4,6 @@
 use firsthand::{
     Ask, Device, Error, Wanted,
     ask::documents::AGE_EU,
-    format::{Format, FormatError, Unverified},
     limits::Limits,
     merchant::{ClientIdPrefix, MerchantBuilder},
     protocol::{
@@ -278,35 +277,13 @@ async fn a_registration_certificate_goes_with_its_ask_alone() {
     assert!(text.contains("unsigned"), "{text}");
 }
 
-/// Enough of a format to be asked for.
-#[derive(Debug)]
-struct Mdoc;
-
-impl Format for Mdoc {
-    fn id(&self) -> &'static str {
-        "mso_mdoc"
-    }
-
-    fn supported(&self) -> Value {
-        json!({})
-    }
-
-    fn meta(&self, types: &[String]) -> Value {
-        json!({ "doctype_value": types.first() })
-    }
-
-    fn parse<'a>(&self, _: &'a Value, _: &'a Limits) -> Result<Box<dyn Unverified + 'a>, FormatError> {
-        Err(FormatError::Form("not read here"))
-    }
-}
-
 #[tokio::test]
 async fn an_age_verification_app_is_asked_in_its_own_way() {
     let first = TestShop::new();
     let (roots, status) = first.cast().roots_pem();
     let trust = Trust::new().roots_with_status(roots, status, &[AGE_EU]).unwrap();
     let ask = Ask::new("adult", "Wine is sold to adults").age_eu(18);
-    let shop = first.again(|builder| builder.store(Memory::new()).trust(trust).format(Mdoc).ask(&ask));
+    let shop = first.again(|builder| builder.store(Memory::new()).trust(trust).ask(&ask));
     let mut browser = browser(&shop);
     let asking = browser.ask("adult", Device::SameDevice).await;
     assert!(asking.wallet_uri.starts_with("av://?"), "{}", asking.wallet_uri);

@@ -36,6 +36,11 @@ fn what_is_well_formed_is_read_for_what_it_is() {
     let mut tally = Tally::new("cbor/appendix_a");
     for case in vector("cbor/rfc8949_appendix_a_shared.json").as_array().unwrap() {
         let (input, name) = (bytes(case), case["hex"].as_str().unwrap());
+        if name == "f818" {
+            // RFC 8949 section 3.3 took this form away, which RFC 7049 still had; it stands among the refused ones too.
+            tally.case(name, "reject", cbor::read(&input, &Limits::default()));
+            continue;
+        }
         let item = cbor::read(&input, &Limits::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(item.raw(), input, "{name}");
         if let Some(decoded) = case.get("decoded") {

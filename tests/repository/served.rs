@@ -12,7 +12,7 @@ use http::Method;
 use crate::sources::{files, read, rust};
 
 /// What each script may weigh on the wire.
-const SCRIPTS_GZIPPED_MAX: [(&str, usize); 2] = [("firsthand.js", 20_000), ("account.js", 15_000)];
+const SCRIPTS_GZIPPED_MAX: [(&str, usize); 3] = [("firsthand.js", 20_000), ("account.js", 15_000), ("dc.js", 3_000)];
 
 #[test]
 fn nothing_that_is_served_names_another_host() {
@@ -78,6 +78,8 @@ async fn the_scripts_are_small_and_work_under_a_strict_policy() {
         println!("{name}: {} bytes, {weight} gzipped", script.len());
         assert!(weight < max, "{name}: {weight} bytes gzipped, and {max} are allowed");
         for forbidden in ["eval(", "new Function", "innerHTML", "document.write", "setAttribute('style'", "import("] {
+            // The one that the first loads where it is of use is named where it is loaded, for a policy's nonce and for readers.
+            let script = script.replace("import('./dc.js')", "");
             assert!(!script.contains(forbidden), "{name} has {forbidden}");
         }
         // No build step: what is sent is what is written, without the lines that are comment.
@@ -85,11 +87,13 @@ async fn the_scripts_are_small_and_work_under_a_strict_policy() {
         assert_eq!(script.lines().count(), written.lines().count());
         assert!(script.lines().zip(written.lines()).all(|(sent, written)| sent.is_empty() || sent == written));
     }
-    // The first imports nothing, and exports what a page needs; the second imports the first alone.
+    // The first imports nothing, and exports what a page needs; the others import the first alone.
     let first = served("/wallet/firsthand.js").await;
     assert!(!first.lines().any(|line| line.starts_with("import ")) && first.contains("\nexport "));
-    let second = served("/wallet/account.js").await;
-    assert_eq!(second.matches(" from '").count(), second.matches(" from './firsthand.js';").count());
+    for other in ["account.js", "dc.js"] {
+        let other = served(&format!("/wallet/{other}")).await;
+        assert_eq!(other.matches(" from '").count(), other.matches(" from './firsthand.js';").count());
+    }
 }
 
 /// A wallet follows no redirect, and must not be led to post its answer elsewhere (OpenID4VP 1.0, 8.2).

@@ -8,12 +8,16 @@ use axum::{
     routing::{get, post},
 };
 use firsthand_axum::{
-    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Problem, Trust, Wanted, ask::PID,
-    merchant::IssuerProfile, rail::Sepa, require, routes,
+    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Problem, Trust,
+    ask::{PID, documents::name_and_address},
+    merchant::IssuerProfile,
+    rail::Sepa,
+    require, routes,
 };
 
 use crate::{
     args::Args,
+    present,
     sell::{self, Store, Till},
     shop::{
         self, AccountView, Customer, ProofView, PutBackForm, Recipient, Shop, WineForm, assets, database::Database,
@@ -28,8 +32,7 @@ pub(crate) fn age() -> Ask {
 
 /// What a parcel label asks.
 pub(crate) fn address() -> Ask {
-    let wanted = Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim(["family_name"]).claim(["address"]);
-    Ask::new("address", "A parcel needs a label").credential("pid", wanted)
+    Ask::new("address", "A parcel needs a label").credential("pid", name_and_address())
 }
 
 /// What somebody is asked who says that they were here before: the card that the shop gave them.
@@ -69,7 +72,11 @@ pub fn router(shop: Shop, till: &Till) -> Result<Router, Error> {
         .route("/account", get(account))
         .with_state(shop.clone());
     let layer = CustomerLayer::new(merchant.clone()).content_security_policy(CONTENT_SECURITY_POLICY)?;
-    let pages = known.merge(sell::routes(till)).merge(shop::routes(&shop)).layer(from_fn(introduce));
+    let pages = known
+        .merge(sell::routes(till))
+        .merge(present::routes(merchant))
+        .merge(shop::routes(&shop))
+        .layer(from_fn(introduce));
     Ok(pages.merge(assets::routes()).merge(routes(merchant)).layer(layer))
 }
 

@@ -31,6 +31,8 @@ Usage: storefront [FLAGS]
   --client-id-prefix PREFIX  how a wallet is told who asks: x509_hash (default), x509_san_dns,
                              decentralized_identifier (the shop's did:web) or redirect_uri (unsigned)
   --response-mode MODE       how a wallet answers: direct_post.jwt (default) or direct_post
+  --registration LANG        print what to register as a relying party in the EU for what is asked, in JSON, with the
+                             purposes in the language LANG, and end
   --help                     this text
 ";
 
@@ -59,6 +61,8 @@ pub struct Args {
     pub client_id_prefix: ClientIdPrefix,
     /// How a wallet answers.
     pub response_mode: ResponseMode,
+    /// The language in which a registration is printed, instead of running the shop.
+    pub registration: Option<String>,
 }
 
 /// What the command line asks for.
@@ -123,7 +127,7 @@ impl fmt::Display for ArgsError {
 
 impl std::error::Error for ArgsError {}
 
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 12] = [
     "--listen",
     "--origin",
     "--data",
@@ -135,6 +139,7 @@ const FLAGS: [&str; 11] = [
     "--operator-key-file",
     "--client-id-prefix",
     "--response-mode",
+    "--registration",
 ];
 
 /// The account of a demonstration: the example of the German banks, which belongs to nobody.
@@ -207,6 +212,7 @@ impl Args {
             operator_key_file: value("--operator-key-file").map(PathBuf::from),
             client_id_prefix: value("--client-id-prefix").map(client_id_prefix).transpose()?.unwrap_or_default(),
             response_mode: value("--response-mode").map(response_mode).transpose()?.unwrap_or_default(),
+            registration: value("--registration"),
         })
     }
 }

@@ -5,6 +5,7 @@
 pub mod adopt;
 pub mod args;
 pub mod desk;
+mod present;
 pub mod sell;
 pub mod shop;
 mod shown;

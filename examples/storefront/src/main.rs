@@ -39,6 +39,14 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let url = args.store.clone().unwrap_or_else(|| format!("sqlite:{}", args.data.join("shop.sqlite").display()));
     let database = Database::connect(&url).await?;
     let till = adopt::till(&args, database.clone()).await?;
+    if let Some(lang) = &args.registration {
+        let draft = till.merchant().registration_draft(lang);
+        writeln!(std::io::stdout(), "{:#}", draft.document)?;
+        for by_hand in draft.by_hand {
+            writeln!(std::io::stderr(), "add {}: {}", by_hand.member, by_hand.what)?;
+        }
+        return Ok(());
+    }
     let key_file = args.operator_key_file.clone().unwrap_or_else(|| args.data.join("operator.key"));
     let key = OperatorKey::read_or_make(&key_file)?;
     tracing::info!("the desk is at /merchant; its key is in {}", key_file.display());

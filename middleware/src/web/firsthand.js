@@ -1315,10 +1315,13 @@ sheet.replaceSync(STYLE);
 
 const onPhone = () => navigator.userAgentData?.mobile ?? matchMedia('(hover: none) and (pointer: coarse)').matches;
 
+/** Where the browser itself finds wallets: its part of the button. */
+const byBrowser = globalThis.DigitalCredential && (() => import('./dc.js'));
+
 /** What the dialog opens with. The tab to which a wallet returns could not find a key in memory. */
 async function prepare(host) {
   await device.key();
-  const flows = memory ? ['cross_device'] : onPhone() ? ['same_device'] : ['cross_device', 'same_device'];
+  const flows = memory && !byBrowser ? ['cross_device'] : onPhone() && !memory ? ['same_device'] : ['cross_device', 'same_device'];
   return Promise.all(flows.map((flow) => host.ask(flow)));
 }
 
@@ -1489,6 +1492,7 @@ class Conversation {
         return make('li', {}, make('a', { href: url, ...tab, ...look, onclick: () => this.#watch(presentation) }, name));
       });
       this.#places[flow].replaceChildren(...items);
+      this.#byBrowser(presentation);
     }
     const { signal } = this.#round;
     sleep(Math.max(presentation.until - Date.now() - RENEW_BEFORE_MS, 1000), signal).then(() => this.#renew(signal));
@@ -1506,6 +1510,19 @@ class Conversation {
       if (this.#renewals > 20) return this.#end('expired');
       this.#add(flow);
     }
+  }
+
+  async #byBrowser(presentation) {
+    const talk = {
+      offer: this.#offer,
+      signal: this.#round.signal,
+      say: (text, ended) => this.#tell(text, ended),
+      redeem: (code) => this.#redeem(presentation, code),
+      declined: () => this.#end('declined'),
+      fail: (problem) => this.#fail(problem),
+    };
+    const module = await byBrowser?.().catch(() => null);
+    await module?.offer(presentation, talk);
   }
 
   #shows(id) {
@@ -1539,11 +1556,11 @@ class Conversation {
     }
   }
 
-  async #redeem({ id }) {
+  async #redeem({ id, flow }, code) {
     this.#say('loading');
     try {
-      await redeem(id);
-      this.#finish('cross_device', this.#host.returnTo);
+      await redeem(id, code);
+      this.#finish(flow, this.#host.returnTo);
     } catch (problem) {
       this.#fail(problem);
     }
@@ -1573,8 +1590,12 @@ class Conversation {
     this.#status.textContent = describe(problem, this.#words);
   }
 
-  #say(state, ended = false) {
-    this.#status.textContent = this.#words[state];
+  #say(state, ended) {
+    this.#tell(this.#words[state], ended);
+  }
+
+  #tell(text, ended = false) {
+    this.#status.textContent = text;
     this.#status.className = `status ${ended ? 'ended' : 'waiting'}`;
   }
 }
@@ -1652,7 +1673,7 @@ async function start() {
   if (!watch) await settle();
 }
 
-/** For `account.js` and `meet.js`, which come with this file. */
+/** For `account.js`, `meet.js` and `dc.js`, which come with this file. */
 export { byKey, call, describe, deviceName, localPath, make, message, proceed, qrPicture, takeSession };
 
 start().catch((error) => console.error(error));

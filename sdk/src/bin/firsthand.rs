@@ -1,4 +1,4 @@
-//! The command `firsthand`: the merchant's keys.
+//! The command `firsthand`: the merchant's keys, and what a registrar certified.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,12 +10,14 @@ use std::{
 use firsthand::{
     env::{Env, SystemEnv},
     keys::{KeysError, KeysFile, signing_request},
+    limits::Limits,
+    protocol::registration::{RegistrationCertificate, RegistrationError},
 };
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 const HELP: &str = "\
-firsthand: the keys of a merchant who uses Firsthand
+firsthand: the keys and certificates of a merchant who uses Firsthand
 
   firsthand keys new --origin URL [--out FILE]
       Makes a signing key and a root secret in FILE (default: merchant.pem), and a certificate
@@ -39,6 +41,10 @@ firsthand: the keys of a merchant who uses Firsthand
       Begins the history of the shop's public identity (did:webvh) in LOG (default: did.jsonl), or adds
       what has changed in the keys of FILE. For a command that is built with the feature `webvh`; give
       LOG to the builder's .webvh(..).
+
+  firsthand registration CERTIFICATE
+      Says what a registration certificate (rc-wrp+jwt, from the registrar) allows to ask for, what for,
+      and until when. Give it to the builder's .registration(ask, ..).
 
 Existing files are never overwritten; FILE is readable by its owner alone. Whoever reads FILE can
 pretend to be the merchant: keep it out of version control, and keep a copy in a safe place.
@@ -76,6 +82,8 @@ enum Error {
     #[cfg(feature = "webvh")]
     #[error(transparent)]
     Webvh(#[from] firsthand::webvh::WebvhError),
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),
 }
@@ -96,6 +104,7 @@ fn run(args: &[String], env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, 
         ["keys", "rotate-root", rest @ ..] => rotate_root(&Options::parse(rest, &[])?, env, out),
         #[cfg(feature = "webvh")]
         ["did", rest @ ..] => did(&Options::parse(rest, &["--origin", "--log"])?, env, out),
+        ["registration", rest @ ..] => registration(&Options::parse(rest, &[])?, env, out),
         _ => Err(Error::Usage(format!("`firsthand {}` is no command", words.join(" ")))),
     }
 }
@@ -210,6 +219,39 @@ fn did(options: &Options<'_>, env: &dyn Env, out: &mut dyn Write) -> Result<Exit
             writeln!(out, "added entry {} to {}: restart the shop, all nodes", log.entries(), path.display())?;
         }
         None => writeln!(out, "{} says already what the keys are", path.display())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn registration(options: &Options<'_>, env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, Error> {
+    let [path] = options.files.as_slice() else {
+        return Err(Error::Usage("`registration` needs one CERTIFICATE".to_owned()));
+    };
+    let certificate = RegistrationCertificate::parse(&read(Path::new(*path))?, &Limits::default())?;
+    if let Some(name) = certificate.intended_use() {
+        writeln!(out, "intended use: {name}")?;
+    }
+    for purpose in certificate.purposes() {
+        writeln!(out, "purpose ({}): {}", purpose.lang, purpose.text)?;
+    }
+    for credential in certificate.credentials() {
+        writeln!(out, "{} {}", credential.format, credential.types.join(" or "))?;
+        match &credential.claims {
+            None => writeln!(out, "  all claims")?,
+            Some(claims) => {
+                for claim in claims {
+                    writeln!(out, "  {}", serde_json::Value::Array(claim.clone()))?;
+                }
+            }
+        }
+    }
+    match certificate.expires_at() {
+        Some(at) if at <= env.now() => {
+            writeln!(out, "PROBLEM: it expired at {at}: ask the registrar for a new one")?;
+            return Ok(ExitCode::from(1));
+        }
+        Some(at) => writeln!(out, "valid until {at}")?,
+        None => writeln!(out, "valid until the registrar revokes it")?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -361,6 +403,33 @@ mod tests {
         let mut out = Vec::new();
         let code = run(&args, &Still, &mut out)?;
         Ok((String::from_utf8(out).unwrap(), code == ExitCode::SUCCESS))
+    }
+
+    #[test]
+    fn a_registration_certificate_says_what_may_be_asked() {
+        use firsthand::protocol::jose::base64url_encode;
+        let folder = Folder::new("registration");
+        let (part, path) = (|text: &str| base64url_encode(text.as_bytes()), folder.path("age.jwt"));
+        let written = |exp: u64| {
+            let claims = format!(
+                r#"{{"exp":{exp},"purpose":[{{"lang":"en","content":"Wine is sold to adults"}}],"credentials":[{{"format":
+                "dc+sd-jwt","meta":{{"vct_values":["urn:eudi:pid:1"]}},"claims":[{{"path":["birthdate"]}}]}}]}}"#
+            );
+            let header = part(r#"{"typ":"rc-wrp+jwt","alg":"ES256"}"#);
+            fs::write(&path, format!("{header}.{}.AA\n", part(&claims))).unwrap();
+        };
+        written(1_800_000_000);
+        let (said, well) = firsthand(&["registration", &path]).unwrap();
+        assert!(
+            well && said.contains("Wine is sold to adults") && said.contains("urn:eudi:pid:1\n  [\"birthdate\"]"),
+            "{said}"
+        );
+        written(1_700_000_000);
+        let (said, well) = firsthand(&["registration", &path]).unwrap();
+        assert!(!well && said.contains("PROBLEM: it expired"), "{said}");
+        fs::write(&path, "e30.e30.AA").unwrap();
+        assert!(matches!(firsthand(&["registration", &path]), Err(Error::Registration(_))));
+        assert!(matches!(firsthand(&["registration"]), Err(Error::Usage(_))));
     }
 
     #[test]

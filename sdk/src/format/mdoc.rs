@@ -10,7 +10,7 @@ use crate::{
     limits::Limits,
     protocol::{
         jose::base64url_decode,
-        mdoc::{Document, Expected, SessionTranscript, Status},
+        mdoc::{Document, Expected, MdocError, SessionTranscript, Status},
         status_ref::StatusRef,
     },
 };
@@ -101,4 +101,16 @@ fn transcript(against: &Against<'_>) -> Result<SessionTranscript, FormatError> {
             SessionTranscript::from_encoded(session_transcript.to_vec(), against.limits)?
         }
     })
+}
+
+/// What every format can say is said in the same words.
+impl From<MdocError> for FormatError {
+    fn from(error: MdocError) -> Self {
+        match error {
+            MdocError::NoChain => Self::IssuerUnnamed,
+            MdocError::Expired { at, now } => Self::Expired { at, now },
+            MdocError::NotYetValid { at, now } => Self::NotYetValid { at, now },
+            other => Self::Mdoc(other),
+        }
+    }
 }

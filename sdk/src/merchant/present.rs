@@ -26,7 +26,7 @@ use crate::{
     },
     protocol::{
         dcql::{Candidate, ClaimQuery, Query},
-        jose::{ContentEncryption, DecryptionKey, PublicKey},
+        jose::{ContentEncryption, DecryptionKey, JoseError, PublicKey},
         openid4vp::{
             Answer, ClientId, RequestObject, RequestPost, ResponseContext, ResponseError, ResponseMode, read_response,
             wallet_link, wallet_link_by_value,
@@ -38,6 +38,12 @@ use crate::{
     time::UnixTime,
     trust::{Decision, MetadataKey, TrustError, metadata_key},
 };
+
+mod dc_api;
+#[cfg(feature = "mdoc")]
+mod iso_mdoc;
+
+pub use dc_api::{BrowserAnswered, BrowserRequest};
 
 /// How old a holder's proof may be when its answer comes, in seconds: as long as the request lives.
 const HOLDER_PROOF_AGE_S: u64 = ANSWER_WITHIN_S;
@@ -175,7 +181,8 @@ impl Merchant {
         let mut presentation = Presentation::Requested(Requested { asked });
         if !presentation.asked().client_id.prefix().is_signed() {
             // What nobody fetches stands in the link, so it is made now.
-            presentation = Presentation::Delivered(presentation.fetched(now, || self.delivery(ask, &request))?);
+            let mode = if ask.is_age_eu() { ResponseMode::DirectPost } else { self.0.response_mode };
+            presentation = Presentation::Delivered(presentation.fetched(now, || self.delivery(mode, &request))?);
         }
         let record = put(presentation_key(&request), &presentation, Some(presentation.kept_until()), Expect::Absent)?;
         match self.0.store.commit(&[record, browser.spent(now)?], now).await {
@@ -225,8 +232,9 @@ impl Merchant {
 
     /// Says in a query under which roots an answer will be believed, but of our own credential.
     fn name_authorities(&self, query: &mut Query) {
+        let trust = self.trust();
         for credential in query.credentials.iter_mut().filter(|credential| credential.id != RELATIONSHIP) {
-            let ids = self.0.trusted.configured().authority_key_ids(&types_in(&credential.meta));
+            let ids = trust.authority_key_ids(&types_in(&credential.meta));
             let ids = ids.filter(|ids| ids.len() <= self.0.limits.dcql_values);
             credential.trusted_authorities = ids.map(|ids| vec![json!({ "type": "aki", "values": ids })]);
         }
@@ -286,8 +294,7 @@ impl Merchant {
             }
             let was_requested = matches!(presentation, Presentation::Requested(_));
             let now = self.now();
-            let ask = self.declared(&presentation.asked().ask).ok_or(Refusal::NoSuchAsk)?;
-            let delivered = presentation.fetched(now, || self.delivery(ask, request))?;
+            let delivered = presentation.fetched(now, || self.delivery(self.0.response_mode, request))?;
             if was_requested {
                 match self.save(request, &Presentation::Delivered(delivered.clone()), version).await {
                     Err(e) if lost_the_race(&e) => continue,
@@ -300,20 +307,26 @@ impl Merchant {
     }
 
     /// What a wallet is told the first time: a nonce and, for an encrypted answer, a key made for it alone (HAIP 5).
-    fn delivery(&self, ask: &Ask, request: &RequestId) -> Result<Delivery, Error> {
-        let response_mode = if ask.is_age_eu() { ResponseMode::DirectPost } else { self.0.response_mode };
+    fn delivery(&self, response_mode: ResponseMode, request: &RequestId) -> Result<Delivery, Error> {
         let sealed_key = match response_mode {
             ResponseMode::DirectPost => None,
-            ResponseMode::DirectPostJwt => {
-                // All but about one in four thousand million random scalars are keys.
-                let scalar = (0..4)
-                    .map(|_| zeroize::Zeroizing::new(self.random::<32>()))
-                    .find(|scalar| DecryptionKey::from_scalar(scalar, ENCRYPTION_KID).is_ok())
-                    .ok_or_else(|| Error::Misuse("the environment's randomness makes no keys".into()))?;
-                Some(self.seal(DECRYPTION_KEY, &presentation_key(request), scalar.as_slice()))
-            }
+            ResponseMode::DirectPostJwt => Some(self.sealed_key(request)?),
         };
-        Ok(Delivery { nonce: crate::protocol::jose::base64url_encode(&self.random::<32>()), response_mode, sealed_key })
+        Ok(Delivery { nonce: self.fresh_nonce(), response_mode, sealed_key })
+    }
+
+    fn fresh_nonce(&self) -> String {
+        crate::protocol::jose::base64url_encode(&self.random::<32>())
+    }
+
+    /// A new key for one answer, as it is stored.
+    fn sealed_key(&self, request: &RequestId) -> Result<String, Error> {
+        // All but about one in four thousand million random scalars are keys.
+        let scalar = (0..4)
+            .map(|_| zeroize::Zeroizing::new(self.random::<32>()))
+            .find(|scalar| DecryptionKey::from_scalar(scalar, ENCRYPTION_KID).is_ok())
+            .ok_or_else(|| Error::Misuse("the environment's randomness makes no keys".into()))?;
+        Ok(self.seal(DECRYPTION_KEY, &presentation_key(request), scalar.as_slice()))
     }
 
     fn signed_request(
@@ -323,19 +336,21 @@ impl Merchant {
         post: &RequestPost,
         now: UnixTime,
     ) -> Result<String, Error> {
-        let Inner { prefix, origin, keys, .. } = &*self.0;
-        let client_id = &delivered.asked.client_id;
-        let (identity, header) = prefix.signer(client_id, origin, keys).ok_or_else(|| {
-            Error::Misuse(format!("a request under {client_id} is open, and nothing proves that name any more"))
-        })?;
         let nonce = post.wallet_nonce.as_deref();
         let claims = self.with_request(request, delivered, nonce, now, |object| object.claims())?;
-        let unsigned = |e| Error::Misuse(format!("the signing key does not sign: {e}"));
-        let object = identity.key().sign_jws(&header, &claims).map_err(unsigned)?;
+        let object = self.sign_request(&delivered.asked.client_id, &claims)?;
         match &post.encryption {
             Some(encryption) => encryption.encrypt(&object).map_err(unsigned),
             None => Ok(object),
         }
+    }
+
+    fn sign_request(&self, client_id: &ClientId, claims: &Value) -> Result<String, Error> {
+        let Inner { prefix, origin, keys, .. } = &*self.0;
+        let (identity, header) = prefix.signer(client_id, origin, keys).ok_or_else(|| {
+            Error::Misuse(format!("a request under {client_id} is open, and nothing proves that name any more"))
+        })?;
+        identity.key().sign_jws(&header, claims).map_err(unsigned)
     }
 
     /// Puts together what a wallet is told, the same each time.
@@ -350,8 +365,6 @@ impl Merchant {
         let Delivery { nonce, response_mode, .. } = &delivered.delivery;
         let asked = &delivered.asked;
         let jwk = self.decryption_key(request, &delivered.delivery)?.map(|key| key.public_jwk());
-        let registration = self.0.registrations.get(&asked.ask);
-        let verifier_info: Vec<Value> = registration.iter().map(|registration| registration.verifier_info()).collect();
         Ok(then(&RequestObject {
             client_id: &asked.client_id,
             response_uri: &self.response_uri(request),
@@ -364,12 +377,18 @@ impl Merchant {
             encryption_jwk: jwk.as_ref(),
             encryption_enc: &ENCRYPTIONS,
             wallet_nonce,
-            verifier_info: &verifier_info,
+            verifier_info: &self.verifier_info(asked),
             // Wallets show the name that the certificate carries, and ignore one that the request gives itself (5.1).
             client_name: None,
             iat: now,
             exp: asked.at.plus_s(ANSWER_WITHIN_S),
         }))
+    }
+
+    /// What others say of us, about this ask.
+    fn verifier_info(&self, asked: &Asked) -> Vec<Value> {
+        let registration = self.0.registrations.get(&asked.ask);
+        registration.iter().map(|registration| registration.verifier_info()).collect()
     }
 
     /// What we can verify of each format that a query asks for.
@@ -379,12 +398,15 @@ impl Merchant {
     }
 
     fn decryption_key(&self, request: &RequestId, delivery: &Delivery) -> Result<Option<DecryptionKey>, Error> {
-        let Some(sealed) = &delivery.sealed_key else { return Ok(None) };
+        delivery.sealed_key.as_ref().map(|sealed| self.opened_key(request, sealed)).transpose()
+    }
+
+    fn opened_key(&self, request: &RequestId, sealed: &str) -> Result<DecryptionKey, Error> {
         let scalar = zeroize::Zeroizing::new(self.open(DECRYPTION_KEY, &presentation_key(request), sealed)?);
         let scalar: &[u8; 32] =
             scalar.as_slice().try_into().map_err(|_| Error::Misuse("a sealed key is not a key".into()))?;
         let key = DecryptionKey::from_scalar(scalar, ENCRYPTION_KID);
-        key.map(Some).map_err(|e| Error::Misuse(format!("a sealed key is not a key: {e}")))
+        key.map_err(|e| Error::Misuse(format!("a sealed key is not a key: {e}")))
     }
 
     /// A wallet answers. Whatever is wrong is an error at once and changes nothing but a count: five wrong answers are
@@ -398,6 +420,19 @@ impl Merchant {
         // What is over or answered is refused here, before any cryptography (a flood costs a look-up each).
         let delivered = presentation.answering(now)?;
         let checked = self.check_answer(request, &delivered, form_body, now).await;
+        let asked = delivered.asked.clone();
+        let ended = self.take(request, delivered, version, checked).await?;
+        Ok(Answered { redirect_uri: self.redirect_uri(&asked, ended.code.as_ref()) })
+    }
+
+    /// Writes down what came of an answer, whichever way it came.
+    async fn take(
+        &self,
+        request: &RequestId,
+        delivered: Delivered,
+        version: Version,
+        checked: Result<Checked, Error>,
+    ) -> Result<Ended, Error> {
         // The answer may have taken a fetch: what counts is the time at which it is taken.
         let now = self.now();
         match checked {
@@ -408,19 +443,17 @@ impl Merchant {
                 };
                 let text = verified.to_seal();
                 let sealed = self.seal(CLAIMS, &presentation_key(request), &text);
-                let redirect_uri = self.redirect_uri(&delivered.asked, code.as_ref());
                 let answered = delivered.answered(code.as_ref(), sealed, verified.outcome().to_owned(), now);
                 self.end(request, &Presentation::Answered(answered), version).await?;
-                Ok(Answered { redirect_uri })
+                Ok(Ended { code, declined: false })
             }
             Ok(Checked::Declined(reason)) => {
                 // The code opens nothing here; the page needs an address that looks like any other.
                 let code = ResponseCode::from_random(self.random());
                 let code = (delivered.asked.device == Device::SameDevice).then_some(code);
-                let redirect_uri = self.redirect_uri(&delivered.asked, code.as_ref());
                 let declined: Declined = delivered.declined(reason, now);
                 self.end(request, &Presentation::Declined(declined), version).await?;
-                Ok(Answered { redirect_uri })
+                Ok(Ended { code, declined: true })
             }
             Err(Error::Answer(error)) => {
                 let error = Error::from(error);
@@ -464,25 +497,28 @@ impl Merchant {
             query: &delivered.asked.query,
             limits: &self.0.limits,
         };
-        match read_response(form_body, &context).map_err(AnswerError::from)? {
+        let answer = read_response(form_body, &context).map_err(AnswerError::from)?;
+        let response_uri = self.response_uri(request);
+        let met = Met {
+            channel: Channel::Redirect {
+                client_id: delivered.asked.client_id.as_str(),
+                response_uri: response_uri.as_str(),
+            },
+            encryption_key: key.map(|key| *key.thumbprint().as_bytes()),
+            nonce: &delivered.delivery.nonce,
+        };
+        self.check(&delivered.asked, met, answer, now).await
+    }
+
+    async fn check(&self, asked: &Asked, met: Met<'_>, answer: Answer, now: UnixTime) -> Result<Checked, Error> {
+        match answer {
             // The description is text of a stranger's about a person: no log gets it, only how long it is.
             Answer::Error { code, description } => {
                 let description_chars = description.map_or(0, |text| text.chars().count());
                 tracing::info!(%code, description_chars, "the wallet declined");
                 Ok(Checked::Declined(code))
             }
-            Answer::Presentations(answer) => {
-                let response_uri = self.response_uri(request);
-                let met = Met {
-                    channel: Channel::Redirect {
-                        client_id: delivered.asked.client_id.as_str(),
-                        response_uri: response_uri.as_str(),
-                    },
-                    encryption_key: key.map(|key| *key.thumbprint().as_bytes()),
-                    nonce: &delivered.delivery.nonce,
-                };
-                Ok(Checked::Holds(self.verify(&delivered.asked, met, &answer, now).await?))
-            }
+            Answer::Presentations(answer) => Ok(Checked::Holds(self.verify(asked, met, &answer, now).await?)),
         }
     }
 
@@ -821,6 +857,13 @@ enum Checked {
     Declined(String),
 }
 
+/// How an answer ended a presentation.
+struct Ended {
+    /// What the wallet carries back to a browser on its device. That of a decline opens nothing.
+    code: Option<ResponseCode>,
+    declined: bool,
+}
+
 struct Believed {
     authentic: Authentic,
     counts_as: Vec<String>,
@@ -862,6 +905,10 @@ fn signs_with(data: &str, id: &str) -> bool {
 
 fn revoked(credential: &str, status: &str) -> AnswerError {
     AnswerError::Revoked { credential: credential.to_owned(), status: status.to_owned() }
+}
+
+fn unsigned(error: JoseError) -> Error {
+    Error::Misuse(format!("the signing key does not sign: {error}"))
 }
 
 fn busy() -> Error {

@@ -192,7 +192,11 @@ mod tests {
         assert_eq!(changed(|it| it["assertionMethod"] = json!(["#k2"])).await, Err("did_no_key"));
         assert_eq!(changed(|it| it["assertionMethod"] = json!([])).await, Err("did_no_key"));
         assert_eq!(changed(|it| it["assertionMethod"] = json!(["#k3"])).await, Err("did_document"));
-        assert_eq!(changed(|it| it["verificationMethod"][1]["id"] = json!(METHOD)).await, Err("did_duplicate"));
+        let twice = |it: &mut Value| {
+            it["verificationMethod"][1]["id"] = json!(METHOD);
+            it["authentication"] = json!([METHOD]);
+        };
+        assert_eq!(changed(twice).await, Err("did_duplicate"));
         let many = |it: &mut Value| {
             let one = it["verificationMethod"][0].clone();
             let named = |at: usize| {

@@ -244,11 +244,15 @@ impl Merchant {
         let url = watched.list.url();
         let again_at = match outcome {
             Ok(checked_at) => {
-                state.problem = None;
                 // Also when its time ends, which is when there is a next one.
                 let end = state.believed.as_ref().map(|issue| issue.published.next_update);
+                state.problem = None;
+                if let Some(end) = end.filter(|end| *end <= now) {
+                    tracing::warn!(list = %url, %end, "a trust list should have been replaced: it counts for its grace");
+                    state.problem = Some("trust_list_overdue".to_owned());
+                }
                 let next = checked_at.plus_s(watched.list.refreshed_every_s());
-                end.map_or(next, |end| next.min(end)).max(now.plus_s(60))
+                end.map_or(next, |end| next.min(end)).max(now.plus_s(RETRY_S.min(watched.list.refreshed_every_s())))
             }
             Err(problem) => {
                 let until = state.believed.as_ref().map(|issue| issue.until);
@@ -261,7 +265,7 @@ impl Merchant {
                         tracing::warn!(list = %url, error = %problem, %until, "a trust list is not refreshed")
                     }
                     None => {
-                        tracing::error!(list = %url, error = %problem, "a trust list is not there: nobody on it is believed")
+                        tracing::error!(list = %url, error = %problem, "a trust list is missing: nobody on it is believed")
                     }
                 }
                 state.problem = Some(problem.code().to_owned());

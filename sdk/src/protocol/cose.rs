@@ -31,6 +31,9 @@ const KID: i64 = 4;
 const TYP: i64 = 16;
 const X5CHAIN: i64 = 33;
 
+/// Parameters of one header: they are compared with each other, and real ones have two or three.
+const LABELS_MAX: usize = 32;
+
 /// HMAC with SHA-256 and a tag of 256 bits (RFC 9053 section 3.1).
 const HMAC_256: i128 = 5;
 
@@ -342,6 +345,9 @@ impl Parts {
 
 impl Header {
     fn read(signed: &Map<'_>, unsigned: &Map<'_>, limits: &Limits) -> Result<(Self, i128), CoseError> {
+        if signed.len().max(unsigned.len()) > LABELS_MAX {
+            return Err(CoseError::Form("a header has a few parameters"));
+        }
         // Nothing is looked up in the other header while it can still say it differently.
         if unsigned.iter().any(|(label, _)| signed.iter().any(|(other, _)| other.kind() == label.kind())) {
             return Err(CoseError::InBothHeaders);
@@ -512,6 +518,7 @@ mod tests {
         let alg = || (ALG, Value::from(-7));
         assert!(check(&signed(map(&[alg()]), none(), Some(b"x"))).is_ok());
         let long = Value::Array(vec![Value::Bytes(vec![1]); 9]);
+        let many = Value::Map((100..133).map(|label| (label.into(), Value::Null)).collect());
         for (protected, unprotected, error) in [
             (map(&[]), map(&[alg()]), CoseError::UnsupportedAlgorithm),
             (map(&[alg()]), map(&[alg()]), CoseError::InBothHeaders),
@@ -527,6 +534,7 @@ mod tests {
             (map(&[alg()]), map(&[(X5CHAIN, long)]), CoseError::Parameter("x5chain")),
             (map(&[alg()]), map(&[(X5CHAIN, "a".into())]), CoseError::Parameter("x5chain")),
             (Value::Array(vec![]), none(), CoseError::Form("a header is a map")),
+            (map(&[alg()]), many, CoseError::Form("a header has a few parameters")),
         ] {
             assert_eq!(check(&signed(protected.clone(), unprotected, Some(b"x"))), Err(error), "{protected:?}");
         }

@@ -188,7 +188,7 @@ impl MdocError {
             Self::Version(_) => "mdoc_version",
             Self::Status { .. } => "mdoc_status",
             Self::Documents { .. } => "mdoc_documents",
-            Self::NoChain => "issuer_unnamed",
+            Self::NoChain => "mdoc_no_chain",
             Self::IssuerAuth(_) => "mdoc_issuer_auth",
             Self::Signer(error) => error.code(),
             Self::SignerPurpose => "mdoc_signer_purpose",
@@ -198,8 +198,8 @@ impl MdocError {
             Self::Digest { .. } => "mdoc_digest",
             Self::DigestTwice { .. } => "mdoc_digest_twice",
             Self::ElementTwice { .. } => "mdoc_element_twice",
-            Self::Expired { .. } => "credential_expired",
-            Self::NotYetValid { .. } => "credential_not_yet_valid",
+            Self::Expired { .. } => "mdoc_expired",
+            Self::NotYetValid { .. } => "mdoc_not_yet_valid",
             Self::SignedOutside { .. } => "mdoc_signed_outside",
             Self::Validity => "mdoc_validity",
             Self::NoDeviceAuth => "mdoc_no_device_auth",
@@ -207,7 +207,7 @@ impl MdocError {
             Self::NoReaderKey => "mdoc_no_reader_key",
             Self::ReaderKey(_) => "mdoc_reader_key",
             Self::NotAuthorised { .. } => "mdoc_not_authorised",
-            Self::StatusReference(_) => "credential_status_reference",
+            Self::StatusReference(_) => "mdoc_status_reference",
             Self::Decryption => "mdoc_decryption",
         }
     }

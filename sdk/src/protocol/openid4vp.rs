@@ -8,6 +8,7 @@
 
 mod attestation;
 mod client_id;
+pub mod dc_api;
 mod request;
 mod request_post;
 mod response;

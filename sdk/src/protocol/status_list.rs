@@ -1,4 +1,5 @@
-//! Token Status List (`draft-ietf-oauth-status-list`), in its JWT form: whether a credential still holds.
+//! Token Status List (`draft-ietf-oauth-status-list`): whether a credential still holds. Here in its JWT form; `cwt` has the
+//! one in CBOR.
 //!
 //! A credential points to an entry of a list by [`StatusRef`](super::status_ref::StatusRef); the list comes as a signed token and becomes a
 //! [`StatusList`] once every check holds. A check that fails says nothing about the credential: whoever asks treats
@@ -213,9 +214,7 @@ impl Statuses {
     /// # Errors
     /// [`JoseError::Crypto`] if the list cannot be compressed.
     pub fn claims(&self, uri: &Url, published: &Published) -> Result<Value, JoseError> {
-        // Section 4.1: ZLIB, as small as it gets.
-        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
-        let lst = zlib.write_all(&self.entries).and_then(|()| zlib.finish()).map_err(|_| JoseError::Crypto)?;
+        let lst = self.zlib()?;
         Ok(json!({
             "sub": uri.as_str(),
             "iat": published.at,
@@ -223,6 +222,12 @@ impl Statuses {
             "ttl": published.ttl_s,
             "status_list": {"bits": self.bits.0, "lst": base64url_encode(&lst)},
         }))
+    }
+
+    /// The entries as a list has them. Section 4.1: ZLIB, as small as it gets.
+    pub(crate) fn zlib(&self) -> Result<Vec<u8>, JoseError> {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(&self.entries).and_then(|()| zlib.finish()).map_err(|_| JoseError::Crypto)
     }
 }
 

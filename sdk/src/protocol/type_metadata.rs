@@ -206,8 +206,9 @@ impl Chain {
             match all.iter_mut().find(|known| known.path == rule.path) {
                 None => all.push(rule),
                 Some(known) => {
-                    let is_loosened = known.mandatory == Some(true) && rule.mandatory == Some(false)
-                        || matches!(known.sd, Some(fixed) if fixed != Disclosure::Allowed && rule.sd.is_some_and(|sd| sd != fixed));
+                    let is_fixed = |sd: Disclosure| sd != Disclosure::Allowed && rule.sd.is_some_and(|own| own != sd);
+                    let is_loosened = (known.mandatory == Some(true) && rule.mandatory == Some(false))
+                        || known.sd.is_some_and(is_fixed);
                     if is_loosened {
                         return Err(TypeMetadataError::Loosened);
                     }

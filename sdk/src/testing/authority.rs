@@ -7,9 +7,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use aws_lc_rs::rand;
 use pem_rfc7468::LineEnding;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PublicKeyData, SanType,
-    SignatureAlgorithm,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519,
+    PublicKeyData, SanType, SignatureAlgorithm,
 };
 use serde_json::Value;
 use url::{Host, Url};
@@ -178,6 +178,13 @@ impl Leaf {
     #[must_use]
     pub fn uri(mut self, uri: &str) -> Self {
         self.params.subject_alt_names.push(SanType::URI(uri.try_into().expect("an ASCII URI")));
+        self
+    }
+
+    /// For signing mdocs (ISO/IEC 18013-5, annex B.1.4).
+    #[must_use]
+    pub fn signs_documents(mut self) -> Self {
+        self.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(vec![1, 0, 18013, 5, 1, 2])];
         self
     }
 

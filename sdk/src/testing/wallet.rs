@@ -28,6 +28,7 @@ use crate::{
     time::UnixTime,
 };
 
+mod dc_api;
 mod verifier;
 
 pub use verifier::{Anchors, encrypting_form};
@@ -100,6 +101,12 @@ pub enum Fault {
     WrongContentEncryption,
     /// The body has one mebibyte more.
     OversizeBody,
+    /// The holder's proof is for another origin. Over the Digital Credentials API, like the next two.
+    OtherOrigin,
+    /// The holder's proof is for our origin with a slash at its end.
+    OriginWithSlash,
+    /// The holder's proof is for the client identifier of the signed request.
+    AudienceIsClientId,
 }
 
 /// What a wallet app is opened with: `openid4vp://?client_id=..&request_uri=..[&request_uri_method=post]`.
@@ -169,6 +176,9 @@ pub struct Request {
     pub transaction_data: Vec<String>,
     /// The key that the answer is encrypted to, and with what.
     pub encryption: Option<(Value, ContentEncryption)>,
+    /// The origin that asks, as the browser told it, where the request came by the Digital Credentials API: then the
+    /// holder's proof is for that.
+    pub origin: Option<String>,
     /// What others say of who asks, as it was sent.
     pub verifier_info: Vec<Value>,
 }
@@ -260,6 +270,7 @@ impl Request {
             query,
             transaction_data: strings(claims.get("transaction_data")),
             encryption,
+            origin: None,
             verifier_info: claims.get("verifier_info").and_then(Value::as_array).cloned().unwrap_or_default(),
         })
     }
@@ -702,7 +713,13 @@ impl Presenting<'_> {
         } else {
             now
         };
-        let client_id = self.request.client_id.as_str();
+        let by_origin = self.request.origin.as_ref().map(|origin| match () {
+            () if self.faulty(Fault::OtherOrigin) => "origin:https://another.example".to_owned(),
+            () if self.faulty(Fault::OriginWithSlash) => format!("origin:{origin}/"),
+            () if self.faulty(Fault::AudienceIsClientId) => self.request.client_id.clone(),
+            () => format!("origin:{origin}"),
+        });
+        let client_id = by_origin.as_deref().unwrap_or(&self.request.client_id);
         let aud = if self.faulty(Fault::WrongAudience) {
             "x509_san_dns:another.example"
         } else if self.faulty(Fault::AudienceWithoutPrefix) {
@@ -1028,6 +1045,7 @@ mod tests {
                 ResponseMode::DirectPost => None,
                 ResponseMode::DirectPostJwt => Some((recipient().public_jwk(), ContentEncryption::A256Gcm)),
             },
+            origin: None,
             verifier_info: Vec::new(),
         }
     }

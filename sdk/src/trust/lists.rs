@@ -31,7 +31,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A published list of issuers, and which of them are believed for what.
 ///
-/// It is given to [`MerchantBuilder::trust_list`](crate::MerchantBuilder::trust_list) and refreshed by
+/// It is given to [`MerchantBuilder::trust_list`](crate::merchant::MerchantBuilder::trust_list) and refreshed by
 /// [`Merchant::housekeeping`](crate::Merchant::housekeeping), never while a customer waits. Its last good issue is kept in
 /// the store. A list says who somebody is; for which types it is believed is the merchant's word alone.
 ///
@@ -39,7 +39,8 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 /// use firsthand::trust::TrustList;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let signer = firsthand::testing::authority::Authority::new("EU", firsthand::time::UnixTime::from_secs(1_793_500_000)).root_pem();
+/// # let made_at = firsthand::time::UnixTime::from_secs(1_793_500_000);
+/// # let signer = firsthand::testing::authority::Authority::new("EU", made_at).root_pem();
 /// let list = TrustList::lote("https://trust.example/pid-providers.jwt".parse()?, &signer)?
 ///     .types(TrustList::PID_ISSUANCE, &["urn:eudi:pid:1"]);
 /// # Ok(()) }

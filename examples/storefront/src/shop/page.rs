@@ -50,12 +50,14 @@ impl Page {
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        const HEADERS: [(HeaderName, HeaderValue); 4] = [
+        const HEADERS: [(HeaderName, HeaderValue); 5] = [
             (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             // The address carries the cart, which is nobody else's business.
             (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
             (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+            // The browser may take a question to a wallet for this page, and for no frame in it.
+            (HeaderName::from_static("permissions-policy"), HeaderValue::from_static("digital-credentials-get=(self)")),
         ];
         let mut response = (self.status, HEADERS, Html(self.markup.into_string())).into_response();
         if self.private {
@@ -168,6 +170,8 @@ fn frame(view: &View, customer: Option<&Customer>, title: &str, main: &Markup) -
                             "Eine Vorführung: Die Regale sind gemalt, verkauft wird nichts. Preise mit Mehrwertsteuer.",
                         ))
                         " "
+                        a href=(view.href("/present")) { (view.say("What can I present?", "Was kann ich vorzeigen?")) }
+                        " · "
                         a href="/wallet/call" { (view.say("Is this call from us?", "Rufen wirklich wir an?")) }
                     }
                 }

@@ -8,6 +8,7 @@ pub mod desk;
 mod home;
 mod order;
 mod orders;
+mod present;
 mod product;
 mod sign_in;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use checkout::checkout;
 pub use home::home;
 pub use order::order;
 pub use orders::orders;
+pub use present::{CARD, PaperView, QuestionView, present};
 pub use product::product;
 pub use sign_in::sign_in;
 pub use trouble::{gone, not_found, out_of_order};

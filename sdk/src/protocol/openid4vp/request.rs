@@ -109,7 +109,10 @@ impl RequestObject<'_> {
         say("nonce", self.nonce.into());
         say("state", self.state.into());
         say("dcql_query", json!(self.query));
-        say("client_metadata", self.client_metadata());
+        say(
+            "client_metadata",
+            client_metadata(self.formats, self.encryption_jwk, self.encryption_enc, self.client_name),
+        );
         if !self.transaction_data.is_empty() {
             say("transaction_data", json!(self.transaction_data));
         }
@@ -118,21 +121,26 @@ impl RequestObject<'_> {
         }
         parameters
     }
+}
 
-    /// The three members of 5.1, and no more.
-    fn client_metadata(&self) -> Value {
-        let mut metadata = Map::new();
-        metadata.insert("vp_formats_supported".to_owned(), json!(self.formats));
-        if let Some(jwk) = self.encryption_jwk {
-            let names: Vec<&str> = self.encryption_enc.iter().map(|enc| enc.name()).collect();
-            metadata.insert("jwks".to_owned(), json!({"keys": [jwk]}));
-            metadata.insert("encrypted_response_enc_values_supported".to_owned(), json!(names));
-        }
-        if let Some(name) = self.client_name {
-            metadata.insert("client_name".to_owned(), name.into());
-        }
-        metadata.into()
+/// The three members of 5.1, and no more.
+pub(super) fn client_metadata(
+    formats: &BTreeMap<String, Value>,
+    encryption_jwk: Option<&Value>,
+    encryption_enc: &[ContentEncryption],
+    client_name: Option<&str>,
+) -> Value {
+    let mut metadata = Map::new();
+    metadata.insert("vp_formats_supported".to_owned(), json!(formats));
+    if let Some(jwk) = encryption_jwk {
+        let names: Vec<&str> = encryption_enc.iter().map(|enc| enc.name()).collect();
+        metadata.insert("jwks".to_owned(), json!({"keys": [jwk]}));
+        metadata.insert("encrypted_response_enc_values_supported".to_owned(), json!(names));
     }
+    if let Some(name) = client_name {
+        metadata.insert("client_name".to_owned(), name.into());
+    }
+    metadata.into()
 }
 
 /// What a customer authorises by presenting (5.1, 8.4), encoded once: the wallet hashes the very string that it got,

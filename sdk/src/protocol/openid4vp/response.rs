@@ -111,7 +111,7 @@ pub fn read_response(form_body: &[u8], context: &ResponseContext<'_>) -> Result<
             if let Some(state) = form.take("state") {
                 check_state(Some(&state.into()), context.state)?;
             }
-            decrypted(&jwe, context)?
+            decrypted(&jwe, context.key.ok_or(ResponseError::KeyMissing)?, context.accepted, context.limits)?
         }
         // 8.3: what was asked for encrypted comes encrypted, or TLS ends where somebody else reads.
         (ResponseMode::DirectPostJwt, None) if form.has("vp_token") => return Err(ResponseError::Unencrypted),
@@ -119,21 +119,30 @@ pub fn read_response(form_body: &[u8], context: &ResponseContext<'_>) -> Result<
         (ResponseMode::DirectPostJwt, None) if !form.has("error") => return Err(ResponseError::ResponseMissing),
         (ResponseMode::DirectPostJwt | ResponseMode::DirectPost, _) => parameters_in_clear(form, context.limits)?,
     };
-    answer(parameters, context)
+    check_state(parameters.get("state"), context.state)?;
+    content(parameters, context.query, context.limits)
 }
 
 /// The payload of the JWE: the parameters as plain JSON (8.3). A JWT in it, signed or not, is refused by being none.
-fn decrypted(jwe: &str, context: &ResponseContext<'_>) -> Result<Map<String, Value>, ResponseError> {
-    let key = context.key.ok_or(ResponseError::KeyMissing)?;
-    let payload = key.decrypt(jwe, context.accepted, context.limits).map_err(ResponseError::Decryption)?;
-    match json::parse(&payload, context.limits.json_depth).map_err(ResponseError::Payload)? {
+pub(super) fn decrypted(
+    jwe: &str,
+    key: &DecryptionKey,
+    accepted: &[ContentEncryption],
+    limits: &Limits,
+) -> Result<Map<String, Value>, ResponseError> {
+    let payload = key.decrypt(jwe, accepted, limits).map_err(ResponseError::Decryption)?;
+    match json::parse(&payload, limits.json_depth).map_err(ResponseError::Payload)? {
         Value::Object(parameters) => Ok(parameters),
         _ => Err(ResponseError::PayloadNotAnObject),
     }
 }
 
-fn answer(mut parameters: Map<String, Value>, context: &ResponseContext<'_>) -> Result<Answer, ResponseError> {
-    check_state(parameters.get("state"), context.state)?;
+/// The answer itself, however it came.
+pub(super) fn content(
+    mut parameters: Map<String, Value>,
+    query: &Query,
+    limits: &Limits,
+) -> Result<Answer, ResponseError> {
     match (parameters.remove("error"), parameters.remove("vp_token")) {
         (Some(_), Some(_)) => Err(ResponseError::ErrorAndVpToken),
         (Some(Value::String(code)), None) => {
@@ -143,7 +152,7 @@ fn answer(mut parameters: Map<String, Value>, context: &ResponseContext<'_>) -> 
             Ok(Answer::Error { code: if registered { code } else { OTHER_ERROR.to_owned() }, description })
         }
         (Some(_), None) => Err(ResponseError::ErrorNotAString),
-        (None, Some(Value::Object(vp_token))) => presentations(vp_token, context).map(Answer::Presentations),
+        (None, Some(Value::Object(vp_token))) => presentations(vp_token, query, limits).map(Answer::Presentations),
         (None, Some(_)) => Err(ResponseError::VpTokenNotAnObject),
         (None, None) => Err(ResponseError::VpTokenMissing),
     }
@@ -158,19 +167,20 @@ fn check_state(state: Option<&Value>, expected: &str) -> Result<(), ResponseErro
 /// Section 8.1.
 fn presentations(
     vp_token: Map<String, Value>,
-    context: &ResponseContext<'_>,
+    query: &Query,
+    limits: &Limits,
 ) -> Result<Vec<(String, Vec<Value>)>, ResponseError> {
-    let max = context.limits.presentations;
+    let max = limits.presentations;
     let mut answered = BTreeSet::new();
     let mut presentations = Vec::new();
     let mut total = 0_usize;
     for (id, entries) in vp_token {
-        let query = context.query.credential(&id).ok_or(DcqlError::NotAsked)?;
+        let asked = query.credential(&id).ok_or(DcqlError::NotAsked)?;
         let Value::Array(entries) = entries else { return Err(ResponseError::NotAnArray { id }) };
         if entries.is_empty() {
             return Err(ResponseError::EmptyArray { id });
         }
-        query.counts(entries.len())?;
+        asked.counts(entries.len())?;
         total = total.saturating_add(entries.len());
         if total > max {
             return Err(ResponseError::TooManyPresentations { max });
@@ -178,11 +188,11 @@ fn presentations(
         if !entries.iter().all(|entry| entry.is_object() || entry.as_str().is_some_and(|text| !text.is_empty())) {
             return Err(ResponseError::NotAPresentation { id });
         }
-        answered.insert(query.id.as_str());
+        answered.insert(asked.id.as_str());
         presentations.push((id, entries));
     }
     // Seen again after verification; what is incomplete already is not worth verifying.
-    context.query.satisfied_by(&answered)?;
+    query.satisfied_by(&answered)?;
     Ok(presentations)
 }
 

@@ -30,8 +30,9 @@ const IDENTIFIER_LIST: i64 = 65530;
 const STATUS_LIST: i64 = 65533;
 const TTL: i64 = 65534;
 
-/// An identifier in its list takes two items and at least four bytes.
-const BYTES_PER_ITEM: usize = 2;
+/// Items of an identifier list, which is long by nature: two for each of 262 144 identifiers, more than fit into
+/// [`Limits::status_token_bytes`] if each has its 16 bytes.
+const ITEMS_MAX: usize = 1 << 19;
 
 /// Whether bytes are a token in CBOR, and not the letters of one in JSON.
 #[must_use]
@@ -121,9 +122,7 @@ impl IdentifierList {
         limits: &Limits,
     ) -> Result<Self, StatusError> {
         let claims = token.verify(key, IDENTIFIER_LIST_MEDIA_TYPE)?;
-        // As many as fit into the bytes: a list is long by nature.
-        let items_max = limits.status_token_bytes / BYTES_PER_ITEM;
-        let claims = cbor::read_many(&claims, limits.cbor_depth, items_max).map_err(CoseError::from)?;
+        let claims = cbor::read_many(&claims, limits.cbor_depth, ITEMS_MAX).map_err(CoseError::from)?;
         let claims = object(&claims)?;
         let fresh_until = about(claims)?.fresh_until(uri, now)?;
         let list = claims.label(IDENTIFIER_LIST).ok_or(StatusError::Missing { claim: "identifier_list" })?;

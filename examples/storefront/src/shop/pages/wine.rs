@@ -79,6 +79,8 @@ fn gate(view: &View, customer: Option<&Customer>) -> Markup {
                         "No wallet? Come to the counter with any identity card; we look, and write nothing down.",
                         "Keine Wallet? Kommen Sie mit irgendeinem Ausweis an die Theke; wir schauen hin und schreiben nichts auf.",
                     ))
+                    " "
+                    a href=(view.href("/present")) { (view.say("What can I present?", "Was kann ich vorzeigen?")) }
                 }
             }
         }
