@@ -17,6 +17,7 @@ use axum::{
 };
 use firsthand::{
     Merchant,
+    ask::documents::{AGE_EU, MDL, PID, PID_MDOC},
     env::{Env, SystemEnv},
     limits::Limits,
     merchant::dev::{Development, STATUS_PATH, WALLET_PATH},
@@ -135,6 +136,9 @@ struct ReadBody {
     /// Who answers.
     #[serde(default)]
     persona: Option<String>,
+    /// With which of their choices.
+    #[serde(default)]
+    choice: usize,
 }
 
 /// The consent screen.
@@ -175,10 +179,14 @@ struct PersonBody {
     id: &'static str,
     name: &'static str,
     about: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shown: Option<Vec<ShownBody>>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    unanswerable: bool,
+    /// What fits the question, what the shop would rather have first. None if nothing does.
+    choices: Vec<ChoiceBody>,
+}
+
+/// Credentials that answer the question together.
+#[derive(Serialize)]
+struct ChoiceBody {
+    shown: Vec<ShownBody>,
 }
 
 /// What would be shown of one credential.
@@ -187,6 +195,8 @@ struct ShownBody {
     #[serde(rename = "type")]
     kind: String,
     name: String,
+    /// What the format is called.
+    format: &'static str,
     claims: Vec<LineBody>,
 }
 
@@ -280,7 +290,7 @@ async fn answer(State(merchant): State<Merchant>, headers: HeaderMap, body: Body
     let asked = Asked::read(&merchant, &headers, body)?;
     let id = asked.persona.as_deref().unwrap_or_default();
     let wallet = development(&merchant)?.wallet(id).ok_or_else(nobody)?;
-    let choice = wallet.choose(&asked.request);
+    let choice = wallet.choices(&asked.request).into_iter().nth(asked.choice).ok_or(WalletError::Unanswerable);
     let form = choice.and_then(|choice| wallet.answer(&asked.request, &choice, &[], &WalletEnv(merchant.clone())));
     private(SendBody { response_uri: asked.request.response_uri.to_string(), form: form.map_err(|e| unreadable(&e))? })
 }
@@ -402,6 +412,7 @@ struct Asked {
     leaf: Certificate,
     certified: bool,
     persona: Option<String>,
+    choice: usize,
 }
 
 impl Asked {
@@ -415,19 +426,19 @@ impl Asked {
         let request = wallet::Request::read(&link, &body.object, nonce, &anchors, merchant.now(), limits)
             .map_err(|e| unreadable(&e))?;
         let leaf = leaf(&body.object, limits).map_err(|e| unreadable(&e))?;
-        Ok(Self { request, leaf, certified: !anchors.is_empty(), persona: body.persona })
+        Ok(Self { request, leaf, certified: !anchors.is_empty(), persona: body.persona, choice: body.choice })
     }
 
     fn person(&self, development: &Development, persona: &Persona, lang: Lang) -> PersonBody {
         let wallet = development.wallet(persona.id).unwrap_or_default();
-        let choice = wallet.choose(&self.request).ok();
-        let shown = |choice: &wallet::Choice| choice.shown().iter().map(|one| shown(&wallet, one, lang)).collect();
+        let choice = |choice: &wallet::Choice| ChoiceBody {
+            shown: choice.shown().iter().map(|one| shown(&wallet, one, lang)).collect(),
+        };
         PersonBody {
             id: persona.id,
             name: persona.name,
             about: about(persona, lang),
-            unanswerable: choice.is_none(),
-            shown: choice.as_ref().map(shown),
+            choices: wallet.choices(&self.request).iter().map(choice).collect(),
         }
     }
 }
@@ -464,7 +475,11 @@ fn shown(wallet: &wallet::Wallet, chosen: &Chosen, lang: Lang) -> ShownBody {
             }
         }
     }
-    ShownBody { name: type_in_words(&kind, lang), kind, claims }
+    let format = match holding.map(wallet::Holding::format) {
+        Some("mso_mdoc") => "mdoc",
+        _ => "SD-JWT VC",
+    };
+    ShownBody { name: type_in_words(&kind, lang), format, kind, claims }
 }
 
 /// What a path of the query (OpenID4VP 1.0, 7) shows, down to single values: an address line by line.
@@ -529,8 +544,12 @@ fn is_protocols(member: &str) -> bool {
 
 fn type_in_words(kind: &str, lang: Lang) -> String {
     match (kind, lang) {
-        ("urn:eudi:pid:1", Lang::En) => "EU identity".to_owned(),
-        ("urn:eudi:pid:1", Lang::De) => "EU-Identität".to_owned(),
+        (PID | PID_MDOC, Lang::En) => "EU identity".to_owned(),
+        (PID | PID_MDOC, Lang::De) => "EU-Identität".to_owned(),
+        (MDL, Lang::En) => "Driving licence".to_owned(),
+        (MDL, Lang::De) => "Führerschein".to_owned(),
+        (AGE_EU, Lang::En) => "Proof of age".to_owned(),
+        (AGE_EU, Lang::De) => "Altersnachweis".to_owned(),
         (national, Lang::En) if national.starts_with("urn:eudi:pid:") => "National identity".to_owned(),
         (national, Lang::De) if national.starts_with("urn:eudi:pid:") => "Nationale Identität".to_owned(),
         (card, Lang::En) if card.ends_with(RELATIONSHIP) => "Customer card".to_owned(),
@@ -564,12 +583,12 @@ fn in_words(names: &[&str], lang: Lang) -> String {
         "nationalities" | "nationality" => ["Nationality", "Staatsangehörigkeit"],
         "address" => ["Address", "Anschrift"],
         "formatted" => ["Address as written", "Anschrift, wie man sie schreibt"],
-        "street_address" => ["Street", "Straße"],
+        "street_address" | "resident_street" | "resident_address" => ["Street", "Straße"],
         "house_number" => ["House number", "Hausnummer"],
-        "postal_code" => ["Postal code", "Postleitzahl"],
-        "locality" => ["Town", "Ort"],
+        "postal_code" | "resident_postal_code" => ["Postal code", "Postleitzahl"],
+        "locality" | "resident_city" => ["Town", "Ort"],
         "region" => ["Region", "Region"],
-        "country" => ["Country", "Land"],
+        "country" | "resident_country" => ["Country", "Land"],
         "email" => ["E-mail address", "E-Mail-Adresse"],
         "phone_number" => ["Phone number", "Telefonnummer"],
         "picture" | "portrait" => ["Portrait", "Lichtbild"],
@@ -908,13 +927,48 @@ mod tests {
         let line = |name, path, value| json!([{"name": name, "path": path, "value": value}]);
         let over = "At least 18 years old";
         for (id, kind, claims) in [
-            ("adult", "EU identity", line(over, "age_equal_or_over.18", json!(true))),
-            ("minor", "EU identity", line(over, "age_equal_or_over.18", json!(false))),
-            ("national", "National identity", line(over, "age_over_18", json!(true))),
-            ("rulebook", "EU identity", line("Date of birth", "birthdate", json!("1984-05-17"))),
+            ("adult", "Proof of age", line(over, "eu.europa.ec.av.1.age_over_18", json!(true))),
+            ("minor", "Proof of age", line(over, "eu.europa.ec.av.1.age_over_18", json!(false))),
+            ("rulebook", "Driving licence", line("Date of birth", "org.iso.18013.5.1.birth_date", json!("1984-05-17"))),
         ] {
-            assert_eq!(person(id)["shown"][0]["name"], kind);
-            assert_eq!(person(id)["shown"][0]["claims"], claims, "{id}");
+            assert_eq!(person(id)["choices"][0]["shown"][0]["name"], kind);
+            assert_eq!(person(id)["choices"][0]["shown"][0]["claims"], claims, "{id}");
+        }
+        let offered = |id: &str| {
+            let choices = person(id)["choices"].as_array().unwrap().clone();
+            let name = |choice: &Value| {
+                let shown = &choice["shown"][0];
+                format!("{}, {}", shown["name"].as_str().unwrap(), shown["format"].as_str().unwrap())
+            };
+            choices.iter().map(name).collect::<Vec<_>>()
+        };
+        let all = ["Proof of age, mdoc", "Driving licence, mdoc", "EU identity, SD-JWT VC", "EU identity, mdoc"];
+        assert_eq!(offered("adult"), all);
+        let national =
+            ["Proof of age, mdoc", "Driving licence, mdoc", "National identity, SD-JWT VC", "EU identity, mdoc"];
+        assert_eq!(offered("national"), national);
+        assert_eq!(offered("rulebook"), all[1..]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_person_answers_with_whichever_credential_they_choose() {
+        let shop = Shop::open().await;
+        for (id, choices, expected) in [("adult", 4, StatusCode::OK), ("minor", 4, StatusCode::BAD_REQUEST)] {
+            for choice in 0..choices {
+                let invitation = shop.ask("age", Device::SameDevice).await;
+                let mut held = shop.fetch(&invitation).await;
+                held["persona"] = json!(id);
+                held["choice"] = json!(choice);
+                let (status, made) = shop.step("answer", &held).await;
+                assert_eq!(status, StatusCode::OK, "{id} {choice}: {made}");
+                let (status, body) = shop.deliver(&made).await;
+                assert_eq!(status, expected, "{id} {choice}: {body}");
+            }
+            let mut held = shop.fetch(&shop.ask("age", Device::SameDevice).await).await;
+            held["persona"] = json!(id);
+            held["choice"] = json!(choices);
+            let (status, problem) = shop.step("answer", &held).await;
+            assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("unanswerable")), "{problem}");
         }
     }
 
@@ -926,7 +980,7 @@ mod tests {
         let (_, headers, body) = shop.send(request.header("accept-language", "de-AT,de;q=0.9"), held.to_string()).await;
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         let consent: Value = serde_json::from_str(&body).unwrap();
-        let shown = &consent["people"][0]["shown"][0];
+        let shown = &consent["people"][0]["choices"][0]["shown"][0];
         assert_eq!(shown["name"], "EU-Identität");
         let names = shown["claims"].as_array().unwrap().iter().map(|line| line["name"].as_str().unwrap());
         let mut names: Vec<_> = names.collect();
@@ -1001,8 +1055,8 @@ mod tests {
         let invitation = shop.ask("welcome", Device::SameDevice).await;
         let held = shop.fetch(&invitation).await;
         let (_, consent) = shop.step("read", &held).await;
-        assert_eq!(consent["people"][0]["shown"][0]["name"], "Customer card", "{consent}");
-        assert_eq!(consent["people"][1]["unanswerable"], true, "nobody else has one");
+        assert_eq!(consent["people"][0]["choices"][0]["shown"][0]["name"], "Customer card", "{consent}");
+        assert_eq!(consent["people"][1]["choices"], json!([]), "nobody else has one");
         let (status, body) = shop.share(&invitation, "adult").await;
         assert_eq!(status, StatusCode::OK, "{body}");
         assert_eq!(shop.redeem(&invitation.id, Some(&body)).await.customer, customer);

@@ -4,6 +4,7 @@
 //! is shown, it asks for no claim that is not listed, and it says how long an answer counts.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::time::UnixTime;
 
@@ -302,7 +303,7 @@ pub struct Keep {
 pub struct Transaction {
     pub(crate) credential: String,
     pub(crate) kind: String,
-    pub(crate) details: serde_json::Map<String, serde_json::Value>,
+    pub(crate) details: serde_json::Map<String, Value>,
 }
 
 impl Transaction {
@@ -312,7 +313,7 @@ impl Transaction {
     pub fn new(
         kind: impl Into<String>,
         credential: impl Into<String>,
-        details: serde_json::Map<String, serde_json::Value>,
+        details: serde_json::Map<String, Value>,
     ) -> Self {
         Self { credential: credential.into(), kind: kind.into(), details }
     }
@@ -431,6 +432,15 @@ pub fn age_on(birthdate: &str, now: UnixTime) -> Option<u8> {
         years -= 1;
     }
     u8::try_from(years).ok().filter(|years| *years <= 150)
+}
+
+/// Whether what was shown says that somebody is at least `years` old.
+pub(crate) fn is_of_age(shown: &[&Value], years: u8, now: UnixTime) -> bool {
+    match shown {
+        [Value::Bool(over)] => *over,
+        [Value::String(birthdate)] => age_on(birthdate, now).is_some_and(|age| age >= years),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -124,8 +124,9 @@
 //!
 //! Floors 0 and 1 never wait, read no clock, draw no randomness and open no socket: the time and the random bytes are
 //! arguments. The domain names nothing of `protocol` but at its hinges: `presentation` reads answers, `session`
-//! digests tokens, `pairwise` makes DIDs, and `error` says which check of a standard failed. Nothing but the merchant
-//! makes a [`Verified`], and nothing but a signed request makes a `Recognised`. Tests over the sources hold all of this.
+//! digests tokens, `pairwise` makes DIDs, `error` says which check of a standard failed, and `explain` makes each of them
+//! once more. Nothing but the merchant makes a [`Verified`], and nothing but a signed request makes a `Recognised`. Tests
+//! over the sources hold all of this.
 //!
 //! The seams are traits, small enough to be written in an afternoon:
 //!
@@ -169,6 +170,7 @@ pub mod ask;
 pub mod customer;
 pub mod env;
 pub mod error;
+pub mod explain;
 pub mod fetch;
 pub mod format;
 pub mod history;

@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod bind;
+mod capture;
 mod client;
 #[cfg(feature = "dev")]
 pub mod dev;
@@ -56,6 +57,7 @@ mod trusted;
 mod types;
 
 pub use bind::BindingView;
+pub use capture::Capture;
 pub use client::ClientIdPrefix;
 pub use issue::{
     ConsentRequest, CredentialOffer, CredentialView, Issued, IssuerProfile, Pushed, WalletAccess, WalletClient,
@@ -114,6 +116,8 @@ struct Inner {
     /// The did:webvh of the shop, and its log.
     public_log: Option<(Did, String)>,
     issuer: Option<issue::Issuer>,
+    /// Who is shown refused answers.
+    capture: Option<capture::Hook>,
     status_lists: Cache<StatusList, StatusUnknown>,
     #[cfg(feature = "mdoc")]
     identifier_lists: Cache<crate::protocol::status_list::cwt::IdentifierList, StatusUnknown>,
@@ -167,6 +171,7 @@ pub struct MerchantBuilder {
     #[cfg(feature = "webvh")]
     webvh: Option<crate::webvh::WebvhLog>,
     relationship: issue::Relationship,
+    capture: Option<capture::Hook>,
     #[cfg(feature = "dev")]
     development: Option<dev::Development>,
 }
@@ -204,6 +209,7 @@ impl Merchant {
             #[cfg(feature = "webvh")]
             webvh: None,
             relationship: issue::Relationship::default(),
+            capture: None,
             #[cfg(feature = "dev")]
             development: None,
         }
@@ -697,6 +703,7 @@ impl MerchantBuilder {
             feed: self.feed,
             public_log,
             issuer,
+            capture: self.capture,
             status_lists: Cache::new(STATUS_LISTS_BYTES, StatusList::bytes),
             #[cfg(feature = "mdoc")]
             identifier_lists: Cache::new(STATUS_LISTS_BYTES, crate::protocol::status_list::cwt::IdentifierList::bytes),

@@ -15,7 +15,7 @@ use crate::{
     format::Authentic,
     protocol::{
         dcql::{ClaimQuery, CredentialQuery, CredentialSet, Query},
-        jose::{base64url_decode, base64url_encode, sha256},
+        jose::{ContentEncryption, base64url_decode, base64url_encode, sha256},
         openid4vp::{ClientId, RequestError, ResponseMode, TransactionData, dc_api::Protocol},
     },
     store::Persisted,
@@ -26,6 +26,12 @@ use crate::{
 pub const WRONG_ANSWERS_MAX: u8 = 5;
 /// How long a wallet has from the ask to its answer, in seconds: a person has to find a phone and read a screen.
 pub const ANSWER_WITHIN_S: u64 = 5 * 60;
+/// How old a holder's proof may be when its answer comes, in seconds: as long as the request lives.
+pub(crate) const HOLDER_PROOF_AGE_S: u64 = ANSWER_WITHIN_S;
+/// How far a wallet's clock may differ from ours, in seconds.
+pub(crate) const SKEW_S: u64 = 60;
+/// Content encryption that wallets are offered: HAIP 1.0, 5.3 demands both.
+pub(crate) const ENCRYPTIONS: [ContentEncryption; 2] = [ContentEncryption::A128Gcm, ContentEncryption::A256Gcm];
 /// How long an answer waits for the browser that asked, in seconds (OpenID4VP 1.0, 14.2: short).
 pub const REDEEM_WITHIN_S: u64 = 5 * 60;
 /// How long claim values may be read after redemption, in seconds.
@@ -742,6 +748,13 @@ pub fn transaction_data(ask: &Ask, query: &Query) -> Result<Vec<String>, Request
         TransactionData::new(kind, &[credential], Some(&["sha-256"]), details.clone(), query).map(String::from)
     };
     ask.transactions().iter().map(encode).collect()
+}
+
+/// Whether a transaction data string, as we made it, is to be signed with the credential `id`.
+pub(crate) fn signs_with(data: &str, id: &str) -> bool {
+    let bytes = base64url_decode(data).unwrap_or_default();
+    let object: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    object.get("credential_ids").and_then(Value::as_array).is_some_and(|ids| ids.iter().any(|i| i == id))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ fn pure() -> Vec<Source> {
         "time",
         "limits",
         "error",
+        "explain",
     ];
     let mut places: Vec<String> = domain.iter().map(|name| format!("sdk/src/{name}.rs")).collect();
     places.extend(
@@ -27,6 +28,7 @@ fn pure() -> Vec<Source> {
             "sdk/src/format",
             "sdk/src/order",
             "sdk/src/session",
+            "sdk/src/explain",
         ]
         .map(str::to_owned),
     );
@@ -85,7 +87,7 @@ fn floor_0_knows_nothing_above_it() {
 }
 
 /// The plain data of floor 1, but for the hinges: `presentation` reads answers, `session` digests tokens, `pairwise`
-/// makes DIDs, and `error` says which check of a standard failed.
+/// makes DIDs, `error` says which check of a standard failed, and `explain` makes each of them once more.
 const DOMAIN: [&str; 10] = [
     "sdk/src/ask.rs",
     "sdk/src/customer.rs",

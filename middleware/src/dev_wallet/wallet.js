@@ -21,6 +21,7 @@ const WORDS = {
     encrypted: 'encrypted (direct_post.jwt)',
     clear: 'in clear (direct_post)',
     people: 'Who are you today?',
+    choices: 'With what do you answer?',
     shows: (who) => `This is shown to ${who}`,
     signs: 'You also sign',
     beside: 'With it goes what every credential says about itself: its type, its issuer, how long it holds, and where its status is published.',
@@ -73,6 +74,7 @@ const WORDS = {
     encrypted: 'verschlüsselt (direct_post.jwt)',
     clear: 'unverschlüsselt (direct_post)',
     people: 'Wer sind Sie heute?',
+    choices: 'Womit antworten Sie?',
     shows: (who) => `Das wird ${who} gezeigt`,
     signs: 'Sie unterschreiben außerdem',
     beside: 'Dazu kommt, was jeder Nachweis über sich selbst sagt: seine Art, wer ihn ausgestellt hat, wie lange er gilt und wo sein Status steht.',
@@ -314,23 +316,31 @@ function ask(held, consent) {
   const name = who.name ?? who.host;
   const certificate = who.certified ? WORDS.certified : WORDS.uncertified;
   const seal = who.name ? `${who.host} · ${certificate}` : certificate;
-  let chosen = people.find(({ id }) => id === location.hash.slice(1)) ?? people.find((person) => person.shown) ?? people[0];
+  let chosen = people.find(({ id }) => id === location.hash.slice(1)) ?? people.find((person) => person.choices.length > 0) ?? people[0];
+  let choice = 0;
 
   const card = el('section', { class: 'shown', 'aria-live': 'polite' });
   const share = button(WORDS.share, () => send('answer'), true);
+  const choices = el('div');
+  const pick = (at) => {
+    choice = at;
+    share.disabled = chosen.choices.length === 0;
+    card.replaceChildren(...shownBy(chosen, chosen.choices[at], name));
+  };
   const choose = (person) => {
     chosen = person;
-    share.disabled = Boolean(person.unanswerable);
-    card.replaceChildren(...shownBy(person, name));
+    pick(0);
+    choices.replaceChildren(...choicesOf(person, pick));
     history.replaceState(null, '', `#${person.id}`);
   };
-  const send = (step) => finish(step, held, chosen.id, () => ask(held, consent));
+  const send = (step) => finish(step, { ...held, choice }, chosen.id, () => ask(held, consent));
 
   const chooser = chooserOf(people, chosen, choose, WORDS.people);
   show(
     WORDS.asks(name),
     el('p', { class: who.certified ? 'seal' : 'seal warn' }, seal),
     chooser,
+    choices,
     card,
     consent.transactions.map((transaction) => signed(transaction)),
     details(consent),
@@ -355,14 +365,30 @@ const chooserOf = (people, chosen, choose, legend) =>
     ),
   );
 
-function shownBy(person, to) {
+/** What fits the question, where there is more than one way to answer it. */
+function choicesOf({ choices }, pick) {
+  if (choices.length < 2) return [];
+  const named = ({ shown }) => shown.map(({ name, format }) => `${name} (${format})`).join(' + ');
+  return [
+    el(
+      'fieldset',
+      { class: 'choices' },
+      el('legend', {}, WORDS.choices),
+      choices.map((choice, at) =>
+        el('label', {}, el('input', { type: 'radio', name: 'choice', value: String(at), checked: at === 0, onchange: () => pick(at) }), el('span', {}, named(choice))),
+      ),
+    ),
+  ];
+}
+
+function shownBy(person, choice, to) {
   const head = el('header', {}, el('b', {}, person.name), el('span', {}, person.about));
-  if (person.unanswerable) return [head, el('p', {}, WORDS.unanswerable(person.name))];
+  if (!choice) return [head, el('p', {}, WORDS.unanswerable(person.name))];
   return [
     head,
-    ...person.shown.flatMap(({ type, name, claims }) => [
+    ...choice.shown.flatMap(({ type, name, format, claims }) => [
       el('h2', {}, `${WORDS.shows(to)}:`),
-      el('p', { class: 'type', title: type }, name),
+      el('p', { class: 'type', title: `${type} · ${format}` }, name),
       lines(claims),
     ]),
     el('p', { class: 'small' }, WORDS.beside),

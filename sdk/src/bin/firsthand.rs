@@ -1,4 +1,7 @@
-//! The command `firsthand`: the merchant's keys, and what a registrar certified.
+//! The command `firsthand`: the merchant's keys, what a registrar certified, and why an answer was refused.
+
+#[path = "firsthand/explain.rs"]
+mod explain;
 
 use std::{
     fs::{self, OpenOptions},
@@ -17,7 +20,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 const HELP: &str = "\
-firsthand: the keys and certificates of a merchant who uses Firsthand
+firsthand: the keys and certificates of a merchant who uses Firsthand, and why an answer was refused
 
   firsthand keys new --origin URL [--out FILE]
       Makes a signing key and a root secret in FILE (default: merchant.pem), and a certificate
@@ -46,11 +49,16 @@ firsthand: the keys and certificates of a merchant who uses Firsthand
       Says what a registration certificate (rc-wrp+jwt, from the registrar) allows to ask for, what for,
       and until when. Give it to the builder's .registration(ask, ..).
 
+  firsthand explain --request FILE --response FILE [--key FILE] [--trust FOLDER --type TYPE] ...
+      Says of one captured answer which checks hold and which fail, with the values that disagree.
+      `firsthand explain --help` names all options.
+
 Existing files are never overwritten; FILE is readable by its owner alone. Whoever reads FILE can
 pretend to be the merchant: keep it out of version control, and keep a copy in a safe place.
 Restart the shop after a change, all nodes with the same file.
 
-Exit status: 0 done; 1 refused, or `check` found a problem; 2 not understood.
+Exit status: 0 done; 1 refused, `check` found a problem, or `explain` does not end with an answer that
+holds; 2 not understood.
 ";
 
 fn main() -> ExitCode {
@@ -79,6 +87,10 @@ enum Error {
     Exists(PathBuf),
     #[error(transparent)]
     Keys(#[from] KeysError),
+    #[error(transparent)]
+    Trust(#[from] firsthand::trust::TrustError),
+    #[error("{} is no private JWK on P-256", .0.display())]
+    Key(PathBuf),
     #[cfg(feature = "webvh")]
     #[error(transparent)]
     Webvh(#[from] firsthand::webvh::WebvhError),
@@ -92,6 +104,10 @@ fn run(args: &[String], env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, 
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         [] | ["help" | "keys", ..] if words.len() < 2 => help(out),
+        ["explain", "-h" | "--help", ..] => {
+            out.write_all(explain::HELP.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
         _ if words.iter().any(|word| matches!(*word, "-h" | "--help")) => help(out),
         ["-V" | "--version"] => {
             writeln!(out, "firsthand {}", env!("CARGO_PKG_VERSION"))?;
@@ -102,6 +118,7 @@ fn run(args: &[String], env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, 
         ["keys", "check", rest @ ..] => check(&Options::parse(rest, &["--origin"])?, env, out),
         ["keys", "rotate-signing", rest @ ..] => rotate_signing(&Options::parse(rest, &["--origin", "--csr"])?, out),
         ["keys", "rotate-root", rest @ ..] => rotate_root(&Options::parse(rest, &[])?, env, out),
+        ["explain", rest @ ..] => explain::explain(rest, env, out),
         #[cfg(feature = "webvh")]
         ["did", rest @ ..] => did(&Options::parse(rest, &["--origin", "--log"])?, env, out),
         ["registration", rest @ ..] => registration(&Options::parse(rest, &[])?, env, out),

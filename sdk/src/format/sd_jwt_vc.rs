@@ -108,10 +108,11 @@ impl Unverified for Presented<'_> {
     fn verify(self: Box<Self>, against: &Against<'_>) -> Result<Authentic, FormatError> {
         let signed = self.sd_jwt.verify(against.issuer_key, self.types, against.limits)?;
         let disclosed = signed.disclosed();
-        if let Some(claim) = SIGNED_IN_CLEAR.into_iter().find(|claim| disclosed.iter().any(|name| name == claim)) {
-            return Err(FormatError::Disclosed { claim });
+        check_in_clear(disclosed)?;
+        for claim in ["nbf", "iat"] {
+            check_beginning(signed.claims(), claim, against.now, against.skew_s)?;
         }
-        let expires_at = check_times(signed.claims(), against)?;
+        let expires_at = check_end(signed.claims(), against.now, against.skew_s)?;
 
         // Policy decides whether the holder must prove the key, and not whether somebody sent a proof (RFC 9901, 7.3).
         let holder_bound = signed.has_key_binding();
@@ -175,26 +176,44 @@ pub(crate) fn shape(presented: &Value, limits: &Limits) -> Result<(Place, Option
     Ok((sd_jwt.shape(limits)?, integrity))
 }
 
-/// `exp`, `nbf` and `iat` of the processed payload (RFC 9901, 9.7). A wrong type must not skip a check: `"exp": "never"`
-/// is refused like one that has passed.
-fn check_times(claims: &Map<String, Value>, against: &Against<'_>) -> Result<Option<UnixTime>, FormatError> {
-    let time = |claim| numeric_date(claims, claim).map_err(|_| FormatError::Claim { claim });
-    let (latest, earliest) = (against.now.plus_s(against.skew_s), against.now.minus_s(against.skew_s));
-    for claim in ["nbf", "iat"] {
-        if let Some(at) = time(claim)?.filter(|at| *at > latest) {
-            return Err(FormatError::NotYetValid { at, now: against.now });
-        }
+/// That nothing which the validity rests on came from a disclosure.
+pub(crate) fn check_in_clear(disclosed: &[String]) -> Result<(), FormatError> {
+    match SIGNED_IN_CLEAR.into_iter().find(|claim| disclosed.iter().any(|name| name == claim)) {
+        Some(claim) => Err(FormatError::Disclosed { claim }),
+        None => Ok(()),
     }
-    let expires_at = time("exp")?;
-    match expires_at.filter(|at| *at <= earliest) {
-        Some(at) => Err(FormatError::Expired { at, now: against.now }),
+}
+
+/// `nbf` or `iat` of the processed payload (RFC 9901, 9.7). A wrong type must not skip a check: `"exp": "never"` is
+/// refused like one that has passed.
+pub(crate) fn check_beginning(
+    claims: &Map<String, Value>,
+    claim: &'static str,
+    now: UnixTime,
+    skew_s: u64,
+) -> Result<(), FormatError> {
+    match numeric_date(claims, claim).map_err(|_| FormatError::Claim { claim })? {
+        Some(at) if at > now.plus_s(skew_s) => Err(FormatError::NotYetValid { at, now }),
+        _ => Ok(()),
+    }
+}
+
+/// `exp` of the processed payload.
+pub(crate) fn check_end(
+    claims: &Map<String, Value>,
+    now: UnixTime,
+    skew_s: u64,
+) -> Result<Option<UnixTime>, FormatError> {
+    let expires_at = numeric_date(claims, "exp").map_err(|_| FormatError::Claim { claim: "exp" })?;
+    match expires_at.filter(|at| *at <= now.minus_s(skew_s)) {
+        Some(at) => Err(FormatError::Expired { at, now }),
         None => Ok(expires_at),
     }
 }
 
 /// The type, and those it is also known as: the issuer's words, byte for byte (SD-JWT VC, 2.2.2.1). Whether the issuer
 /// may say so is for the trust to decide.
-fn take_types(claims: &mut Map<String, Value>) -> Result<Vec<String>, FormatError> {
+pub(crate) fn take_types(claims: &mut Map<String, Value>) -> Result<Vec<String>, FormatError> {
     let Some(Value::String(vct)) = claims.remove("vct").filter(|vct| vct != "") else {
         return Err(FormatError::Claim { claim: "vct" });
     };

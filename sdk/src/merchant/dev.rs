@@ -204,7 +204,7 @@ impl MerchantBuilder {
     /// Believes the development issuer, offers the development wallet, and lets our own addresses be http on loopback.
     fn development(mut self, cast: Cast, cards: Cards) -> Result<Self, Error> {
         let wallet = below(&self.origin, WALLET_PATH);
-        self = self.trust(cast.trust()?.danger_loopback()).wallet("Development wallet", wallet);
+        self = self.trust(cast.trust_in_all()?.danger_loopback()).wallet("Development wallet", wallet);
         #[cfg(feature = "https")]
         {
             let fetch = crate::fetch::Https::danger_loopback_http();

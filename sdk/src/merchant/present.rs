@@ -10,7 +10,7 @@ use super::{
     ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put, status::Vouched,
 };
 use crate::{
-    ask::{self, AGE, Alternative, Ask, Device, RELATIONSHIP, StatusPolicy, Wanted, age_on},
+    ask::{self, AGE, Alternative, Ask, Device, RELATIONSHIP, StatusPolicy, Wanted},
     customer::BindingName,
     error::{AnswerError, Error, Fault, ProofError, Refusal},
     fetch::{FetchError, FetchRequest},
@@ -21,12 +21,13 @@ use crate::{
     keys::Identity,
     merchant::BrowserProof,
     presentation::{
-        ANSWER_WITHIN_S, Asked, Claims, Declined, Delivered, Delivery, Presentation, PresentationId, Redeemed,
-        Relationship, RequestId, Requested, ResponseCode, State, Verified, query_of, transaction_data,
+        ANSWER_WITHIN_S, Asked, Claims, Declined, Delivered, Delivery, ENCRYPTIONS, HOLDER_PROOF_AGE_S, Presentation,
+        PresentationId, Redeemed, Relationship, RequestId, Requested, ResponseCode, SKEW_S, State, Verified, query_of,
+        signs_with, transaction_data,
     },
     protocol::{
         dcql::{Candidate, ClaimQuery, Query},
-        jose::{ContentEncryption, DecryptionKey, JoseError, PublicKey},
+        jose::{DecryptionKey, JoseError, PublicKey},
         openid4vp::{
             Answer, ClientId, RequestObject, RequestPost, ResponseContext, ResponseError, ResponseMode, read_response,
             wallet_link, wallet_link_by_value,
@@ -45,12 +46,6 @@ mod iso_mdoc;
 
 pub use dc_api::{BrowserAnswered, BrowserRequest};
 
-/// How old a holder's proof may be when its answer comes, in seconds: as long as the request lives.
-const HOLDER_PROOF_AGE_S: u64 = ANSWER_WITHIN_S;
-/// How far a wallet's clock may differ from ours, in seconds.
-const SKEW_S: u64 = 60;
-/// Content encryption that wallets are offered: HAIP 1.0, 5.3 demands both.
-const ENCRYPTIONS: [ContentEncryption; 2] = [ContentEncryption::A128Gcm, ContentEncryption::A256Gcm];
 /// What opens whichever wallet is installed (OpenID4VP 1.0, 13.1.2).
 const SCHEME: &str = "openid4vp://";
 /// What opens an age verification app (EU age verification, annex A.5).
@@ -329,7 +324,7 @@ impl Merchant {
         Ok(self.seal(DECRYPTION_KEY, &presentation_key(request), scalar.as_slice()))
     }
 
-    fn signed_request(
+    pub(super) fn signed_request(
         &self,
         request: &RequestId,
         delivered: &Delivered,
@@ -354,7 +349,7 @@ impl Merchant {
     }
 
     /// Puts together what a wallet is told, the same each time.
-    fn with_request<T>(
+    pub(super) fn with_request<T>(
         &self,
         request: &RequestId,
         delivered: &Delivered,
@@ -397,7 +392,11 @@ impl Merchant {
         self.0.formats.iter().filter(asked).map(|format| (format.id().to_owned(), format.supported())).collect()
     }
 
-    fn decryption_key(&self, request: &RequestId, delivery: &Delivery) -> Result<Option<DecryptionKey>, Error> {
+    pub(super) fn decryption_key(
+        &self,
+        request: &RequestId,
+        delivery: &Delivery,
+    ) -> Result<Option<DecryptionKey>, Error> {
         delivery.sealed_key.as_ref().map(|sealed| self.opened_key(request, sealed)).transpose()
     }
 
@@ -416,10 +415,13 @@ impl Merchant {
     /// [`Error::Answer`] with the check that failed, or where the presentation stands.
     pub async fn answer(&self, request: &RequestId, form_body: &[u8]) -> Result<Answered, Error> {
         let (presentation, version) = self.presentation(request).await?;
-        let now = self.now();
+        let came_at = self.now();
         // What is over or answered is refused here, before any cryptography (a flood costs a look-up each).
-        let delivered = presentation.answering(now)?;
-        let checked = self.check_answer(request, &delivered, form_body, now).await;
+        let delivered = presentation.answering(came_at)?;
+        let checked = self.check_answer(request, &delivered, form_body, came_at).await;
+        if let Err(Error::Answer(error)) = &checked {
+            self.show_refused(request, &delivered, form_body, came_at, error.code());
+        }
         let asked = delivered.asked.clone();
         let ended = self.take(request, delivered, version, checked).await?;
         Ok(Answered { redirect_uri: self.redirect_uri(&asked, ended.code.as_ref()) })
@@ -600,7 +602,7 @@ impl Merchant {
             claims.push(Claims::selected(wanted.id(), one, &credential.authentic, &selected));
         }
         let outcome = match over {
-            Some(years) if age.is_some_and(|(_, values)| is_of_age(values, years, now)) => ask::over(years),
+            Some(years) if age.is_some_and(|(_, values)| ask::is_of_age(values, years, now)) => ask::over(years),
             Some(_) => return Err(AnswerError::AgeNotReached.into()),
             None if names.is_empty() && matched.iter().any(|m| m.id == RELATIONSHIP) => RELATIONSHIP.to_owned(),
             None => names.join(", "),
@@ -885,22 +887,6 @@ fn is_own_path(path: &str) -> bool {
         && !path.starts_with("//")
         && !path.contains('\\')
         && !path.chars().any(char::is_control)
-}
-
-/// Whether what was shown says that somebody is at least `years` old.
-fn is_of_age(shown: &[&Value], years: u8, now: UnixTime) -> bool {
-    match shown {
-        [Value::Bool(over)] => *over,
-        [Value::String(birthdate)] => age_on(birthdate, now).is_some_and(|age| age >= years),
-        _ => false,
-    }
-}
-
-/// Whether a transaction data string, as we made it, is to be signed with the credential `id`.
-fn signs_with(data: &str, id: &str) -> bool {
-    let bytes = crate::protocol::jose::base64url_decode(data).unwrap_or_default();
-    let object: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    object.get("credential_ids").and_then(Value::as_array).is_some_and(|ids| ids.iter().any(|i| i == id))
 }
 
 fn revoked(credential: &str, status: &str) -> AnswerError {

@@ -68,6 +68,11 @@ impl TypeMetadata {
         self
     }
 
+    /// Whether no type has rules here.
+    pub(super) fn is_ignored(&self) -> bool {
+        self.pinned.is_empty() && !self.fetches
+    }
+
     /// Where the document of a type is; `None` if nobody knows.
     fn place_of(&self, vct: &str) -> Option<Place<'_>> {
         if let Some(document) = self.pinned.get(vct) {

@@ -489,7 +489,7 @@ impl CredentialQuery {
         Ok(())
     }
 
-    fn accepts_type(&self, types: &[String]) -> bool {
+    pub(crate) fn accepts_type(&self, types: &[String]) -> bool {
         let has = |asked: &Value| asked.as_str().is_some_and(|asked| types.iter().any(|it| it == asked));
         match self.format.as_str() {
             SD_JWT_VC => entries(self.meta.get("vct_values")).iter().any(has),
@@ -503,7 +503,7 @@ impl CredentialQuery {
         }
     }
 
-    fn accepts_authority(&self, authority_key_ids: &[String]) -> bool {
+    pub(crate) fn accepts_authority(&self, authority_key_ids: &[String]) -> bool {
         let Some(authorities) = &self.trusted_authorities else { return true };
         authorities.iter().filter(|authority| kind(authority) == Some("aki")).any(|authority| {
             let mut accepted = entries(authority.get("values")).iter().filter_map(Value::as_str);
@@ -667,7 +667,7 @@ impl ClaimQuery {
     }
 
     /// The path as JSON, for errors and as a key: two paths are the same claim if they are the same text.
-    fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         Value::Array(
             self.path.iter().map(|it| if it.is_array() || it.is_object() { "..".into() } else { it.clone() }).collect(),
         )

@@ -27,8 +27,10 @@ pub mod annex_c;
 mod element;
 pub mod hpke;
 pub(crate) mod mso;
+pub(crate) mod steps;
 mod transcript;
 
+use mso::MobileSecurityObject;
 pub use mso::{DIGEST_ALGORITHMS, Status};
 pub use transcript::SessionTranscript;
 
@@ -358,11 +360,9 @@ impl Document {
         let payload = cbor::read(&payload, limits)?;
         let mso = payload.embedded().ok_or(MdocError::Form("the issuer signs embedded CBOR"))?;
         let mso = cbor::read(mso, limits)?;
-        let mso = mso::MobileSecurityObject::read(&mso)?;
+        let mso = MobileSecurityObject::read(&mso)?;
 
-        if mso.doc_type != self.doc_type {
-            return Err(MdocError::DocType { document: self.doc_type, signed: mso.doc_type.to_owned() });
-        }
+        check_type(&self.doc_type, &mso)?;
         check_purpose(&signer, &self.doc_type)?;
         mso.check_times(&signer, expected.now, expected.skew_s)?;
         let mut elements = Map::new();
@@ -376,9 +376,7 @@ impl Document {
         }
 
         self.device.check_auth(&self.doc_type, &mso.device_key, expected)?;
-        if let Some((namespace, element)) = self.device.elements.iter().find(|(ns, name)| !mso.may_sign(ns, name)) {
-            return Err(MdocError::NotAuthorised { namespace: namespace.clone(), element: element.clone() });
-        }
+        self.device.check_authorised(&mso)?;
         Ok(Disclosed {
             doc_type: self.doc_type,
             elements,
@@ -464,6 +462,16 @@ impl DeviceSigned {
         Ok(Self { raw: namespaces.raw().to_vec(), elements, auth })
     }
 
+    /// That the issuer lets the device sign each element that it signs.
+    fn check_authorised(&self, mso: &MobileSecurityObject<'_>) -> Result<(), MdocError> {
+        match self.elements.iter().find(|(namespace, name)| !mso.may_sign(namespace, name)) {
+            Some((namespace, element)) => {
+                Err(MdocError::NotAuthorised { namespace: namespace.clone(), element: element.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// ISO/IEC 18013-5, 9.1.3.
     fn check_auth(&self, doc_type: &str, device_key: &PublicKey, expected: &Expected<'_>) -> Result<(), MdocError> {
         let message = device_authentication(expected.transcript, doc_type, &self.raw);
@@ -477,6 +485,14 @@ impl DeviceSigned {
             }
         }
     }
+}
+
+/// Both say the same of what the document is.
+fn check_type(doc_type: &str, mso: &MobileSecurityObject<'_>) -> Result<(), MdocError> {
+    if mso.doc_type == doc_type {
+        return Ok(());
+    }
+    Err(MdocError::DocType { document: doc_type.to_owned(), signed: mso.doc_type.to_owned() })
 }
 
 /// `DeviceAuthenticationBytes` (ISO/IEC 18013-5, 9.1.3.4). The name spaces are the bytes that the device sent.

@@ -19,6 +19,7 @@ pub use client_id::{ClientId, Prefix};
 pub use request::{RequestObject, ResponseMode, SD_JWT_ALGORITHMS, TransactionData};
 pub use request_post::{RequestEncryption, RequestPost, read_request_post};
 pub use response::{Answer, ResponseContext, ResponseError, read_response};
+pub(crate) use response::{answer, check_state, entries_for, parameters};
 pub(in crate::protocol) use wallet_link::is_loopback;
 pub use wallet_link::{wallet_link, wallet_link_by_value};
 

@@ -91,25 +91,23 @@ impl<'a> SdJwt<'a> {
         types: &[&str],
         limits: &Limits,
     ) -> Result<IssuerVerified<'a>, SdJwtError> {
-        let mut claims = self.issuer_jwt.verify(issuer_key, types).map_err(SdJwtError::IssuerJwt)?;
-        let hash = match claims.remove(HASH_NAME) {
-            None => Hash::default(),
-            Some(name) => name.as_str().and_then(Hash::from_name).ok_or(SdJwtError::HashFunction)?,
-        };
-        let unused = self.disclosures.len();
-        let mut digests = HashMap::with_capacity(unused + DIGESTS_USUAL);
-        for disclosure in self.disclosures {
-            if digests.insert(hash.of(disclosure), Digest::Sent(disclosure)).is_some() {
-                return Err(SdJwtError::DuplicateDisclosure);
-            }
-        }
-        let mut opening = Opening { digests, unused, limits };
-        let disclosed = opening.payload(&mut claims)?;
-        // RFC 9901, 7.1 step 5: what no digest names was not signed by the issuer.
-        if opening.unused != 0 {
-            return Err(SdJwtError::UnreferencedDisclosures { count: opening.unused });
-        }
-        Ok(IssuerVerified { claims, disclosed, hash, bound: self.bound, key_binding: self.key_binding })
+        let Self { issuer_jwt, disclosures, bound, key_binding } = self;
+        let claims = issuer_jwt.verify(issuer_key, types).map_err(SdJwtError::IssuerJwt)?;
+        opened(claims, disclosures, bound, key_binding, limits)
+    }
+
+    /// What the disclosures would say if the issuer's signature held: to explain a refusal, never to act on.
+    ///
+    /// # Errors
+    /// The first check of the disclosures that failed.
+    pub(crate) fn open_unverified(self, limits: &Limits) -> Result<IssuerVerified<'a>, SdJwtError> {
+        let Self { issuer_jwt, disclosures, bound, key_binding } = self;
+        opened(issuer_jwt.unverified_claims().clone(), disclosures, bound, key_binding, limits)
+    }
+
+    /// How many disclosures were sent.
+    pub(crate) const fn disclosures(&self) -> usize {
+        self.disclosures.len()
     }
 }
 
@@ -160,32 +158,59 @@ impl IssuerVerified<'_> {
     /// # Errors
     /// The first check that failed; [`SdJwtError::KeyBindingMissing`] if no key binding JWT was sent.
     pub fn verify_key_binding(self, expected: &KeyBinding<'_>) -> Result<Map<String, Value>, SdJwtError> {
+        if self.key_binding.is_none() {
+            return Err(SdJwtError::KeyBindingMissing);
+        }
+        let (holder_key, sd_hash) = (self.holder_key()?, self.sd_hash());
         let jwt = self.key_binding.ok_or(SdJwtError::KeyBindingMissing)?;
+        let proof = jwt.verify(&holder_key, KEY_BINDING_TYPES).map_err(SdJwtError::KeyBindingJwt)?;
+        for check in ProofCheck::ALL {
+            expected.check(check, &proof, &sd_hash)?;
+        }
+        Ok(self.claims)
+    }
+
+    /// The key binding JWT, if one was sent.
+    pub(crate) const fn key_binding(&self) -> Option<&Jws<'_>> {
+        self.key_binding.as_ref()
+    }
+
+    /// The key that must have made the proof.
+    ///
+    /// # Errors
+    /// If it came from a disclosure, is missing, or is no key.
+    pub(crate) fn holder_key(&self) -> Result<PublicKey, SdJwtError> {
         // The key comes from what the issuer signed in clear, never from the JWT's own header (RFC 9901, 4.1.2).
         if self.disclosed.iter().any(|name| name == "cnf") {
             return Err(SdJwtError::HolderKeyDisclosed);
         }
         let holder_jwk = self.claims.get("cnf").and_then(|cnf| cnf.get("jwk")).ok_or(SdJwtError::HolderKeyMissing)?;
-        let holder_key = PublicKey::from_jwk(holder_jwk).map_err(SdJwtError::HolderKey)?;
-        let proof = jwt.verify(&holder_key, &["kb+jwt"]).map_err(SdJwtError::KeyBindingJwt)?;
-
-        if text_claim(&proof, "nonce")? != expected.nonce {
-            return Err(SdJwtError::Nonce);
-        }
-        // One string, compared whole: an array or a client identifier without its prefix is a relay (OpenID4VP, 14.8).
-        let audience = text_claim(&proof, "aud")?;
-        if audience != expected.audience {
-            let got = audience.chars().take(256).collect();
-            return Err(SdJwtError::Audience { expected: expected.audience.to_owned(), got });
-        }
-        // Over the bytes as they came, so that no disclosure can be added, dropped or moved afterwards.
-        if text_claim(&proof, "sd_hash")? != self.hash.of(self.bound) {
-            return Err(SdJwtError::SdHash);
-        }
-        expected.check_times(&proof)?;
-        expected.check_transaction_data(&proof)?;
-        Ok(self.claims)
+        PublicKey::from_jwk(holder_jwk).map_err(SdJwtError::HolderKey)
     }
+
+    /// What `sd_hash` must be: over the bytes as they came, so that no disclosure can be added, dropped or moved
+    /// afterwards.
+    pub(crate) fn sd_hash(&self) -> String {
+        self.hash.of(self.bound)
+    }
+}
+
+/// The `typ` of a key binding JWT (RFC 9901, 4.3).
+pub(crate) const KEY_BINDING_TYPES: &[&str] = &["kb+jwt"];
+
+/// One thing that a key binding JWT must say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProofCheck {
+    Nonce,
+    Audience,
+    SdHash,
+    Times,
+    TransactionData,
+}
+
+impl ProofCheck {
+    /// All of them, in the order in which they are checked.
+    pub(crate) const ALL: [Self; 5] = [Self::Nonce, Self::Audience, Self::SdHash, Self::Times, Self::TransactionData];
 }
 
 impl fmt::Debug for IssuerVerified<'_> {
@@ -220,6 +245,27 @@ impl fmt::Debug for KeyBinding<'_> {
 }
 
 impl KeyBinding<'_> {
+    /// One check of a proof whose signature holds; `sd_hash` is that of the presentation.
+    pub(crate) fn check(&self, check: ProofCheck, proof: &Map<String, Value>, sd_hash: &str) -> Result<(), SdJwtError> {
+        match check {
+            ProofCheck::Nonce if text_claim(proof, "nonce")? != self.nonce => Err(SdJwtError::Nonce),
+            ProofCheck::Audience => self.check_audience(text_claim(proof, "aud")?),
+            ProofCheck::SdHash if text_claim(proof, "sd_hash")? != sd_hash => Err(SdJwtError::SdHash),
+            ProofCheck::Nonce | ProofCheck::SdHash => Ok(()),
+            ProofCheck::Times => self.check_times(proof),
+            ProofCheck::TransactionData => self.check_transaction_data(proof),
+        }
+    }
+
+    /// One string, compared whole: an array or a client identifier without its prefix is a relay (OpenID4VP, 14.8).
+    fn check_audience(&self, audience: &str) -> Result<(), SdJwtError> {
+        if audience == self.audience {
+            return Ok(());
+        }
+        let got = audience.chars().take(256).collect();
+        Err(SdJwtError::Audience { expected: self.audience.to_owned(), got })
+    }
+
     fn check_times(&self, proof: &Map<String, Value>) -> Result<(), SdJwtError> {
         let iat = time_claim(proof, "iat")?.ok_or(SdJwtError::KeyBindingClaim { claim: "iat" })?;
         if iat > self.now.plus_s(self.skew_s) {
@@ -451,6 +497,34 @@ impl SdJwtError {
             Self::TransactionDataMismatch => "transaction_data_mismatch",
         }
     }
+}
+
+/// Puts the disclosures of a payload in their places (RFC 9901, 7.1 steps 3 to 5).
+fn opened<'a>(
+    mut claims: Map<String, Value>,
+    disclosures: Vec<&'a str>,
+    bound: &'a str,
+    key_binding: Option<Jws<'a>>,
+    limits: &Limits,
+) -> Result<IssuerVerified<'a>, SdJwtError> {
+    let hash = match claims.remove(HASH_NAME) {
+        None => Hash::default(),
+        Some(name) => name.as_str().and_then(Hash::from_name).ok_or(SdJwtError::HashFunction)?,
+    };
+    let unused = disclosures.len();
+    let mut digests = HashMap::with_capacity(unused + DIGESTS_USUAL);
+    for disclosure in disclosures {
+        if digests.insert(hash.of(disclosure), Digest::Sent(disclosure)).is_some() {
+            return Err(SdJwtError::DuplicateDisclosure);
+        }
+    }
+    let mut opening = Opening { digests, unused, limits };
+    let disclosed = opening.payload(&mut claims)?;
+    // RFC 9901, 7.1 step 5: what no digest names was not signed by the issuer.
+    if opening.unused != 0 {
+        return Err(SdJwtError::UnreferencedDisclosures { count: opening.unused });
+    }
+    Ok(IssuerVerified { claims, disclosed, hash, bound, key_binding })
 }
 
 /// The walk that puts disclosures in their places.

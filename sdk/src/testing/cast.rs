@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+#[cfg(feature = "mdoc")]
+use super::mdoc;
+#[cfg(feature = "mdoc")]
+use crate::ask::documents::{AGE_EU, MDL, MDL_NAMESPACE, PID_MDOC};
 use crate::{
     ask::PID,
     env::Env,
@@ -37,6 +41,10 @@ pub struct Cast {
     personas: Vec<Persona>,
 }
 
+/// The document types that the issuer of the cast issues beside [`PID`].
+#[cfg(feature = "mdoc")]
+const DOCUMENTS: [&str; 3] = [PID_MDOC, MDL, AGE_EU];
+
 /// One person with one wallet.
 #[derive(Clone, Debug)]
 pub struct Persona {
@@ -65,6 +73,8 @@ impl Cast {
         let (foreign_key, foreign_chain) = nobody.issue(&Leaf::new("A Stranger", now));
         let issuer = Issuer::new(key, chain, status_uri.clone()).with_status_signer(status_key, status_chain);
         let stranger = Issuer::new(foreign_key, foreign_chain, status_uri);
+        #[cfg(feature = "mdoc")]
+        let (documents, strange_documents) = (mdoc::Issuer::below(&issuer_ca, now), mdoc::Issuer::below(&nobody, now));
 
         let mut cast = Self {
             issuer,
@@ -79,7 +89,16 @@ impl Cast {
             let credential = role.credential(&holder, now);
             let issued = issuer.issue(&credential, env).map_err(|e| Error::Misuse(format!("the issuer: {e}")))?;
             let mut wallet = Wallet::new();
+            #[cfg(feature = "mdoc")]
+            let documents = {
+                let signer = if role.id == "untrusted" { &strange_documents } else { &documents };
+                role.documents(signer, &cast.issuer, now, env)?
+            };
             wallet.hold(&issued, holder).map_err(|e| Error::Misuse(format!("the wallet: {e}")))?;
+            #[cfg(feature = "mdoc")]
+            for (document, says, holder) in documents {
+                wallet.hold_mdoc(document, says, holder);
+            }
             cast.personas.push(Persona { id: role.id, name: role.name, about: role.about, wallet });
         }
         Ok(cast)
@@ -92,6 +111,19 @@ impl Cast {
     pub fn trust(&self) -> Result<Trust, Error> {
         Trust::new()
             .roots_with_status(&self.root_pem, &self.status_root_pem, &[PID])
+            .map_err(|e| Error::Misuse(e.to_string()))
+    }
+
+    /// The trust that believes it for all that its people hold, in every format.
+    ///
+    /// # Errors
+    /// As [`trust`](Self::trust).
+    pub fn trust_in_all(&self) -> Result<Trust, Error> {
+        let types = [PID];
+        #[cfg(feature = "mdoc")]
+        let types = [&types[..], &DOCUMENTS].concat();
+        Trust::new()
+            .roots_with_status(&self.root_pem, &self.status_root_pem, &types)
             .map_err(|e| Error::Misuse(e.to_string()))
     }
 
@@ -244,6 +276,62 @@ impl Role {
         credential.expires_at = Some(if self.id == "expired" { now.minus_s(DAY_S) } else { now.plus_s(365 * DAY_S) });
         credential.claims = self.claims();
         credential
+    }
+
+    /// The same person as mdocs: identification data, a driving licence, and an attestation of age, each with a key of its
+    /// own. Whoever has no claim about age has no attestation of it.
+    #[cfg(feature = "mdoc")]
+    fn documents(
+        &self,
+        signer: &mdoc::Issuer,
+        issuer: &Issuer,
+        now: UnixTime,
+        env: &dyn Env,
+    ) -> Result<Vec<(mdoc::Held, Value, SigningKey)>, Error> {
+        const DAY_S: u64 = 24 * 3600;
+        let age = match self.age {
+            Age::Over18 | Age::National => Some(true),
+            Age::Under18 => Some(false),
+            Age::BirthdateAlone => None,
+        };
+        let claims = self.claims();
+        let text = |name: &str| json!(claims.get(name).and_then(Value::as_str).unwrap_or_default());
+        let address = |name: &str| claims.get("address").and_then(|address| address.get(name)).cloned();
+        let mut person = vec![
+            ("given_name", text("given_name")),
+            ("family_name", text("family_name")),
+            ("birth_date", text("birthdate")),
+            ("resident_city", address("locality").unwrap_or_default()),
+            ("resident_postal_code", address("postal_code").unwrap_or_default()),
+            ("resident_country", address("country").unwrap_or_default()),
+        ];
+        person.extend(age.map(|over| ("age_over_18", json!(over))));
+        let street = address("street_address").unwrap_or_default();
+        let with = |street_name: &'static str| [&person[..], &[(street_name, street.clone())]].concat();
+        let mut all =
+            vec![(PID_MDOC, PID_MDOC, with("resident_street")), (MDL, MDL_NAMESPACE, with("resident_address"))];
+        all.extend(age.map(|over| (AGE_EU, AGE_EU, vec![("age_over_18", json!(over))])));
+        let issue = |(doc_type, namespace, says): (&str, &str, Vec<(&str, Value)>)| {
+            let mut credential = mdoc::Credential::new(doc_type, now.minus_s(DAY_S / 2));
+            // Signed while its signer might, which is since yesterday.
+            credential.valid_until = if self.id == "expired" { now.minus_s(3600) } else { now.plus_s(365 * DAY_S) };
+            for (element, value) in &says {
+                credential = match value {
+                    Value::Bool(value) => credential.says(namespace, element, *value),
+                    Value::String(date) if element.ends_with("_date") => {
+                        credential.says(namespace, element, mdoc::full_date(date))
+                    }
+                    other => credential.says(namespace, element, other.as_str().unwrap_or_default()),
+                };
+            }
+            let credential = credential.status_index(issuer.status_uri().as_str(), self.index);
+            let holder = signing_key(env)?;
+            let held = signer.issue(&credential, holder.clone(), env);
+            let held = held.map_err(|e| Error::Misuse(format!("the issuer of documents: {e}")))?;
+            let says: Map<String, Value> = says.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            Ok((held, json!({ namespace: says }), holder))
+        };
+        all.into_iter().map(issue).collect()
     }
 
     fn claims(&self) -> Map<String, Value> {

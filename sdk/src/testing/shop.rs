@@ -15,8 +15,9 @@ use super::{
 use crate::{
     ask::{Ask, PID, Wanted},
     env::Env,
+    explain::Outcome,
     keys::{Keys, KeysFile},
-    merchant::{Merchant, MerchantBuilder},
+    merchant::{Capture, Merchant, MerchantBuilder},
     protocol::{jose::SigningKey, x509::Certificate},
     store::Memory,
     time::UnixTime,
@@ -138,6 +139,7 @@ impl TestShop {
             .fetch(network.clone())
             .env(clock.clone())
             .wallet("Test Wallet", "https://wallet.example/authorize")
+            .danger_capture(is_explained)
             .ask(&Self::age())
             .ask(&Self::address());
         let merchant = set_up(builder).build().expect("a shop");
@@ -179,7 +181,8 @@ impl TestShop {
             .trust(self.0.cast.trust().expect("roots"))
             .fetch(self.0.network.clone())
             .env(self.0.clock.clone())
-            .wallet("Test Wallet", "https://wallet.example/authorize");
+            .wallet("Test Wallet", "https://wallet.example/authorize")
+            .danger_capture(is_explained);
         Self(Arc::new(Inner {
             merchant: set_up(builder).build().expect("a shop"),
             clock: self.0.clock.clone(),
@@ -211,7 +214,8 @@ impl TestShop {
             .trust(self.0.cast.trust().expect("roots"))
             .fetch(self.0.network.clone())
             .env(self.0.clock.clone())
-            .wallet("Test Wallet", "https://wallet.example/authorize");
+            .wallet("Test Wallet", "https://wallet.example/authorize")
+            .danger_capture(is_explained);
         Self(Arc::new(Inner {
             merchant: set_up(builder).build().expect("a shop"),
             clock: self.0.clock.clone(),
@@ -355,6 +359,22 @@ fn nobody(id: &str, known: &[&str]) -> ! {
 
 /// A keys file as a merchant has it: a certificate by somebody else's access authority, for the shop's host.
 #[expect(clippy::expect_used, reason = "a test wants to stop at once, and nothing here comes from a stranger")]
+/// Whatever a test has refused is explained as it was refused: the first check that fails is the one that the merchant
+/// names, unless that depends on something that the merchant fetched or looked up.
+#[expect(clippy::panic, reason = "a test wants to stop at once")]
+fn is_explained(capture: &Capture<'_>) {
+    let explanation = capture.explain();
+    let agrees = match &explanation.outcome {
+        Outcome::Refused { code, .. } => *code == capture.code,
+        _ => false,
+    };
+    let looked_up = ["status", "token", "metadata", "document", "the shop itself", "rules of the type"];
+    let elsewhere = explanation.answer.skipped().any(|check| looked_up.contains(&check.name.as_str()));
+    if !agrees && !elsewhere {
+        panic!("refused as {}, and explained otherwise:\n{explanation}", capture.code);
+    }
+}
+
 fn keys_file(access: &Authority, clock: &Clock) -> KeysFile {
     let mut secret = [0; 32];
     clock.fill(&mut secret);

@@ -28,6 +28,11 @@ use crate::{
     time::UnixTime,
 };
 
+#[cfg(feature = "mdoc")]
+use super::mdoc::{self, Held};
+#[cfg(feature = "mdoc")]
+use crate::protocol::{dcql::MSO_MDOC, mdoc::MdocError};
+
 mod dc_api;
 mod verifier;
 
@@ -331,6 +336,23 @@ impl Wallet {
         Ok(())
     }
 
+    /// Keeps a document, as its issuer handed it out, with what it says: name spaces of elements.
+    #[cfg(feature = "mdoc")]
+    pub fn hold_mdoc(&mut self, document: Held, says: Value, key: SigningKey) {
+        let types = vec![document.doc_type().to_owned()];
+        self.holdings.push(Holding {
+            issuer_jwt: String::new(),
+            key,
+            scalar: None,
+            hash: Hash::default(),
+            types,
+            authority_key_ids: Vec::new(),
+            claims: says,
+            disclosures: Vec::new(),
+            document: Some(document),
+        });
+    }
+
     /// What is held with a scalar, oldest first: each credential as its issuer handed it out, and the scalar of its key.
     #[must_use]
     pub fn saved(&self) -> Vec<(String, [u8; 32])> {
@@ -363,6 +385,27 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::Unanswerable`] if the wallet has not what is required.
     pub fn choose(&self, request: &Request) -> Result<Choice, WalletError> {
+        self.choose_by(request, None)
+    }
+
+    /// All that this wallet could show instead, what [`choose`](Self::choose) chooses first: where the verifier takes one
+    /// of several credentials, each that is there.
+    #[must_use]
+    pub fn choices(&self, request: &Request) -> Vec<Choice> {
+        let mut choices: Vec<Choice> = self.choose(request).into_iter().collect();
+        for (set, options) in request.query.credential_sets.iter().flatten().enumerate() {
+            for option in 0..options.options.len() {
+                match self.choose_by(request, Some((set, option))) {
+                    Ok(other) if !choices.contains(&other) => choices.push(other),
+                    _ => {}
+                }
+            }
+        }
+        choices
+    }
+
+    /// The same with one option of one set before the others of that set.
+    fn choose_by(&self, request: &Request, first: Option<(usize, usize)>) -> Result<Choice, WalletError> {
         let mut found = BTreeMap::new();
         for query in &request.query.credentials {
             let chosen =
@@ -375,9 +418,10 @@ impl Wallet {
         match &request.query.credential_sets {
             None => wanted.extend(request.query.credentials.iter().map(|query| query.id.as_str())),
             Some(sets) => {
-                for set in sets {
+                for (at, set) in sets.iter().enumerate() {
                     let complete = |option: &&Vec<String>| option.iter().all(|id| found.contains_key(id.as_str()));
-                    match set.options.iter().find(complete) {
+                    let first = first.filter(|(set, _)| *set == at).and_then(|(_, option)| set.options.get(option));
+                    match first.into_iter().chain(&set.options).find(complete) {
                         Some(option) => wanted.extend(option.iter().map(String::as_str)),
                         None if set.required => return Err(WalletError::Unanswerable),
                         None => {}
@@ -455,7 +499,7 @@ impl Wallet {
 }
 
 /// What a wallet is about to show: for a consent screen, and for [`Wallet::answer`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     shown: Vec<Chosen>,
 }
@@ -469,7 +513,7 @@ impl Choice {
 }
 
 /// One credential that will be shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Chosen {
     /// The id of the query that it answers.
@@ -505,6 +549,9 @@ pub struct Holding {
     authority_key_ids: Vec<String>,
     claims: Value,
     disclosures: Vec<Disclosure>,
+    /// The mdoc that it is, if it is none of the above.
+    #[cfg(feature = "mdoc")]
+    document: Option<Held>,
 }
 
 /// A disclosure, and what it discloses.
@@ -541,12 +588,24 @@ impl Holding {
             authority_key_ids,
             claims,
             disclosures: reading.disclosures,
+            #[cfg(feature = "mdoc")]
+            document: None,
         })
     }
 
     fn as_issued(&self) -> String {
         let disclosures: String = self.disclosures.iter().map(|disclosure| format!("{}~", disclosure.text)).collect();
         format!("{}~{disclosures}", self.issuer_jwt)
+    }
+
+    /// Its format, as a query names it.
+    #[must_use]
+    pub const fn format(&self) -> &'static str {
+        #[cfg(feature = "mdoc")]
+        if self.document.is_some() {
+            return MSO_MDOC;
+        }
+        SD_JWT_VC
     }
 
     /// Its type, and those that it is also known as.
@@ -564,7 +623,7 @@ impl Holding {
     /// The paths that answer a query, if this credential satisfies it.
     fn satisfies(&self, query: &CredentialQuery) -> Option<Vec<Vec<Value>>> {
         let candidate = Candidate {
-            format: SD_JWT_VC,
+            format: self.format(),
             types: &self.types,
             holder_bound: true,
             claims: &self.claims,
@@ -620,6 +679,10 @@ pub enum WalletError {
     /// What the issuer handed out is no SD-JWT VC.
     #[error("the credential does not open")]
     Credential,
+    /// An mdoc cannot be shown.
+    #[cfg(feature = "mdoc")]
+    #[error(transparent)]
+    Mdoc(#[from] MdocError),
     /// The wallet has not what is required.
     #[error("no credential in the wallet satisfies the query")]
     Unanswerable,
@@ -657,6 +720,10 @@ struct Presenting<'a> {
 impl Presenting<'_> {
     fn presentation(&self) -> Result<String, WalletError> {
         let holding = self.holding()?;
+        #[cfg(feature = "mdoc")]
+        if let Some(document) = &holding.document {
+            return self.device_response(document);
+        }
         let mut paths = self.chosen.paths.clone();
         if self.faulty(Fault::MissingClaim) {
             paths.pop().ok_or(WalletError::Fault(Fault::MissingClaim))?;
@@ -693,12 +760,38 @@ impl Presenting<'_> {
         Ok(bound + &proof)
     }
 
+    /// What the device of an mdoc sends: the elements that were asked for.
+    #[cfg(feature = "mdoc")]
+    fn device_response(&self, document: &Held) -> Result<String, WalletError> {
+        let element = |path: &'_ Vec<Value>| match path.as_slice() {
+            [Value::String(namespace), Value::String(element)] => Some((namespace.clone(), element.clone())),
+            _ => None,
+        };
+        let elements: Vec<(String, String)> = self.chosen.paths.iter().filter_map(element).collect();
+        let elements: Vec<(&str, &str)> =
+            elements.iter().map(|(space, name)| (space.as_str(), name.as_str())).collect();
+        let same = |fault: &Fault| match fault {
+            Fault::WrongNonce => Some(mdoc::Fault::WrongNonce),
+            Fault::WrongAudience => Some(mdoc::Fault::WrongAudience),
+            Fault::AudienceWithoutPrefix => Some(mdoc::Fault::AudienceWithoutPrefix),
+            Fault::HolderSignatureBroken => Some(mdoc::Fault::DeviceSignatureBroken),
+            Fault::ForeignHolderKey => Some(mdoc::Fault::ForeignDeviceKey),
+            Fault::NoHolderProof => Some(mdoc::Fault::NoDeviceAuth),
+            Fault::IssuerSignatureBroken => Some(mdoc::Fault::IssuerSignatureBroken),
+            Fault::MissingClaim => Some(mdoc::Fault::MissingElement),
+            _ => None,
+        };
+        let faults: Vec<mdoc::Fault> = self.faults.iter().filter_map(same).collect();
+        Ok(document.present(self.request, &elements, &faults, self.env)?)
+    }
+
     fn holding(&self) -> Result<&Holding, WalletError> {
         let chosen = self.wallet.holdings.get(self.chosen.holding).ok_or(WalletError::Unanswerable)?;
         if !self.faulty(Fault::WrongType) {
             return Ok(chosen);
         }
-        let other = self.wallet.holdings.iter().find(|other| other.types.iter().all(|it| !chosen.types.contains(it)));
+        let mut others = self.wallet.holdings.iter().filter(|other| other.format() == chosen.format());
+        let other = others.find(|other| other.types.iter().all(|it| !chosen.types.contains(it)));
         other.ok_or(WalletError::Fault(Fault::WrongType))
     }
 

@@ -32,8 +32,8 @@ pub(super) struct MobileSecurityObject<'a> {
     algorithm: &'static digest::Algorithm,
     digests: BTreeMap<(&'a str, u64), &'a [u8]>,
     authorised: Option<&'a Map<'a>>,
-    signed: UnixTime,
-    valid_from: UnixTime,
+    pub(super) signed: UnixTime,
+    pub(super) valid_from: UnixTime,
 }
 
 /// Where the status of an mdoc stands (second edition of ISO/IEC 18013-5, and `draft-ietf-oauth-status-list`, 6.3).

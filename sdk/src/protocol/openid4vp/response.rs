@@ -9,7 +9,7 @@ use super::{FormError, ResponseMode};
 use crate::{
     limits::Limits,
     protocol::{
-        dcql::{DcqlError, Query},
+        dcql::{CredentialQuery, DcqlError, Query},
         form::Form,
         jose::{ContentEncryption, DecryptionKey, JoseError},
         json::{self, JsonError},
@@ -101,8 +101,13 @@ pub struct ResponseContext<'a> {
 ///
 /// The first rule that the answer breaks; it says nothing of what the answer holds.
 pub fn read_response(form_body: &[u8], context: &ResponseContext<'_>) -> Result<Answer, ResponseError> {
+    answer(parameters(form_body, context)?, context)
+}
+
+/// The parameters of an answer, out of its form and its encryption.
+pub(crate) fn parameters(form_body: &[u8], context: &ResponseContext<'_>) -> Result<Map<String, Value>, ResponseError> {
     let mut form = Form::parse(form_body, context.limits.response_bytes)?;
-    let parameters = match (context.mode, form.take("response")) {
+    match (context.mode, form.take("response")) {
         (ResponseMode::DirectPostJwt, Some(jwe)) => {
             // Whoever reads both could be made to believe the one that nobody encrypted.
             if form.has("vp_token") || form.has("error") {
@@ -111,16 +116,14 @@ pub fn read_response(form_body: &[u8], context: &ResponseContext<'_>) -> Result<
             if let Some(state) = form.take("state") {
                 check_state(Some(&state.into()), context.state)?;
             }
-            decrypted(&jwe, context.key.ok_or(ResponseError::KeyMissing)?, context.accepted, context.limits)?
+            decrypted(&jwe, context.key.ok_or(ResponseError::KeyMissing)?, context.accepted, context.limits)
         }
         // 8.3: what was asked for encrypted comes encrypted, or TLS ends where somebody else reads.
-        (ResponseMode::DirectPostJwt, None) if form.has("vp_token") => return Err(ResponseError::Unencrypted),
+        (ResponseMode::DirectPostJwt, None) if form.has("vp_token") => Err(ResponseError::Unencrypted),
         // 8.3.1: a wallet that cannot encrypt may say so in clear.
-        (ResponseMode::DirectPostJwt, None) if !form.has("error") => return Err(ResponseError::ResponseMissing),
-        (ResponseMode::DirectPostJwt | ResponseMode::DirectPost, _) => parameters_in_clear(form, context.limits)?,
-    };
-    check_state(parameters.get("state"), context.state)?;
-    content(parameters, context.query, context.limits)
+        (ResponseMode::DirectPostJwt, None) if !form.has("error") => Err(ResponseError::ResponseMissing),
+        (ResponseMode::DirectPostJwt | ResponseMode::DirectPost, _) => parameters_in_clear(form, context.limits),
+    }
 }
 
 /// The payload of the JWE: the parameters as plain JSON (8.3). A JWT in it, signed or not, is refused by being none.
@@ -135,6 +138,12 @@ pub(super) fn decrypted(
         Value::Object(parameters) => Ok(parameters),
         _ => Err(ResponseError::PayloadNotAnObject),
     }
+}
+
+/// What the parameters of an answer say.
+pub(crate) fn answer(parameters: Map<String, Value>, context: &ResponseContext<'_>) -> Result<Answer, ResponseError> {
+    check_state(parameters.get("state"), context.state)?;
+    content(parameters, context.query, context.limits)
 }
 
 /// The answer itself, however it came.
@@ -159,7 +168,7 @@ pub(super) fn content(
 }
 
 /// Compared in constant time: the state is what an attacker who floods the endpoint would have to guess (14.3.2).
-fn check_state(state: Option<&Value>, expected: &str) -> Result<(), ResponseError> {
+pub(crate) fn check_state(state: Option<&Value>, expected: &str) -> Result<(), ResponseError> {
     let state = state.and_then(Value::as_str).ok_or(ResponseError::StateMissing)?;
     verify_slices_are_equal(state.as_bytes(), expected.as_bytes()).map_err(|_| ResponseError::StateMismatch)
 }
@@ -176,17 +185,10 @@ fn presentations(
     let mut total = 0_usize;
     for (id, entries) in vp_token {
         let asked = query.credential(&id).ok_or(DcqlError::NotAsked)?;
-        let Value::Array(entries) = entries else { return Err(ResponseError::NotAnArray { id }) };
-        if entries.is_empty() {
-            return Err(ResponseError::EmptyArray { id });
-        }
-        asked.counts(entries.len())?;
+        let entries = entries_for(asked, entries)?;
         total = total.saturating_add(entries.len());
         if total > max {
             return Err(ResponseError::TooManyPresentations { max });
-        }
-        if !entries.iter().all(|entry| entry.is_object() || entry.as_str().is_some_and(|text| !text.is_empty())) {
-            return Err(ResponseError::NotAPresentation { id });
         }
         answered.insert(asked.id.as_str());
         presentations.push((id, entries));
@@ -194,6 +196,20 @@ fn presentations(
     // Seen again after verification; what is incomplete already is not worth verifying.
     query.satisfied_by(&answered)?;
     Ok(presentations)
+}
+
+/// What stands in `vp_token` under the id of one credential query.
+pub(crate) fn entries_for(query: &CredentialQuery, entries: Value) -> Result<Vec<Value>, ResponseError> {
+    let id = || query.id.clone();
+    let Value::Array(entries) = entries else { return Err(ResponseError::NotAnArray { id: id() }) };
+    if entries.is_empty() {
+        return Err(ResponseError::EmptyArray { id: id() });
+    }
+    query.counts(entries.len())?;
+    if !entries.iter().all(|entry| entry.is_object() || entry.as_str().is_some_and(|text| !text.is_empty())) {
+        return Err(ResponseError::NotAPresentation { id: id() });
+    }
+    Ok(entries)
 }
 
 /// The text with nothing in it that could steer a terminal, a log viewer or a page.

@@ -1,0 +1,142 @@
+//! What an operator may look at of an answer that was refused: off, unless the merchant says so.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::Value;
+
+use super::{Merchant, MerchantBuilder};
+use crate::{
+    explain::{Captured, Explanation},
+    format::Format,
+    limits::Limits,
+    presentation::{Delivered, RequestId},
+    protocol::{
+        jose::{DecryptionKey, base64url_encode},
+        openid4vp::RequestPost,
+    },
+    time::UnixTime,
+    trust::Trust,
+};
+
+/// A refused answer with everything that it takes to explain it. It is personal data: look, and do not keep it.
+///
+/// It borrows from the merchant, so that nothing is kept unless somebody writes it down.
+pub struct Capture<'a> {
+    /// The signed request object.
+    pub request: &'a str,
+    /// The form that the wallet posted.
+    pub response: &'a [u8],
+    /// The key that the answer was to be encrypted to, if it was.
+    pub key: Option<&'a DecryptionKey>,
+    /// When the answer came.
+    pub at: UnixTime,
+    /// The stable name of the check that the answer was refused for.
+    pub code: &'static str,
+    trust: &'a Trust,
+    formats: &'a [Arc<dyn Format>],
+    limits: &'a Limits,
+    over: Option<u8>,
+    type_rules: bool,
+}
+
+impl Capture<'_> {
+    /// Every check of it. What the merchant fetched is not here: where it was refused for its status, that check says so.
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        let mut captured = Captured::new(self.request.as_bytes(), self.response, self.trust, self.at)
+            .formats(self.formats)
+            .as_posted()
+            .type_rules(self.type_rules)
+            .limits(self.limits.clone());
+        if let Some(key) = self.key {
+            captured = captured.key(key);
+        }
+        if let Some(years) = self.over {
+            captured = captured.over(years);
+        }
+        captured.explain()
+    }
+
+    /// The private key as the command `firsthand explain` reads it, a JWK. It opens this answer and no other.
+    #[must_use]
+    pub fn key_jwk(&self) -> Option<Value> {
+        let key = self.key?;
+        let mut jwk = key.public_jwk();
+        jwk.as_object_mut()?.insert("d".to_owned(), base64url_encode(key.scalar()).into());
+        Some(jwk)
+    }
+}
+
+impl fmt::Debug for Capture<'_> {
+    /// Without what was captured.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capture").field("at", &self.at).field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
+/// Who is shown refused answers.
+#[derive(Clone)]
+pub(super) struct Hook(Arc<dyn Fn(&Capture<'_>) + Send + Sync>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
+impl MerchantBuilder {
+    /// Shows every refused answer to `look`, with the key that opens it: to find out why wallets of one kind are refused.
+    /// `look` runs before the wallet is told, so it must be quick.
+    ///
+    /// Dangerous, because answers are personal data and customers were told that a refused one is not kept. Log the
+    /// [explanation](Capture::explain), which names claims without their values, and switch this off when you know.
+    ///
+    /// ```no_run
+    /// # fn f(builder: firsthand::merchant::MerchantBuilder) -> firsthand::merchant::MerchantBuilder {
+    /// builder.danger_capture(|capture| eprintln!("{}", capture.explain()))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn danger_capture(mut self, look: impl Fn(&Capture<'_>) + Send + Sync + 'static) -> Self {
+        self.capture = Some(Hook(Arc::new(look)));
+        self
+    }
+}
+
+impl Merchant {
+    /// Shows a refused answer to whoever asked for that.
+    pub(super) fn show_refused(
+        &self,
+        id: &RequestId,
+        delivered: &Delivered,
+        response: &[u8],
+        at: UnixTime,
+        code: &'static str,
+    ) {
+        let Some(Hook(look)) = &self.0.capture else { return };
+        // What the wallet was told, but for a nonce of its own, which it alone compares, and without a cover.
+        let request = if delivered.asked.client_id.prefix().is_signed() {
+            self.signed_request(id, delivered, &RequestPost::default(), at)
+        } else {
+            self.with_request(id, delivered, None, at, |request| request.claims().to_string())
+        };
+        let key = self.decryption_key(id, &delivered.delivery);
+        let (Ok(request), Ok(key)) = (request, key) else {
+            tracing::warn!(code, "a refused answer cannot be shown: its request cannot be made again");
+            return;
+        };
+        let trust = self.trust();
+        look(&Capture {
+            request: &request,
+            response,
+            key: key.as_ref(),
+            at,
+            code,
+            trust: &trust,
+            formats: &self.0.formats,
+            limits: &self.0.limits,
+            over: delivered.asked.over,
+            type_rules: !self.0.type_metadata.is_ignored(),
+        });
+    }
+}
