@@ -56,3 +56,6 @@ mod status;
 mod trust;
 #[path = "http/unlinkable.rs"]
 mod unlinkable;
+#[cfg(feature = "w3c")]
+#[path = "http/w3c.rs"]
+mod w3c;

@@ -16,6 +16,10 @@ use crate::{
     time::UnixTime,
 };
 
+#[cfg(feature = "w3c")]
+pub mod jwt_vc;
+#[cfg(feature = "w3c")]
+pub mod ldp_vc;
 #[cfg(feature = "mdoc")]
 pub mod mdoc;
 pub mod sd_jwt_vc;
@@ -244,6 +248,10 @@ pub enum FormatError {
     #[cfg(feature = "mdoc")]
     #[error(transparent)]
     Mdoc(MdocError),
+    /// A check of a W3C credential failed.
+    #[cfg(feature = "w3c")]
+    #[error("{0}")]
+    Vc(#[source] crate::protocol::vc::VcError),
     /// A claim that must be signed in clear came from a disclosure.
     #[error("`{claim}` must not be selectively disclosed")]
     Disclosed {
@@ -277,6 +285,19 @@ pub enum FormatError {
     Status(#[source] StatusError),
 }
 
+#[cfg(feature = "w3c")]
+impl From<crate::protocol::vc::VcError> for FormatError {
+    fn from(error: crate::protocol::vc::VcError) -> Self {
+        use crate::protocol::vc::VcError;
+        // That a credential is over has one name, whatever its format.
+        match error {
+            VcError::Expired { at, now } => Self::Expired { at, now },
+            VcError::NotYetValid { at, now } => Self::NotYetValid { at, now },
+            error => Self::Vc(error),
+        }
+    }
+}
+
 impl FormatError {
     /// A stable name of the failed check, for logs and tests.
     #[must_use]
@@ -287,6 +308,8 @@ impl FormatError {
             Self::SdJwt(error) => error.code(),
             #[cfg(feature = "mdoc")]
             Self::Mdoc(error) => error.code(),
+            #[cfg(feature = "w3c")]
+            Self::Vc(error) => error.code(),
             Self::Disclosed { .. } => "claim_must_not_be_disclosed",
             Self::Claim { .. } => "credential_claim",
             Self::Expired { .. } => "credential_expired",

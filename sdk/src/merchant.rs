@@ -121,6 +121,8 @@ struct Inner {
     status_lists: Cache<StatusList, StatusUnknown>,
     #[cfg(feature = "mdoc")]
     identifier_lists: Cache<crate::protocol::status_list::cwt::IdentifierList, StatusUnknown>,
+    #[cfg(feature = "w3c")]
+    bitstring_lists: Cache<crate::protocol::vc::bitstring::BitstringList, StatusUnknown>,
     issuer_documents: Cache<bytes::Bytes, FetchError>,
     did_documents: Cache<DidDocument, ResolveError>,
     did_resolver: Option<AnyResolver>,
@@ -196,6 +198,10 @@ impl Merchant {
                 Arc::new(SdJwtVc::new()),
                 #[cfg(feature = "mdoc")]
                 Arc::new(crate::format::mdoc::Mdoc::new()),
+                #[cfg(feature = "w3c")]
+                Arc::new(crate::format::jwt_vc::JwtVc::new()),
+                #[cfg(feature = "w3c")]
+                Arc::new(crate::format::ldp_vc::LdpVc::new()),
             ],
             asks: Vec::new(),
             wallets: Vec::new(),
@@ -707,6 +713,8 @@ impl MerchantBuilder {
             status_lists: Cache::new(STATUS_LISTS_BYTES, StatusList::bytes),
             #[cfg(feature = "mdoc")]
             identifier_lists: Cache::new(STATUS_LISTS_BYTES, crate::protocol::status_list::cwt::IdentifierList::bytes),
+            #[cfg(feature = "w3c")]
+            bitstring_lists: Cache::new(STATUS_LISTS_BYTES, crate::protocol::vc::bitstring::BitstringList::bytes),
             issuer_documents: Cache::new(ISSUER_DOCUMENTS_BYTES, bytes::Bytes::len),
             did_documents: Cache::new(DID_DOCUMENTS_BYTES, |document| document.to_json().to_string().len()),
             did_resolver: self.did_resolver,

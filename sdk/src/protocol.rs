@@ -11,6 +11,7 @@ pub mod dcql;
 pub mod did;
 pub mod dpop;
 pub mod form;
+pub mod jcs;
 pub mod jose;
 pub mod json;
 #[cfg(feature = "mdoc")]
@@ -23,6 +24,8 @@ pub mod status_list;
 pub mod status_ref;
 pub mod trust_list;
 pub mod type_metadata;
+#[cfg(feature = "w3c")]
+pub mod vc;
 #[cfg(feature = "passkey")]
 pub mod webauthn;
 pub mod x509;

@@ -16,6 +16,8 @@ pub mod mdoc;
 mod network;
 mod rail_conformance;
 mod shop;
+#[cfg(feature = "w3c")]
+pub mod w3c;
 pub mod wallet;
 
 pub use conformance::store_conformance;

@@ -21,7 +21,7 @@ fn json_test_suite() {
         let text = BASE64_STANDARD.decode(case["base64"].as_str().unwrap()).unwrap();
         let read = json::parse(&text, depth);
         if let (Ok(read), Ok(theirs)) = (&read, serde_json::from_slice::<Value>(&text)) {
-            assert_eq!(*read, theirs, "{name}");
+            assert!(is_same(read, &theirs), "{name}: {read:?} and {theirs:?}");
         }
         tally.case(name, expect, read);
     }
@@ -93,7 +93,8 @@ fn is_same(ours: &Value, theirs: &Value) -> bool {
             ours.len() == theirs.len()
                 && ours.iter().all(|(name, ours)| theirs.get(name).is_some_and(|theirs| is_same(ours, theirs)))
         }
-        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
+        // With `arbitrary_precision` it keeps the text of a number: what counts is which one it is.
+        (Value::Number(a), Value::Number(b)) if !(a.is_i64() && b.is_i64()) && !(a.is_u64() && b.is_u64()) => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
             (a - b).abs() <= a.abs() * 4.0 * f64::EPSILON
         }

@@ -13,9 +13,8 @@ const TABLE: &str = "tests/ATTACKS.md";
 const ROWS: u32 = 142;
 
 /// Why a row may be without a test.
-const REASONS: [&str; 8] = [
+const REASONS: [&str; 7] = [
     "mdoc: not supported yet",
-    "W3C credentials: not supported yet",
     "the Digital Credentials API: not supported yet",
     "DIDComm: not supported yet",
     "DID documents: not read yet",

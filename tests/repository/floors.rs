@@ -45,7 +45,12 @@ fn nowhere(sources: &[Source], words: &[&str]) {
 
 #[test]
 fn nothing_on_the_lower_floors_waits() {
-    nowhere(&pure(), &["async fn", "async move", "async {", ".await", "tokio", "Future", "thread"]);
+    nowhere(&pure(), &["async fn", "async move", "async {", ".await", "tokio"]);
+    // JSON-LD is written to be able to fetch: `ld` asks once whether it is done, and waits for nothing. It goes deep, so it
+    // gets a stack of its own, for as long as the call takes.
+    let is_json_ld = |source: &Source| source.path == "sdk/src/protocol/vc/ld.rs";
+    let others: Vec<Source> = pure().into_iter().filter(|source| !is_json_ld(source)).collect();
+    nowhere(&others, &["Future", "thread"]);
 }
 
 #[test]
@@ -149,7 +154,7 @@ fn each_large_library_is_known_in_one_place() {
         ("reqwest", &["sdk/src/fetch/https.rs"]),
         ("didwebvh_rs", &["sdk/src/webvh.rs"]),
         ("webauthn_rs_core", &["sdk/src/protocol/webauthn.rs"]),
-        ("ssi", &["sdk/src/format/w3c.rs", "sdk/src/format/w3c/"]),
+        ("ssi", &["sdk/src/protocol/vc/ld.rs"]),
     ];
     for (library, places) in places {
         for source in rust("sdk/src").iter().chain(&rust("middleware/src")) {

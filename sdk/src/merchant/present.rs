@@ -736,7 +736,13 @@ impl Merchant {
     }
 
     /// The key of an issuer that is known by its address: from its metadata, or the key set that they name.
-    async fn issuer_key(&self, id: &str, metadata: &Url, iss: &str, kid: Option<&str>) -> Result<PublicKey, Error> {
+    pub(super) async fn issuer_key(
+        &self,
+        id: &str,
+        metadata: &Url,
+        iss: &str,
+        kid: Option<&str>,
+    ) -> Result<PublicKey, Error> {
         let unreachable = |source| AnswerError::IssuerKeys { credential: id.to_owned(), source };
         let untrusted = |source| AnswerError::Trust { credential: id.to_owned(), source };
         let document = self.issuer_document(metadata).await.map_err(unreachable)?;

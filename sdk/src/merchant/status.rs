@@ -20,6 +20,9 @@ use crate::{
     trust::{IssuerId, Trust, TrustError},
 };
 
+#[cfg(feature = "w3c")]
+mod bitstring;
+
 /// What a status list may come as: mdocs are served CWTs, and a server that does not choose sends what it has.
 #[cfg(feature = "mdoc")]
 const STATUS_LIST: &str = "application/statuslist+jwt, application/statuslist+cwt";

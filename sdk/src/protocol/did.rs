@@ -10,7 +10,7 @@ use crate::{
     protocol::jose::{JoseError, PublicKey, base64url_encode},
 };
 
-mod base58;
+pub(crate) mod base58;
 mod curve25519;
 mod document;
 mod key;

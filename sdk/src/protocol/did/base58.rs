@@ -7,7 +7,7 @@ const LETTERS_TO_A_DIGIT: usize = 5;
 /// 58 to the power of five.
 const DIGIT: u64 = 656_356_768;
 
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     // Digits to the base of 58^5, the lowest first.
     let mut digits: Vec<u64> = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     std::iter::repeat_n(&b'1', zeros).chain(letters).map(|letter| char::from(*letter)).collect()
 }
 
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let zeros = text.bytes().take_while(|letter| *letter == b'1').count();
     // 32-bit words, the lowest first.
     let mut words: Vec<u32> = Vec::new();
