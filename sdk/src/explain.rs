@@ -115,7 +115,7 @@ impl<'a> Captured<'a> {
     }
 
     /// The answer is a form as it was posted, and nothing that somebody took out of one.
-    pub(crate) const fn as_posted(mut self) -> Self {
+    pub(crate) const fn posted(mut self) -> Self {
         self.posted = true;
         self
     }

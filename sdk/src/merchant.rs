@@ -632,7 +632,8 @@ impl MerchantBuilder {
         for ask in self.asks {
             ask.check()?;
             let meta = |one: &Alternative| meta_of(one, &self.formats, &trust);
-            for wanted in ask.wanted().iter().filter(|w| w.queries(|one| meta(one).is_some()).next().is_none()) {
+            let unanswerable = |wanted: &&Wanted| wanted.queries(|one| meta(one).is_some()).next().is_none();
+            if let Some(wanted) = ask.wanted().iter().find(unanswerable) {
                 let known = |one: &Alternative| self.formats.iter().any(|f| f.id() == one.format());
                 let types = wanted.alternatives().iter().flat_map(Alternative::types).cloned().collect::<Vec<_>>();
                 return misuse(match wanted.alternatives().iter().find(|one| !known(one)) {

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use firsthand::{
-    Ask, Device,
+    Ask,
     ask::Wanted,
     protocol::{
         jose::{SigningKey, base64url_encode},
@@ -126,7 +126,11 @@ async fn row_84_a_proof_for_another_purpose_or_by_another_controller_is_refused(
             (Fault::TwoCredentials, "vp_credentials"),
             (Fault::NoCredential, "vp_credentials"),
         ];
-        faults.push(if is_token { (Fault::InlineKey, "holder_key_unnamed") } else { (Fault::WrongPurpose, "proof_purpose") });
+        faults.push(if is_token {
+            (Fault::InlineKey, "holder_key_unnamed")
+        } else {
+            (Fault::WrongPurpose, "proof_purpose")
+        });
         for (fault, expected) in faults {
             assert_eq!(outcome(&shop, &held, query, &[fault]).await, expected, "{secured:?} {fault:?}");
         }

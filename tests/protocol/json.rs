@@ -94,7 +94,7 @@ fn is_same(ours: &Value, theirs: &Value) -> bool {
                 && ours.iter().all(|(name, ours)| theirs.get(name).is_some_and(|theirs| is_same(ours, theirs)))
         }
         // With `arbitrary_precision` it keeps the text of a number: what counts is which one it is.
-        (Value::Number(a), Value::Number(b)) if !(a.is_i64() && b.is_i64()) && !(a.is_u64() && b.is_u64()) => {
+        (Value::Number(a), Value::Number(b)) if !(a.is_i64() && b.is_i64() || a.is_u64() && b.is_u64()) => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
             (a - b).abs() <= a.abs() * 4.0 * f64::EPSILON
         }

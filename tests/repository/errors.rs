@@ -13,6 +13,7 @@ fn codes(source: &Source) -> Vec<String> {
             let body = &text[at + start.len()..];
             let body = &body[..body.find("\n    }\n").unwrap_or(body.len())];
             // Between two quotes, two quotes, and so on: codes have none inside.
+            let body = body.lines().filter(|line| !line.trim_start().starts_with("#[cfg(")).collect::<String>();
             found.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
         }
     }

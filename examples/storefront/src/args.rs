@@ -362,7 +362,7 @@ mod tests {
             ("--sepa-payee Blatt", "belong together"),
             ("--keys merchant.pem --sepa-iban DE89370400440532013000", "belong together"),
             ("--sepa-payee Blatt --sepa-iban DE89370400440532013001", "the account of --sepa-payee and --sepa-iban"),
-            ("--client-id-prefix did", "x509_hash or x509_san_dns"),
+            ("--client-id-prefix did", "x509_hash, x509_san_dns, decentralized_identifier or redirect_uri"),
             ("--response-mode fragment", "direct_post.jwt or direct_post"),
         ] {
             let error = parse(line).expect_err(line).to_string();

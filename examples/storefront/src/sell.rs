@@ -128,7 +128,7 @@ impl Till {
             if let Some((path, order)) = placed {
                 // A form that was sent again finds its order wherever that has got to by now.
                 if order.state() == OrderState::Placed {
-                    order.pay(sepa::ID).await?;
+                    pay(order).await?;
                 }
                 return Ok(path);
             }
@@ -381,6 +381,13 @@ async fn guest_order(State(till): State<Till>, customer: Introduced, view: View,
     shown.await.unwrap_or_else(|trouble: Trouble| trouble.page(&view, customer.as_deref(), "/"))
 }
 
+/// Pays, also when the browser goes away meanwhile, as one does that sends its form twice: the handler is dropped then, and a
+/// rail that was called is to be heard.
+async fn pay(order: Order) -> Result<Order, Trouble> {
+    let paid = tokio::spawn(async move { order.pay(sepa::ID).await }).await;
+    Ok(paid.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?)
+}
+
 /// What a buyer can do with an order.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -394,7 +401,7 @@ impl Act {
     async fn on(self, order: &Order) -> Result<(), Trouble> {
         match self {
             Self::Cancel => order.cancel().await?.commit().await?,
-            Self::Retry => order.pay(sepa::ID).await?,
+            Self::Retry => pay(order.clone()).await?,
         };
         Ok(())
     }

@@ -36,7 +36,7 @@ pub struct Check {
     pub found: Option<String>,
     /// The parts of it, in the order in which the verifier makes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<Check>,
+    pub checks: Vec<Self>,
 }
 
 /// What is known of a check.

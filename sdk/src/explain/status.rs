@@ -69,6 +69,7 @@ pub(super) fn judge(
 type Said = (String, Status);
 
 /// Reads the token that was given for a list: with one alone that one, so that its mistake is found.
+#[expect(clippy::result_large_err, reason = "what is refused is printed, and made once for each answer")]
 fn read(captured: &Captured<'_>, uri: &Url, read: impl Fn(&[u8]) -> Result<Said, Failed>) -> Result<Said, Check> {
     let failed = |Failed { code, why }| Check::fails("token", "status_unknown", format!("{why} ({code})"));
     match captured.status_lists.as_slice() {

@@ -134,7 +134,8 @@ pub(super) fn authentic(
     Ok(Authentic::assertion(types, Value::Object(credential.claims), status, holder_bound, expires_at))
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 pub(super) mod tests {
     use super::*;
     use crate::{

@@ -45,7 +45,7 @@ impl Capture<'_> {
     pub fn explain(&self) -> Explanation {
         let mut captured = Captured::new(self.request.as_bytes(), self.response, self.trust, self.at)
             .formats(self.formats)
-            .as_posted()
+            .posted()
             .type_rules(self.type_rules)
             .limits(self.limits.clone());
         if let Some(key) = self.key {

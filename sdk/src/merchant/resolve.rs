@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use url::Url;
 
 use super::Merchant;
@@ -98,7 +97,7 @@ impl Merchant {
 }
 
 #[cfg(feature = "webvh")]
-fn text(body: &Bytes) -> Result<&str, json::JsonError> {
+fn text(body: &bytes::Bytes) -> Result<&str, json::JsonError> {
     std::str::from_utf8(body).map_err(|_| json::JsonError::NotUtf8)
 }
 

@@ -741,23 +741,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_payment_that_has_begun_is_carried_out_when_whoever_asked_is_gone() {
-        let rail = FakeRail::new();
-        let shop = shop(&rail);
-        let order = placed(shop.merchant()).await;
-        tokio::select! {
-            biased;
-            _ = order.pay(FakeRail::ID) => panic!("the rail takes its time"),
-            () = std::future::ready(()) => {}
-        }
-        for _ in 0..1000 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(order.reload().await.unwrap().state(), OrderState::Paid);
-        assert_eq!((rail.calls(), rail.taken_minor(order.id())), (1, 2960));
-    }
-
-    #[tokio::test]
     async fn a_transfer_is_booked_in_parts_too_much_and_too_late() {
         let rail = FakeRail::new();
         let shop = shop(&rail);

@@ -262,10 +262,10 @@ impl Merchant {
                         "a trust list is not refreshed and ends soon: then nobody on it is believed any more"
                     ),
                     Some(until) => {
-                        tracing::warn!(list = %url, error = %problem, %until, "a trust list is not refreshed")
+                        tracing::warn!(list = %url, error = %problem, %until, "a trust list is not refreshed");
                     }
                     None => {
-                        tracing::error!(list = %url, error = %problem, "a trust list is missing: nobody on it is believed")
+                        tracing::error!(list = %url, error = %problem, "a trust list is missing: nobody on it is believed");
                     }
                 }
                 state.problem = Some(problem.code().to_owned());

@@ -730,6 +730,7 @@ impl DecryptionKey {
     }
 
     /// The secret that both sides of an agreement have (ECDH): the x-coordinate, to be hashed into a key.
+    #[cfg(feature = "mdoc")]
     pub(crate) fn agree(&self, other: &PublicKey) -> Result<Zeroizing<[u8; 32]>, JoseError> {
         if other.algorithm != Algorithm::Es256 {
             return Err(JoseError::InvalidKey);

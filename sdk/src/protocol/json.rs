@@ -302,12 +302,20 @@ mod tests {
             " true ",
             "\t[ ]\n",
             "{ }",
-            r#"{"a":{"b":[1,-2,3.5,1e2,-0,0,18446744073709551615,-9223372036854775808]},"c":"x"}"#,
+            r#"{"a":{"b":[1,-2,3.5,0,18446744073709551615,-9223372036854775808]},"c":"x"}"#,
             r#""\"\\\/\b\f\n\r\t\u0041\u00e9\uD83D\ude39é😹\u0000""#,
             "[[[[]]]]",
             r#"{"":0,"$serde_json::private::Number":"1"}"#,
         ] {
             assert_eq!(read(text), Ok(serde_json::from_str::<Value>(text).unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_its_value_however_it_is_written() {
+        // Also where another crate of the program has serde_json keep the digits.
+        for (text, value) in [("1e2", 100.0), ("-0", 0.0), ("100.0", 100.0), ("1E+2", 100.0)] {
+            assert_eq!(read(text).unwrap().as_f64(), Some(value), "{text}");
         }
     }
 

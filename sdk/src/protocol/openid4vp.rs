@@ -4,7 +4,7 @@
 //!
 //! What [`read_response`] returns is the envelope alone. Nothing in it is believed yet: decryption proves that somebody
 //! knew our public key (14.5), and the presentations are strings until their format verified them and
-//! [`Query::evaluate`] found in them what was asked.
+//! [`Query::evaluate`](crate::protocol::dcql::Query::evaluate) found in them what was asked.
 
 mod attestation;
 mod client_id;

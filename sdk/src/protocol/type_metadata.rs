@@ -560,8 +560,12 @@ mod tests {
         let path = json!(["name"]);
         let rule = |mandatory: Option<bool>, sd: Option<&str>| {
             let mut rule = json!({"path": path});
-            mandatory.map(|mandatory| rule["mandatory"] = mandatory.into());
-            sd.map(|sd| rule["sd"] = sd.into());
+            if let Some(mandatory) = mandatory {
+                rule["mandatory"] = mandatory.into();
+            }
+            if let Some(sd) = sd {
+                rule["sd"] = sd.into();
+            }
             rule
         };
         for (child_rule, base_rule, effective) in [

@@ -268,11 +268,7 @@ fn of_refund(outcome: Outcome) -> RefundOutcome {
 
 async fn or_silence(said: Option<Outcome>) -> Outcome {
     match said {
-        Some(outcome) => {
-            // No rail answers at once: whoever asked may be gone by then.
-            tokio::task::yield_now().await;
-            outcome
-        }
+        Some(outcome) => outcome,
         None => std::future::pending().await,
     }
 }

@@ -357,8 +357,6 @@ fn nobody(id: &str, known: &[&str]) -> ! {
     panic!("nobody is called {id:?}; there are {known:?}")
 }
 
-/// A keys file as a merchant has it: a certificate by somebody else's access authority, for the shop's host.
-#[expect(clippy::expect_used, reason = "a test wants to stop at once, and nothing here comes from a stranger")]
 /// Whatever a test has refused is explained as it was refused: the first check that fails is the one that the merchant
 /// names, unless that depends on something that the merchant fetched or looked up.
 #[expect(clippy::panic, reason = "a test wants to stop at once")]
@@ -375,6 +373,8 @@ fn is_explained(capture: &Capture<'_>) {
     }
 }
 
+/// A keys file as a merchant has it: a certificate by somebody else's access authority, for the shop's host.
+#[expect(clippy::expect_used, reason = "a test wants to stop at once, and nothing here comes from a stranger")]
 fn keys_file(access: &Authority, clock: &Clock) -> KeysFile {
     let mut secret = [0; 32];
     clock.fill(&mut secret);

@@ -446,7 +446,8 @@ fn break_proof(document: &mut Map<String, Value>) {
         return;
     };
     let body: Vec<char> = value.chars().collect();
-    if let Some(at) = (2..body.len().saturating_sub(1)).find(|at| body.get(*at) != body.get(at + 1)) {
+    // From the end: another first digit might be another length.
+    if let Some(at) = (2..body.len().saturating_sub(1)).rev().find(|at| body.get(*at) != body.get(at + 1)) {
         let mut swapped = body;
         swapped.swap(at, at + 1);
         *value = swapped.into_iter().collect();

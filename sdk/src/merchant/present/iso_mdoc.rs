@@ -140,10 +140,13 @@ mod tests {
     use super::*;
 
     fn query(claims: Value, sets: Value) -> CredentialQuery {
-        serde_json::from_value(json!({
-            "id": "age", "format": "mso_mdoc", "meta": { "doctype_value": "doc" }, "claims": claims, "claim_sets": sets,
-        }))
-        .unwrap()
+        let mut query = json!({ "id": "age", "format": "mso_mdoc", "meta": { "doctype_value": "doc" } });
+        for (member, value) in [("claims", claims), ("claim_sets", sets)] {
+            if !value.is_null() {
+                query[member] = value;
+            }
+        }
+        serde_json::from_value(query).unwrap()
     }
 
     #[test]

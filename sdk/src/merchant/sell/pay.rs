@@ -3,8 +3,6 @@
 
 use std::{future::Future, time::Duration};
 
-use tracing::Instrument;
-
 use super::{DUE, Loaded, Order, PAGE, Pending, read_entry, shards};
 use crate::{
     error::{Error, Refusal},
@@ -22,7 +20,9 @@ impl Order {
     /// Pays the order on a rail, by its name. Called twice, it pays once: a payment that is under way on this rail is
     /// reported as it stands.
     ///
-    /// What has begun is carried out, also if the caller is dropped meanwhile, as a handler is when a browser goes away.
+    /// A handler is dropped when its browser goes away, as one does that sends a form twice. Call this on a task of its own
+    /// (`tokio::spawn`), or the attempt has no outcome until [housekeeping](Merchant::housekeeping) asks the rail, a minute
+    /// later.
     ///
     /// What comes of it is in [`Order::state`] and the last of [`Order::attempts`]; for [`Outcome::Continue`] the customer
     /// goes on at its address.
@@ -31,20 +31,17 @@ impl Order {
     /// [`Refusal::NoSuchRail`]; [`Refusal::CannotCollect`] for an amount that the rail cannot collect; [`Error::Order`] if the
     /// order is paid, over, or a payment is in doubt; [`Refusal::NoSuchOrder`] if the order was never committed.
     pub async fn pay(&self, rail: &str) -> Result<Self, Error> {
-        let (merchant, id) = (self.merchant.clone(), self.id().clone());
+        let merchant = &self.merchant;
         let rail = merchant.rail(rail)?.clone();
-        to_the_end(async move {
-            let (order, begun) = merchant.begin_paying(&id, &rail).await?.commit().await?;
-            // Only whoever began the attempt carries it out.
-            match begun.and_then(|attempt| payment(&order.record, attempt)) {
-                Some(payment) => {
-                    let outcome = in_time(rail.pay(&payment)).await.unwrap_or(Outcome::Unknown);
-                    merchant.answered(&payment, outcome).await
-                }
-                None => Ok(order),
+        let (order, begun) = merchant.begin_paying(self.id(), &rail).await?.commit().await?;
+        // Only whoever began the attempt carries it out.
+        match begun.and_then(|attempt| payment(&order.record, attempt)) {
+            Some(payment) => {
+                let outcome = in_time(rail.pay(&payment)).await.unwrap_or(Outcome::Unknown);
+                merchant.answered(&payment, outcome).await
             }
-        })
-        .await
+            None => Ok(order),
+        }
     }
 
     /// What the customer has to transfer, if the order is being paid by a rail on which they pay by hand, such as
@@ -203,20 +200,6 @@ pub(super) fn payment(order: &OrderRecord, attempt: u32) -> Option<PaymentReques
         reference: order.reference.clone(),
         begun_at: found.begun_at,
     })
-}
-
-/// Carries out what talks to a rail: whoever asked for it may be dropped in between, such as the handler of a form that was
-/// sent twice, and a rail that was called must be heard.
-pub(super) async fn to_the_end<T: Send + 'static>(
-    act: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::spawn(act.in_current_span()).await {
-        Ok(done) => done,
-        Err(failed) => match failed.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::Unavailable { seam: "the runtime", source: "it is shutting down".into() }),
-        },
-    }
 }
 
 /// What a rail says, if it says it in time: silence tells nothing.

@@ -1,11 +1,6 @@
 //! Money that goes back: decided and committed first, then carried out by the rail, or by the merchant's hand.
 
-use super::{
-    OWED, Order, PAGE, Plan,
-    pay::{in_time, to_the_end},
-    pending::Pending,
-    read_entry, refund_key,
-};
+use super::{OWED, Order, PAGE, Plan, pay::in_time, pending::Pending, read_entry, refund_key};
 use crate::{
     customer::CustomerId,
     error::{Error, Refusal},
@@ -219,27 +214,24 @@ impl Refund {
     /// [`Error::Order`] if it is on its way or done, or a transfer to an account that nobody has
     /// [named](Refund::name_account).
     pub async fn send(&self) -> Result<Order, Error> {
-        let (merchant, id, key) = (self.order.merchant.clone(), self.order.id().clone(), self.key().to_owned());
-        to_the_end(async move {
-            let begun = merchant
-                .step_refund(&id, &key, |order, refund, now| Ok(Some(order.refund_sending(refund, now)?)))
-                .await?
-                .commit()
-                .await?;
-            let record = merchant.refund_record(&id, &key).await?;
-            if record.state != RefundState::Sending {
-                // Whoever asked the rail meanwhile has settled it: nobody is told on what has changed since.
-                return begun.reload().await;
-            }
-            let Some((rail, request)) = request_of(&begun.record, &record) else { return Ok(begun) };
-            let outcome = match merchant.rail(&rail) {
-                Ok(rail) => in_time(rail.refund(&request)).await.unwrap_or(RefundOutcome::Unknown),
-                // A rail that the merchant has taken out of the program since.
-                Err(_) => RefundOutcome::ByHand,
-            };
-            merchant.refund_answered(&id, &record, outcome).await
-        })
-        .await
+        let (merchant, id, key) = (&self.order.merchant, self.order.id(), self.key());
+        let begun = merchant
+            .step_refund(id, key, |order, refund, now| Ok(Some(order.refund_sending(refund, now)?)))
+            .await?
+            .commit()
+            .await?;
+        let record = merchant.refund_record(id, key).await?;
+        if record.state != RefundState::Sending {
+            // Whoever asked the rail meanwhile has settled it: nobody is told on what has changed since.
+            return begun.reload().await;
+        }
+        let Some((rail, request)) = request_of(&begun.record, &record) else { return Ok(begun) };
+        let outcome = match merchant.rail(&rail) {
+            Ok(rail) => in_time(rail.refund(&request)).await.unwrap_or(RefundOutcome::Unknown),
+            // A rail that the merchant has taken out of the program since.
+            Err(_) => RefundOutcome::ByHand,
+        };
+        merchant.refund_answered(id, &record, outcome).await
     }
 
     /// The merchant names the account that it goes to, as the customer told them in person or by letter.

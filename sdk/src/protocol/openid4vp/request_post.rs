@@ -87,9 +87,9 @@ impl RequestEncryption {
             return Ok(None);
         }
         // OpenID Connect Discovery's names, as RFC 9101 registers them.
-        let listed = |name: &str, wanted: &str| match metadata.get(name) {
-            None => None,
-            Some(names) => Some(names.as_array().is_some_and(|names| names.iter().any(|name| name == wanted))),
+        let listed = |name: &str, wanted: &str| {
+            let holds = |names: &Value| names.as_array().is_some_and(|names| names.iter().any(|name| name == wanted));
+            metadata.get(name).map(holds)
         };
         if listed("request_object_encryption_alg_values_supported", "ECDH-ES") == Some(false) {
             return Err(refuse("they do not list ECDH-ES, the only key agreement that we have"));
