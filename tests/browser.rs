@@ -21,6 +21,8 @@ mod cookie;
 mod dc_api;
 #[path = "browser/devices.rs"]
 mod devices;
+#[path = "browser/formats.rs"]
+mod formats;
 #[path = "browser/leaving.rs"]
 mod leaving;
 #[path = "browser/looks.rs"]

@@ -4,6 +4,8 @@
 mod agreement;
 #[path = "explain/captured.rs"]
 mod captured;
+#[path = "explain/formats.rs"]
+mod formats;
 #[path = "explain/hostile.rs"]
 mod hostile;
 #[path = "explain/program.rs"]

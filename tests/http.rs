@@ -2,6 +2,8 @@
 
 #[path = "http/answers.rs"]
 mod answers;
+#[path = "http/card_mdoc.rs"]
+mod card_mdoc;
 #[path = "http/cookie.rs"]
 mod cookie;
 #[path = "http/crash.rs"]
@@ -52,6 +54,8 @@ mod sessions;
 mod setting;
 #[path = "http/status.rs"]
 mod status;
+#[path = "http/till.rs"]
+mod till;
 #[path = "http/trust.rs"]
 mod trust;
 #[path = "http/unlinkable.rs"]

@@ -148,6 +148,14 @@
 
 pub use firsthand::*;
 
+/// What a shop does with this, topic by topic.
+pub mod guide {
+    #[doc = include_str!("../guide/orders.md")]
+    pub mod orders {}
+    #[doc = include_str!("../guide/recognition.md")]
+    pub mod recognition {}
+}
+
 mod client;
 mod cookie;
 mod desk;

@@ -317,18 +317,27 @@ pub(crate) fn challenge(code: &str) -> HeaderValue {
     })
 }
 
-/// An error with its causes, for one line of a log. No error of the library carries personal data.
+/// An error with its causes, for one line of a log. No error of the library carries personal data. What a stranger wrote may
+/// stand in it, so nothing in it begins a line of its own or steers a terminal, and it has an end.
 struct Causes<'a>(&'a Error);
+
+/// What of an error is logged, in characters: more than any error of the library says by itself.
+const CAUSES_CHARS_MAX: usize = 600;
 
 impl std::fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut text = self.0.to_string();
         let mut cause = std::error::Error::source(self.0);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            text.push_str(": ");
+            text.push_str(&error.to_string());
             cause = error.source();
         }
-        Ok(())
+        let mut chars = text.chars();
+        for c in chars.by_ref().take(CAUSES_CHARS_MAX) {
+            write!(f, "{}", if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}') { '?' } else { c })?;
+        }
+        if chars.next().is_some() { f.write_str("…") } else { Ok(()) }
     }
 }
 

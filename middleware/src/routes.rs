@@ -643,7 +643,7 @@ pub(crate) async fn me(State(merchant): State<Merchant>, Proved(signed): Proved)
             ask: proof.ask.clone(),
             at: proof.at.to_string(),
             purpose: proof.purpose.clone(),
-            outcome: proof.outcome.clone(),
+            outcome: proof.outcome.to_string(),
         });
         let kept = customer.kept().await?.into_iter().map(|kept| KeptBody {
             claim: kept.claim,

@@ -317,11 +317,12 @@ impl Browser {
     /// Asks: `POST {mount}/presentations`.
     ///
     /// # Panics
-    /// If the shop refuses.
+    /// If the shop refuses, as it does where no browser asks.
     pub async fn ask(&mut self, ask: &str, device: Device) -> Asking {
         let flow = match device {
             Device::SameDevice => "same_device",
             Device::CrossDevice => "cross_device",
+            Device::AtTheTill => "at_the_till",
         };
         let path = format!("{}/presentations", self.shop.merchant().mount());
         let reply = self.post_json(&path, &json!({ "ask": ask, "flow": flow })).await;

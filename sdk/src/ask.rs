@@ -9,18 +9,26 @@ use serde_json::Value;
 use crate::time::UnixTime;
 
 pub mod documents;
+mod proof;
 mod wanted;
 
-use wanted::SD_JWT_VC;
-pub use wanted::{Alternative, Wanted};
-
 pub use documents::PID;
+pub use proof::{Established, Proof};
+pub use wanted::{AnyOf, AskedFor, Wanted};
+pub(crate) use wanted::{MSO_MDOC, SD_JWT_VC};
 
 /// The id of the credential that [`Ask::over`] asks for.
 pub(crate) const AGE: &str = "age";
 
 /// The id of the credential by which a customer is recognised.
 pub(crate) const RELATIONSHIP: &str = "relationship";
+
+/// Whether a credential query asks for what the shop itself issued: the query of this name, or one of those that are numbered
+/// after it, in its other formats.
+pub(crate) fn is_relationship(id: &str) -> bool {
+    let rest = id.strip_prefix(RELATIONSHIP);
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(|at| at.parse::<u8>().is_ok()))
+}
 
 /// One thing a merchant may ask for: a name, a purpose in words, and the credentials that answer it.
 ///
@@ -35,7 +43,7 @@ pub(crate) const RELATIONSHIP: &str = "relationship";
 pub struct Ask {
     name: String,
     purpose: String,
-    wanted: Vec<Wanted>,
+    asked_for: Vec<AskedFor>,
     over: Option<u8>,
     proof_age_s: u64,
     status: StatusPolicy,
@@ -59,7 +67,7 @@ impl Ask {
         Self {
             name: name.into(),
             purpose: purpose.into(),
-            wanted: Vec::new(),
+            asked_for: Vec::new(),
             over: None,
             proof_age_s: PROOF_AGE_S,
             status: StatusPolicy::MustBeValid,
@@ -81,11 +89,33 @@ impl Ask {
 
     /// Asks whether the customer is at least `years` old, in the form that says least: an attestation of age, else a
     /// driving licence or photo id, else identification data; of each `age_over_N` before the date of birth, from which
-    /// the answer is computed in memory. See [`documents::age`]; what nobody is trusted for is not asked.
+    /// the answer is computed in memory. A driving licence as a W3C credential is taken, too. What nobody is trusted for is
+    /// not asked.
+    ///
+    /// Nothing else checks an age: any other credential proves that its claims were shown, and not what they say.
     #[must_use]
     pub fn over(mut self, years: u8) -> Self {
         self.over = Some(years);
-        self.wanted.push(documents::age(years).named(AGE));
+        self.asked_for.push(AskedFor::new(AGE, documents::age(years)));
+        self
+    }
+
+    /// Also takes the age from these, as [`over`](Self::over) does from the documents that it knows: by a claim that the
+    /// merchant reads as `age_over_N` (true or false) or `birthdate` (`YYYY-MM-DD`).
+    ///
+    /// ```
+    /// use firsthand::{Ask, ask::Wanted};
+    ///
+    /// let card = Wanted::ldp_vc("StudentCard").claim(["age_over_18"]);
+    /// let age = Ask::new("age", "Wine is sold to adults").over(18).age_also_in(card);
+    /// # assert!(age.check().is_ok());
+    /// ```
+    #[must_use]
+    pub fn age_also_in(mut self, wanted: impl Into<AnyOf>) -> Self {
+        match self.asked_for.iter_mut().find(|one| one.id() == AGE) {
+            Some(age) => age.add(wanted),
+            None => self.asked_for.push(AskedFor::new(AGE, wanted)),
+        }
         self
     }
 
@@ -96,14 +126,14 @@ impl Ask {
     pub fn age_eu(mut self, years: u8) -> Self {
         self.over = Some(years);
         self.age_eu = true;
-        self.wanted.push(documents::age_eu(years).named(AGE));
+        self.asked_for.push(AskedFor::new(AGE, documents::age_eu(years)));
         self
     }
 
     /// Asks for a credential, under an id by which its claims are read afterwards.
     #[must_use]
-    pub fn credential(mut self, id: impl Into<String>, wanted: Wanted) -> Self {
-        self.wanted.push(wanted.named(id));
+    pub fn credential(mut self, id: impl Into<String>, wanted: impl Into<AnyOf>) -> Self {
+        self.asked_for.push(AskedFor::new(id, wanted));
         self
     }
 
@@ -140,10 +170,10 @@ impl Ask {
     /// place for the signature; [`AskError::NoSuchCredential`] if the ask has no credential of that id. (Every credential that an ask wants is
     /// bound to its holder, so there is always a signature.)
     pub fn transaction(mut self, transaction: Transaction) -> Result<Self, AskError> {
-        let Some(wanted) = self.wanted.iter().find(|w| w.id() == transaction.credential) else {
+        let Some(wanted) = self.asked_for.iter().find(|w| w.id() == transaction.credential) else {
             return Err(AskError::NoSuchCredential(transaction.credential));
         };
-        if wanted.alternatives().iter().flat_map(Alternative::types).any(|t| documents::is_identity(t)) {
+        if wanted.alternatives().iter().flat_map(Wanted::types).any(|t| documents::is_identity(t)) {
             return Err(AskError::TransactionOnIdentity(transaction.credential));
         }
         if wanted.alternatives().iter().any(|one| one.format() != SD_JWT_VC) {
@@ -173,8 +203,8 @@ impl Ask {
 
     /// The credentials that answer it.
     #[must_use]
-    pub fn wanted(&self) -> &[Wanted] {
-        &self.wanted
+    pub fn asked_for(&self) -> &[AskedFor] {
+        &self.asked_for
     }
 
     /// The age in years that it asks about.
@@ -220,13 +250,12 @@ impl Ask {
 
     /// Whether a proof answers it as it is now: a gate that was raised is not opened by what opened the lower one.
     pub(crate) fn is_answered_by(&self, proof: &Proof) -> bool {
-        let shown = |name: &String| proof.outcome.split(", ").any(|shown| shown == name);
-        let all_of = |one: &Alternative| one.all_names().filter_map(<[String]>::first).all(shown);
-        proof.ask == self.name
-            && match self.over {
-                Some(years) => proof.outcome == over(years),
-                None => self.wanted.iter().all(|wanted| wanted.alternatives().iter().any(all_of)),
-            }
+        let Established { over, .. } = proof.outcome;
+        let is_old_enough = self.over.is_none_or(|years| over.is_some_and(|over| over >= years));
+        let is_shown = |one: &Wanted| one.is_answered_by(|name| proof.outcome.has_shown(name));
+        // Of an age, the claims that it was computed from are not kept, and their names are not either.
+        let mut others = self.asked_for.iter().filter(|wanted| self.over.is_none() || wanted.id() != AGE);
+        proof.ask == self.name && is_old_enough && others.all(|wanted| wanted.alternatives().iter().any(is_shown))
     }
 
     /// Whether it can be asked at all.
@@ -245,19 +274,27 @@ impl Ask {
         if self.purpose.trim().is_empty() {
             return Err(AskError::NoPurpose(self.name.clone()));
         }
-        if self.wanted.is_empty() && !self.recognises {
+        if self.asked_for.is_empty() && !self.recognises {
             return Err(AskError::Nothing(self.name.clone()));
         }
-        if self.wanted.iter().any(|wanted| wanted.id() == RELATIONSHIP) {
+        let mut ids: Vec<String> = self.asked_for.iter().flat_map(|w| w.queries(|_| true)).map(|(id, _)| id).collect();
+        if ids.iter().any(|id| is_relationship(id)) {
             return Err(AskError::Relationship(self.name.clone()));
         }
+        // A gate on what was shown would open for whoever shows that they are too young.
+        let tells_age = |path: &[String]| {
+            path.first().is_some_and(|name| name.starts_with("age_over_") || name == "age_equal_or_over")
+        };
+        let is_checked = |one: &AskedFor| self.over.is_some() && one.id() == AGE;
+        if self.asked_for.iter().any(|one| !is_checked(one) && one.names().any(tells_age)) {
+            return Err(AskError::AgeShown(self.name.clone()));
+        }
         if self.age_eu {
-            let alone = self.over.is_some_and(|years| self.wanted == [documents::age_eu(years).named(AGE)]);
+            let alone = self.over.is_some_and(|years| self.asked_for == [AskedFor::new(AGE, documents::age_eu(years))]);
             if !alone || self.recognises || !self.kept.is_empty() || !self.transactions.is_empty() {
                 return Err(AskError::AgeEu(self.name.clone()));
             }
         }
-        let mut ids: Vec<String> = self.wanted.iter().flat_map(|w| w.queries(|_| true)).map(|(id, _)| id).collect();
         ids.sort_unstable();
         if let Some([twice, _]) = ids.windows(2).find(|pair| matches!(pair, [one, other] if one == other)) {
             return Err(AskError::SameId { name: self.name.clone(), id: twice.clone() });
@@ -265,7 +302,7 @@ impl Ask {
         for keep in &self.kept {
             // What is kept is what the customer was asked for, to the letter: nothing slips in with a path above it.
             let asked = |path: &[String]| path.join(".") == keep.claim;
-            if !self.wanted.iter().any(|wanted| wanted.names().any(asked)) {
+            if !self.asked_for.iter().any(|wanted| wanted.names().any(asked)) {
                 return Err(AskError::KeepNotAsked { name: self.name.clone(), claim: keep.claim.clone() });
             }
             if keep.keep_s == 0 {
@@ -277,7 +314,8 @@ impl Ask {
 }
 
 /// What to do when nobody can say whether a credential was revoked (its list cannot be fetched, or makes no valid
-/// statement). A credential that *is* revoked or suspended is refused under every policy.
+/// statement). A credential that *is* revoked or suspended, or has no entry in a list that holds, is refused under every
+/// policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StatusPolicy {
@@ -373,6 +411,11 @@ pub enum AskError {
         /// The claim, its path joined by `.`.
         claim: String,
     },
+    /// An age that would be shown and not checked.
+    #[error(
+        "the ask {0:?} has a claim about an age that nobody would look at: use .over(years), with .age_also_in(..)"
+    )]
+    AgeShown(String),
     /// Transaction data for a credential that is not asked for.
     #[error("the ask has no credential {0:?}")]
     NoSuchCredential(String),
@@ -384,27 +427,7 @@ pub enum AskError {
     TransactionOnIdentity(String),
 }
 
-/// What an ask established about a customer, and when: kept without the values that it was computed from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    /// The ask that was answered.
-    pub ask: String,
-    /// Why it was asked, in the words of that day.
-    pub purpose: String,
-    /// What it established, such as `over 18`, or the names of the claims that were shown.
-    pub outcome: String,
-    /// When the wallet answered.
-    pub at: UnixTime,
-    /// Whether the wallet was on the same device as the browser.
-    pub device: Device,
-}
-
-/// What a proof of age establishes.
-pub(crate) fn over(years: u8) -> String {
-    format!("over {years}")
-}
-
-/// Where the wallet was, as seen from the browser that asked.
+/// Where the wallet was, as seen from who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
@@ -413,6 +436,8 @@ pub enum Device {
     /// On another device, by a QR code. Whoever held that device may not be who sits at the browser (somebody can
     /// show a customer a code that is not the shop's), so this never attaches to, reads or changes another record.
     CrossDevice,
+    /// In its holder's hand, at a reader of the shop's: no browser asked.
+    AtTheTill,
 }
 
 /// The age in full years on the day of `now` (UTC) of somebody born on `birthdate` (`YYYY-MM-DD`).
@@ -483,21 +508,46 @@ mod tests {
 
     #[test]
     fn a_raised_gate_is_not_opened_by_what_opened_the_lower_one() {
-        let proof = |ask: &str, outcome: &str| Proof {
+        let proof = |ask: &str, outcome: Established| Proof {
             ask: ask.into(),
             purpose: "p".into(),
-            outcome: outcome.into(),
+            outcome,
             at: UnixTime::from_secs(0),
             device: Device::SameDevice,
         };
+        let shown = |names: &[&str]| Established {
+            shown: names.iter().map(|&name| name.to_owned()).collect(),
+            ..Established::default()
+        };
         let age = Ask::new("age", "Wine").over(18);
-        assert!(age.is_answered_by(&proof("age", "over 18")));
-        assert!(!age.is_answered_by(&proof("age", "over 16")));
-        assert!(!age.is_answered_by(&proof("other", "over 18")));
-        let wanted = |claim: &str| Wanted::sd_jwt_vc(PID).claim(["given_name"]).claim([claim]);
-        let ask = |claim: &str| Ask::new("name", "To greet").credential("pid", wanted(claim));
-        assert!(ask("family_name").is_answered_by(&proof("name", "given_name, family_name")));
-        assert!(!ask("address").is_answered_by(&proof("name", "given_name, family_name")));
+        assert!(age.is_answered_by(&proof("age", Established::over(18))));
+        assert!(age.is_answered_by(&proof("age", Established::over(21))));
+        assert!(!age.is_answered_by(&proof("age", Established::over(16))));
+        assert!(!age.is_answered_by(&proof("age", shown(&["over 18"]))));
+        assert!(!age.is_answered_by(&proof("other", Established::over(18))));
+        let pid = || Wanted::sd_jwt_vc(PID).claim(["given_name"]);
+        let ask = |wanted: Wanted| Ask::new("name", "To greet").credential("pid", wanted);
+        let names = proof("name", shown(&["given_name", "family_name"]));
+        assert!(ask(pid().claim(["family_name"])).is_answered_by(&names));
+        assert!(!ask(pid().claim(["address"])).is_answered_by(&names));
+        // One of several is enough, and none is not.
+        assert!(ask(pid().either(["family_name"]).either(["birthdate"])).is_answered_by(&names));
+        assert!(!ask(pid().either(["email"]).either(["birthdate"])).is_answered_by(&names));
+        // Whoever proved an age has not shown what is asked for beside it since.
+        let both = Ask::new("name", "To greet").over(18).credential("pid", pid());
+        assert!(!both.is_answered_by(&proof("name", Established::over(18))));
+        assert!(both.is_answered_by(&proof("name", Established { over: Some(18), ..shown(&["given_name"]) })));
+    }
+
+    #[test]
+    fn what_was_established_is_written_in_names() {
+        let mut found = Established { recognised: true, ..Established::default() };
+        assert_eq!(found.to_string(), "relationship");
+        found.shown = vec!["given_name".into(), "address".into()];
+        assert_eq!(found.to_string(), "given_name, address");
+        found.over = Some(18);
+        assert_eq!(found.to_string(), "over 18, given_name, address");
+        assert_eq!(serde_json::to_value(Established::over(18)).unwrap(), serde_json::json!({"over": 18}));
     }
 
     #[test]

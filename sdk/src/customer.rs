@@ -550,12 +550,12 @@ impl Persisted for Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ask::Device;
+    use crate::ask::{Device, Established};
 
     const NOON: UnixTime = UnixTime::from_secs(1_795_000_000);
 
     fn proof(ask: &str, at: UnixTime) -> Proof {
-        Proof { ask: ask.into(), purpose: "p".into(), outcome: "o".into(), at, device: Device::SameDevice }
+        Proof { ask: ask.into(), purpose: "p".into(), outcome: Established::over(18), at, device: Device::SameDevice }
     }
 
     fn kept(claim: &str, digest: &str) -> Kept {

@@ -175,6 +175,9 @@ pub enum AnswerError {
     /// What came back does not answer the query.
     #[error(transparent)]
     Query(#[from] DcqlError),
+    /// What the wallet was to sign beside its answer was signed with none of the credentials.
+    #[error("no credential of the answer signs the transaction")]
+    TransactionUnsigned,
     /// The credential says that the customer is younger than the ask demands, or does not say.
     #[error("the age that was asked for is not reached")]
     AgeNotReached,
@@ -193,6 +196,14 @@ pub enum StatusUnknown {
     /// The list is signed by somebody who may not speak for this issuer.
     #[error(transparent)]
     Signer(#[from] TrustError),
+}
+
+impl StatusUnknown {
+    /// Whether asking again cannot help: the issuer's own list has no such entry, so the credential has to be refused
+    /// whatever the policy (Token Status List, section 8.3).
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, Self::List(StatusError::IndexOutOfRange { .. }))
+    }
 }
 
 /// Which check of a browser's proof failed.
@@ -459,6 +470,7 @@ impl AnswerError {
             Self::Revoked { .. } => "credential_revoked",
             Self::StatusUnknown { .. } => "status_unknown",
             Self::Query(e) => e.code(),
+            Self::TransactionUnsigned => "transaction_unsigned",
             Self::AgeNotReached => "age_not_reached",
         }
     }

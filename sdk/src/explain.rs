@@ -33,12 +33,16 @@ mod chain;
 mod check;
 mod credential;
 #[cfg(feature = "mdoc")]
+mod iso_mdoc;
+#[cfg(feature = "mdoc")]
 mod mdoc;
 mod query;
 mod request;
 mod response;
 mod sd_jwt_vc;
 mod status;
+#[cfg(feature = "w3c")]
+mod told;
 
 pub use check::{Check, Verdict};
 
@@ -49,7 +53,7 @@ pub struct Captured<'a> {
     response: &'a [u8],
     trust: &'a Trust,
     now: UnixTime,
-    key: Option<&'a DecryptionKey>,
+    keys: Vec<&'a DecryptionKey>,
     origin: Option<&'a str>,
     formats: Vec<Arc<dyn Format>>,
     issuer_documents: Vec<&'a [u8]>,
@@ -67,7 +71,8 @@ impl<'a> Captured<'a> {
     /// A request and its answer, judged by whom `trust` believes as of `now`, the time when the answer came.
     ///
     /// The request is the signed request object, its claims as JSON, or the request of the Digital Credentials API as
-    /// JSON. The answer is the form that the wallet posted, the JWE in it, its decrypted content, or `vp_token` alone.
+    /// JSON: one of them, or `{"requests": [..]}` with all that the browser was given. The answer is the form that the wallet
+    /// posted, the JWE in it, its decrypted content, `vp_token` alone, or what the browser brought, as JSON.
     #[must_use]
     pub fn new(request: &'a [u8], response: &'a [u8], trust: &'a Trust, now: UnixTime) -> Self {
         Self {
@@ -75,12 +80,16 @@ impl<'a> Captured<'a> {
             response,
             trust,
             now,
-            key: None,
+            keys: Vec::new(),
             origin: None,
             formats: vec![
                 Arc::new(SdJwtVc::new()),
                 #[cfg(feature = "mdoc")]
                 Arc::new(crate::format::mdoc::Mdoc::new()),
+                #[cfg(feature = "w3c")]
+                Arc::new(crate::format::jwt_vc::JwtVc::new()),
+                #[cfg(feature = "w3c")]
+                Arc::new(crate::format::ldp_vc::LdpVc::new()),
             ],
             issuer_documents: Vec::new(),
             status_lists: Vec::new(),
@@ -92,10 +101,11 @@ impl<'a> Captured<'a> {
         }
     }
 
-    /// With the key that the answer is encrypted to.
+    /// With the key that the answer is encrypted to. Where a browser was given several requests, each has its own: say all
+    /// of them.
     #[must_use]
-    pub const fn key(mut self, key: &'a DecryptionKey) -> Self {
-        self.key = Some(key);
+    pub fn key(mut self, key: &'a DecryptionKey) -> Self {
+        self.keys.push(key);
         self
     }
 

@@ -12,7 +12,12 @@ use serde_json::Value;
 use crate::protocol::mdoc::MdocError;
 use crate::{
     limits::Limits,
-    protocol::{jose::PublicKey, sd_jwt::SdJwtError, status_list::StatusError, status_ref::StatusRef},
+    protocol::{
+        jose::{DecryptionKey, PublicKey},
+        sd_jwt::SdJwtError,
+        status_list::StatusError,
+        status_ref::StatusRef,
+    },
     time::UnixTime,
 };
 
@@ -52,6 +57,13 @@ pub trait Unverified: Send {
     /// # Errors
     /// The first check that failed.
     fn verify(self: Box<Self>, against: &Against<'_>) -> Result<Authentic, FormatError>;
+
+    /// The checks of [`verify`](Self::verify) one by one, for an operator; nothing where a format does not tell them.
+    #[cfg(feature = "w3c")]
+    #[doc(hidden)]
+    fn told(self: Box<Self>, _: &Against<'_>) -> Vec<crate::protocol::watch::Part> {
+        Vec::new()
+    }
 }
 
 /// How a credential names its issuer.
@@ -100,6 +112,8 @@ pub enum Channel<'a> {
     Transcript {
         /// The encoded `SessionTranscript`.
         session_transcript: &'a [u8],
+        /// The reader's key of this session, which a device may have agreed on a tag with; without it a tag is refused.
+        reader_key: Option<&'a DecryptionKey>,
     },
 }
 

@@ -113,8 +113,8 @@ pub struct PushedRecord {
     pub state: Option<String>,
     /// The challenge of RFC 7636, S256.
     pub code_challenge: String,
-    /// Whether it asked by authorization details.
-    pub details: bool,
+    /// The configurations that it asked for by authorization details.
+    pub details: Vec<String>,
     /// The digest of the offer that it came by.
     pub offer: Option<String>,
     /// The thumbprint of the key that the code is for.
@@ -196,8 +196,8 @@ impl GrantRecord {
 pub struct WalletTokenRecord {
     /// The grant it is of.
     pub grant: String,
-    /// Whether credentials are asked for by identifier.
-    pub details: bool,
+    /// The identifiers by which credentials are asked for; none if they are asked for by configuration.
+    pub details: Vec<String>,
     /// How often it got credentials.
     pub requests: u8,
     /// When it ends.

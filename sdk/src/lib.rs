@@ -115,6 +115,7 @@
 //!  floor 2   merchant            the only code that calls a seam: load -> transition -> commit -> effect
 //!               |      \
 //!               |       store  fetch  resolve  env  format  rail   the six seams, each with its default
+//!               |       trust  keys   limits                       what a merchant decided before
 //!               |
 //!  floor 1   ask  presentation  customer  session  pairwise          plain data and consuming transitions
 //!            history  issuing  meeting  order  money  error
@@ -134,16 +135,17 @@
 //! |---|---|---|
 //! | [`Store`](store::Store) | where versioned records lie | memory, SQLite, PostgreSQL |
 //! | [`Fetch`](fetch::Fetch) | how anything is fetched | https, bounded, to public addresses alone |
-//! | [`DidResolver`](resolve::DidResolver) | what a DID of an issuer leads to | `key`, `jwk`, `peer`, `web`, `webvh` |
+//! | [`DidResolver`](resolve::DidResolver) | what a DID of an issuer leads to | `key`, `jwk`, `peer`, `web`, `webvh`, `pkh` |
 //! | [`Env`](env::Env) | the time and randomness | the system's |
-//! | [`Format`](format::Format) | what a credential looks like | SD-JWT VC |
+//! | [`Format`](format::Format) | what a credential looks like | SD-JWT VC, ISO mdoc, W3C credentials as JWT and with Data Integrity |
 //! | [`Rail`](rail::Rail) | how money comes and goes back | transfers (SEPA) |
 //!
 //! # What it does not do
 //!
 //! - It is no wallet, no identity provider and no shop: you have a catalogue, it knows who asks.
 //! - It holds no money: a rail that the merchant chose moves it, and this counts it. It computes no tax and no shipping.
-//! - It reads no mdoc, no W3C credential and no Digital Credentials API yet.
+//! - It reads no trust lists in XML and no W3C credentials secured by COSE. At the till it has no reader of its own: what a
+//!   reader brings is checked.
 //! - It recognises nobody by credentials that others issued. They prove claims and never identify.
 //! - It keeps no claim value beyond a quarter of an hour after redemption, unless an ask says which, why and until when.
 //!   The delivery address of an order lies sealed beside it, for 90 days; who paid by transfer, with the transfer.
@@ -162,7 +164,8 @@
 //!
 //! # Features
 //!
-//! `https` (default), `sqlite`, `postgres`, `passkey` (WebAuthn), `webvh` (the shop's name as a did:webvh),
+//! `https` and `mdoc` (both default; credentials as ISO mdoc), `w3c` (W3C credentials, by `ssi`), `sqlite`, `postgres`,
+//! `passkey` (WebAuthn), `webvh` (the shop's name as a did:webvh),
 //! `testing` (a shop, a wallet and an issuer for tests), `dev` (a whole development set-up on this machine),
 //! `cli` (the command `firsthand`), `vendored-openssl`.
 
@@ -208,4 +211,4 @@ pub use presentation::Verified;
 pub use store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use store::Sqlite;
-pub use trust::Trust;
+pub use trust::{Trust, TrustList};

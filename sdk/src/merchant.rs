@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use url::Url;
 
 use crate::{
-    ask::{Alternative, Ask, AskError, Wanted},
+    ask::{Ask, AskError, AskedFor, Wanted},
     customer::{CustomerId, CustomerRecord},
     env::{Env, SystemEnv},
     error::{Error, StatusUnknown},
@@ -72,6 +72,8 @@ pub use meet::{Desk, DeskLog, JoinOpened, JoinView, MeetingView, Opened, Operato
 pub use merge::MergeOffered;
 #[cfg(feature = "passkey")]
 pub use passkey::PasskeyView;
+#[cfg(feature = "mdoc")]
+pub use present::ReaderSession;
 pub use present::{Answered, AskRequest, BrowserAnswered, BrowserRequest, Changes, Invitation, Standing, WalletLink};
 pub use proof::{BrowserProof, ProofRequest};
 pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refreshed, SessionGrant, SessionView};
@@ -165,7 +167,7 @@ pub struct MerchantBuilder {
     wallets: Vec<WalletApp>,
     limits: Limits,
     prefix: ClientIdPrefix,
-    registrations: BTreeMap<String, RegistrationCertificate>,
+    registrations: BTreeMap<String, String>,
     response_mode: ResponseMode,
     names_authorities: bool,
     rails: Vec<AnyRail>,
@@ -254,9 +256,9 @@ impl Merchant {
     /// merchant would rather have first. Left out is what no format of this merchant verifies, and what nobody vouches for whom
     /// it trusts.
     #[must_use]
-    pub fn answerable<'a>(&self, ask: &'a Ask) -> Vec<(&'a Wanted, Vec<&'a Alternative>)> {
-        let asked = |one: &&Alternative| meta_of(one, &self.0.formats, self.0.trusted.configured()).is_some();
-        ask.wanted().iter().map(|wanted| (wanted, wanted.alternatives().iter().filter(asked).collect())).collect()
+    pub fn answerable<'a>(&self, ask: &'a Ask) -> Vec<(&'a AskedFor, Vec<&'a Wanted>)> {
+        let asked = |one: &&Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured()).is_some();
+        ask.asked_for().iter().map(|wanted| (wanted, wanted.alternatives().iter().filter(asked).collect())).collect()
     }
 
     /// The time now, by the merchant's clock.
@@ -498,10 +500,11 @@ impl MerchantBuilder {
     }
 
     /// What the registrar certified of one ask (ETSI TS 119 475): wallets get it with the request. One for each ask;
-    /// [`build`](Self::build) refuses an ask for more than is registered.
+    /// [`build`](Self::build) refuses an ask for more than is registered. `jwt` is the certificate as the registrar gives it
+    /// out, a JWT; spaces and line breaks around it do not matter.
     #[must_use]
-    pub fn registration(mut self, ask: &str, certificate: RegistrationCertificate) -> Self {
-        self.registrations.insert(ask.to_owned(), certificate);
+    pub fn registration(mut self, ask: &Ask, jwt: &str) -> Self {
+        self.registrations.insert(ask.name().to_owned(), jwt.trim().to_owned());
         self
     }
 
@@ -588,6 +591,12 @@ impl MerchantBuilder {
             if !list.has_types() {
                 return misuse(format!("the trust list {} is for no types: add .types(..)", list.url()));
             }
+            if list.lacks_operator() {
+                return misuse(format!(
+                    "the trust list {} may be signed by whomever an authority certifies: name its publisher, .operator(..)",
+                    list.url()
+                ));
+            }
             if self.trust_lists.iter().take(place).any(|other| other.name() == list.name()) {
                 return misuse(format!("the trust list {} is there twice: name all types at one of them", list.url()));
             }
@@ -617,7 +626,7 @@ impl MerchantBuilder {
             None => default_fetch()?,
         };
         // A shop that only knows its own again needs nobody else's word.
-        if trust.is_empty() && self.asks.iter().any(|ask| !ask.wanted().is_empty()) {
+        if trust.is_empty() && self.asks.iter().any(|ask| !ask.asked_for().is_empty()) {
             return misuse(
                 "nobody is trusted who could answer what is asked: add .trust(Trust::from_pem_dir(..)?)".into(),
             );
@@ -631,20 +640,32 @@ impl MerchantBuilder {
         let mut asks = BTreeMap::new();
         for ask in self.asks {
             ask.check()?;
-            let meta = |one: &Alternative| meta_of(one, &self.formats, &trust);
-            let unanswerable = |wanted: &&Wanted| wanted.queries(|one| meta(one).is_some()).next().is_none();
-            if let Some(wanted) = ask.wanted().iter().find(unanswerable) {
-                let known = |one: &Alternative| self.formats.iter().any(|f| f.id() == one.format());
-                let types = wanted.alternatives().iter().flat_map(Alternative::types).cloned().collect::<Vec<_>>();
+            let meta = |one: &Wanted| meta_of(one, &self.formats, &trust);
+            let unanswerable = |wanted: &&AskedFor| wanted.queries(|one| meta(one).is_some()).next().is_none();
+            if let Some(wanted) = ask.asked_for().iter().find(unanswerable) {
+                let known = |one: &Wanted| self.formats.iter().any(|f| f.id() == one.format());
+                let types = wanted.alternatives().iter().flat_map(Wanted::types).cloned().collect::<Vec<_>>();
                 return misuse(match wanted.alternatives().iter().find(|one| !known(one)) {
                     Some(one) if !wanted.alternatives().iter().any(known) => {
-                        format!("the ask {:?} wants the format {:?}, which is not set up", ask.name(), one.format())
+                        format!(
+                            "the ask {:?} wants the format {:?}, which is not set up: turn on the feature `w3c` or `mdoc`, \
+                             or add .format(..)",
+                            ask.name(),
+                            one.format()
+                        )
                     }
                     _ => format!(
                         "nobody is trusted for what the ask {:?} wants: name an issuer of one of {types:?} in .trust(..)",
                         ask.name()
                     ),
                 });
+            }
+            for one in ask.asked_for().iter().flat_map(AskedFor::alternatives) {
+                let is_read = self.formats.iter().any(|format| format.id() == one.format());
+                if !is_read && one.types().iter().any(|kind| trust.vouches_for(kind)) {
+                    let (ask, format) = (ask.name(), one.format());
+                    tracing::warn!(ask, format, types = ?one.types(), "not asked for: the format's feature is off");
+                }
             }
             let query = query_of(&ask, &relationship, meta);
             query
@@ -665,8 +686,13 @@ impl MerchantBuilder {
         }
         let now = self.env.now();
         self.prefix.check(&origin, &keys, now)?;
-        for (name, registration) in &self.registrations {
-            let Some(ask) = asks.get(name) else {
+        let mut registrations = BTreeMap::new();
+        for (name, jwt) in self.registrations {
+            let registration = RegistrationCertificate::parse(&jwt, &self.limits);
+            let registration = registration.map_err(|error| {
+                Error::Misuse(format!("the registration certificate of the ask {name:?} cannot be read: {error}"))
+            })?;
+            let Some(ask) = asks.get(&name) else {
                 return misuse(format!("there is a registration certificate for the ask {name:?}, and no such ask"));
             };
             if ask.is_age_eu() || self.prefix == ClientIdPrefix::RedirectUri {
@@ -681,6 +707,7 @@ impl MerchantBuilder {
             if let Some(at) = registration.expires_at() {
                 client::ends(&format!("registration certificate of the ask {name:?}"), at, now);
             }
+            registrations.insert(name, registration);
         }
         let nonces = Nonces::new(&keys.derive_all("dpop nonce", origin.as_str().as_bytes()));
         let nonce_keys = keys.derive_all("credential nonce", origin.as_str().as_bytes());
@@ -702,7 +729,7 @@ impl MerchantBuilder {
             wallets: self.wallets,
             limits: self.limits,
             prefix: self.prefix,
-            registrations: self.registrations,
+            registrations,
             response_mode: self.response_mode,
             names_authorities: self.names_authorities,
             replays: proof::ReplayWindow::default(),
@@ -728,9 +755,14 @@ impl MerchantBuilder {
 
 /// How an alternative is asked for; `None` for what no set-up format reads, or nobody is believed for: an answer that will
 /// be refused is not asked for.
-fn meta_of(one: &Alternative, formats: &[Arc<dyn Format>], trust: &Trust) -> Option<serde_json::Value> {
+fn meta_of(one: &Wanted, formats: &[Arc<dyn Format>], trust: &Trust) -> Option<serde_json::Value> {
     let format = formats.iter().find(|format| format.id() == one.format())?;
-    one.types().iter().any(|kind| trust.vouches_for(kind)).then(|| format.meta(one.types()))
+    if !one.types().iter().any(|kind| trust.vouches_for(kind)) {
+        return None;
+    }
+    // A wallet that compares names does not know which national types extend this one.
+    let types: Vec<String> = one.types().iter().chain(trust.extensions_of(one.types())).cloned().collect();
+    Some(format.meta(&types))
 }
 
 #[cfg(feature = "https")]

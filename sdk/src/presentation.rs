@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
-    ask::{Alternative, Ask, Device, RELATIONSHIP, Transaction, Wanted},
+    ask::{AnyOf, Ask, AskedFor, Device, Established, Keep, MSO_MDOC, RELATIONSHIP, Transaction, Wanted},
     customer::Alias,
     format::Authentic,
     protocol::{
-        dcql::{ClaimQuery, CredentialQuery, CredentialSet, Query},
+        dcql::{ClaimQuery, CredentialQuery, CredentialSet, Query, SD_JWT_VC},
         jose::{ContentEncryption, base64url_decode, base64url_encode, sha256},
         openid4vp::{ClientId, RequestError, ResponseMode, TransactionData, dc_api::Protocol},
     },
@@ -227,7 +227,7 @@ pub struct Answered {
     /// The sealed claims.
     pub sealed: String,
     /// What the answer established, without its values.
-    pub outcome: String,
+    pub outcome: Established,
     /// When the wallet answered.
     pub at: UnixTime,
 }
@@ -489,7 +489,13 @@ impl Delivered {
 
     /// The answer holds.
     #[must_use]
-    pub fn answered(self, code: Option<&ResponseCode>, sealed: String, outcome: String, now: UnixTime) -> Answered {
+    pub fn answered(
+        self,
+        code: Option<&ResponseCode>,
+        sealed: String,
+        outcome: Established,
+        now: UnixTime,
+    ) -> Answered {
         Answered { asked: self.asked, code: code.map(ResponseCode::digest), sealed, outcome, at: now }
     }
 
@@ -543,7 +549,7 @@ pub(crate) struct Relationship {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Answer {
     ask: String,
-    outcome: String,
+    outcome: Established,
     credentials: Vec<Claims>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     relationship: Option<Relationship>,
@@ -557,7 +563,7 @@ pub(crate) struct Claims {
 }
 
 impl Verified {
-    pub(crate) const fn of(ask: String, outcome: String, credentials: Vec<Claims>, device: Device) -> Self {
+    pub(crate) const fn of(ask: String, outcome: Established, credentials: Vec<Claims>, device: Device) -> Self {
         Self { answer: Answer { ask, outcome, credentials, relationship: None }, device }
     }
 
@@ -589,7 +595,7 @@ impl Verified {
 
     /// What it established, such as `over 18`, or the names of the claims shown.
     #[must_use]
-    pub fn outcome(&self) -> &str {
+    pub const fn outcome(&self) -> &Established {
         &self.answer.outcome
     }
 
@@ -640,7 +646,7 @@ impl std::fmt::Debug for Claims {
 impl Claims {
     /// Takes from an authentic credential the claims that one satisfied query selected, and calls them what the merchant
     /// calls them.
-    pub(crate) fn selected(id: &str, one: &Alternative, credential: &Authentic, selected: &[&ClaimQuery]) -> Self {
+    pub(crate) fn selected(id: &str, one: &Wanted, credential: &Authentic, selected: &[&ClaimQuery]) -> Self {
         let mut values = Map::new();
         for claim in selected {
             let path: Vec<&str> = claim.path.iter().map_while(Value::as_str).collect();
@@ -687,38 +693,61 @@ fn put_at(into: &mut Map<String, Value>, name: &[String], value: Value) {
 ///
 /// `meta` says how a format asks for a credential of these types; what it has no answer for is not asked.
 #[must_use]
-pub fn query_of(ask: &Ask, relationship: &str, meta: impl Fn(&Alternative) -> Option<Value>) -> Query {
+pub fn query_of(ask: &Ask, relationship: &str, meta: impl Fn(&Wanted) -> Option<Value>) -> Query {
     let mut credentials = Vec::new();
     let mut sets = Vec::new();
     let set = |options: Vec<Vec<String>>, required| CredentialSet { options, required };
-    for wanted in ask.wanted() {
+    for wanted in ask.asked_for() {
         let asked = wanted.queries(|one| meta(one).is_some());
-        let asked: Vec<_> = asked.filter_map(|(id, one)| Some(credential_query(&id, one, meta(one)?))).collect();
+        let asked: Vec<_> =
+            asked.filter_map(|(id, one)| Some(credential_query(&id, one, meta(one)?, ask.kept()))).collect();
         sets.push(set(asked.iter().map(|query| vec![query.id.clone()]).collect(), true));
         credentials.extend(asked);
     }
     // Without sets all are required (6.4.2), which is what most asks mean.
     let simple = !ask.recognises() && sets.iter().all(|set| set.options.len() == 1);
     if ask.recognises() {
-        let own = Wanted::sd_jwt_vc(relationship);
-        sets.push(set(vec![vec![RELATIONSHIP.to_owned()]], sets.is_empty()));
-        credentials.extend(
-            own.alternatives()
-                .iter()
-                .map(|one| credential_query(RELATIONSHIP, one, serde_json::json!({ "vct_values": one.types() }))),
-        );
+        let own = own_credential(relationship);
+        let asked = own.queries(|_| true).map(|(id, one)| credential_query(&id, one, own_meta(one), &[]));
+        let asked: Vec<_> = asked.collect();
+        sets.push(set(asked.iter().map(|query| vec![query.id.clone()]).collect(), sets.is_empty()));
+        credentials.extend(asked);
     }
     let simple = simple || credentials.len() == 1;
     Query { credentials, credential_sets: (!simple).then_some(sets) }
 }
 
-fn credential_query(id: &str, one: &Alternative, meta: Value) -> CredentialQuery {
+/// The credential of this type that the shop itself issues, in each format that it issues it in.
+fn own_credential(kind: &str) -> AskedFor {
+    let own = AnyOf::from(Wanted::sd_jwt_vc(kind));
+    // Nothing of an mdoc shows that is not asked for: its name for the customer is.
+    #[cfg(feature = "mdoc")]
+    let own = own.or(Wanted::mdoc(kind, kind).claim(["sub"]));
+    AskedFor::new(RELATIONSHIP, own)
+}
+
+/// How our own credential is asked for: whom the shop trusts has no part in it.
+fn own_meta(one: &Wanted) -> Value {
+    match one.format() {
+        SD_JWT_VC => serde_json::json!({ "vct_values": one.types() }),
+        _ => serde_json::json!({ "doctype_value": one.types().first() }),
+    }
+}
+
+fn credential_query(id: &str, one: &Wanted, meta: Value, kept: &[Keep]) -> CredentialQuery {
     let (all_of, one_of) = one.paths();
+    // Only a wallet with mdocs can be told, and tells its owner.
+    let is_kept = |path: &[String]| {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let name = one.name_of(&path).map(|name| name.join("."));
+        one.format() == MSO_MDOC && kept.iter().any(|keep| name.as_deref() == Some(&keep.claim))
+    };
     let claim = |path: &Vec<String>| ClaimQuery {
         // Only sets refer to claims by id, and ids that nothing refers to are noise for every wallet.
         id: (!one_of.is_empty()).then(|| path.join("_").replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "-")),
         path: path.iter().cloned().map(Value::String).collect(),
         values: None,
+        intent_to_retain: is_kept(path).then_some(true),
     };
     let claims: Vec<ClaimQuery> = all_of.iter().chain(&one_of).map(claim).collect();
     let ids: Vec<String> = claims.iter().filter_map(|c| c.id.clone()).collect();
@@ -745,7 +774,11 @@ fn credential_query(id: &str, one: &Alternative, meta: Value) -> CredentialQuery
 pub fn transaction_data(ask: &Ask, query: &Query) -> Result<Vec<String>, RequestError> {
     let encode = |transaction: &Transaction| {
         let Transaction { kind, credential, details } = transaction;
-        TransactionData::new(kind, &[credential], Some(&["sha-256"]), details.clone(), query).map(String::from)
+        // 8.4: any one of these authorises it, so whichever alternative a wallet shows is one of them.
+        let asked_for = ask.asked_for().iter().find(|one| one.id() == credential);
+        let ids: Vec<String> = asked_for.into_iter().flat_map(|one| one.queries(|_| true)).map(|(id, _)| id).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).filter(|id| query.credential(id).is_some()).collect();
+        TransactionData::new(kind, &ids, Some(&["sha-256"]), details.clone(), query).map(String::from)
     };
     ask.transactions().iter().map(encode).collect()
 }
@@ -762,7 +795,7 @@ mod tests {
     use super::*;
 
     /// Nobody is trusted for anything but identification data as SD-JWT VC.
-    fn sd_jwt_alone(one: &Alternative) -> Option<Value> {
+    fn sd_jwt_alone(one: &Wanted) -> Option<Value> {
         (one.format() == "dc+sd-jwt").then(|| serde_json::json!({ "vct_values": one.types() }))
     }
 
@@ -797,7 +830,7 @@ mod tests {
     fn answered(device: Device) -> Presentation {
         let delivered = requested(device).fetched(NOON, || Ok::<_, StepError>(delivery())).unwrap();
         let carried = (device == Device::SameDevice).then(code);
-        Presentation::Answered(delivered.answered(carried.as_ref(), "sealed".into(), "over 18".into(), NOON))
+        Presentation::Answered(delivered.answered(carried.as_ref(), "sealed".into(), Established::over(18), NOON))
     }
 
     #[test]
@@ -882,7 +915,7 @@ mod tests {
 
     #[test]
     fn what_comes_in_several_formats_is_asked_for_once() {
-        let meta = |one: &Alternative| (one.format() != "ldp_vc").then(|| serde_json::json!({ "types": one.types() }));
+        let meta = |one: &Wanted| (one.format() != "ldp_vc").then(|| serde_json::json!({ "types": one.types() }));
         let age = Ask::new("age", "Wine").over(18);
         let query = query_of(&age, "https://shop.example/wallet/relationship", meta);
         let ids: Vec<_> = query.credentials.iter().map(|one| (one.id.as_str(), one.format.as_str())).collect();
@@ -893,16 +926,21 @@ mod tests {
                 ("age-2", "mso_mdoc"),
                 ("age-3", "mso_mdoc"),
                 ("age-4", "dc+sd-jwt"),
-                ("age-5", "mso_mdoc")
+                ("age-5", "mso_mdoc"),
+                ("age-6", "jwt_vc_json")
             ]
         );
         let sets = serde_json::to_value(query.credential_sets).unwrap();
-        let options = serde_json::json!([["age"], ["age-2"], ["age-3"], ["age-4"], ["age-5"]]);
+        let options = serde_json::json!([["age"], ["age-2"], ["age-3"], ["age-4"], ["age-5"], ["age-6"]]);
         assert_eq!(sets[0]["options"], options);
         assert_eq!(sets.as_array().unwrap().len(), 1);
         let back = query_of(&age.recognise(), "https://shop.example/wallet/relationship", meta);
         let sets = serde_json::to_value(back.credential_sets).unwrap();
-        assert_eq!(sets[1], serde_json::json!({ "options": [["relationship"]], "required": false }));
+        let own = match cfg!(feature = "mdoc") {
+            true => serde_json::json!([["relationship"], ["relationship-2"]]),
+            false => serde_json::json!([["relationship"]]),
+        };
+        assert_eq!(sets[1], serde_json::json!({ "options": own, "required": false }));
     }
 
     #[test]
@@ -910,11 +948,37 @@ mod tests {
         let claims =
             serde_json::json!({ "address": { "country": "DE", "locality": "Köln" }, "nickname": "A", "list": [1, 2] });
         let authentic = Authentic::assertion(vec![], claims, None, true, None);
-        let path = |p: Value| ClaimQuery { id: None, path: p.as_array().unwrap().clone(), values: None };
+        let path = |p: Value| ClaimQuery {
+            id: None,
+            path: p.as_array().unwrap().clone(),
+            values: None,
+            intent_to_retain: None,
+        };
         let asked = [path(serde_json::json!(["address", "country"])), path(serde_json::json!(["list", 0]))];
         let wanted = Wanted::sd_jwt_vc("t").claim(["address", "country"]).claim(["list"]);
-        let taken = Claims::selected("pid", &wanted.alternatives()[0], &authentic, &asked.iter().collect::<Vec<_>>());
+        let taken = Claims::selected("pid", &wanted, &authentic, &asked.iter().collect::<Vec<_>>());
         assert_eq!(Value::Object(taken.values), serde_json::json!({ "address": { "country": "DE" }, "list": [1, 2] }));
+    }
+
+    /// A wallet chooses the alternative, and must not thereby choose whether to sign.
+    #[test]
+    fn a_transaction_is_signed_with_whichever_alternative_a_wallet_shows() {
+        let card = Wanted::sd_jwt_vc("urn:a").or(Wanted::sd_jwt_vc("urn:b"));
+        let pay = Transaction::new("urn:pay", "card", Map::new());
+        let ask = Ask::new("pay", "To pay").credential("card", card).transaction(pay).unwrap();
+        let meta = |only: &'static str| {
+            move |one: &Wanted| {
+                one.types().contains(&only.to_owned()).then(|| serde_json::json!({ "vct_values": one.types() }))
+            }
+        };
+        let all = |one: &Wanted| Some(serde_json::json!({ "vct_values": one.types() }));
+        let signing = |query: &Query| {
+            let data = transaction_data(&ask, query).unwrap();
+            ["card", "card-2"].map(|id| signs_with(&data[0], id))
+        };
+        assert_eq!(signing(&query_of(&ask, "https://shop.example/wallet/relationship", all)), [true, true]);
+        // Of what is not asked for, nothing is said.
+        assert_eq!(signing(&query_of(&ask, "https://shop.example/wallet/relationship", meta("urn:b"))), [true, false]);
     }
 
     #[test]
@@ -926,9 +990,10 @@ mod tests {
             id: None,
             path: path.iter().map(|one| Value::from(*one)).collect(),
             values: None,
+            intent_to_retain: None,
         };
         let taken = |wanted: Wanted, asked: &ClaimQuery| {
-            let taken = Claims::selected("pid", &wanted.alternatives()[0], &authentic, &[asked]);
+            let taken = Claims::selected("pid", &wanted, &authentic, &[asked]);
             Value::Object(taken.values)
         };
         let mdoc = Wanted::mdoc("doc", "ns").claim_as(["address", "locality"], ["resident_city"]);

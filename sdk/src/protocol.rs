@@ -26,6 +26,8 @@ pub mod trust_list;
 pub mod type_metadata;
 #[cfg(feature = "w3c")]
 pub mod vc;
+#[cfg(feature = "w3c")]
+pub(crate) mod watch;
 #[cfg(feature = "passkey")]
 pub mod webauthn;
 pub mod x509;

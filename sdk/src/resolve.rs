@@ -1,7 +1,7 @@
 //! The seam to other people's DIDs: which document a DID has now.
 //!
-//! did:key, did:jwk and did:peer resolve from their own text, did:web and (feature `webvh`) did:webvh by what the
-//! merchant fetches. A [`DidResolver`] adds methods beyond these. Only a DID that the trust names is ever resolved.
+//! did:key, did:jwk, did:peer and (feature `w3c`) did:pkh resolve from their own text, did:web and (feature `webvh`)
+//! did:webvh by what the merchant fetches. A [`DidResolver`] adds methods beyond these. Only a DID that the trust names is ever resolved.
 
 use std::{fmt, future::Future};
 
@@ -16,6 +16,8 @@ use crate::{
     store::BoxError,
 };
 
+#[cfg(feature = "w3c")]
+pub(crate) mod account;
 pub(crate) mod any;
 
 /// What a DID leads to.
@@ -82,6 +84,8 @@ impl ResolveError {
             Self::Fetch(error) => error.code(),
             Self::Json(error) => error.code(),
             Self::OtherDid { .. } => "did_document_of_another",
+            #[cfg(feature = "webvh")]
+            Self::Log(WebvhError::RolledBack { .. }) => "did_log_rolled_back",
             #[cfg(feature = "webvh")]
             Self::Log(_) => "did_log",
             Self::NoKey => "did_no_key",

@@ -85,7 +85,7 @@ pub(crate) struct ListEntry {
 }
 
 /// How the keys of an issuer are known: one way for each.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Mechanism {
     Roots {
         /// Authorities; from a list also certificates that an issuer signs with itself.
@@ -209,7 +209,12 @@ impl Trust {
     }
 
     /// A credential of type `vct` counts as `base`, if its issuer is trusted for `base`: a national type counts as the
-    /// type that it extends.
+    /// type that it extends. Wallets are asked for it wherever they are asked for `base`.
+    ///
+    /// ```
+    /// # use firsthand::{Trust, ask::PID};
+    /// let trust = Trust::new().national("urn:eudi:pid:de:1", PID); // Germany's identification data
+    /// ```
     #[must_use]
     pub fn national(mut self, vct: &str, base: &str) -> Self {
         self.national.push((vct.to_owned(), base.to_owned()));
@@ -323,6 +328,11 @@ impl Trust {
                 if self.signs_status_alone(&path.leaf) {
                     return Err(TrustError::StatusSignerIssues);
                 }
+                // The same of whoever an authority certifies for something else, such as a shop that asks wallets.
+                if path.leaf.purposes().is_some_and(|named| named.iter().all(|p| OTHER_PURPOSES.contains(&p.as_str())))
+                {
+                    return Err(TrustError::IssuerPurpose);
+                }
                 let issuer = self.id(Named::Root(path.anchor));
                 Ok(Decision::Believed { key: path.key.clone(), issuer, path })
             }
@@ -357,6 +367,11 @@ impl Trust {
         self.entries.iter().flat_map(|entry| &entry.types).chain(&self.listed).any(|t| t == kind)
     }
 
+    /// The types that count as one of these.
+    pub(crate) fn extensions_of<'a>(&'a self, types: &'a [String]) -> impl Iterator<Item = &'a String> {
+        self.national.iter().filter(|(vct, base)| types.contains(base) && !types.contains(vct)).map(|(vct, _)| vct)
+    }
+
     /// The types that a credential of this issuer counts as; `types` are its `vct` and then its `aka_vcts`.
     ///
     /// It counts as T if the issuer is trusted for T, and its `vct` is T, or its `aka_vcts` name T, or
@@ -374,7 +389,8 @@ impl Trust {
         counted
     }
 
-    /// The key of a status list token about credentials of this issuer (Token Status List, 11.3): the very key that
+    /// The key of a status list token about credentials of this issuer that count as these types (Token Status List, 11.3;
+    /// who names an issuer for other types says nothing about these): the very key that
     /// signed the credential; or that of the certificates which the token brings, if they lead to this issuer's roots
     /// for status lists, or to its only roots and are made for status lists. The token's `kid` chooses nothing.
     ///
@@ -383,15 +399,16 @@ impl Trust {
     pub fn status_key(
         &self,
         issuer: IssuerId,
+        types: &[String],
         x5c: Option<&[Vec<u8>]>,
-        _kid: Option<&str>,
         issuer_key: &PublicKey,
         now: UnixTime,
         limits: &Limits,
     ) -> Result<PublicKey, TrustError> {
         let mut own = Vec::new();
         let mut shared = Vec::new();
-        let mut entries = self.entries_of(issuer).peekable();
+        let is_for_these = |entry: &&Entry| types.is_empty() || entry.types.iter().any(|kind| types.contains(kind));
+        let mut entries = self.entries_of(issuer).filter(is_for_these).peekable();
         entries.peek().ok_or(TrustError::Unknown)?;
         for entry in entries {
             match &entry.mechanism {
@@ -505,23 +522,24 @@ impl Anchors {
     }
 }
 
-impl PartialEq for Mechanism {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Roots { roots: a, status: c }, Self::Roots { roots: b, status: d }) => a == b && c == d,
-            (Self::Metadata { url: a }, Self::Metadata { url: b }) => a == b,
-            (Self::Did { did: a }, Self::Did { did: b }) => a == b,
-            _ => false,
-        }
-    }
-}
-
 /// Which roots the chains of credentials lead to; those of status lists are told apart by the root of their issuer.
 const ALL_ROOTS: usize = usize::MAX;
 
 /// What issuers write for `id-kp-oauthStatusSigning`, which the Token Status List (draft 21, section 10) still gives as
 /// "id-kp TBD": numbers that reference implementations took meanwhile.
 const STATUS_PURPOSES: [&str; 2] = ["1.3.6.1.5.5.7.3.30", "1.3.6.1.5.5.7.3.127"];
+
+/// Purposes that nobody issues credentials for. No standard names the one that issuers of SD-JWT VCs and JWTs have, so a
+/// certificate that names another, or none, is taken.
+const OTHER_PURPOSES: [&str; 5] = [
+    // Readers of mdocs (ISO/IEC 18013-5, annex B.1.7; ISO/IEC TS 23220-4), and the provider of a VICAL (annex C).
+    "1.0.18013.5.1.6",
+    "1.0.23220.4.1.6",
+    "1.0.18013.5.1.8",
+    // Time stamps, and answers about certificates (RFC 5280, 4.2.1.12).
+    "1.3.6.1.5.5.7.3.8",
+    "1.3.6.1.5.5.7.3.9",
+];
 
 #[cfg(test)]
 mod tests {
@@ -550,6 +568,24 @@ mod tests {
         match trust.decide(&x5c(chain, None), NOW, &limits())? {
             Decision::Believed { key, issuer, .. } => Ok((key, issuer)),
             Decision::Fetch { .. } | Decision::Resolve { .. } => panic!("a chain needs no fetch"),
+        }
+    }
+
+    /// Whom an authority certifies for reading credentials issues none.
+    #[test]
+    fn a_certificate_for_another_purpose_issues_nothing() {
+        use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, Other};
+        let root = Authority::new("DE", NOW);
+        let trust = Trust::new().roots(&root.root_pem(), &[PID]).unwrap();
+        let reader = || Other(vec![1, 0, 18013, 5, 1, 6]);
+        for (purposes, is_believed) in
+            [(vec![], true), (vec![reader()], false), (vec![ClientAuth], true), (vec![reader(), ClientAuth], true)]
+        {
+            let (_, chain) =
+                root.issue(&Leaf::new("Somebody", NOW).with(|it| it.extended_key_usages = purposes.clone()));
+            let found = trust.decide(&IssuerRef::X5c { chain: &chain, iss: None }, NOW, &limits());
+            let expected = if is_believed { "" } else { "issuer_purpose" };
+            assert_eq!(found.err().map_or("", |error| error.code()), expected, "{purposes:?}");
         }
     }
 
@@ -766,7 +802,7 @@ mod tests {
         let (german_key, german) = believed(&trust, &issued(&germany).1).unwrap();
         let (french_key, french) = believed(&trust, &issued(&france).1).unwrap();
         let key = |issuer, x5c: Option<&Vec<Vec<u8>>>, own: &PublicKey| {
-            trust.status_key(issuer, x5c.map(Vec::as_slice), None, own, NOW, &limits()).map_err(|e| e.code())
+            trust.status_key(issuer, &[], x5c.map(Vec::as_slice), own, NOW, &limits()).map_err(|e| e.code())
         };
         let (germanys, frances, statuss) = (issued(&germany), issued(&france), issued(&status));
         // Under the issuer's only root, another certificate has to be made for it (row 89).

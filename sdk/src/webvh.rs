@@ -80,6 +80,14 @@ pub enum WebvhError {
     /// None of the root secrets gives the key that the log asks for next.
     #[error("the root secret that the log was made under is no longer in the keys file: put it back")]
     NoUpdateKey,
+    /// The log ends before, or is another than, what this shop has seen of it.
+    #[error("the log was rolled back: it has {found} entries, or others, and {seen} were seen")]
+    RolledBack {
+        /// How many it has.
+        found: usize,
+        /// How many were seen.
+        seen: usize,
+    },
     /// The library waits for something, which it never does here.
     #[error("the library does not answer")]
     Waits,
@@ -218,6 +226,14 @@ impl WebvhLog {
     #[must_use]
     pub const fn document(&self) -> &DidDocument {
         &self.document
+    }
+
+    /// The version of its entry of this number, counted from 1: it stands for that entry and all before it.
+    #[must_use]
+    pub fn version_id(&self, number: usize) -> Option<String> {
+        let line = self.text.lines().nth(number.checked_sub(1)?)?;
+        let entry = json::parse(line.as_bytes(), Limits::default().json_depth).ok()?;
+        Some(entry.get("versionId")?.as_str()?.to_owned())
     }
 
     /// How many entries it has.

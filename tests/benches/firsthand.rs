@@ -1,18 +1,26 @@
 //! What Firsthand costs, beside what it cannot do without: the signature checks themselves, by aws-lc-rs in the same
 //! process, timed in turns with it.
 //!
-//! `cargo bench -p firsthand-tests` prints the whole table; `-- --quick` takes fewer rounds, `-- --check` fails if a
-//! target is missed, and `-- dpop layer` measures these parts alone (`verify`, `dpop`, `relationship`, `did`, `answer`, `layer`, `program`).
+//! `cargo bench -p firsthand-tests` prints the whole table, with `--features firsthand-tests/w3c` also of W3C credentials;
+//! `-- --quick` takes fewer rounds, `-- --check` fails if a target is missed, and `-- dpop layer` measures these parts alone
+//! (`verify`, `mdoc`, `w3c`, `status`, `jwe`, `dpop`, `relationship`, `did`, `answer`, `layer`, `limits`, `program`).
 
+mod bare;
+#[path = "firsthand/formats.rs"]
+mod formats;
+#[path = "firsthand/limits.rs"]
+mod limits;
+#[path = "firsthand/mdoc.rs"]
+mod mdoc;
 mod measure;
 mod program;
+#[cfg(feature = "w3c")]
+#[path = "firsthand/w3c.rs"]
+mod w3c;
 
 use std::{env, io::Write, path::PathBuf, process::ExitCode};
 
-use aws_lc_rs::{
-    agreement::{PrivateKey, X25519},
-    signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm},
-};
+use aws_lc_rs::agreement::{PrivateKey, X25519};
 use axum::{
     Router,
     body::Body,
@@ -31,7 +39,7 @@ use firsthand::{
     protocol::{
         dcql::Candidate,
         dpop,
-        jose::{Algorithm, ContentEncryption, DecryptionKey, Jws, PublicKey, SigningKey, base64url_decode, encrypt},
+        jose::{Algorithm, ContentEncryption, DecryptionKey, Jws, PublicKey, SigningKey, encrypt},
         openid4vp::{RequestPost, ResponseContext, ResponseMode, read_response},
         status_list::StatusList,
         x509::Certificate,
@@ -50,6 +58,7 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt;
 use url::form_urlencoded;
 
+use bare::{Signature, name};
 use measure::{Effort, Subject, Table, in_turns};
 
 /// Verification of a credential with its holder's proof, over its two signature checks.
@@ -61,6 +70,9 @@ const DPOP_TARGET: f64 = 1.15;
 
 fn main() -> ExitCode {
     let given: Vec<String> = env::args().skip(1).collect();
+    if limits::is_child(&given) {
+        return ExitCode::SUCCESS;
+    }
     let flag = |name: &str| given.iter().any(|arg| arg == name);
     let chosen: Vec<&String> = given.iter().filter(|arg| !arg.starts_with("--")).collect();
     let wanted = |part: &str| chosen.is_empty() || chosen.iter().any(|name| *name == part);
@@ -74,6 +86,21 @@ fn main() -> ExitCode {
     if wanted("verify") {
         bench.credential(&mut table, "over 18", &TestShop::age());
         bench.credential(&mut table, "name and address", &TestShop::address());
+    }
+    if wanted("mdoc") {
+        mdoc::measure(&mut table, bench.effort);
+    }
+    if wanted("w3c") {
+        #[cfg(feature = "w3c")]
+        w3c::measure(&mut table, bench.effort);
+        #[cfg(not(feature = "w3c"))]
+        table.note("\nleft out: W3C credentials; they are measured with `--features firsthand-tests/w3c`");
+    }
+    if wanted("status") {
+        formats::status(&mut table, bench.effort);
+    }
+    if wanted("jwe") {
+        formats::decryption(&mut table, bench.effort);
     }
     if wanted("dpop") {
         bench.dpop(&mut table, Algorithm::Es256);
@@ -102,6 +129,9 @@ fn main() -> ExitCode {
             None => table.note("\nleft out, for PostgreSQL is not installed: the layer with PostgreSQL"),
         }
     }
+    if wanted("limits") {
+        limits::measure(&mut table);
+    }
     if wanted("program") {
         program::measure(&mut table, bench.effort);
     }
@@ -109,8 +139,7 @@ fn main() -> ExitCode {
     let (text, missed) = table.finish();
     let mut out = std::io::stdout();
     let _ = writeln!(out, "{text}");
-    let _ =
-        writeln!(out, "Medians of {} rounds. A ratio is to the signature checks above it: the", bench.effort.rounds);
+    let _ = writeln!(out, "Medians of {} rounds. A ratio is to what stands bare above it: the", bench.effort.rounds);
     let _ = writeln!(out, "median of the ratios of all rounds, which is judged, and the ratio of the two best times.");
     for target in &missed {
         let _ = writeln!(out, "MISSED  {target}");
@@ -474,13 +503,6 @@ fn folder() -> PathBuf {
     folder
 }
 
-const fn name(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::EdDsa => "Ed25519",
-        other => other.name(),
-    }
-}
-
 fn no_network(table: &mut Table, shop: &TestShop, before: usize) {
     let fetches = shop.network().calls_in_all() - before;
     assert_eq!(fetches, 0, "the warm path went to the network");
@@ -531,33 +553,6 @@ fn signed(browser: &Browser, method: &Method, path: &str, body: &'static str) ->
         .header(header::AUTHORIZATION, format!("DPoP {}", browser.token.as_deref().expect("a session")))
         .body(Body::from(body))
         .expect("a request")
-}
-
-/// One signature and what it is over, checked as bare as can be.
-struct Signature {
-    algorithm: &'static dyn VerificationAlgorithm,
-    key: Vec<u8>,
-    message: Vec<u8>,
-    signature: Vec<u8>,
-}
-
-impl Signature {
-    fn of(jws: &str, key: &PublicKey) -> Self {
-        let (message, signature) = jws.rsplit_once('.').expect("a compact JWS");
-        let jwk = key.to_jwk();
-        let coordinate = |name: &str| base64url_decode(jwk[name].as_str().unwrap_or_default()).expect("base64url");
-        let (algorithm, key): (&'static dyn VerificationAlgorithm, _) = match key.algorithm() {
-            Algorithm::EdDsa => (&ED25519, coordinate("x")),
-            _ => (&ECDSA_P256_SHA256_FIXED, [vec![4], coordinate("x"), coordinate("y")].concat()),
-        };
-        let signature = base64url_decode(signature).expect("base64url");
-        Self { algorithm, key, message: message.as_bytes().to_vec(), signature }
-    }
-
-    fn check(&self) {
-        let key = UnparsedPublicKey::new(self.algorithm, &self.key);
-        key.verify(&self.message, &self.signature).expect("a signature that holds");
-    }
 }
 
 /// A browser that asks, and the wallet beside it that answers.

@@ -157,6 +157,17 @@ impl Table {
         let _ = writeln!(self.text, "{:<54}{:>12}{:>10}{:>10}  target", "", "median", "ratio", "of bests");
     }
 
+    /// A title over columns of its own.
+    pub fn heading(&mut self, title: &str, columns: &str) {
+        let _ = write!(self.text, "\n{title}\n{:-<98}\n{columns}\n", "");
+    }
+
+    /// A row of such columns, said only where it does not hold.
+    pub fn judged(&mut self, name: &str, row: &str, holds: bool, target: &str) {
+        let verdict = if holds { String::new() } else { format!("  {}", self.verdict(name, holds, target)) };
+        let _ = writeln!(self.text, "{row}{verdict}");
+    }
+
     /// What the ratios that follow are ratios to.
     pub fn bare(&mut self, bare: &Times) {
         let _ = writeln!(self.text, "{:<54}{:>12}", bare.name, duration(bare.median_s()));
@@ -209,7 +220,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }
 
-fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     match seconds.abs() {
         s if s < 0.99e-3 => format!("{:.2} µs", seconds * 1e6),
         s if s < 0.99 => format!("{:.2} ms", seconds * 1e3),

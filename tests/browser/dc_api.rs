@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{Browser, Options, Storefront, installed, looks::fits, walk};
 
 /// A browser with a wallet that speaks these protocols. The wallet is looked at until a test says what its owner does:
-/// `owner('adult')`, `owner(null)` to decline, `owner('closes')`.
+/// `owner('adult')`, also with the number of a choice of theirs, `owner(null)` to decline, `owner('closes')`.
 const STAND_IN: &str = "{
     const protocols = PROTOCOLS;
     globalThis.DigitalCredential = class DigitalCredential {
@@ -19,9 +19,9 @@ const STAND_IN: &str = "{
       asked.push(asking);
       return new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => { asking.aborted = true; reject(signal.reason); });
-        globalThis.owner = async (persona) => {
+        globalThis.owner = async (persona, choice = 0) => {
           if (persona === 'closes') return reject(new DOMException('no', 'NotAllowedError'));
-          const body = JSON.stringify({ requests: digital.requests, persona });
+          const body = JSON.stringify({ requests: digital.requests, persona, choice });
           const headers = { 'content-type': 'application/json' };
           const answer = await fetch('/_dev/wallet/dc', { method: 'POST', headers, body });
           resolve(await answer.json());
@@ -30,9 +30,9 @@ const STAND_IN: &str = "{
     };
   }";
 
-const BOTH: [&str; 2] = ["openid4vp-v1-signed", "openid4vp-v1-unsigned"];
+pub const BOTH: [&str; 2] = ["openid4vp-v1-signed", "openid4vp-v1-unsigned"];
 
-async fn with_wallet(shop: &Storefront, options: Options, protocols: &[&str]) -> Browser {
+pub async fn with_wallet(shop: &Storefront, options: Options, protocols: &[&str]) -> Browser {
     let browser = Browser::with(shop, options).await;
     let script = STAND_IN.replace("PROTOCOLS", &json!(protocols).to_string());
     browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
@@ -40,7 +40,7 @@ async fn with_wallet(shop: &Storefront, options: Options, protocols: &[&str]) ->
 }
 
 /// Opens the dialog, and presses the button that opens a wallet: with a pointer, since a browser wants to see a customer.
-async fn open_wallet(browser: &Browser, times: usize) {
+pub async fn open_wallet(browser: &Browser, times: usize) {
     let button = browser.part("[part=browser]").await;
     browser.point(button, 1).await;
     browser.wait(&format!("asked.length === {times}")).await;

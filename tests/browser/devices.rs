@@ -3,7 +3,7 @@ use serde_json::json;
 use crate::{Browser, Storefront, installed, walk};
 
 /// Has the page keep the links that it was given, as a camera would read them from its code.
-async fn watch_links(browser: &Browser) {
+pub async fn watch_links(browser: &Browser) {
     browser
         .eval(
             "window.links = {}, window.fetch = ((fetch) => async (...given) => {
@@ -18,7 +18,7 @@ async fn watch_links(browser: &Browser) {
 }
 
 /// The path at which the development wallet opens a link of this flow.
-async fn wallet_path(browser: &Browser, flow: &str) -> String {
+pub async fn wallet_path(browser: &Browser, flow: &str) -> String {
     browser.wait(&format!("window.links[{}]", json!(flow))).await;
     let link = browser.eval(&format!("window.links.{flow}")).await;
     let (_, query) = link.as_str().unwrap().split_once('?').unwrap();

@@ -18,7 +18,7 @@ async fn type_address(browser: &Browser) {
 }
 
 /// Presses the button that orders, and waits for the order. Answers its path.
-async fn place(browser: &Browser, clicks: usize) -> String {
+pub async fn place(browser: &Browser, clicks: usize) -> String {
     let button = browser.find("form.order button[type=submit]").await;
     browser.point(button, clicks).await;
     browser.wait("/^\\/(o|orders)\\/./.test(location.pathname)").await;

@@ -55,7 +55,7 @@ pub async fn refused(persona: &str, faults: &[Fault]) -> Option<Kept> {
                 text: explanation.to_string(),
                 request: capture.request.to_owned(),
                 response: capture.response.to_vec(),
-                jwk: capture.key_jwk().unwrap(),
+                jwk: capture.key_jwks()["keys"][0].clone(),
                 at: capture.at,
                 trust: Trust::new(),
                 roots: [String::new(), String::new()],

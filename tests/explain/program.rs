@@ -13,12 +13,15 @@ use firsthand_tests::vectors;
 use crate::captured::refused;
 
 /// The command, built once from the sources as they are, beside the tests' own package so that nothing is built twice.
-fn program() -> &'static Path {
+pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let profile = env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
         let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "-p", "firsthand-tests", "-p", "firsthand", "--bin", "firsthand"]);
+        if cfg!(feature = "w3c") {
+            build.args(["--features", "firsthand-tests/w3c"]);
+        }
         if profile.ends_with("release") {
             build.arg("--release");
         }
@@ -41,26 +44,25 @@ fn explain(more: &[&str]) -> Output {
 }
 
 /// Compares with a file, or writes it where `UPDATE_EXPLANATIONS` is set.
-fn is_as_before(name: &str, output: &Output) {
+pub fn is_as_before(path: &Path, output: &Output) {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    let path = folder().join(name);
     if env::var_os("UPDATE_EXPLANATIONS").is_some() {
-        fs::write(&path, &text).unwrap();
+        fs::write(path, &text).unwrap();
     }
-    let before = fs::read_to_string(&path).unwrap();
-    assert!(text == before, "{name} has changed (UPDATE_EXPLANATIONS=1 writes it):\n{text}");
+    let before = fs::read_to_string(path).unwrap();
+    assert!(text == before, "{} has changed (UPDATE_EXPLANATIONS=1 writes it):\n{text}", path.display());
 }
 
 #[test]
 fn a_captured_answer_is_explained_as_before() {
     let trusted = ["--trust", "roots", "--type", "urn:eudi:pid:1", "--status-list", "status.jwt"];
     let told = explain(&trusted);
-    is_as_before("trusted.out", &told);
+    is_as_before(&folder().join("trusted.out"), &told);
     assert_eq!(told.status.code(), Some(1));
-    is_as_before("trusted.json.out", &explain(&[&trusted[..], &["--json"]].concat()));
-    is_as_before("claims.out", &explain(&[&trusted[..], &["--show-claims"]].concat()));
-    is_as_before("nobody.out", &explain(&[]));
+    is_as_before(&folder().join("trusted.json.out"), &explain(&[&trusted[..], &["--json"]].concat()));
+    is_as_before(&folder().join("claims.out"), &explain(&[&trusted[..], &["--show-claims"]].concat()));
+    is_as_before(&folder().join("nobody.out"), &explain(&[]));
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Walk {
         if self.redeemed.is_none() {
             let body = match device {
                 Device::SameDevice => json!({ "presentation": asking.id, "response_code": response_code(&answer) }),
-                Device::CrossDevice => json!({ "presentation": asking.id }),
+                Device::CrossDevice | Device::AtTheTill => json!({ "presentation": asking.id }),
             };
             self.redeemed = Some(clean(browser.redeem(&body).await)?);
         }

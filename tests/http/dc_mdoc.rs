@@ -88,13 +88,10 @@ impl Stage {
         let now = TestShop::new().clock().now();
         let iaca = Authority::new("Utopia IACA", now);
         let trust = Trust::new().roots(&iaca.root_pem(), &[MDL, AGE_EU]).unwrap();
-        let licence = Wanted::mdoc(AGE_EU, AGE_EU)
-            .claim(["age_over_18"])
-            .or(Wanted::mdoc(MDL, MDL_NAMESPACE).either(["age_over_18"]).either(["birth_date"]));
-        let ask = Ask::new("adult", "For adults").credential("adult", licence);
+        let ask = Ask::new("adult", "For adults").over(18);
         let both = Ask::new("both", "Two of them")
-            .credential("one", Wanted::mdoc(MDL, MDL_NAMESPACE).claim(["age_over_18"]))
-            .credential("two", Wanted::mdoc(AGE_EU, AGE_EU).claim(["age_over_18"]));
+            .credential("one", Wanted::mdoc(MDL, MDL_NAMESPACE).claim(["family_name"]))
+            .credential("two", Wanted::mdoc(AGE_EU, AGE_EU).claim(["expiry_date"]));
         let shop = TestShop::with(|builder| builder.store(Memory::new()).trust(trust).ask(&ask).ask(&both));
         let credential = Credential::new(MDL, now.minus_s(1000)).says(MDL_NAMESPACE, "age_over_18", true);
         let holder = SigningKey::from_p256_scalar(&[9; 32]).unwrap();
@@ -125,7 +122,7 @@ async fn redeems(browser: &mut Browser, asking: &Asking, reply: &Reply) {
     let redeemed = browser.redeem(&json!({ "presentation": asking.id, "response_code": code })).await;
     assert_eq!(redeemed.status, StatusCode::OK, "{}", redeemed.text());
     let me = browser.get("/wallet/me").await.json();
-    assert_eq!(me["proofs"][0]["outcome"], "age_over_18");
+    assert_eq!(me["proofs"][0]["outcome"], "over 18");
 }
 
 #[tokio::test]
@@ -138,7 +135,7 @@ async fn a_document_answers_by_the_browser_in_openid4vp() {
         let data = |faults: &[Fault]| {
             let presented = stage.held.present(&request, &SHOWN, faults, stage.shop.clock()).unwrap();
             let (key, enc) = request.encryption.as_ref().unwrap();
-            let payload = json!({ "vp_token": { "adult-2": [presented] } }).to_string();
+            let payload = json!({ "vp_token": { "age-2": [presented] } }).to_string();
             json!({ "response": firsthand::protocol::jose::encrypt(payload.as_bytes(), key, *enc).unwrap() })
         };
         for fault in [Fault::WrongAudience, Fault::WrongNonce, Fault::WrongThumbprint] {

@@ -52,7 +52,7 @@ const CALLBACK: &str = "https://wallet.example/cb";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// A shop that issues, with an ask by which customers come back.
-fn open(builder: MerchantBuilder) -> MerchantBuilder {
+pub fn open(builder: MerchantBuilder) -> MerchantBuilder {
     let client =
         WalletClient { client_id: WALLET.into(), name: "A Wallet".into(), redirect_uris: vec![CALLBACK.into()] };
     let other = WalletClient {
@@ -69,30 +69,30 @@ fn open(builder: MerchantBuilder) -> MerchantBuilder {
         .ask(&back)
 }
 
-fn shop() -> TestShop {
+pub fn shop() -> TestShop {
     TestShop::with(|builder| open(builder.store(Memory::new())))
 }
 
 /// A browser whose customer is known.
-async fn known(shop: &TestShop) -> Browser {
+pub async fn known(shop: &TestShop) -> Browser {
     let mut browser = browser(shop);
     browser.sign_in("adult").await;
     browser
 }
 
 /// What the shop offers to a wallet of this customer.
-async fn offer(browser: &mut Browser) -> Value {
+pub async fn offer(browser: &mut Browser) -> Value {
     let offer = browser.signed(Method::POST, "/wallet/issuer/offers", None).await;
     assert_eq!(offer.status, StatusCode::CREATED, "{}", offer.text());
     offer.json()
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}"))
 }
 
 /// A wallet that has read an offer.
-async fn visit<'a>(
+pub async fn visit<'a>(
     browser: &'a Browser,
     link: &str,
 ) -> Collector<'a, impl AsyncFnMut(Request<Vec<u8>>) -> Response<Vec<u8>> + use<'a>> {
@@ -101,7 +101,7 @@ async fn visit<'a>(
 }
 
 #[track_caller]
-fn told(response: &Response<Vec<u8>>, status: u16, error: &str) {
+pub fn told(response: &Response<Vec<u8>>, status: u16, error: &str) {
     let body = String::from_utf8_lossy(response.body());
     assert_eq!((response.status().as_u16(), error_of(response).as_str()), (status, error), "{body}");
     assert_eq!(response.headers()["content-type"], "application/json");
@@ -122,7 +122,7 @@ fn alias(wallet: &Wallet, at: usize) -> Alias {
 }
 
 /// A wallet shows what it holds to a browser that asks to be known again.
-async fn shows(browser: &mut Browser, wallet: &Wallet) -> Reply {
+pub async fn shows(browser: &mut Browser, wallet: &Wallet) -> Reply {
     let asking = browser.ask("back", Device::SameDevice).await;
     let request = browser.wallet_reads(&asking).await;
     let choice = wallet.choose(&request).unwrap();

@@ -7,14 +7,14 @@ use firsthand::{
     ask::{Wanted, documents::MDL_NAMESPACE},
     env::Env,
     protocol::{
-        jose::SigningKey,
+        jose::{Algorithm, SigningKey},
         mdoc::MDL,
         openid4vp::ResponseMode,
         status_list::{Published, cwt},
     },
     store::Memory,
     testing::{
-        authority::{Authority, Leaf},
+        authority::{Authority, Leaf, new_signing_key},
         mdoc::{Credential, Fault, Held, Issuer, full_date},
         wallet::{Link, Request},
     },
@@ -28,7 +28,7 @@ use url::Url;
 
 use crate::probe::{self, FORM, browser, delivered, form, refused, shapes, standing};
 
-const SHOWN: [(&str, &str); 2] = [(MDL_NAMESPACE, "family_name"), (MDL_NAMESPACE, "age_over_18")];
+const SHOWN: [(&str, &str); 2] = [(MDL_NAMESPACE, "family_name"), (MDL_NAMESPACE, "driving_privileges")];
 const LIST: &str = "https://status.example/lists/3";
 
 /// An issuing authority, a document signer below it, and a shop that believes them for driving licences.
@@ -48,7 +48,7 @@ impl Stage {
         let now = TestShop::new().clock().now();
         let iaca = Authority::new("Utopia IACA", now);
         let trust = Trust::new().roots(&iaca.root_pem(), &[MDL]).unwrap();
-        let licence = Wanted::mdoc(MDL, MDL_NAMESPACE).claim(["family_name"]).claim(["age_over_18"]);
+        let licence = Wanted::mdoc(MDL, MDL_NAMESPACE).claim(["family_name"]).claim(["driving_privileges"]);
         let ask = Ask::new("licence", "To rent a car").credential("mdl", licence);
         let shop = TestShop::with(|builder| {
             builder.store(Memory::new()).trust(trust).response_mode(mode).client_id_prefix(prefix).ask(&ask)
@@ -60,7 +60,7 @@ impl Stage {
         Credential::new(MDL, self.now.minus_s(1000))
             .says(MDL_NAMESPACE, "family_name", "Adler")
             .says(MDL_NAMESPACE, "birth_date", full_date("1984-05-17"))
-            .says(MDL_NAMESPACE, "age_over_18", true)
+            .says(MDL_NAMESPACE, "driving_privileges", true)
     }
 
     fn held(&self, credential: &Credential) -> Held {
@@ -144,6 +144,40 @@ async fn request_uri_method_post_and_request_uri_fetched_twice() {
         let request = browser.wallet_reads(&asking).await;
         let reply = stage.answer(&mut browser, &request, &stage.held(&stage.credential()), &[]).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    }
+}
+
+/// Issuers and devices on every curve that is read, each with a twin that does one thing wrong.
+#[tokio::test]
+async fn every_curve_signs_for_issuers_and_for_devices() {
+    let stage = Stage::new();
+    let curves = [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::EdDsa];
+    let signer = |algorithm| {
+        let key = new_signing_key(algorithm);
+        let leaf = Leaf::new("A document signer", stage.now).signs_documents();
+        let chain = stage.iaca.certify(&leaf, key.public_key());
+        Issuer::new(key, chain)
+    };
+    for (of_issuer, of_device) in curves.into_iter().flat_map(|one| curves.map(|other| (one, other))) {
+        let (issuer, device) = (signer(of_issuer), new_signing_key(of_device));
+        let held = issuer.issue(&stage.credential(), device, stage.shop.clock()).unwrap();
+        let (mut browser, asking, request) = stage.asked().await;
+        for (fault, reason) in [
+            (Fault::IssuerSignatureBroken, "mdoc_issuer_auth"),
+            (Fault::DeviceSignatureBroken, "mdoc_device_auth"),
+            (Fault::ForeignDeviceKey, "mdoc_device_auth"),
+        ] {
+            let reply = stage.answer(&mut browser, &request, &held, &[fault]).await;
+            assert_eq!(refused(&mut browser, &asking, &reply).await, reason, "{of_issuer} {of_device} {fault:?}");
+        }
+        let reply = stage.answer(&mut browser, &request, &held, &[]).await;
+        assert_eq!(reply.status, StatusCode::OK, "{of_issuer} {of_device}: {}", reply.text());
+        // The certificate is for one key, and another one on the same curve signed.
+        let leaf = Leaf::new("A document signer", stage.now).signs_documents();
+        let chain = stage.iaca.certify(&leaf, new_signing_key(of_issuer).public_key());
+        let thief = Issuer::new(new_signing_key(of_issuer), chain);
+        let forged = thief.issue(&stage.credential(), new_signing_key(of_device), stage.shop.clock()).unwrap();
+        assert_eq!(stage.why(&forged, &[]).await, "mdoc_issuer_auth", "{of_issuer} {of_device}");
     }
 }
 

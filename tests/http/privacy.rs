@@ -175,7 +175,7 @@ async fn runs(browser: &mut Browser, shop: &TestShop, wallet: &Wallet) -> Vec<Re
             assert_eq!(answered.status, StatusCode::OK, "{}", answered.text());
             let body = match device {
                 Device::SameDevice => json!({ "presentation": asking.id, "response_code": response_code(&answered) }),
-                Device::CrossDevice => json!({ "presentation": asking.id }),
+                Device::CrossDevice | Device::AtTheTill => json!({ "presentation": asking.id }),
             };
             replies.push(answered);
             replies.push(browser.redeem(&body).await);

@@ -1,15 +1,18 @@
 //! The gate in front of a route, and how a handler is tested by itself.
 
 use axum::{Router, routing::get};
-use firsthand::{Ask, Device};
+use firsthand::{Ask, Device, ask::Wanted, store::Memory};
 use firsthand_axum::{
     CustomerLayer, Known, require, routes,
-    testing::{Browser, TestShop, known},
+    testing::{Browser, TestShop, known, response_code},
 };
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::setting::{answered, browser, refused};
+use crate::{
+    probe::{PID, answer, delivered, wallet_with},
+    setting::{answered, browser, refused},
+};
 
 #[tokio::test]
 async fn wine_is_for_whoever_proved_their_age_within_half_an_hour() {
@@ -42,6 +45,26 @@ async fn wine_is_for_whoever_proved_their_age_within_half_an_hour() {
     assert_eq!(browser.get("/").await.text(), "Welcome back", "a proof grows old, a customer stays");
     browser.prove("age", "adult").await;
     assert_eq!(browser.get("/wine").await.status, StatusCode::OK);
+}
+
+/// Whoever shows that they are no member has shown the claim, and is none.
+#[tokio::test]
+async fn a_claim_that_says_no_opens_no_gate() {
+    let member = Ask::new("member", "Members pay less")
+        .credential("card", Wanted::sd_jwt_vc(PID).claim(["is_member"]).claim(["given_name"]));
+    let shop = TestShop::with(|builder| builder.store(Memory::new()).ask(&member));
+    for (is_member, status) in [(true, StatusCode::OK), (false, StatusCode::FORBIDDEN)] {
+        let app = Router::new().route("/members", get(async |_: Known| "come in").route_layer(require(&member)));
+        let app = app.merge(routes(shop.merchant())).layer(CustomerLayer::new(shop.merchant().clone()));
+        let mut browser = Browser::new(&shop, app);
+        let wallet = wallet_with(&shop, json!({ "is_member": is_member, "given_name": "Ada" }), |_| ());
+        let (asking, request) = delivered(&mut browser, "member").await;
+        let reply = answer(&mut browser, &request, &wallet, &[]).await;
+        let code = response_code(&reply);
+        let redeemed = browser.redeem(&json!({ "presentation": asking.id, "response_code": code })).await;
+        assert_eq!(redeemed.status, StatusCode::OK, "{}", redeemed.text());
+        assert_eq!(browser.get("/members").await.status, status, "{is_member}");
+    }
 }
 
 #[tokio::test]

@@ -107,6 +107,26 @@ async fn row_89_any_certificate_of_the_issuers_authority_signs_no_status_list() 
     }
 }
 
+/// Germany's identification data have a type of their own, and do not say that they are of the common one.
+#[tokio::test]
+async fn a_national_type_is_asked_for_and_counts_as_the_one_that_it_extends() {
+    const GERMAN: &str = "urn:eudi:pid:de:1";
+    let fresh = TestShop::new();
+    let root = Authority::new("Germany", fresh.merchant().now());
+    let trust = Trust::new().roots(&root.root_pem(), &[PID]).expect("roots");
+    let issuer = issuer(&fresh, &root);
+    for (trust, is_asked) in [(trust.clone().national(GERMAN, PID), true), (trust, false)] {
+        let shop = fresh.again(|builder| builder.store(Memory::new()).trust(trust));
+        let wallet = wallet(&shop, &issuer, GERMAN, |_| {});
+        let mut browser = probe::browser(&shop);
+        let (_, request) = delivered(&mut browser, "age").await;
+        assert_eq!(wallet.choose(&request).is_ok(), is_asked);
+        if is_asked {
+            assert_eq!(why(&shop, &wallet).await, "");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_issuer_whose_list_is_over_is_not_taken_at_its_word() {
     let shop = TestShop::new();

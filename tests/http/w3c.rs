@@ -213,6 +213,15 @@ async fn a_bitstring_status_list_is_its_own_issuers_and_says_who_is_revoked() {
         let as_token = with_status(&shop, Secured::Jose, entry("revocation", 7));
         assert_eq!(outcome(&shop, &as_token, "alumni", &[]).await, "credential_revoked");
         assert_eq!(shop.network().calls(&url), 1, "one list for everybody");
+        // Whoever holds a revoked one cannot hide that from us, by a name that makes the same statement.
+        let renamed = outcome(&shop, &of(7), "alumni-2", &[Fault::StatusRenamed]).await;
+        assert_eq!(renamed, "ld_full_name");
+        // Of two lists that are asked, one that is away hides nothing that the other says.
+        let away = json!([{"id": format!("{LIST}#away"), "type": "BitstringStatusListEntry",
+            "statusPurpose": "revocation", "statusListIndex": "8", "statusListCredential": format!("{LIST}-away")},
+            entry("revocation", 7)]);
+        let both = with_status(&shop, Secured::Jose, away);
+        assert_eq!(outcome(&shop, &both, "alumni", &[]).await, "credential_revoked");
         // It is not fetched before the signature holds.
         shop.advance_s(24 * 3600);
         let broken = outcome(&shop, &of(8), "alumni-2", &[Fault::IssuerSignatureBroken]).await;

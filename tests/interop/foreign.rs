@@ -78,7 +78,7 @@ async fn claims(
     let ask = merchant.declared(&ask).expect("a declared ask");
     let verified = known.claims(ask).await?.expect("an answer");
     let shown = |id: &str| (id.to_owned(), verified.claims::<Value>(id).expect("JSON"));
-    Ok(Json(ask.wanted().iter().map(|wanted| shown(wanted.id())).collect()))
+    Ok(Json(ask.asked_for().iter().map(|wanted| shown(wanted.id())).collect()))
 }
 
 /// How a wallet is reached.

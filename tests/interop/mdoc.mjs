@@ -1,9 +1,9 @@
 // An issuer, a wallet and a verifier of mdocs (ISO/IEC 18013-5), by @owf/mdoc of the Open Wallet Foundation.
 //
-// `issue` makes a document and keeps it, `present` answers a request with what was issued, `respond` makes the same answer for a
+// `issue` makes a document and keeps it, `receive` takes one from somebody else's offer, `present` answers a request with what was issued, `respond` makes the same answer for a
 // transcript that it is told, and `verify` judges an answer that somebody else made.
 
-import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto';
 
 import {
   DateOnly,
@@ -22,8 +22,11 @@ import {
   Verifier,
 } from '@owf/mdoc';
 
+import * as jose from 'jose';
+
 import { context, coseKey, newPair } from './mdoc-crypto.mjs';
-import { answer, read } from './openid4vp.mjs';
+import { collect } from './openid4vci.mjs';
+import { answer, privateOf, read } from './openid4vp.mjs';
 import { listen } from './world.mjs';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -62,6 +65,21 @@ async function issue({ doctype, namespaces, signer, algorithm = 'ES256', device 
   // As it would come from its issuer: read anew from its bytes.
   held.set(doctype, { issuerSigned: IssuerSigned.fromEncodedForOid4Vci(issuerSigned.encodedForOid4Vci), pair, device });
   return { issuer_signed: issuerSigned.encodedForOid4Vci };
+}
+
+/** Takes an offer of a document, and keeps it once the library's own checks of what its issuer signed hold. */
+async function receive(offered) {
+  const { credential, holder, configuration, accept } = await collect({ ...offered, format: 'mso_mdoc' });
+  const key = await jose.exportJWK(await privateOf(holder.publicJwk));
+  const pair = {
+    privateKey: createPrivateKey({ key, format: 'jwk' }),
+    publicKey: createPublicKey({ key, format: 'jwk' }),
+  };
+  const issuerSigned = IssuerSigned.fromEncodedForOid4Vci(credential);
+  const { mobileSecurityObject: signed } = issuerSigned.issuerAuth;
+  held.set(signed.docType, { issuerSigned, pair, device: 'ES256' });
+  await accept();
+  return { doctype: signed.docType, configuration, elements: issuerSigned.getPrettyClaims(signed.docType) };
 }
 
 /** The transcript of a channel: by redirects if there is a `response_uri`, else through the browser. */
@@ -155,4 +173,4 @@ async function verify({ device_response: encoded, root, thumbprint, ...channel }
   return { failed, documents };
 }
 
-await listen({ issue, present, respond, verify });
+await listen({ issue, receive, present, respond, verify });

@@ -54,3 +54,48 @@ async fn a_published_wallet_library_gets_the_credential_and_shows_it() {
     let refused = wallet.does(&json!({"command": "receive", "offer": wrong["uri"], "tx_code": "x"})).await;
     assert!(refused["error"].as_str().is_some_and(|error| error.contains("invalid_grant")), "{refused}");
 }
+
+#[tokio::test]
+async fn a_published_wallet_library_gets_the_credential_as_an_mdoc_and_shows_it() {
+    if !is_installed("@owf/mdoc") {
+        return;
+    }
+    let back = Ask::new("back", "To know you again").recognise();
+    let shop = TestShop::with(|builder| {
+        builder.store(Memory::new()).relationship(IssuerProfile::Open).display_name("Test Shop").ask(&back)
+    });
+    let door = Door::new().await;
+    let mut wallet = Foreign::start("mdoc.mjs", &shop, &door);
+    let open = door.open(&shop);
+
+    let mut laptop = open.browser.clone();
+    laptop.sign_in("adult").await;
+    let id = id_of(&mut laptop).await;
+    let kind = "https://shop.example/wallet/relationship";
+    let offer = laptop.signed(Method::POST, "/wallet/issuer/offers", None).await.json();
+    let offer = json!({"command": "receive", "offer": offer["uri"], "tx_code": offer["tx_code"]});
+    let received = wallet.does(&offer).await;
+    assert_eq!(
+        (&received["doctype"], &received["configuration"]["doctype"]),
+        (&json!(kind), &json!(kind)),
+        "{received}"
+    );
+    assert!(received["elements"]["sub"].is_string(), "{received}");
+
+    for way in WAYS {
+        for wrong in ["nonce", "element", "device_key"] {
+            let mut stranger = laptop.another();
+            let asking = stranger.ask("back", Device::SameDevice).await;
+            let does = json!({"command": "present", "wrong": wrong});
+            let (status, body) = answered(&mut stranger, &mut wallet, way, &asking, &does).await;
+            assert_eq!((status, &body["code"]), (400, &json!("answer_refused")), "{wrong} {body}");
+        }
+        let mut phone = laptop.another();
+        let asking = phone.ask("back", Device::SameDevice).await;
+        let (status, body) = answered(&mut phone, &mut wallet, way, &asking, &json!({"command": "present"})).await;
+        assert_eq!(status, 200, "{body}");
+        come_back(&mut phone, &asking, &body).await;
+        assert_eq!(id_of(&mut phone).await, id);
+        assert_eq!(phone.get("/wallet/bindings").await.json()["rung"], "relationship_credential");
+    }
+}

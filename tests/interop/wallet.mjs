@@ -3,51 +3,20 @@
 
 import { randomBytes } from 'node:crypto';
 
-import { Openid4vciClient } from '@openid4vc/openid4vci';
 import { SDJwtInstance } from '@sd-jwt/core';
 import * as jose from 'jose';
 
-import { answer, callbacks, hash, newKey, privateOf, read } from './openid4vp.mjs';
+import { collect } from './openid4vci.mjs';
+import { answer, hash, privateOf, read } from './openid4vp.mjs';
 import { keyOf, listen } from './world.mjs';
 
 let held;
 
-async function receive({ offer, tx_code: txCode }) {
-  const client = new Openid4vciClient({ callbacks });
-  const credentialOffer = await client.resolveCredentialOffer(offer);
-  const issuerMetadata = await client.resolveIssuerMetadata(credentialOffer.credential_issuer);
-  const tokens = await client.retrievePreAuthorizedCodeAccessTokenFromOffer({
-    credentialOffer,
-    issuerMetadata,
-    txCode,
-    dpop: { signer: await newKey() },
-  });
-  const { access_token: accessToken, token_type: tokenType } = tokens.accessTokenResponse;
-  const [credentialConfigurationId] = credentialOffer.credential_configuration_ids;
-  const { c_nonce: nonce } = await client.requestNonce({ issuerMetadata });
-  const holder = await newKey();
-  const { jwt } = await client.createCredentialRequestJwtProof({
-    issuerMetadata,
-    credentialConfigurationId,
-    signer: holder,
-    nonce,
-  });
-  const { credentialResponse, dpop } = await client.retrieveCredentials({
-    issuerMetadata,
-    credentialConfigurationId,
-    accessToken,
-    proofs: { jwt: [jwt] },
-    dpop: tokens.dpop,
-  });
-  const [{ credential }] = credentialResponse.credentials;
+async function receive(offered) {
+  const { credential, holder, token_type: tokenType, accept } = await collect(offered);
   held = { credential, holder };
   const claims = await sdJwt().verify(credential);
-  await client.sendNotification({
-    issuerMetadata,
-    accessToken,
-    notification: { notificationId: credentialResponse.notification_id, event: 'credential_accepted' },
-    dpop: { ...tokens.dpop, ...dpop },
-  });
+  await accept();
   return { token_type: tokenType, claims: claims.payload };
 }
 
@@ -73,7 +42,7 @@ function sdJwt() {
 
 async function present({ link, data, origin }) {
   const request = await read({ link, data, origin });
-  const [{ id }] = request.query.credentials;
+  const { id } = request.query.credentials.find(({ format }) => format === 'dc+sd-jwt');
   const kb = { payload: { aud: origin ? `origin:${origin}` : request.client_id, nonce: request.nonce, iat: Math.floor(Date.now() / 1000) } };
   return answer(request, { [id]: [await sdJwt().present(held.credential, {}, { kb })] });
 }

@@ -9,7 +9,7 @@ use firsthand::{
         jose::{DecryptionKey, PublicKey, SigningKey, base64url_decode, base64url_encode, sha256},
         mdoc::{
             Disclosed, Document, Expected, MDL, MdocError, SessionTranscript,
-            annex_c::{self, ItemsRequest},
+            annex_c::{self, Element, ItemsRequest},
         },
         x509::{Certificate, X509Error, verify_path},
     },
@@ -83,6 +83,11 @@ fn run(case: &Value) -> Result<Disclosed, Refusal> {
 fn base64(text: &str) -> Vec<u8> {
     use base64::{Engine, prelude::BASE64_STANDARD};
     BASE64_STANDARD.decode(text).unwrap()
+}
+
+/// An element that nobody keeps.
+fn element(namespace: &str, identifier: &str) -> Element {
+    Element { namespace: namespace.to_owned(), identifier: identifier.to_owned(), retained: false }
 }
 
 #[test]
@@ -194,6 +199,29 @@ fn the_example_of_the_standard() {
     {
         assert_eq!(code(verify(&response, Some(&reader), now, &transcript)), expected);
     }
+    // The same behind the format, as a till has it.
+    let presented = Value::String(base64url_encode(&response));
+    let at_the_till = |reader_key| {
+        let issuer_key = signer.public_key().unwrap();
+        Mdoc::new().parse(&presented, &limits).unwrap().verify(&Against {
+            issuer_key: &issuer_key,
+            channel: Channel::Transcript { session_transcript: transcript.as_bytes(), reader_key },
+            encryption_key: None,
+            nonce: "",
+            transaction_data: &[],
+            holder_binding: true,
+            now,
+            holder_proof_age_s: 300,
+            skew_s: 0,
+            limits: &limits,
+        })
+    };
+    let authentic = at_the_till(Some(&reader)).unwrap();
+    assert_eq!((authentic.types(), authentic.holder_bound()), ([MDL.to_owned()].as_slice(), true));
+    assert_eq!(authentic.claims()["org.iso.18013.5.1"], *elements);
+    assert_eq!(at_the_till(None).unwrap_err().code(), "mdoc_no_reader_key");
+    assert_eq!(at_the_till(Some(&other)).unwrap_err().code(), "mdoc_device_auth");
+
     // Nothing that is signed can be changed without being noticed, and no change does anything but be refused.
     let key = signer.public_key().unwrap();
     let expected = Expected { issuer_key: &key, transcript: &transcript, reader_key: Some(&reader), now, skew_s: 0 };
@@ -235,7 +263,7 @@ fn an_answer_by_the_digital_credentials_api_opens() {
     assert_eq!(annex_c::encryption_info(&key, &nonce), info);
     let items = ItemsRequest {
         doc_type: expected("docType").to_owned(),
-        elements: vec![("org.iso.18013.5.1".to_owned(), expected("requestedElement").to_owned(), false)],
+        elements: vec![element("org.iso.18013.5.1", expected("requestedElement"))],
     };
     let request = annex_c::Request::new(&[items], &key, &nonce, None).unwrap();
     assert_eq!(request.data()["encryptionInfo"], info);
@@ -355,7 +383,7 @@ fn each_way_of_an_answer_has_a_session_of_its_own() {
     let channels = [
         Channel::Redirect { client_id: CLIENT, response_uri: "https://shop.example/r/1" },
         Channel::DcApi { origin: "https://shop.example" },
-        Channel::Transcript { session_transcript: at_the_till.as_bytes() },
+        Channel::Transcript { session_transcript: at_the_till.as_bytes(), reader_key: None },
     ];
     let sessions = [
         SessionTranscript::openid4vp(CLIENT, "nonce", Some(&key), "https://shop.example/r/1"),
@@ -422,8 +450,7 @@ fn a_sealed_answer_is_for_its_request_alone() {
     let holder = SigningKey::from_p256_scalar(&[9; 32]).unwrap();
     let held = Issuer::below(&authority, now).issue(&credential, holder, &clock).unwrap();
     let key = DecryptionKey::from_scalar(&[3; 32], "").unwrap();
-    let asked =
-        [ItemsRequest { doc_type: MDL.to_owned(), elements: vec![(NS.to_owned(), "age_over_18".to_owned(), false)] }];
+    let asked = [ItemsRequest { doc_type: MDL.to_owned(), elements: vec![element(NS, "age_over_18")] }];
     let request = annex_c::Request::new(&asked, &key, &[5; 16], None).unwrap();
     let session = request.transcript("https://shop.example");
     let sealed = held.present_sealed(&session, key.public_key(), &[(NS, "age_over_18")], &[], &clock).unwrap();

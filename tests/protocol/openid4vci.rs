@@ -5,6 +5,7 @@ use firsthand::{
     protocol::{
         jose::Jws,
         openid4vci::{
+            CredentialFormat, Offered,
             attestation::{AttestedClient, Believed},
             credential::{CredentialRequest, Notification, Proofs, read_deferred},
             oauth::{PushedRequest, TokenRequest, read_authorization_request},
@@ -25,11 +26,12 @@ fn the_examples_of_the_text_are_read() {
         let [kind, name, text] = ["kind", "name", "text"].map(|member| case[member].as_str().unwrap());
         let name = format!("{kind}, {name}");
         // What the examples ask for stands for what we issue.
-        let configuration = match text {
+        let name_of = match text {
             text if text.contains("UniversityDegreeCredential") => "UniversityDegreeCredential",
             text if text.contains("org.iso.18013.5.1.mDL") => "org.iso.18013.5.1.mDL",
             _ => "relationship",
         };
+        let offered = Offered { scope: name_of, configurations: &[(name_of, CredentialFormat::SdJwtVc)] };
         match kind {
             "offer" => {
                 let offer = Offer::parse(text.as_bytes(), &limits);
@@ -39,7 +41,7 @@ fn the_examples_of_the_text_are_read() {
             "offer_link" => tally.case(&name, "accept", OfferLink::parse(text, &limits)),
             // The parameters are left out with an ellipsis.
             "par" if text.contains("authorization_details=...") => {
-                tally.case(&name, "reject", PushedRequest::read(text.as_bytes(), configuration, &limits));
+                tally.case(&name, "reject", PushedRequest::read(text.as_bytes(), offered, &limits));
             }
             "authorization_request" if text.contains("request_uri") => {
                 tally.case(&name, "accept", read_authorization_request(text));
@@ -47,10 +49,10 @@ fn the_examples_of_the_text_are_read() {
             // Pushed, as all of ours are, they are the same parameters.
             "authorization_request" => {
                 tally.case(&name, "reject", read_authorization_request(text));
-                tally.case(&name, "accept", PushedRequest::read(text.as_bytes(), configuration, &limits));
+                tally.case(&name, "accept", PushedRequest::read(text.as_bytes(), offered, &limits));
             }
             "token_request" => {
-                tally.case(&name, "accept", TokenRequest::read(text.as_bytes(), configuration, &limits));
+                tally.case(&name, "accept", TokenRequest::read(text.as_bytes(), offered, &limits));
             }
             "credential_request" if text.contains("di_vp") => {
                 let error = CredentialRequest::read(text.as_bytes(), &limits).unwrap_err();
@@ -105,7 +107,8 @@ fn a_redirect_address_is_kept_as_it_was_sent() {
             "response_type=code&client_id=w&scope=relationship&code_challenge_method=S256\
              &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&redirect_uri={encoded}"
         );
-        let read = PushedRequest::read(form.as_bytes(), "relationship", &Limits::default());
+        let offered = Offered { scope: "relationship", configurations: &[] };
+        let read = PushedRequest::read(form.as_bytes(), offered, &Limits::default());
         let matches = read.is_ok_and(|request| case["registered"] == request.redirect_uri);
         tally.holds(given, Some(matches) == case["match"].as_bool(), || format!("matches: {matches}"));
     }

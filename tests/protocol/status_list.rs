@@ -24,7 +24,7 @@ use url::Url;
 /// What a verifier does with a credential's reference and the token that was fetched for it.
 fn status(claim: &Value, token: &str, key: &PublicKey, now: UnixTime) -> Result<Status, StatusError> {
     let limits = Limits::default();
-    let Some(StatusRef::TokenList { uri, index }) = StatusRef::from_claim(claim)? else {
+    let StatusRef::TokenList { uri, index } = StatusRef::from_claim(claim)? else {
         panic!("an ok claim holds a reference to a token list");
     };
     let token = StatusList::parse(token, &limits)?;

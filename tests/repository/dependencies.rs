@@ -1,6 +1,8 @@
 //! What the crates depend on, and what a merchant gets with them.
 
-use crate::sources::{names, read, rust};
+use std::{collections::BTreeSet, process::Command};
+
+use crate::sources::{names, read, root, rust};
 
 /// The names below a heading of a manifest, up to the next heading.
 fn below(manifest: &str, heading: &str) -> Vec<String> {
@@ -38,6 +40,57 @@ fn the_middleware_forwards_every_feature_of_the_library() {
     let readme = read("README.md");
     for feature in middleware.iter().filter(|feature| *feature != "default") {
         assert!(readme.contains(&format!("| `{feature}` |")), "the README's table has no {feature}");
+    }
+}
+
+/// The crates and versions that cargo compiles into something on this machine, by the lock file and without a network.
+fn tree(arguments: &[&str]) -> BTreeSet<String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--offline", "--locked", "--prefix", "none", "-e", "normal,build"]).args(arguments);
+    let output = cargo.current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Which of these crates stand in a tree.
+fn standing<'a>(tree: &BTreeSet<String>, crates: &[&'a str]) -> Vec<&'a str> {
+    let stands = |name: &&str| tree.iter().any(|one| one.split(' ').next() == Some(*name));
+    crates.iter().copied().filter(stands).collect()
+}
+
+#[test]
+fn the_storefront_stands_on_all_that_firsthand_is_made_of() {
+    let named = ["axum", "tower", "josekit", "ssi", "serde", "moka", "utoipa"];
+    assert_eq!(standing(&tree(&["-p", "storefront"]), &named), named);
+}
+
+#[test]
+fn w3c_credentials_come_with_their_feature_alone() {
+    for package in ["firsthand", "firsthand-axum"] {
+        assert_eq!(standing(&tree(&["-p", package]), &["ssi"]), [""; 0], "{package}");
+        assert_eq!(standing(&tree(&["-p", package, "--features", "w3c"]), &["ssi"]), ["ssi"], "{package}");
+    }
+    for package in ["storefront", "firsthand-tests"] {
+        assert_eq!(standing(&tree(&["-p", package, "--no-default-features"]), &["ssi"]), [""; 0], "{package}");
+    }
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn the_readme_counts_the_crates_of_each_feature() {
+    let readme = read("README.md");
+    let rows = readme.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
+        let [feature, _, _, crates] = cells.as_slice() else { return None };
+        Some((feature.trim_matches(['`', '*']).to_owned(), crates.parse::<usize>().ok()?))
+    });
+    let rows: Vec<(String, usize)> = rows.collect();
+    assert!(rows.len() >= 12, "{rows:?}");
+    for (feature, said) in rows {
+        let feature = if feature == "none" { "" } else { &feature };
+        let crates = tree(&["-p", "firsthand-axum", "--no-default-features", "--features", feature]).len();
+        assert_eq!(crates, said, "the README counts the crates of {feature:?}");
     }
 }
 

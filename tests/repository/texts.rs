@@ -85,6 +85,21 @@ fn every_file_begins_with_what_it_is() {
     }
 }
 
+/// The page that everybody reads first names each feature of the library.
+#[test]
+fn the_crate_root_names_every_feature() {
+    let manifest = read("sdk/Cargo.toml");
+    let features = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
+    let root = read("sdk/src/lib.rs");
+    let page = root.split("//! # Features").nth(1).unwrap();
+    let mut count = 0;
+    for name in features.lines().filter_map(|line| line.split_once(" = [")).map(|(name, _)| name) {
+        assert!(name == "default" || page.contains(&format!("`{name}`")), "the page does not name {name}");
+        count += 1;
+    }
+    assert!(count > 8, "{count}");
+}
+
 #[test]
 fn the_crate_roots_list_their_modules_one_a_line() {
     for path in ["sdk/src/lib.rs", "middleware/src/lib.rs"] {

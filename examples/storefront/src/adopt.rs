@@ -133,7 +133,7 @@ async fn account(known: Known, view: View) -> Answer {
     let proofs = record.proofs().iter().map(|proof| ProofView {
         ask: proof.ask.clone(),
         purpose: proof.purpose.clone(),
-        outcome: proof.outcome.clone(),
+        outcome: proof.outcome.to_string(),
         at_s: proof.at.as_secs(),
     });
     let shown = AccountView {

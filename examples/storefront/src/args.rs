@@ -31,8 +31,8 @@ Usage: storefront [FLAGS]
   --client-id-prefix PREFIX  how a wallet is told who asks: x509_hash (default), x509_san_dns,
                              decentralized_identifier (the shop's did:web) or redirect_uri (unsigned)
   --response-mode MODE       how a wallet answers: direct_post.jwt (default) or direct_post
-  --registration LANG        print what to register as a relying party in the EU for what is asked, in JSON, with the
-                             purposes in the language LANG, and end
+  --registration LANG        print what to register as a relying party in the EU for what is asked, in JSON, and end;
+                             LANG is the language that the purposes are written in (here: en)
   --help                     this text
 ";
 

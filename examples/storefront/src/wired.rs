@@ -7,6 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use firsthand_axum::{
     CustomerId,
     customer::CustomerEvent,
+    merchant::MerchantBuilder,
     rail::Sepa,
     store::{Expect, Key, Record, Sqlite, Store as _, Write},
     testing::{Browser, Reply, TestShop},
@@ -18,6 +19,8 @@ use crate::{
     sell::{Store, Till},
     shop::{Shop, catalogue::Product, database::Database},
 };
+
+mod formats;
 
 /// A shop with a file of its own, which goes when this is dropped.
 struct Wired {
@@ -39,11 +42,25 @@ impl Drop for Wired {
 
 impl Wired {
     async fn new(name: &str) -> Self {
+        Self::set_up(name, |set_up| TestShop::with(set_up)).await
+    }
+
+    /// One that asks what the shop asks, and believes the issuer of its people in every format.
+    async fn trusting(name: &str) -> Self {
+        let world = TestShop::new();
+        let trust = world.cast().trust_in_all().unwrap();
+        Self::set_up(name, |set_up| {
+            world.bare(|builder| set_up(builder).trust(trust).ask(&adopt::age()).ask(&adopt::address()))
+        })
+        .await
+    }
+
+    async fn set_up(name: &str, open: impl FnOnce(&dyn Fn(MerchantBuilder) -> MerchantBuilder) -> TestShop) -> Self {
         let file = std::env::temp_dir().join(format!("storefront-{name}-{}.sqlite", std::process::id()));
         let database = Database::connect(&format!("sqlite:{}", file.display())).await.unwrap();
         let store = Store::open(&database).await.unwrap();
         let sepa = Sepa::new("Blatt und Rebe", "DE89370400440532013000").unwrap();
-        let shop = TestShop::with(|builder| store.of(builder).rail(sepa.clone()).feed());
+        let shop = open(&|builder| store.of(builder).rail(sepa.clone()).feed());
         let Store::Sqlite(sqlite) = store.clone() else { unreachable!() };
         let till = Till::new(shop.merchant().clone(), database.clone(), store);
         let key = OperatorKey::random();

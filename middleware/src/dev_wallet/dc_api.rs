@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 use firsthand::{
     Merchant,
     protocol::{json, openid4vp::dc_api::Protocol, x509::Certificate},
-    testing::wallet,
+    testing::wallet::{self, WalletError},
 };
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ pub(super) struct GetBody {
     /// Who answers; nobody declines.
     #[serde(default)]
     persona: Option<String>,
+    /// With which of their choices.
+    #[serde(default)]
+    choice: usize,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +71,7 @@ pub(super) async fn answer(
         Some(persona) => {
             let wallet = development(&merchant)?.wallet(persona).ok_or_else(nobody)?;
             let env = WalletEnv(merchant.clone());
-            let choice = wallet.choose(&request);
+            let choice = wallet.choices(&request).into_iter().nth(body.choice).ok_or(WalletError::Unanswerable);
             let answer = choice.and_then(|choice| wallet.answer_by_browser(&request, &choice, &[], &env));
             answer.map_err(|e| unreadable(&e))?
         }

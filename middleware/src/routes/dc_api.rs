@@ -45,7 +45,7 @@ pub(crate) struct DcRequestsBody {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct DcRequestBody {
-    /// `openid4vp-v1-signed` or `openid4vp-v1-unsigned`.
+    /// `openid4vp-v1-signed`, `openid4vp-v1-unsigned` or `org-iso-mdoc`.
     protocol: &'static str,
     /// What the wallet gets.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]

@@ -128,8 +128,8 @@ pub(crate) struct WalletTokenBody {
     /// What it is for.
     scope: &'static str,
     /// How credentials are asked for, if the wallet asked by authorization details.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorization_details: Option<[DetailBody; 1]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_details: Vec<DetailBody>,
 }
 
 /// How a credential is asked for.
@@ -140,9 +140,9 @@ pub(crate) struct DetailBody {
     #[serde(rename = "type")]
     kind: &'static str,
     /// Its configuration.
-    credential_configuration_id: &'static str,
+    credential_configuration_id: String,
     /// Its names in credential requests.
-    credential_identifiers: [&'static str; 1],
+    credential_identifiers: [String; 1],
 }
 
 /// A nonce for proofs of keys.
@@ -383,13 +383,13 @@ pub(crate) async fn token(
             limits.guessed();
         }
         let tokens = outcome?;
-        let detail = |identifier| DetailBody {
+        let detail = |identifier: String| DetailBody {
             kind: OPENID_CREDENTIAL,
-            credential_configuration_id: tokens.scope,
+            credential_configuration_id: identifier.clone(),
             credential_identifiers: [identifier],
         };
         Ok(Json(WalletTokenBody {
-            authorization_details: tokens.identifier.map(|identifier| [detail(identifier)]),
+            authorization_details: tokens.identifiers.into_iter().map(detail).collect(),
             access_token: tokens.access_token,
             token_type: if tokens.bound { "DPoP" } else { "Bearer" },
             expires_in: tokens.expires_in_s,

@@ -2,11 +2,12 @@
 
 /// The format identifiers of OpenID4VP, annex B.
 pub(crate) const SD_JWT_VC: &str = "dc+sd-jwt";
-const MSO_MDOC: &str = "mso_mdoc";
+pub(crate) const MSO_MDOC: &str = "mso_mdoc";
 const JWT_VC_JSON: &str = "jwt_vc_json";
 const LDP_VC: &str = "ldp_vc";
 
-/// One credential that an ask wants, always from the hands of its holder: the wallet proves the key it is bound to.
+/// A credential that an ask wants, in one format, always from the hands of its holder: the wallet proves the key it is
+/// bound to.
 ///
 /// A wallet answers in whatever it has. What [`or`](Self::or) adds are the same facts in other formats, in the order in
 /// which the merchant would rather have them, and a claim has one name in all of them: the merchant reads
@@ -21,20 +22,26 @@ const LDP_VC: &str = "ldp_vc";
 /// assert_eq!(name.names().count(), 1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Wanted {
-    id: String,
-    alternatives: Vec<Alternative>,
-}
-
-/// A wanted credential in one format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alternative {
     format: &'static str,
     types: Vec<String>,
     /// Where the claims stand: the namespace of an mdoc, the subject of a W3C credential.
     within: Option<String>,
     all_of: Vec<Asked>,
     one_of: Vec<Asked>,
+}
+
+/// The same facts in several formats or documents, each with its claims: one of them is enough. Made of [`Wanted`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct AnyOf(Vec<Wanted>);
+
+/// What an ask wants under one id, by which its claims are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedFor {
+    id: String,
+    any_of: AnyOf,
 }
 
 /// A claim, by what the merchant calls it and by where it stands in this format.
@@ -46,154 +53,81 @@ struct Asked {
 
 impl Wanted {
     /// A credential in the format `dc+sd-jwt` of the type `vct`. Claims are named by their path from the top.
-    #[must_use]
     pub fn sd_jwt_vc(vct: impl Into<String>) -> Self {
         Self::of(SD_JWT_VC, vct.into(), None)
     }
 
     /// A credential in the format `mso_mdoc` (ISO/IEC 18013-5) of a document type. Claims are the elements of one
     /// namespace, named by their identifier.
-    #[must_use]
     pub fn mdoc(doctype: impl Into<String>, namespace: impl Into<String>) -> Self {
         Self::of(MSO_MDOC, doctype.into(), Some(namespace.into()))
     }
 
     /// A W3C credential secured as a JWT (`jwt_vc_json`) that has this type beside `VerifiableCredential`. Claims are
     /// named by their path within `credentialSubject`.
-    #[must_use]
     pub fn jwt_vc(kind: impl Into<String>) -> Self {
         Self::of(JWT_VC_JSON, kind.into(), Some("credentialSubject".to_owned()))
     }
 
     /// A W3C credential secured by a Data Integrity proof (`ldp_vc`), otherwise as [`jwt_vc`](Self::jwt_vc).
-    #[must_use]
     pub fn ldp_vc(kind: impl Into<String>) -> Self {
         Self::of(LDP_VC, kind.into(), Some("credentialSubject".to_owned()))
     }
 
     fn of(format: &'static str, kind: String, within: Option<String>) -> Self {
-        let only = Alternative { format, types: vec![kind], within, all_of: Vec::new(), one_of: Vec::new() };
-        Self { id: String::new(), alternatives: vec![only] }
+        Self { format, types: vec![kind], within, all_of: Vec::new(), one_of: Vec::new() }
     }
 
-    /// Also takes what the other one describes: the same facts in another format, or from another document.
-    #[must_use]
-    pub fn or(mut self, other: Self) -> Self {
-        self.alternatives.extend(other.alternatives);
-        self
-    }
-
-    /// Also accepts a credential of this type, in the format named last. Say it after the claims: an mdoc is asked for
-    /// by one type at a time, so its claims are asked for in each.
-    #[must_use]
+    /// Also accepts a credential of this type, with the same claims.
     pub fn or_type(mut self, kind: impl Into<String>) -> Self {
-        if let Some(last) = self.alternatives.last_mut() {
-            if last.format == MSO_MDOC {
-                let other = Alternative { types: vec![kind.into()], ..last.clone() };
-                self.alternatives.push(other);
-            } else {
-                last.types.push(kind.into());
-            }
-        }
+        self.types.push(kind.into());
         self
     }
 
-    /// Asks for a claim, by its path, in the format named last.
-    #[must_use]
+    /// Asks for a claim, by its path.
     pub fn claim<P: Into<String>>(self, path: impl IntoIterator<Item = P>) -> Self {
         let path: Vec<String> = path.into_iter().map(Into::into).collect();
         self.claim_as(path.clone(), path)
     }
 
     /// Asks for a claim that the merchant reads as `name` and this format calls `path`.
-    #[must_use]
     pub fn claim_as<N: Into<String>, P: Into<String>>(
         mut self,
         name: impl IntoIterator<Item = N>,
         path: impl IntoIterator<Item = P>,
     ) -> Self {
-        if let Some(last) = self.alternatives.last_mut() {
-            last.all_of.push(Asked::new(name, path));
-        }
+        self.all_of.push(Asked::new(name, path));
         self
     }
 
     /// Asks for a claim that may stand in for the others named so; the wallet gives the first that it has.
-    #[must_use]
     pub fn either<P: Into<String>>(self, path: impl IntoIterator<Item = P>) -> Self {
         let path: Vec<String> = path.into_iter().map(Into::into).collect();
         self.either_as(path.clone(), path)
     }
 
     /// The same for a claim that the merchant reads as `name`.
-    #[must_use]
     pub fn either_as<N: Into<String>, P: Into<String>>(
         mut self,
         name: impl IntoIterator<Item = N>,
         path: impl IntoIterator<Item = P>,
     ) -> Self {
-        if let Some(last) = self.alternatives.last_mut() {
-            last.one_of.push(Asked::new(name, path));
-        }
+        self.one_of.push(Asked::new(name, path));
         self
     }
 
-    pub(crate) fn named(mut self, id: impl Into<String>) -> Self {
-        self.id = id.into();
-        self
+    /// Also takes what the other describes: the same facts in another format, or from another document.
+    pub fn or(self, other: impl Into<AnyOf>) -> AnyOf {
+        AnyOf::from(self).or(other)
     }
 
-    /// The id by which its claims are read.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The formats in which it is taken, the one that the merchant would rather have first.
-    #[must_use]
-    pub fn alternatives(&self) -> &[Alternative] {
-        &self.alternatives
-    }
-
-    /// The claims asked for, by the names under which they are read, each once.
-    pub fn names(&self) -> impl Iterator<Item = &[String]> {
-        let mut names: Vec<&[String]> = Vec::new();
-        for name in self.alternatives.iter().flat_map(|one| one.all_of.iter().chain(&one.one_of)).map(|a| &*a.name) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names.into_iter()
-    }
-
-    /// The alternatives that `can` be asked for, each with the id of its credential query: that of the credential for the
-    /// first, and numbered from 2 on for the others.
-    pub(crate) fn queries<'a>(
-        &'a self,
-        can: impl Fn(&Alternative) -> bool + 'a,
-    ) -> impl Iterator<Item = (String, &'a Alternative)> {
-        let id = |at: usize| if at == 0 { self.id.clone() } else { format!("{}-{}", self.id, at + 1) };
-        self.alternatives.iter().filter(move |one| can(one)).enumerate().map(move |(at, one)| (id(at), one))
-    }
-}
-
-impl Asked {
-    fn new<N: Into<String>, P: Into<String>>(
-        name: impl IntoIterator<Item = N>,
-        path: impl IntoIterator<Item = P>,
-    ) -> Self {
-        Self { name: name.into_iter().map(Into::into).collect(), path: path.into_iter().map(Into::into).collect() }
-    }
-}
-
-impl Alternative {
     /// Its format identifier in OpenID4VP, annex B.
     #[must_use]
     pub const fn format(&self) -> &'static str {
         self.format
     }
 
-    /// The credential types that are taken: `vct` values, one document type, or W3C types.
+    /// The credential types that are taken: `vct` values, document types, or W3C types.
     #[must_use]
     pub fn types(&self) -> &[String] {
         &self.types
@@ -218,8 +152,89 @@ impl Alternative {
         Some(&found.name)
     }
 
-    /// The names of the claims that are all asked for.
-    pub(crate) fn all_names(&self) -> impl Iterator<Item = &[String]> {
-        self.all_of.iter().map(|asked| &*asked.name)
+    /// Whether showing claims of these names answers it.
+    pub(crate) fn is_answered_by(&self, shown: impl Fn(&str) -> bool) -> bool {
+        let is_shown = |asked: &Asked| asked.name.first().is_some_and(|name| shown(name));
+        self.all_of.iter().all(is_shown) && (self.one_of.is_empty() || self.one_of.iter().any(is_shown))
+    }
+}
+
+/// An mdoc is asked for by one document type at a time, so one of several is asked for in each.
+impl From<Wanted> for AnyOf {
+    fn from(wanted: Wanted) -> Self {
+        if wanted.format != MSO_MDOC {
+            return Self(vec![wanted]);
+        }
+        let each = |kind: &String| Wanted { types: vec![kind.clone()], ..wanted.clone() };
+        Self(wanted.types.iter().map(each).collect())
+    }
+}
+
+impl AnyOf {
+    /// Also takes what the other describes.
+    pub fn or(mut self, other: impl Into<Self>) -> Self {
+        self.0.extend(other.into().0);
+        self
+    }
+
+    /// The formats in which it is taken, the one that the merchant would rather have first.
+    pub fn alternatives(&self) -> &[Wanted] {
+        &self.0
+    }
+
+    /// The claims asked for, by the names under which they are read, each once.
+    pub fn names(&self) -> impl Iterator<Item = &[String]> {
+        let mut names: Vec<&[String]> = Vec::new();
+        for name in self.0.iter().flat_map(|one| one.all_of.iter().chain(&one.one_of)).map(|a| &*a.name) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names.into_iter()
+    }
+}
+
+impl AskedFor {
+    pub(crate) fn new(id: impl Into<String>, any_of: impl Into<AnyOf>) -> Self {
+        Self { id: id.into(), any_of: any_of.into() }
+    }
+
+    pub(super) fn add(&mut self, other: impl Into<AnyOf>) {
+        self.any_of.0.extend(other.into().0);
+    }
+
+    /// The id by which its claims are read.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What is taken, the one that the merchant would rather have first.
+    pub fn alternatives(&self) -> &[Wanted] {
+        self.any_of.alternatives()
+    }
+
+    /// The claims asked for, by the names under which they are read, each once.
+    pub fn names(&self) -> impl Iterator<Item = &[String]> {
+        self.any_of.names()
+    }
+
+    /// The alternatives that `can` be asked for, each with the id of its credential query: that of the credential for the
+    /// first, and numbered from 2 on for the others.
+    pub(crate) fn queries<'a>(
+        &'a self,
+        can: impl Fn(&Wanted) -> bool + 'a,
+    ) -> impl Iterator<Item = (String, &'a Wanted)> {
+        let id = |at: usize| if at == 0 { self.id.clone() } else { format!("{}-{}", self.id, at + 1) };
+        self.alternatives().iter().filter(move |one| can(one)).enumerate().map(move |(at, one)| (id(at), one))
+    }
+}
+
+impl Asked {
+    fn new<N: Into<String>, P: Into<String>>(
+        name: impl IntoIterator<Item = N>,
+        path: impl IntoIterator<Item = P>,
+    ) -> Self {
+        Self { name: name.into_iter().map(Into::into).collect(), path: path.into_iter().map(Into::into).collect() }
     }
 }

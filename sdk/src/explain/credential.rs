@@ -4,6 +4,8 @@ use serde_json::Value;
 
 #[cfg(feature = "mdoc")]
 use super::mdoc;
+#[cfg(feature = "w3c")]
+use super::told;
 use super::{
     Captured,
     chain::chain,
@@ -11,14 +13,25 @@ use super::{
     request::Asked,
     sd_jwt_vc, status,
 };
-#[cfg(feature = "mdoc")]
-use crate::protocol::dcql::MSO_MDOC;
+#[cfg(feature = "w3c")]
+use crate::protocol::dcql::{JWT_VC_JSON, LDP_VC};
 use crate::{
-    ask::RELATIONSHIP,
+    ask::is_relationship,
     format::{Against, Authentic, Channel, IssuerRef},
     presentation::{HOLDER_PROOF_AGE_S, SKEW_S, signs_with},
-    protocol::{dcql::SD_JWT_VC, did::Relationship, jose::PublicKey, x509::Certificate},
+    protocol::{
+        dcql::SD_JWT_VC,
+        did::{Did, DidDocument, DidError, Relationship},
+        jose::{DecryptionKey, PublicKey},
+        json,
+        x509::Certificate,
+    },
     trust::{Decision, IssuerId, MetadataKey, metadata_key},
+};
+#[cfg(feature = "mdoc")]
+use crate::{
+    format::{Unverified, mdoc::OwnMdoc},
+    protocol::dcql::MSO_MDOC,
 };
 
 /// A presentation that holds.
@@ -29,10 +42,20 @@ pub(super) struct Believed {
     pub(super) authority_key_ids: Vec<String>,
 }
 
+/// How an answer came, for its presentations to be held against.
+#[derive(Clone, Copy)]
+pub(super) struct Met<'a> {
+    pub(super) channel: Channel<'a>,
+    /// The key that the answer was encrypted to, if it was and it is given.
+    pub(super) key: Option<&'a DecryptionKey>,
+    pub(super) nonce: &'a str,
+}
+
 /// What a presentation is held against, but for the issuer's key.
 pub(super) struct Terms<'a> {
     pub(super) captured: &'a Captured<'a>,
     pub(super) channel: Channel<'a>,
+    pub(super) key: Option<&'a DecryptionKey>,
     pub(super) nonce: &'a str,
     pub(super) transaction_data: &'a [String],
     pub(super) holder_binding: bool,
@@ -43,7 +66,7 @@ impl Terms<'_> {
         Against {
             issuer_key,
             channel: self.channel,
-            encryption_key: self.captured.key.map(|key| *key.thumbprint().as_bytes()),
+            encryption_key: self.key.map(|key| *key.thumbprint().as_bytes()),
             nonce: self.nonce,
             transaction_data: self.transaction_data,
             holder_binding: self.holder_binding,
@@ -59,6 +82,7 @@ impl Terms<'_> {
 pub(super) fn judge(
     captured: &Captured<'_>,
     asked: &Asked,
+    met: &Met<'_>,
     id: &str,
     at: usize,
     presented: &Value,
@@ -70,10 +94,20 @@ pub(super) fn judge(
         group.push(Check::not_made("form", "this format is not read here"));
         return (group, None);
     };
-    let unverified = match format.parse(presented, &captured.limits) {
+    let own = is_relationship(id);
+    let parsed = match format.id() {
+        #[cfg(feature = "mdoc")]
+        MSO_MDOC if own => OwnMdoc::parse(presented, &captured.limits).map(|own| Box::new(own) as Box<dyn Unverified>),
+        _ => format.parse(presented, &captured.limits),
+    };
+    let unverified = match parsed {
         Ok(unverified) => unverified,
         Err(error) => {
             group.push(Check::fails("form", error.code(), error));
+            #[cfg(feature = "w3c")]
+            if format.id() == JWT_VC_JSON {
+                group.checks.extend(told::stated(presented, &captured.limits));
+            }
             for name in ["issuer", "signatures", "status"] {
                 group.push(Check::not_made(name, "the presentation cannot be read"));
             }
@@ -82,11 +116,8 @@ pub(super) fn judge(
     };
     group.push(Check::holds("form"));
 
-    let (check, known) = if id == RELATIONSHIP {
-        own_issuer(asked, &unverified.issuer())
-    } else {
-        issuer(captured, &unverified.issuer())
-    };
+    let (check, known) =
+        if own { own_issuer(asked, &unverified.issuer()) } else { issuer(captured, &unverified.issuer()) };
     group.push(check);
     let Known { key, issuer, authority_key_ids, believed } = known;
 
@@ -94,8 +125,9 @@ pub(super) fn judge(
         asked.transaction_data.iter().filter(|data| signs_with(data, id)).cloned().collect();
     let terms = Terms {
         captured,
-        channel: asked.channel(),
-        nonce: &asked.nonce,
+        channel: met.channel,
+        key: met.key,
+        nonce: met.nonce,
         transaction_data: &transaction_data,
         holder_binding: wanted.require_cryptographic_holder_binding,
     };
@@ -107,7 +139,15 @@ pub(super) fn judge(
     verified.checks = match format.id() {
         SD_JWT_VC => sd_jwt_vc::checks(&terms, format.as_ref(), presented, key.as_ref()),
         #[cfg(feature = "mdoc")]
-        MSO_MDOC => mdoc::checks(&terms, presented, key.as_ref()),
+        MSO_MDOC => mdoc::checks(&terms, presented, key.as_ref(), own),
+        #[cfg(feature = "w3c")]
+        JWT_VC_JSON | LDP_VC => match &key {
+            Some(key) => {
+                let again = format.parse(presented, &captured.limits);
+                again.map(|again| told::checks(again.told(&terms.against(key)))).unwrap_or_default()
+            }
+            None => vec![Check::not_made("signatures, times and holder", "the key of the issuer is not known")],
+        },
         _ => match &verdict {
             Some(verdict) => vec![Check::made("signatures, times and holder", verdict)],
             None => vec![Check::not_made("signatures, times and holder", "the key of the issuer is not known")],
@@ -120,6 +160,12 @@ pub(super) fn judge(
         verified.settle("all of it", verdict);
     }
     let authentic = verdict.and_then(Result::ok);
+    #[cfg(feature = "mdoc")]
+    if let Some(authentic) = authentic.as_ref().filter(|_| own && format.id() == MSO_MDOC) {
+        let own_type = wanted.meta.get("doctype_value").and_then(Value::as_str).unwrap_or_default();
+        let alias = OwnMdoc::alias(authentic, own_type).map_err(|error| Failed::new(error.code(), error));
+        verified.push(Check::made("name of the customer", &alias));
+    }
     group.checks.append(&mut verified.checks);
 
     match &authentic {
@@ -128,7 +174,7 @@ pub(super) fn judge(
     }
     let counts_as = match (&authentic, issuer) {
         (Some(authentic), Some(issuer)) => captured.trust.counts_as(issuer, authentic.types()),
-        (Some(authentic), None) if id == RELATIONSHIP => authentic.types().iter().take(1).cloned().collect(),
+        (Some(authentic), None) if own => authentic.types().iter().take(1).cloned().collect(),
         _ => Vec::new(),
     };
     if captured.type_rules && wanted.format == SD_JWT_VC {
@@ -170,6 +216,10 @@ fn issuer(captured: &Captured<'_>, issuer: &IssuerRef<'_>) -> (Check, Known) {
         IssuerRef::Did { did, method } => {
             group.push(Check::fact("did", did));
             group.push(Check::fact("method", method));
+            // What it signed can be told, whoever believes it.
+            let own = Did::parse(did, &captured.limits).ok().and_then(|did| did.resolve(None, &captured.limits).ok());
+            let key = own.as_ref().and_then(|it| it.signing_key(Relationship::AssertionMethod, method));
+            known.key = key.cloned();
         }
     }
     let decided = captured.trust.decide(issuer, captured.now, &captured.limits);
@@ -194,23 +244,53 @@ fn issuer(captured: &Captured<'_>, issuer: &IssuerRef<'_>) -> (Check, Known) {
         }
         Ok(Decision::Resolve { did, method, issuer }) => {
             group.push(Check::holds("trust").text("a trusted DID"));
-            let document = did.resolve(None, &captured.limits);
-            let key = document.as_ref().ok().and_then(|it| it.signing_key(Relationship::AssertionMethod, &method));
-            group.push(match (&document, key) {
-                (Err(error), _) => Check::fails("document", error.code(), error),
-                (Ok(_), None) => Check::fails("document", "issuer_key_not_found", "it has no such key for assertions"),
-                (Ok(_), Some(_)) => Check::holds("document"),
-            });
-            known = Known { believed: key.is_some(), key: key.cloned(), issuer: Some(issuer), ..Known::default() };
+            let (check, key) = did_key(captured, &did, &method);
+            group.push(check);
+            known = Known { believed: key.is_some(), key, issuer: Some(issuer), ..Known::default() };
         }
     }
     (group, known)
 }
 
+/// The key of a DID: from its own text, or from the document that would be fetched for it, if that is given.
+pub(super) fn did_key(captured: &Captured<'_>, did: &Did, method: &str) -> (Check, Option<PublicKey>) {
+    let limits = &captured.limits;
+    let document = match did.resolve(None, limits) {
+        Err(DidError::UnsupportedMethod) => {
+            let read = |document: &&[u8]| {
+                let document = json::parse(document, limits.json_depth).ok()?;
+                DidDocument::from_json(&document, limits).ok().filter(|document| document.id() == did)
+            };
+            let Some(document) = captured.issuer_documents.iter().find_map(read) else {
+                return (Check::not_made("document", format!("that of {did} is not given")), None);
+            };
+            Ok(document)
+        }
+        own => own,
+    };
+    let key = document.as_ref().ok().and_then(|it| it.signing_key(Relationship::AssertionMethod, method)).cloned();
+    let check = match (&document, &key) {
+        (Err(error), _) => Check::fails("document", error.code(), error),
+        (Ok(_), None) => Check::fails("document", "did_no_key", "it has no such key for assertions").found(method),
+        (Ok(_), Some(_)) => Check::holds("document").text(method),
+    };
+    (check, key)
+}
+
 /// The key from the document of this issuer, if one of those given is its.
-fn published_key(captured: &Captured<'_>, iss: &str, kid: Option<&str>) -> Option<Result<PublicKey, Failed>> {
+pub(super) fn published_key(
+    captured: &Captured<'_>,
+    iss: &str,
+    kid: Option<&str>,
+) -> Option<Result<PublicKey, Failed>> {
+    // One that is given alone is meant, whatever it says; of several only those of this issuer.
+    let names = |document: &&&[u8]| {
+        let read = json::parse(document, captured.limits.json_depth);
+        let issuer = read.as_ref().ok().and_then(|it| it.get("issuer")).and_then(Value::as_str);
+        issuer == Some(iss) || (issuer.is_some() && captured.issuer_documents.len() == 1)
+    };
     let mut last = None;
-    for document in &captured.issuer_documents {
+    for document in captured.issuer_documents.iter().filter(names) {
         match metadata_key(iss, document, kid, &captured.limits) {
             Ok(MetadataKey::Found(key)) => return Some(Ok(key)),
             Ok(MetadataKey::Fetch(url)) => {

@@ -5,19 +5,19 @@ use serde_json::Value;
 use super::{
     check::{Check, Failed, short, tame},
     credential::{Terms, thumbprint},
+    iso_mdoc,
 };
 use crate::{
     format::{Channel, FormatError},
     presentation::SKEW_S,
     protocol::{
-        cbor,
         jose::{PublicKey, base64url_decode, base64url_encode},
         mdoc::{Document, Expected, SessionTranscript, steps::Step},
     },
 };
 
-/// The checks behind `verify`, with the issuer's key if it is known.
-pub(super) fn checks(terms: &Terms<'_>, presented: &Value, key: Option<&PublicKey>) -> Vec<Check> {
+/// The checks behind `verify`, with the issuer's key if it is known; `own` if the shop itself must have issued it.
+pub(super) fn checks(terms: &Terms<'_>, presented: &Value, key: Option<&PublicKey>, own: bool) -> Vec<Check> {
     let limits = &terms.captured.limits;
     let transcript = match transcript(terms) {
         Ok(transcript) => transcript,
@@ -29,6 +29,7 @@ pub(super) fn checks(terms: &Terms<'_>, presented: &Value, key: Option<&PublicKe
         checks.push(session(terms, &transcript));
         return checks;
     };
+    let document = if own { document.of_known_signer() } else { document };
     checks.push(Check::fact("document", document.doc_type()));
     let Some(issuer_key) = key else {
         checks.push(Check::not_made("issuer's signature", "the key of the issuer is not known"));
@@ -38,8 +39,11 @@ pub(super) fn checks(terms: &Terms<'_>, presented: &Value, key: Option<&PublicKe
     let expected = Expected {
         issuer_key,
         transcript: &transcript,
-        // As the format has it: no key is offered that a tag could be agreed on with.
-        reader_key: None,
+        reader_key: match terms.channel {
+            Channel::Transcript { reader_key, .. } => reader_key,
+            // No key is offered that a tag could be agreed on with.
+            _ => None,
+        },
         now: terms.captured.now,
         skew_s: SKEW_S,
     };
@@ -82,27 +86,26 @@ fn session(terms: &Terms<'_>, transcript: &SessionTranscript) -> Check {
         Channel::DcApi { origin } => group.push(Check::fact("origin", origin)),
         Channel::Transcript { .. } => {}
     }
-    group.push(Check::fact("nonce", short(terms.nonce)));
-    let thumbprint = terms.captured.key.map(|key| key.thumbprint());
-    group.push(match thumbprint {
-        Some(thumbprint) => Check::fact("key thumbprint", base64url_encode(thumbprint.as_bytes())),
-        None => Check::fact("key thumbprint", "none: the answer was not encrypted, or its key is not given"),
-    });
-    group.push(Check::fact("hex", cbor::hex(transcript.as_bytes())));
-    let diagnostic = cbor::read(transcript.as_bytes(), &terms.captured.limits).map(|item| item.diagnostic());
-    group.push(Check::fact("diagnostic", diagnostic.unwrap_or_default()));
+    if !matches!(terms.channel, Channel::Transcript { .. }) {
+        group.push(Check::fact("nonce", short(terms.nonce)));
+        group.push(match terms.key.map(|key| key.thumbprint()) {
+            Some(thumbprint) => Check::fact("key thumbprint", base64url_encode(thumbprint.as_bytes())),
+            None => Check::fact("key thumbprint", "none: the answer was not encrypted, or its key is not given"),
+        });
+    }
+    iso_mdoc::session(terms.captured, transcript, &mut group);
     group
 }
 
 fn transcript(terms: &Terms<'_>) -> Result<SessionTranscript, Failed> {
-    let thumbprint = terms.captured.key.map(|key| key.thumbprint());
+    let thumbprint = terms.key.map(|key| key.thumbprint());
     let thumbprint = thumbprint.as_ref().map(|thumbprint| thumbprint.as_bytes());
     match terms.channel {
         Channel::Redirect { client_id, response_uri } => {
             Ok(SessionTranscript::openid4vp(client_id, terms.nonce, thumbprint, response_uri))
         }
         Channel::DcApi { origin } => Ok(SessionTranscript::dc_api(origin, terms.nonce, thumbprint)),
-        Channel::Transcript { session_transcript } => {
+        Channel::Transcript { session_transcript, .. } => {
             let read = SessionTranscript::from_encoded(session_transcript.to_vec(), &terms.captured.limits);
             read.map_err(FormatError::from).map_err(|error| Failed::new(error.code(), error))
         }

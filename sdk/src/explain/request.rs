@@ -3,18 +3,24 @@
 use serde_json::{Map, Value};
 use url::Url;
 
+#[cfg(feature = "mdoc")]
+use super::iso_mdoc;
 use super::{
     Captured,
     chain::certificate,
     check::{Check, Failed, short},
+    credential::Met,
+    response,
 };
+#[cfg(feature = "mdoc")]
+use crate::protocol::mdoc::annex_c::PROTOCOL;
 use crate::{
     format::Channel,
     presentation::ENCRYPTIONS,
     protocol::{
         claims::numeric_date,
         dcql::Query,
-        jose::{ContentEncryption, Jws, base64url_decode},
+        jose::{ContentEncryption, DecryptionKey, Jws, base64url_decode},
         json,
         openid4vp::{AUDIENCE, ClientId, RequestObject, ResponseMode},
         x509::Certificate,
@@ -38,29 +44,56 @@ pub(super) struct Asked {
     pub(super) query: Query,
     pub(super) transaction_data: Vec<String>,
     pub(super) enc: Vec<ContentEncryption>,
+    /// Which of the keys that were given is the one that the answer must be encrypted to.
+    key: Option<usize>,
     /// The certificate that signed the request, in DER: the shop's own credentials are signed with its key too.
     pub(super) leaf: Option<Vec<u8>>,
 }
 
 /// How the answer travels.
 pub(super) enum Way {
-    Redirect { client_id: String, response_uri: String },
-    DcApi { origin: String },
+    Redirect {
+        client_id: String,
+        response_uri: String,
+    },
+    DcApi {
+        origin: String,
+    },
+    /// In the words of documents, of which the wallet answers one.
+    #[cfg(feature = "mdoc")]
+    IsoMdoc {
+        origin: String,
+        requests: Vec<iso_mdoc::Request>,
+    },
 }
 
 impl Asked {
-    pub(super) fn channel(&self) -> Channel<'_> {
-        match &self.way {
+    /// How an answer to it comes, if that is the same for all of it.
+    pub(super) fn met<'a>(&'a self, captured: &Captured<'a>) -> Option<Met<'a>> {
+        let channel = match &self.way {
             Way::Redirect { client_id, response_uri } => Channel::Redirect { client_id, response_uri },
             Way::DcApi { origin } => Channel::DcApi { origin },
-        }
+            #[cfg(feature = "mdoc")]
+            Way::IsoMdoc { .. } => return None,
+        };
+        Some(Met { channel, key: self.key(captured), nonce: &self.nonce })
+    }
+
+    /// The key that the answer must be encrypted to.
+    pub(super) fn key<'a>(&self, captured: &Captured<'a>) -> Option<&'a DecryptionKey> {
+        captured.keys.get(self.key?).copied()
     }
 }
 
 /// The checks of a request, and what was asked if that can be read.
 pub(super) fn read(captured: &Captured<'_>) -> (Check, Option<Asked>) {
     let mut request = Check::group("request");
-    let mut reading = Reading { captured, request: &mut request, leaf: None, dc_api: false };
+    #[cfg(feature = "mdoc")]
+    if let Some((ours, others)) = in_words_of_documents(captured) {
+        let asked = asked_in_words_of_documents(captured, &ours, &others, &mut request);
+        return (request, asked);
+    }
+    let mut reading = Reading { captured, request: &mut request, leaf: None, dc_api: false, key: None };
     let asked = match reading.claims() {
         Ok(claims) => reading.asked(&claims),
         Err(Failed { code, why }) => {
@@ -71,11 +104,66 @@ pub(super) fn read(captured: &Captured<'_>) -> (Check, Option<Asked>) {
     (request, asked)
 }
 
+/// The requests of a call of the Digital Credentials API in the words of documents, and those beside them; none if its answer
+/// is none to them.
+#[cfg(feature = "mdoc")]
+fn in_words_of_documents(captured: &Captured<'_>) -> Option<(Vec<Value>, Vec<Value>)> {
+    let limits = &captured.limits;
+    let bytes = captured.request.trim_ascii();
+    if bytes.len() > limits.jws_bytes.saturating_mul(DC_REQUESTS_MAX) || !bytes.starts_with(b"{") {
+        return None;
+    }
+    let whole = json::parse(bytes, limits.json_depth).ok()?;
+    let whole = whole.get("digital").unwrap_or(&whole);
+    let calls: Vec<&Value> = match whole.get("requests").and_then(Value::as_array) {
+        Some(several) => several.iter().take(DC_REQUESTS_MAX).collect(),
+        None => vec![whole],
+    };
+    let is_ours = |one: &&Value| one.get("protocol").and_then(Value::as_str) == Some(PROTOCOL);
+    let (ours, others): (Vec<&Value>, Vec<&Value>) = calls.into_iter().partition(is_ours);
+    let data = |calls: &[&Value]| -> Vec<Value> { calls.iter().filter_map(|one| one.get("data")).cloned().collect() };
+    let (ours, others) = (data(&ours), data(&others));
+    let answered = response::browser_answer(captured).as_ref().is_some_and(iso_mdoc::is_answer);
+    (!ours.is_empty() && (answered || others.is_empty())).then_some((ours, others))
+}
+
+#[cfg(feature = "mdoc")]
+fn asked_in_words_of_documents(
+    captured: &Captured<'_>,
+    ours: &[Value],
+    others: &[Value],
+    request: &mut Check,
+) -> Option<Asked> {
+    request.push(Check::fact("protocol", PROTOCOL));
+    let (requests, query) = iso_mdoc::read(captured, ours, others, request);
+    request.push(origin(captured));
+    Some(Asked {
+        way: Way::IsoMdoc { origin: captured.origin?.to_owned(), requests },
+        mode: ResponseMode::DirectPostJwt,
+        nonce: String::new(),
+        state: None,
+        query: query?,
+        transaction_data: Vec::new(),
+        enc: Vec::new(),
+        key: None,
+        leaf: None,
+    })
+}
+
+/// The page that asked, which no request says.
+fn origin(captured: &Captured<'_>) -> Check {
+    match captured.origin {
+        Some(origin) => Check::fact("origin", origin),
+        None => Check::fails("origin", "request_origin", "say which page asked: nothing in the request does"),
+    }
+}
+
 struct Reading<'a, 'c> {
     captured: &'a Captured<'c>,
     request: &'a mut Check,
     leaf: Option<Certificate>,
     dc_api: bool,
+    key: Option<usize>,
 }
 
 impl Reading<'_, '_> {
@@ -87,7 +175,8 @@ impl Reading<'_, '_> {
             return self.signed(text);
         }
         let limits = &self.captured.limits;
-        if text.len() > limits.jws_bytes {
+        // A browser was given several at once.
+        if text.len() > limits.jws_bytes.saturating_mul(DC_REQUESTS_MAX) {
             return Err(malformed("it is too long"));
         }
         let whole = json::parse(text.as_bytes(), limits.json_depth).map_err(|e| Failed::new(e.code(), e))?;
@@ -96,12 +185,16 @@ impl Reading<'_, '_> {
         let openid = |one: &&Value| {
             one.get("protocol").and_then(Value::as_str).is_some_and(|protocol| protocol.starts_with("openid4vp"))
         };
+        // The answer says which of them it is to, or is to any.
+        let answered = response::browser_answer(self.captured);
+        let answered = answered.as_ref().and_then(|answer| answer.get("protocol")).and_then(Value::as_str);
+        let is_answered = |one: &&Value| answered.is_some() && one.get("protocol").and_then(Value::as_str) == answered;
         let one = match requests {
-            Some(requests) => requests
-                .iter()
-                .take(DC_REQUESTS_MAX)
-                .find(openid)
-                .ok_or_else(|| malformed("none of the requests is one of OpenID4VP, which alone is read here"))?,
+            Some(requests) => {
+                let mut several = requests.iter().take(DC_REQUESTS_MAX).filter(openid);
+                let found = several.clone().find(is_answered).or_else(|| several.next());
+                found.ok_or_else(|| malformed("none of the requests is one that is read here"))?
+            }
             None => whole,
         };
         let Some(protocol) = one.get("protocol").and_then(Value::as_str) else {
@@ -172,6 +265,7 @@ impl Reading<'_, '_> {
             query: query?,
             transaction_data,
             enc,
+            key: self.key,
             leaf: self.leaf.as_ref().map(|leaf| leaf.der().to_vec()),
         })
     }
@@ -191,16 +285,12 @@ impl Reading<'_, '_> {
     /// Who asks, and where the answer goes.
     fn way(&mut self, client_id: Option<&str>, response_uri: Option<&str>) -> Option<Way> {
         if self.dc_api {
-            let origin = self.captured.origin;
-            self.request.push(match origin {
-                Some(origin) => Check::fact("origin", origin),
-                None => Check::fails("origin", "request_origin", "say which page asked: nothing in the request does"),
-            });
+            self.request.push(origin(self.captured));
             if let Some(client_id) = client_id {
                 let bound = self.client_id(client_id, response_uri);
                 self.request.push(bound);
             }
-            return origin.map(|origin| Way::DcApi { origin: origin.to_owned() });
+            return self.captured.origin.map(|origin| Way::DcApi { origin: origin.to_owned() });
         }
         let bound = match client_id {
             Some(client_id) => self.client_id(client_id, response_uri),
@@ -278,6 +368,10 @@ impl Reading<'_, '_> {
             enc.push(ContentEncryption::A128Gcm);
         }
         let keys = listed(member("jwks").and_then(|jwks| jwks.get("keys")));
+        let point = |jwk: &Value| jwk.get("x").zip(jwk.get("y")).map(|(x, y)| (x.clone(), y.clone()));
+        let is_named = |key: &DecryptionKey| keys.first().is_some_and(|jwk| point(jwk) == point(&key.public_jwk()));
+        let given = &self.captured.keys;
+        self.key = given.iter().position(|key| is_named(key)).or_else(|| (!given.is_empty()).then_some(0));
         if encrypted {
             let kid = keys.first().map(|key| key.get("kid").and_then(Value::as_str).unwrap_or("without a name"));
             self.request.push(match kid {

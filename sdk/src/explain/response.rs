@@ -3,12 +3,14 @@
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+#[cfg(feature = "mdoc")]
+use super::iso_mdoc;
 use super::{
     Captured,
     check::{Check, Failed, short, short_both},
     credential::{self, Believed},
     query,
-    request::Asked,
+    request::{Asked, Way},
 };
 use crate::protocol::{
     dcql::DcqlError,
@@ -16,8 +18,9 @@ use crate::protocol::{
     jose::base64url_decode,
     json,
     openid4vp::{
-        Answer, ResponseContext, ResponseError, ResponseMode, answer as parse_answer, check_state, entries_for,
-        parameters,
+        Answer, ResponseContext, ResponseError, ResponseMode, answer as parse_answer, check_state,
+        dc_api::{self, DcContext},
+        entries_for, parameters,
     },
 };
 
@@ -26,11 +29,17 @@ const IDS_MAX: usize = 32;
 
 /// The checks of an answer; the wallet's error code if it declined.
 pub(super) fn judge(captured: &Captured<'_>, asked: &Asked) -> (Check, Option<String>) {
+    #[cfg(feature = "mdoc")]
+    if let Way::IsoMdoc { origin, requests } = &asked.way {
+        let mut answer = browser_answer(captured).unwrap_or_default();
+        let data = answer.remove("data").unwrap_or(Value::Object(answer));
+        return iso_mdoc::judge(captured, asked, origin, requests, &data);
+    }
     let mut answer = Check::group("answer");
     let context = ResponseContext {
         mode: asked.mode,
         state: asked.state.as_deref().unwrap_or_default(),
-        key: captured.key,
+        key: asked.key(captured),
         accepted: &asked.enc,
         query: &asked.query,
         limits: &captured.limits,
@@ -62,7 +71,8 @@ pub(super) fn judge(captured: &Captured<'_>, asked: &Asked) -> (Check, Option<St
     let whole = answer.first_failure().is_none();
     let mut believed: Option<Vec<(String, Believed)>> = whole.then(Vec::new);
     for (id, at, presented) in &presentations {
-        let (check, one) = credential::judge(captured, asked, id, *at, presented);
+        let Some(met) = asked.met(captured) else { break };
+        let (check, one) = credential::judge(captured, asked, &met, id, *at, presented);
         answer.push(check);
         match one {
             Some(one) => {
@@ -90,6 +100,11 @@ struct Opened {
 /// The way from what was captured to the parameters in it.
 fn envelope(captured: &Captured<'_>, asked: &Asked, context: &ResponseContext<'_>) -> (Check, Option<Opened>) {
     let mut group = Check::group("envelope");
+    let encrypted = asked.mode == ResponseMode::DirectPostJwt;
+    if let (Way::DcApi { .. }, true, Some(data)) = (&asked.way, encrypted, brought(captured)) {
+        let opened = browser(asked, &data, context, &mut group);
+        return (group, opened.map(|parameters| Opened { parameters, state_known: true }));
+    }
     if captured.posted {
         let opened = posted(asked, captured.response, context, &mut group);
         return (group, opened.map(|parameters| Opened { parameters, state_known: true }));
@@ -110,6 +125,53 @@ fn envelope(captured: &Captured<'_>, asked: &Asked, context: &ResponseContext<'_
     let opened = posted(asked, &form_body, context, &mut group);
     // The form may have a state beside the encryption, and a JWE alone may have lost one.
     (group, opened.map(|parameters| Opened { parameters, state_known: true }))
+}
+
+/// What a browser brought, as JSON.
+pub(super) fn browser_answer(captured: &Captured<'_>) -> Option<Map<String, Value>> {
+    let limits = &captured.limits;
+    let bytes = captured.response.trim_ascii();
+    if bytes.len() > limits.response_bytes || !bytes.starts_with(b"{") {
+        return None;
+    }
+    match json::parse(bytes, limits.json_depth) {
+        Ok(Value::Object(whole)) => Some(whole),
+        _ => None,
+    }
+}
+
+/// The `data` in it, if it was not taken further apart.
+fn brought(captured: &Captured<'_>) -> Option<Value> {
+    let mut whole = browser_answer(captured)?;
+    match whole.remove("data") {
+        Some(data) if whole.contains_key("protocol") => Some(data),
+        _ => whole.contains_key("response").then(|| Value::Object(whole)),
+    }
+}
+
+/// What a wallet answered by the Digital Credentials API (OpenID4VP 1.0, annex A).
+fn browser(
+    asked: &Asked,
+    data: &Value,
+    context: &ResponseContext<'_>,
+    group: &mut Check,
+) -> Option<Map<String, Value>> {
+    let jwe = data.get("response").and_then(Value::as_str);
+    group.push(Check::fact("encrypted", if jwe.is_some() { "yes" } else { "no" }));
+    if let Some(jwe) = jwe {
+        header(jwe, asked, context, group);
+    }
+    let Some(key) = context.key else {
+        group.push(Check::not_made("decryption", "the private key of this request is not given"));
+        return None;
+    };
+    let context = DcContext { key, accepted: context.accepted, query: context.query, limits: context.limits };
+    let opened = dc_api::parameters(data, &context);
+    group.settle("decryption", &opened.as_ref().map_err(failed_ref));
+    if jwe.is_some() && opened.is_ok() {
+        group.push(Check::holds("decryption"));
+    }
+    opened.ok()
 }
 
 /// What the wallet posted, or the JWE in it.

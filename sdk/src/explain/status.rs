@@ -2,14 +2,16 @@
 
 use url::Url;
 
+#[cfg(feature = "w3c")]
+use super::credential::{did_key, published_key};
 use super::{
     Captured,
     check::{Check, Failed},
 };
 #[cfg(feature = "mdoc")]
-use crate::protocol::status_list::cwt::{self, IdentifierList, StatusCwt};
+use crate::protocol::status_list::cwt::IdentifierList;
 use crate::{
-    ask::RELATIONSHIP,
+    ask::is_relationship,
     format::Authentic,
     protocol::{
         jose::PublicKey,
@@ -18,6 +20,29 @@ use crate::{
     },
     trust::{IssuerId, TrustError},
 };
+#[cfg(feature = "w3c")]
+use crate::{
+    format::IssuerRef,
+    protocol::vc::{
+        bitstring::{Entry, SignedList},
+        jwt::Issuer,
+    },
+    trust::Decision,
+};
+
+/// Who issued the credential, as far as lists about it are concerned.
+struct Vouched<'a> {
+    issuer: IssuerId,
+    key: &'a PublicKey,
+    types: Vec<String>,
+}
+
+impl Vouched<'_> {
+    fn key_of(&self, captured: &Captured<'_>, chain: Option<&[Vec<u8>]>) -> Result<PublicKey, Failed> {
+        let Captured { limits, now, trust, .. } = captured;
+        Ok(trust.status_key(self.issuer, &self.types, chain, self.key, *now, limits)?)
+    }
+}
 
 /// What the list of this credential says, for an issuer whose key is known.
 pub(super) fn judge(
@@ -27,28 +52,59 @@ pub(super) fn judge(
     issuer: Option<(IssuerId, &PublicKey)>,
 ) -> Check {
     let Some(authentic) = authentic else { return Check::not_made("status", "the presentation does not hold") };
-    if id == RELATIONSHIP {
+    if is_relationship(id) {
         return Check::not_made("status", "it stands in the records of the shop");
     }
     let Some(status) = authentic.status() else { return Check::fact("status", "the credential has none") };
     let mut group = Check::group("status");
-    let said = match (status, issuer) {
+    let vouched = |(issuer, key)| Vouched { issuer, key, types: captured.trust.counts_as(issuer, authentic.types()) };
+    let said = match (status, issuer.map(vouched).as_ref()) {
         (_, None) => Err(Check::not_made("token", "the issuer is not trusted")),
-        (StatusRef::TokenList { uri, index }, Some(issuer)) => {
+        (StatusRef::TokenList { uri, index }, Some(by)) => {
             group.push(Check::fact("list", uri));
             if captured.show_claims {
                 group.push(Check::fact("entry", index));
             }
-            read(captured, uri, |token| entry(captured, token, uri, *index, issuer))
+            read(captured, uri, |token| entry(captured, token, uri, *index, by))
         }
         #[cfg(feature = "mdoc")]
-        (StatusRef::Identifier { uri, id }, Some(issuer)) => {
+        (StatusRef::Identifier { uri, id }, Some(by)) => {
             group.push(Check::fact("list of identifiers", uri));
-            read(captured, uri, |token| identifier(captured, token, uri, id, issuer))
+            read(captured, uri, |token| identifier(captured, token, uri, id, by))
         }
         #[cfg(feature = "w3c")]
-        (StatusRef::Bitstring(_), Some(_)) => Err(Check::not_made("token", "bitstrings are not read here")),
+        (StatusRef::Bitstring(entries), Some(by)) => {
+            let read = |one: &Entry| Box::new(read(captured, &one.uri, |token| bitstring(captured, token, one, by)));
+            let read: Vec<_> = entries.iter().map(read).collect();
+            // What one list says is not undone by another that is not to be had.
+            let is_over = read.iter().any(|said| matches!(said.as_ref(), Ok((_, status)) if *status != Status::Valid));
+            for (one, said) in entries.iter().zip(read) {
+                let mut of = Check::group(one.purpose.name());
+                of.push(Check::fact("list", &one.uri));
+                of.push(Check::fact("issuer of the list", format!("must be {}", one.issuer)));
+                if captured.show_claims {
+                    of.push(Check::fact("entry", one.index()));
+                }
+                tell(
+                    &mut of,
+                    match *said {
+                        Err(_) if is_over => {
+                            Err(Check::not_made("token", "another list says that it does not hold now"))
+                        }
+                        said => said,
+                    },
+                );
+                group.push(of);
+            }
+            return group;
+        }
     };
+    tell(&mut group, said);
+    group
+}
+
+/// What came of a look at a list.
+fn tell(group: &mut Check, said: Result<Said, Check>) {
     match said {
         Err(check) => group.push(check),
         Ok((token, said)) => {
@@ -62,7 +118,6 @@ pub(super) fn judge(
             });
         }
     }
-    group
 }
 
 /// A status, and what to say of the token that it stands in.
@@ -82,54 +137,57 @@ fn read(captured: &Captured<'_>, uri: &Url, read: impl Fn(&[u8]) -> Result<Said,
 }
 
 /// What an entry of a Token Status List says, as the merchant reads it.
-fn entry(
-    captured: &Captured<'_>,
-    token: &[u8],
-    uri: &Url,
-    index: u64,
-    (issuer, key): (IssuerId, &PublicKey),
-) -> Result<Said, Failed> {
-    let Captured { limits, now, trust, .. } = captured;
-    let list = match token {
-        #[cfg(feature = "mdoc")]
-        token if cwt::is_cwt(token) => {
-            let token = StatusCwt::parse(token, limits).map_err(unread)?;
-            let signer = trust.status_key(issuer, token.chain(), None, key, *now, limits).map_err(unsigned)?;
-            StatusList::verify_cwt(token, &signer, uri, *now, limits).map_err(unread)?
-        }
-        token => {
-            let text = std::str::from_utf8(token).unwrap_or_default().trim_ascii_end();
-            let token = StatusList::parse(text, limits).map_err(unread)?;
-            let header = token.header();
-            let signer = trust.status_key(issuer, header.x5c.as_deref(), header.kid.as_deref(), key, *now, limits);
-            StatusList::verify(token, &signer.map_err(unsigned)?, uri, *now, limits).map_err(unread)?
-        }
-    };
-    let said = list.status(index).map_err(unread)?;
+fn entry(captured: &Captured<'_>, token: &[u8], uri: &Url, index: u64, by: &Vouched<'_>) -> Result<Said, Failed> {
+    let list = StatusList::read(token, uri, captured.now, &captured.limits, |chain| by.key_of(captured, chain))?;
+    let said = list.status(index)?;
     Ok((format!("{} entries, fresh until {}", list.len(), list.fresh_until()), said))
 }
 
 /// Whether an identifier list names a credential.
 #[cfg(feature = "mdoc")]
-fn identifier(
-    captured: &Captured<'_>,
-    token: &[u8],
-    uri: &Url,
-    id: &[u8],
-    (issuer, key): (IssuerId, &PublicKey),
-) -> Result<Said, Failed> {
-    let Captured { limits, now, trust, .. } = captured;
-    let token = StatusCwt::parse(token, limits).map_err(unread)?;
-    let signer = trust.status_key(issuer, token.chain(), None, key, *now, limits).map_err(unsigned)?;
-    let list = IdentifierList::verify(token, &signer, uri, *now, limits).map_err(unread)?;
+fn identifier(captured: &Captured<'_>, token: &[u8], uri: &Url, id: &[u8], by: &Vouched<'_>) -> Result<Said, Failed> {
+    let list = IdentifierList::read(token, uri, captured.now, &captured.limits, |chain| by.key_of(captured, chain))?;
     let said = if list.contains(id) { Status::Invalid } else { Status::Valid };
     Ok((format!("fresh until {}", list.fresh_until()), said))
 }
 
-fn unread(error: StatusError) -> Failed {
-    Failed::new(error.code(), error)
+/// What an entry of a Bitstring Status List says.
+#[cfg(feature = "w3c")]
+fn bitstring(captured: &Captured<'_>, token: &[u8], entry: &Entry, by: &Vouched<'_>) -> Result<Said, Failed> {
+    let list = SignedList::parse(token, &captured.limits)?;
+    let signer = match list.issuer() {
+        Issuer::Chain { chain, .. } => by.key_of(captured, Some(chain))?,
+        Issuer::Did { did, method } => list_key(captured, by, &IssuerRef::Did { did: did.as_str(), method })?,
+        Issuer::Url { iss, kid } => list_key(captured, by, &IssuerRef::Metadata { iss, kid: kid.as_deref() })?,
+    };
+    let list = list.verify(&signer, &entry.uri, captured.now, &captured.limits)?;
+    let said = list.status(entry)?;
+    Ok((format!("fresh until {}", list.fresh_until()), said))
 }
 
-fn unsigned(error: TrustError) -> Failed {
-    Failed::new(error.code(), error)
+/// The key that signed a list of the same issuer.
+#[cfg(feature = "w3c")]
+fn list_key(captured: &Captured<'_>, by: &Vouched<'_>, named: &IssuerRef<'_>) -> Result<PublicKey, Failed> {
+    let missing = || Failed::from(TrustError::KeyNotFound);
+    match captured.trust.decide(named, captured.now, &captured.limits)? {
+        Decision::Resolve { did, method, issuer } if issuer == by.issuer => {
+            did_key(captured, &did, &method).1.ok_or_else(missing)
+        }
+        Decision::Fetch { iss, kid, issuer, .. } if issuer == by.issuer => {
+            published_key(captured, &iss, kid.as_deref()).ok_or_else(missing)?
+        }
+        _ => Err(TrustError::StatusMechanism.into()),
+    }
+}
+
+impl From<StatusError> for Failed {
+    fn from(error: StatusError) -> Self {
+        Self::new(error.code(), error)
+    }
+}
+
+impl From<TrustError> for Failed {
+    fn from(error: TrustError) -> Self {
+        Self::new(error.code(), error)
+    }
 }

@@ -15,6 +15,7 @@ use crate::{
             jwt::{Issuer, Presented},
             ld::{self, Contexts},
         },
+        watch::{Failure, Made, Part, Seen, Told},
     },
 };
 
@@ -82,6 +83,14 @@ impl Unverified for Token<'_> {
         let status = (verified.status.as_ref(), verified.credential_status.as_ref());
         authentic(verified.credential, status, verified.holder_bound, &contexts)
     }
+
+    fn told(self: Box<Self>, against: &Against<'_>) -> Vec<Part> {
+        let Self { presented, contexts } = *self;
+        told(against, &contexts, |expected, watch| {
+            let verified = presented.watched(against.issuer_key, expected, watch)?;
+            Ok((verified.credential, verified.status, verified.credential_status))
+        })
+    }
 }
 
 /// `type_values` (B.1.1): each type is an alternative by itself.
@@ -110,6 +119,49 @@ pub(super) fn with_expected<T>(
     })?)
 }
 
+/// A credential with the claim `status` of its token, and its `credentialStatus`.
+pub(super) type Unbelieved = (Credential, Option<Value>, Option<Value>);
+
+/// The checks of a verification one by one, those of [`authentic`] included.
+pub(super) fn told(
+    against: &Against<'_>,
+    contexts: &Contexts,
+    verify: impl FnOnce(&Expected<'_>, &mut Told<VcError>) -> Result<Unbelieved, VcError>,
+) -> Vec<Part> {
+    let words = |error: FormatError| Failure { code: error.code(), why: error.to_string() };
+    let failure = |error: &VcError| {
+        let error = FormatError::from(error.clone());
+        Failure { code: error.code(), why: error.to_string() }
+    };
+    let mut last = Part::new(TYPE_PART);
+    let walked = with_expected(against, |expected| Ok(Told::of(failure, |told| verify(expected, told))));
+    let (mut parts, unbelieved) = match walked {
+        Ok(walked) => walked,
+        Err(error) => {
+            last.push("form", Seen::Nothing, Made::Fails(words(error)));
+            return vec![last];
+        }
+    };
+    let Some((credential, claim, entries)) = unbelieved else { return parts };
+    last.push("contexts", Seen::Text(contexts.told(&credential.contexts)), Made::Fact);
+    match authentic(credential, (claim.as_ref(), entries.as_ref()), false, contexts) {
+        Ok(authentic) => {
+            last.push("type", Seen::Text(authentic.types.join(", ")), Made::Holds);
+            let (named, made) = match &authentic.status {
+                Some(_) => (Seen::Nothing, Made::Holds),
+                None => (Seen::Text("none".to_owned()), Made::Fact),
+            };
+            last.push("status reference", named, made);
+        }
+        Err(error) => last.push("status reference", Seen::Nothing, Made::Fails(words(error))),
+    }
+    parts.push(last);
+    parts
+}
+
+/// The part of what a credential is, and where its status stands.
+pub(crate) const TYPE_PART: &str = "type and status";
+
 /// A verified credential, its types by their full names before the plain ones. Its status stands in the claim `status` of
 /// its token (Token Status List), or in its `credentialStatus`.
 pub(super) fn authentic(
@@ -121,7 +173,7 @@ pub(super) fn authentic(
     let status = match status {
         // Both of them would have to be asked for, and one answer cannot say which one spoke.
         (Some(_), Some(_)) => return Err(VcError::TwoStatuses.into()),
-        (Some(claim), None) => StatusRef::from_claim(claim).map_err(FormatError::Status)?,
+        (Some(claim), None) => Some(StatusRef::from_claim(claim).map_err(FormatError::Status)?),
         (None, Some(entries)) => {
             StatusRef::from_credential_status(entries, &credential.issuer).map_err(FormatError::Status)?
         }

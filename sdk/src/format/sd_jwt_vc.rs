@@ -1,9 +1,10 @@
 //! SD-JWT VC (draft-ietf-oauth-sd-jwt-vc-24), as OpenID4VP, annex B.3 presents it: format `dc+sd-jwt`.
 //!
 //! Trust says which issuer may issue which type, and the query says which claims a sale needs; what a type itself demands
-//! is checked where the merchant wants it ([`TypeMetadata`](crate::merchant::TypeMetadata)). A claim that the protocol itself uses ([`iss`, `exp`, `cnf`, `status` ...](PROTOCOL_CLAIMS)) never reaches the
-//! merchant, so a query that asks for one by its path is never satisfied; such a query would also be against the
-//! standard, which asks only for what can be selectively disclosed.
+//! is checked where the merchant wants it ([`TypeMetadata`](crate::merchant::TypeMetadata)). A claim that the protocol
+//! itself uses ([`iss`, `exp`, `cnf`, `status` ...](PROTOCOL_CLAIMS)) never reaches the merchant, so a query that asks for
+//! one by its path is never satisfied; such a query would also be against the standard, which asks only for what can be
+//! selectively disclosed.
 
 use serde_json::{Map, Value, json};
 
@@ -133,10 +134,7 @@ impl Unverified for Presented<'_> {
         };
 
         let types = take_types(&mut claims)?;
-        let status = match claims.get("status") {
-            None => None,
-            Some(status) => StatusRef::from_claim(status).map_err(FormatError::Status)?,
-        };
+        let status = claims.get("status").map(StatusRef::from_claim).transpose().map_err(FormatError::Status)?;
         claims.retain(|name, _| !PROTOCOL_CLAIMS.contains(&name.as_str()));
         Ok(Authentic::assertion(types, Value::Object(claims), status, holder_bound, expires_at))
     }

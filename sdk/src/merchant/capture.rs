@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Merchant, MerchantBuilder};
+use super::{BrowserRequest, Merchant, MerchantBuilder};
 use crate::{
     explain::{Captured, Explanation},
     format::Format,
@@ -12,7 +12,7 @@ use crate::{
     presentation::{Delivered, RequestId},
     protocol::{
         jose::{DecryptionKey, base64url_encode},
-        openid4vp::RequestPost,
+        openid4vp::{RequestPost, dc_api::Protocol},
     },
     time::UnixTime,
     trust::Trust,
@@ -22,12 +22,12 @@ use crate::{
 ///
 /// It borrows from the merchant, so that nothing is kept unless somebody writes it down.
 pub struct Capture<'a> {
-    /// The signed request object.
+    /// The signed request object, or as JSON the requests that a browser was given.
     pub request: &'a str,
-    /// The form that the wallet posted.
+    /// The form that the wallet posted, or as JSON what the browser brought.
     pub response: &'a [u8],
-    /// The key that the answer was to be encrypted to, if it was.
-    pub key: Option<&'a DecryptionKey>,
+    /// The key that the answer was to be encrypted to, if it was; of the requests in the words of documents, each has one.
+    pub keys: &'a [DecryptionKey],
     /// When the answer came.
     pub at: UnixTime,
     /// The stable name of the check that the answer was refused for.
@@ -37,19 +37,31 @@ pub struct Capture<'a> {
     limits: &'a Limits,
     over: Option<u8>,
     type_rules: bool,
+    origin: Option<&'a str>,
 }
 
 impl Capture<'_> {
     /// Every check of it. What the merchant fetched is not here: where it was refused for its status, that check says so.
     #[must_use]
     pub fn explain(&self) -> Explanation {
+        self.explain_with(&[])
+    }
+
+    /// The same with what the merchant could have fetched.
+    pub(crate) fn explain_with(&self, fetched: &[bytes::Bytes]) -> Explanation {
         let mut captured = Captured::new(self.request.as_bytes(), self.response, self.trust, self.at)
             .formats(self.formats)
             .posted()
             .type_rules(self.type_rules)
             .limits(self.limits.clone());
-        if let Some(key) = self.key {
+        for key in self.keys {
             captured = captured.key(key);
+        }
+        if let Some(origin) = self.origin {
+            captured = captured.origin(origin);
+        }
+        for document in fetched {
+            captured = captured.issuer_document(document).status_list(document);
         }
         if let Some(years) = self.over {
             captured = captured.over(years);
@@ -57,13 +69,15 @@ impl Capture<'_> {
         captured.explain()
     }
 
-    /// The private key as the command `firsthand explain` reads it, a JWK. It opens this answer and no other.
+    /// The private keys as the command `firsthand explain` reads them, a JWK set. They open this answer and no other.
     #[must_use]
-    pub fn key_jwk(&self) -> Option<Value> {
-        let key = self.key?;
-        let mut jwk = key.public_jwk();
-        jwk.as_object_mut()?.insert("d".to_owned(), base64url_encode(key.scalar()).into());
-        Some(jwk)
+    pub fn key_jwks(&self) -> Value {
+        let private = |key: &DecryptionKey| {
+            let mut jwk = key.public_jwk();
+            jwk.as_object_mut()?.insert("d".to_owned(), base64url_encode(key.scalar()).into());
+            Some(jwk)
+        };
+        json!({ "keys": self.keys.iter().filter_map(private).collect::<Vec<_>>() })
     }
 }
 
@@ -125,11 +139,12 @@ impl Merchant {
             tracing::warn!(code, "a refused answer cannot be shown: its request cannot be made again");
             return;
         };
+        let keys: Vec<DecryptionKey> = key.into_iter().collect();
         let trust = self.trust();
         look(&Capture {
             request: &request,
             response,
-            key: key.as_ref(),
+            keys: &keys,
             at,
             code,
             trust: &trust,
@@ -137,6 +152,44 @@ impl Merchant {
             limits: &self.0.limits,
             over: delivered.asked.over,
             type_rules: !self.0.type_metadata.is_ignored(),
+            origin: None,
+        });
+    }
+
+    /// The same for an answer that a browser brought.
+    pub(super) fn show_refused_of_browser(
+        &self,
+        id: &RequestId,
+        delivered: &Delivered,
+        protocol: Protocol,
+        data: &Value,
+        at: UnixTime,
+        code: &'static str,
+    ) {
+        let Some(Hook(look)) = &self.0.capture else { return };
+        let given = delivered.browser.iter();
+        let requests = given.clone().map(|one| self.browser_request(id, delivered, one, at));
+        let keys = given.filter(|one| one.protocol == protocol).map(|one| self.opened_key(id, &one.sealed_key));
+        let (Ok(requests), Ok(keys)) = (requests.collect::<Result<Vec<_>, _>>(), keys.collect::<Result<Vec<_>, _>>())
+        else {
+            tracing::warn!(code, "a refused answer cannot be shown: its request cannot be made again");
+            return;
+        };
+        let request = |one: BrowserRequest| json!({ "protocol": one.protocol, "data": one.data });
+        let requests: Vec<Value> = requests.into_iter().map(request).collect();
+        let trust = self.trust();
+        look(&Capture {
+            request: &json!({ "requests": requests }).to_string(),
+            response: json!({ "protocol": protocol, "data": data }).to_string().as_bytes(),
+            keys: &keys,
+            at,
+            code,
+            trust: &trust,
+            formats: &self.0.formats,
+            limits: &self.0.limits,
+            over: delivered.asked.over,
+            type_rules: !self.0.type_metadata.is_ignored(),
+            origin: Some(&self.web_origin()),
         });
     }
 }

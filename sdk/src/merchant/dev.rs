@@ -39,6 +39,9 @@ pub const FOLDER: &str = ".firsthand";
 pub const WALLET_PATH: &str = "/_dev/wallet";
 /// Where the development issuer's status list is.
 pub const STATUS_PATH: &str = "/_dev/issuer/status";
+/// Where that of its W3C credentials is.
+#[cfg(feature = "w3c")]
+pub const BITSTRING_PATH: &str = "/_dev/issuer/status/bitstring";
 
 /// How many cards of the shop one person's wallet keeps: the newest.
 const CARDS_MAX: usize = 64;

@@ -24,7 +24,7 @@ use crate::{
     protocol::{
         jose::base64url_encode,
         openid4vci::{
-            HAIP_OFFER_ENDPOINT, OFFER_ENDPOINT,
+            CredentialFormat, HAIP_OFFER_ENDPOINT, OFFER_ENDPOINT, Offered,
             metadata::{self, Attested, SIGNED_METADATA_TYPE},
             oauth::may_be_registered,
             offer::{AuthorizationCode, Offer, PreAuthorized, TxCode, reference_link},
@@ -46,8 +46,16 @@ pub use credential::{Issued, WalletAccess};
 pub(super) use status::revocation;
 pub use token::{WalletIdentity, WalletTokens};
 
-/// The one credential that is issued: its configuration in the metadata, its scope, and its identifier in requests.
-const CONFIGURATION: &str = "relationship";
+/// The one credential that is issued, by its scope, and the formats that a wallet may have it in. Each says the same of the same
+/// customer, under an alias of its own.
+const OFFERED: Offered<'_> = Offered {
+    scope: "relationship",
+    configurations: &[
+        ("relationship", CredentialFormat::SdJwtVc),
+        #[cfg(feature = "mdoc")]
+        ("relationship_mdoc", CredentialFormat::Mdoc),
+    ],
+};
 /// How long signed metadata hold, in seconds.
 const METADATA_S: u64 = 24 * 3600;
 
@@ -422,15 +430,15 @@ impl Merchant {
     fn described<T>(&self, describe: impl FnOnce(&metadata::Issuer<'_>) -> T) -> Result<T, Error> {
         let issuer = self.issuing()?;
         let endpoints = self.address("/issuer");
-        let vct = self.relationship_type();
+        let kind = self.relationship_type();
         let names =
             [("en", format!("Customer card of {}", issuer.name)), ("de", format!("Kundenkarte von {}", issuer.name))];
         Ok(describe(&metadata::Issuer {
             identifier: self.issuer_id(),
             endpoints: &endpoints,
             name: &issuer.name,
-            configuration: CONFIGURATION,
-            vct: vct.as_str(),
+            offered: OFFERED,
+            kind: kind.as_str(),
             credential_names: &names,
             batch_size: issuer.batch,
             reissue_at_left_s: REISSUE_AT_LEFT_S,
@@ -459,7 +467,7 @@ impl Merchant {
         };
         Offer {
             issuer: self.issuer_id().to_owned(),
-            configurations: vec![CONFIGURATION.to_owned()],
+            configurations: OFFERED.configurations.iter().map(|(name, _)| (*name).to_owned()).collect(),
             pre_authorized: Some(PreAuthorized { code, tx_code: Some(tx_code) }),
             // Whoever brings it has still to be let in by the customer.
             authorization_code: issuer

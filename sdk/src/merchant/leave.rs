@@ -289,7 +289,7 @@ impl Recognised {
         let proofs = customer.proofs().iter().map(|proof| ExportedProof {
             ask: proof.ask.clone(),
             purpose: proof.purpose.clone(),
-            outcome: proof.outcome.clone(),
+            outcome: proof.outcome.to_string(),
             at: proof.at.to_string(),
         });
         let credentials = customer.credentials().await?.into_iter().map(|credential| ExportedCredential {

@@ -10,7 +10,7 @@ use super::{
     ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put, status::Vouched,
 };
 use crate::{
-    ask::{self, AGE, Alternative, Ask, Device, RELATIONSHIP, StatusPolicy, Wanted},
+    ask::{self, AGE, Ask, AskedFor, Device, Established, RELATIONSHIP, StatusPolicy, Wanted, is_relationship},
     customer::BindingName,
     error::{AnswerError, Error, Fault, ProofError, Refusal},
     fetch::{FetchError, FetchRequest},
@@ -26,7 +26,7 @@ use crate::{
         signs_with, transaction_data,
     },
     protocol::{
-        dcql::{Candidate, ClaimQuery, Query},
+        dcql::{Candidate, ClaimQuery, DcqlError, Query},
         jose::{DecryptionKey, JoseError, PublicKey},
         openid4vp::{
             Answer, ClientId, RequestObject, RequestPost, ResponseContext, ResponseError, ResponseMode, read_response,
@@ -43,8 +43,15 @@ use crate::{
 mod dc_api;
 #[cfg(feature = "mdoc")]
 mod iso_mdoc;
+#[cfg(feature = "mdoc")]
+mod till;
 
 pub use dc_api::{BrowserAnswered, BrowserRequest};
+#[cfg(feature = "mdoc")]
+pub use till::ReaderSession;
+
+#[cfg(feature = "mdoc")]
+use crate::{format::mdoc::OwnMdoc, protocol::dcql::MSO_MDOC};
 
 /// What opens whichever wallet is installed (OpenID4VP 1.0, 13.1.2).
 const SCHEME: &str = "openid4vp://";
@@ -142,8 +149,10 @@ impl Merchant {
         }
         // What recognises does so on this device alone: by a code between two devices such an ask would say nothing but that
         // somebody is a customer here.
-        if device == Device::CrossDevice && ask.wanted().is_empty() {
-            return Err(Refusal::AcrossDevices.into());
+        match device {
+            Device::CrossDevice if ask.asked_for().is_empty() => return Err(Refusal::AcrossDevices.into()),
+            Device::AtTheTill => return Err(Error::Misuse("no browser asks for a wallet at the till".into())),
+            _ => {}
         }
         // A key that was signed out is opened again by a credential that recognises, so it may ask for one.
         if !ask.recognises()
@@ -154,7 +163,7 @@ impl Merchant {
         }
         let now = self.now();
         let id = PresentationId::from_random(self.random());
-        let meta = |one: &Alternative| meta_of(one, &self.0.formats, self.0.trusted.configured());
+        let meta = |one: &Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured());
         let mut query = query_of(ask, self.relationship_type().as_str(), meta);
         if self.0.names_authorities {
             self.name_authorities(&mut query);
@@ -228,7 +237,7 @@ impl Merchant {
     /// Says in a query under which roots an answer will be believed, but of our own credential.
     fn name_authorities(&self, query: &mut Query) {
         let trust = self.trust();
-        for credential in query.credentials.iter_mut().filter(|credential| credential.id != RELATIONSHIP) {
+        for credential in query.credentials.iter_mut().filter(|credential| !is_relationship(&credential.id)) {
             let ids = trust.authority_key_ids(&types_in(&credential.meta));
             let ids = ids.filter(|ids| ids.len() <= self.0.limits.dcql_values);
             credential.trusted_authorities = ids.map(|ids| vec![json!({ "type": "aki", "values": ids })]);
@@ -400,7 +409,7 @@ impl Merchant {
         delivery.sealed_key.as_ref().map(|sealed| self.opened_key(request, sealed)).transpose()
     }
 
-    fn opened_key(&self, request: &RequestId, sealed: &str) -> Result<DecryptionKey, Error> {
+    pub(super) fn opened_key(&self, request: &RequestId, sealed: &str) -> Result<DecryptionKey, Error> {
         let scalar = zeroize::Zeroizing::new(self.open(DECRYPTION_KEY, &presentation_key(request), sealed)?);
         let scalar: &[u8; 32] =
             scalar.as_slice().try_into().map_err(|_| Error::Misuse("a sealed key is not a key".into()))?;
@@ -441,11 +450,11 @@ impl Merchant {
             Ok(Checked::Holds(verified)) => {
                 let code = match delivered.asked.device {
                     Device::SameDevice => Some(ResponseCode::from_random(self.random())),
-                    Device::CrossDevice => None,
+                    Device::CrossDevice | Device::AtTheTill => None,
                 };
                 let text = verified.to_seal();
                 let sealed = self.seal(CLAIMS, &presentation_key(request), &text);
-                let answered = delivered.answered(code.as_ref(), sealed, verified.outcome().to_owned(), now);
+                let answered = delivered.answered(code.as_ref(), sealed, verified.outcome().clone(), now);
                 self.end(request, &Presentation::Answered(answered), version).await?;
                 Ok(Ended { code, declined: false })
             }
@@ -520,44 +529,52 @@ impl Merchant {
                 tracing::info!(%code, description_chars, "the wallet declined");
                 Ok(Checked::Declined(code))
             }
-            Answer::Presentations(answer) => Ok(Checked::Holds(self.verify(asked, met, &answer, now).await?)),
+            Answer::Presentations(answer) => {
+                // A name that is not declared any more is an ask that nobody can judge.
+                let ask = self.declared(&asked.ask).ok_or(Refusal::NoSuchAsk)?;
+                let Asked { query, over, transaction_data, device, .. } = asked;
+                let question = Question { ask, query, over: *over, transaction_data, device: *device };
+                Ok(Checked::Holds(self.verify(&question, met, &answer, now).await?))
+            }
         }
     }
 
     /// Every presentation of an answer, through every check, and then the query over what is left.
     async fn verify(
         &self,
-        asked: &Asked,
+        question: &Question<'_>,
         met: Met<'_>,
         answer: &[(String, Vec<Value>)],
         now: UnixTime,
     ) -> Result<Verified, Error> {
-        // A name that is not declared any more is an ask that nobody can judge.
-        let ask = self.declared(&asked.ask).ok_or(Refusal::NoSuchAsk)?;
+        let &Question { ask, query, over, transaction_data, device } = question;
         let mut believed = Vec::new();
         let mut relationship = None;
         for (id, presentations) in answer {
             for presented in presentations {
-                if id == RELATIONSHIP {
-                    let believed_own = self.believe_own(met, presented, now).await;
+                if is_relationship(id) {
+                    let believed_own = self.believe_own(query, met, id, presented, now).await;
                     // One that was revoked proves nothing, and takes nothing from what was asked beside it.
                     if matches!(believed_own, Err(Error::Answer(AnswerError::Revoked { .. })))
-                        && !ask.wanted().is_empty()
+                        && !ask.asked_for().is_empty()
                     {
                         continue;
                     }
                     let (credential, shown) = believed_own?;
-                    relationship = Some(shown);
+                    // Two of them may be two customers: nobody comes back as both.
+                    if relationship.replace(shown).is_some() {
+                        return Err(AnswerError::from(DcqlError::AnsweredTwice { id: RELATIONSHIP.to_owned() }).into());
+                    }
                     believed.push((id.as_str(), credential));
                     continue;
                 }
-                believed.push((id.as_str(), self.believe(ask, asked, met, id, presented, now).await?));
+                believed.push((id.as_str(), self.believe(question, met, id, presented, now).await?));
             }
         }
         // 8.6 and 14.9: what came back is measured by the query again; the wallet's matching counts for nothing.
         let mut candidates: Vec<(String, Vec<Candidate<'_>>)> = Vec::new();
         for (id, credential) in &believed {
-            let format = asked.query.credentials.iter().find(|q| q.id == *id).map_or("", |q| q.format.as_str());
+            let format = query.credentials.iter().find(|q| q.id == *id).map_or("", |q| q.format.as_str());
             let candidate = Candidate {
                 format,
                 types: &credential.counts_as,
@@ -570,13 +587,17 @@ impl Merchant {
                 None => candidates.push(((*id).to_owned(), vec![candidate])),
             }
         }
-        let matched = asked.query.evaluate(&candidates).map_err(AnswerError::from)?;
-        let over = asked.over;
+        let matched = query.evaluate(&candidates).map_err(AnswerError::from)?;
+        // Each of them was held against the credential that signs it. One that none signs is authorised by nobody.
+        let is_signed = |data: &String| matched.iter().any(|m| signs_with(data, m.id));
+        if !transaction_data.iter().all(is_signed) {
+            return Err(AnswerError::TransactionUnsigned.into());
+        }
         let meant_by = self.asked_by(ask);
         let mut age = None;
         let mut names: Vec<&str> = Vec::new();
         let mut claims: Vec<Claims> = Vec::new();
-        for m in matched.iter().filter(|m| m.id != RELATIONSHIP) {
+        for m in matched.iter().filter(|m| !is_relationship(m.id)) {
             let credential =
                 believed.iter().filter(|(id, _)| *id == m.id).nth(m.position).map(|(_, believed)| believed);
             let meant = meant_by.iter().find(|(id, _, _)| id == m.id);
@@ -594,28 +615,37 @@ impl Merchant {
                 let path: Vec<&str> = claim.path.iter().map_while(Value::as_str).collect();
                 one.name_of(&path)?.first().map(String::as_str)
             };
-            for name in selected.iter().filter_map(name) {
+            // A claim that says no was shown, and opens no gate.
+            let says_no = |claim: &&&ClaimQuery| {
+                let values = m.claims.iter().find(|(query, _)| std::ptr::eq(*query, **claim)).map(|(_, values)| values);
+                values.is_some_and(|values| {
+                    !values.is_empty() && values.iter().all(|value| **value == Value::Bool(false))
+                })
+            };
+            for name in selected.iter().filter(|claim| !says_no(claim)).filter_map(name) {
                 if !names.contains(&name) {
                     names.push(name);
                 }
             }
             claims.push(Claims::selected(wanted.id(), one, &credential.authentic, &selected));
         }
-        let outcome = match over {
-            Some(years) if age.is_some_and(|(_, values)| ask::is_of_age(values, years, now)) => ask::over(years),
-            Some(_) => return Err(AnswerError::AgeNotReached.into()),
-            None if names.is_empty() && matched.iter().any(|m| m.id == RELATIONSHIP) => RELATIONSHIP.to_owned(),
-            None => names.join(", "),
+        if over.is_some_and(|years| !age.is_some_and(|(_, values)| ask::is_of_age(values, years, now))) {
+            return Err(AnswerError::AgeNotReached.into());
+        }
+        let outcome = Established {
+            over,
+            shown: names.into_iter().map(str::to_owned).collect(),
+            recognised: matched.iter().any(|m| is_relationship(m.id)),
         };
-        let verified = Verified::of(ask.name().to_owned(), outcome, claims, asked.device);
+        let verified = Verified::of(ask.name().to_owned(), outcome, claims, device);
         Ok(verified.with_relationship(relationship))
     }
 
     /// What a declared ask asks for, by the ids of its credential queries.
-    fn asked_by<'a>(&'a self, ask: &'a Ask) -> Vec<(String, &'a Wanted, &'a Alternative)> {
-        let can = |one: &Alternative| meta_of(one, &self.0.formats, self.0.trusted.configured()).is_some();
-        let of = |wanted: &'a Wanted| wanted.queries(can).map(move |(id, one)| (id, wanted, one));
-        ask.wanted().iter().flat_map(of).collect()
+    fn asked_by<'a>(&'a self, ask: &'a Ask) -> Vec<(String, &'a AskedFor, &'a Wanted)> {
+        let can = |one: &Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured()).is_some();
+        let of = |wanted: &'a AskedFor| wanted.queries(can).map(move |(id, one)| (id, wanted, one));
+        ask.asked_for().iter().flat_map(of).collect()
     }
 
     /// The type of the credential that this shop issues to its customers, an address below the mount: nobody else's
@@ -628,21 +658,24 @@ impl Merchant {
     /// current one or an earlier one, and its status is what our own records say at this moment.
     async fn believe_own(
         &self,
+        query: &Query,
         met: Met<'_>,
+        id: &str,
         presented: &Value,
         now: UnixTime,
     ) -> Result<(Believed, Relationship), Error> {
         let limits = &self.0.limits;
-        let credential = || RELATIONSHIP.to_owned();
-        let format_error = |source| AnswerError::Format { credential: credential(), source };
-        let unknown = || AnswerError::Trust { credential: credential(), source: TrustError::Unknown };
-        let format = SdJwtVc::new();
-        let unverified = format.parse(presented, limits).map_err(format_error)?;
-        let IssuerRef::X5c { chain, .. } = unverified.issuer() else { return Err(unknown().into()) };
-        let is_leaf = |identity: &&Identity| chain.first().is_some_and(|leaf| leaf == identity.leaf().der());
-        let identity = self.0.keys.identities().iter().find(is_leaf).ok_or_else(unknown)?;
-        let against = Against {
-            issuer_key: identity.key().public_key(),
+        let own_type = self.relationship_type();
+        let format_error = |source| AnswerError::Format { credential: id.to_owned(), source };
+        let unknown = || AnswerError::Trust { credential: id.to_owned(), source: TrustError::Unknown };
+        let own_key = |issuer: &IssuerRef<'_>| {
+            let IssuerRef::X5c { chain, .. } = issuer else { return Err(unknown()) };
+            let is_leaf = |identity: &&Identity| chain.first().is_some_and(|leaf| leaf == identity.leaf().der());
+            let identity = self.0.keys.identities().iter().find(is_leaf);
+            Ok(identity.ok_or_else(unknown)?.key().public_key())
+        };
+        let against = |issuer_key| Against {
+            issuer_key,
             channel: met.channel,
             encryption_key: met.encryption_key,
             nonce: met.nonce,
@@ -653,15 +686,26 @@ impl Merchant {
             skew_s: SKEW_S,
             limits,
         };
-        let authentic = unverified.verify(&against).map_err(format_error)?;
-        let own_type = self.relationship_type();
+        let (authentic, shown) = match query.credential(id).map(|query| query.format.as_str()) {
+            #[cfg(feature = "mdoc")]
+            Some(MSO_MDOC) => {
+                let own = OwnMdoc::parse(presented, limits).map_err(format_error)?;
+                let key = own_key(&own.issuer())?;
+                own.verify_own(own_type.as_str(), &against(key)).map_err(format_error)?
+            }
+            _ => {
+                let unverified = SdJwtVc::new().parse(presented, limits).map_err(format_error)?;
+                let key = own_key(&unverified.issuer())?;
+                let authentic = unverified.verify(&against(key)).map_err(format_error)?;
+                (authentic, sd_jwt_vc::relationship(presented, limits).map_err(format_error)?)
+            }
+        };
         let counts_as: Vec<String> =
             authentic.types().first().filter(|t| *t == own_type.as_str()).cloned().into_iter().collect();
-        let shown = sd_jwt_vc::relationship(presented, limits).map_err(format_error)?;
         match self.binding(&BindingName::credential(&shown.alias)).await? {
             Some((binding, _)) if !binding.locked => {}
             // Not there any more: its customer is forgotten.
-            _ => return Err(revoked(RELATIONSHIP, "revoked").into()),
+            _ => return Err(revoked(id, "revoked").into()),
         }
         Ok((Believed { authentic, counts_as, authority_key_ids: Vec::new() }, shown))
     }
@@ -670,16 +714,16 @@ impl Merchant {
     /// trusted, no status before the signature holds.
     async fn believe(
         &self,
-        ask: &Ask,
-        asked: &Asked,
+        question: &Question<'_>,
         met: Met<'_>,
         id: &str,
         presented: &Value,
         now: UnixTime,
     ) -> Result<Believed, Error> {
         let limits = &self.0.limits;
+        let &Question { ask, query, transaction_data, .. } = question;
         let credential = || id.to_owned();
-        let wanted = asked.query.credentials.iter().find(|q| q.id == id);
+        let wanted = query.credential(id);
         let format = wanted.and_then(|q| self.0.formats.iter().find(|f| f.id() == q.format));
         let (Some(wanted), Some(format)) = (wanted, format) else {
             return Err(Error::Misuse(format!("no format is set up for the credential {id:?}")));
@@ -700,7 +744,7 @@ impl Merchant {
             Decision::Resolve { did, method, issuer } => (self.did_key(id, &did, &method).await?, issuer, Vec::new()),
         };
         let signs = |data: &&String| signs_with(data, id);
-        let transactions: Vec<String> = asked.transaction_data.iter().filter(signs).cloned().collect();
+        let transactions: Vec<String> = transaction_data.iter().filter(signs).cloned().collect();
         let against = Against {
             issuer_key: &issuer_key,
             channel: met.channel,
@@ -721,12 +765,15 @@ impl Merchant {
             self.check_type(id, vct, presented).await?;
         }
         if let Some(status) = &authentic.status {
-            match self.status(&Vouched { trust: &trust, issuer, key: &issuer_key }, status, now).await {
+            match self
+                .status(&Vouched { trust: &trust, issuer, types: &counts_as, key: &issuer_key }, status, now)
+                .await
+            {
                 Ok(Status::Valid) => {}
                 Ok(Status::Invalid) => return Err(revoked(id, "revoked").into()),
                 Ok(Status::Suspended) => return Err(revoked(id, "suspended").into()),
                 Ok(Status::Other(number)) => return Err(revoked(id, &format!("status {number}")).into()),
-                Err(source) if ask.status_policy() == StatusPolicy::AcceptUndetermined => {
+                Err(source) if ask.status_policy() == StatusPolicy::AcceptUndetermined && !source.is_final() => {
                     tracing::warn!(credential = id, error = %source, "a status is unknown and accepted by policy");
                 }
                 Err(source) => return Err(AnswerError::StatusUnknown { credential: credential(), source }.into()),
@@ -850,6 +897,15 @@ impl Changes {
             }
         }
     }
+}
+
+/// What an answer is judged by.
+struct Question<'a> {
+    ask: &'a Ask,
+    query: &'a Query,
+    over: Option<u8>,
+    transaction_data: &'a [String],
+    device: Device,
 }
 
 /// How an answer came to us, for the formats to hold against.

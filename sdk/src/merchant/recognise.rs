@@ -492,7 +492,7 @@ impl Merchant {
         let mut kept = Vec::new();
         for keep in ask.kept() {
             let path: Vec<&str> = keep.claim.split('.').collect();
-            let Some(value) = ask.wanted().iter().find_map(|w| verified.claim(w.id(), &path)) else { continue };
+            let Some(value) = ask.asked_for().iter().find_map(|w| verified.claim(w.id(), &path)) else { continue };
             let text = zeroize::Zeroizing::new(value.to_string());
             let info = zeroize::Zeroizing::new(format!("{customer}\0{}\0{}", keep.claim, text.as_str()));
             let digests = self.0.keys.derive_all("kept digest", info.as_bytes());

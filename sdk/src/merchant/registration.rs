@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Merchant, meta_of};
-use crate::{ask::Alternative, presentation::query_of};
+use crate::{ask::Wanted, presentation::query_of};
 
 /// A registration as far as the shop knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,10 +52,7 @@ const BY_HAND: [ByHand; 12] = [
         what: "the purpose in every other language of the countries that are served",
     },
     ByHand { member: "/intendedUse/-/createdAt", what: "from when on, YYYY-MM-DD" },
-    ByHand {
-        member: "/intendedUse/-/intendedUseIdentifier",
-        what: "the registrar's own name of it, as registryURI above",
-    },
+    ByHand { member: "/intendedUse/-/intendedUseIdentifier", what: "the name that the registrar gives it" },
 ];
 
 /// A merchant that relies on what wallets show (ETSI TS 119 475, annex A.2).
@@ -69,7 +66,7 @@ impl Merchant {
     #[must_use]
     pub fn registration_draft(&self, lang: &str) -> RegistrationDraft {
         let relationship = self.relationship_type();
-        let meta = |one: &Alternative| meta_of(one, &self.0.formats, self.0.trusted.configured());
+        let meta = |one: &Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured());
         let intended_use = self.asks().filter(|ask| !ask.is_age_eu()).map(|ask| {
             let query = query_of(ask, relationship.as_str(), meta);
             let credentials = query.credentials.iter().map(|credential| {
@@ -128,7 +125,7 @@ mod tests {
             let jwt = format!("{header}.{}.AA", part(&json!({ "credentials": credentials })));
             RegistrationCertificate::parse(&jwt, &Limits::default()).unwrap()
         };
-        let meta = |one: &Alternative| meta_of(one, &merchant.0.formats, merchant.0.trusted.configured());
+        let meta = |one: &Wanted| meta_of(one, &merchant.0.formats, merchant.0.trusted.configured());
         for (at, ask) in merchant.asks().enumerate() {
             let query = query_of(ask, merchant.relationship_type().as_str(), meta);
             for (of, one) in uses.iter().enumerate() {

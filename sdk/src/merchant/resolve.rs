@@ -20,11 +20,11 @@ use crate::{
     time::UnixTime,
 };
 
+#[cfg(feature = "webvh")]
+mod webvh;
+
 /// A DID document, in bytes: a hundred keys fit.
 const DOCUMENT_BYTES: usize = 64 * 1024;
-/// The log of a did:webvh, and what its witnesses signed, in bytes each.
-#[cfg(feature = "webvh")]
-const LOG_BYTES: usize = 512 * 1024;
 /// How long a server may take to tell a document.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a document is kept unless its sender says less, in seconds: a withdrawn key is gone by then.
@@ -57,6 +57,11 @@ impl Merchant {
     async fn resolve(&self, did: &Did) -> Result<Resolved, ResolveError> {
         match did.method() {
             "key" | "jwk" | "peer" => Ok(Resolved { document: did.resolve(None, &self.0.limits)?, max_age_s: None }),
+            #[cfg(feature = "w3c")]
+            "pkh" => {
+                let document = crate::resolve::account::resolve(did, &self.0.limits).await?;
+                Ok(Resolved { document, max_age_s: None })
+            }
             "web" => self.resolve_web(did).await,
             #[cfg(feature = "webvh")]
             "webvh" => self.resolve_webvh(did).await,
@@ -74,21 +79,6 @@ impl Merchant {
         Ok(Resolved { document, max_age_s: fetched.max_age_s })
     }
 
-    #[cfg(feature = "webvh")]
-    async fn resolve_webvh(&self, did: &Did) -> Result<Resolved, ResolveError> {
-        use crate::webvh::WebvhLog;
-        let (log_url, witness_url) = did.webvh_urls()?;
-        let fetched = self.did_file(log_url, "application/jsonl, text/jsonl", LOG_BYTES).await?;
-        let log = text(&fetched.body)?;
-        let witnesses = match WebvhLog::needs_witnesses(log) {
-            true => Some(self.did_file(witness_url, "application/json", LOG_BYTES).await?.body),
-            false => None,
-        };
-        let witnesses = witnesses.as_ref().map(text).transpose()?;
-        let document = WebvhLog::verify(did, log, witnesses)?.document().clone();
-        Ok(Resolved { document, max_age_s: fetched.max_age_s })
-    }
-
     /// Promise: https alone, bounded, to a public address, without redirects.
     async fn did_file(&self, url: Url, accept: &'static str, body_bytes_max: usize) -> Result<Fetched, FetchError> {
         check_url(&url, Policy::Public)?;
@@ -96,22 +86,12 @@ impl Merchant {
     }
 }
 
-#[cfg(feature = "webvh")]
-fn text(body: &bytes::Bytes) -> Result<&str, json::JsonError> {
-    std::str::from_utf8(body).map_err(|_| json::JsonError::NotUtf8)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{
-        protocol::jose::SigningKey,
-        resolve::DidResolver,
-        store::Memory,
-        testing::{Network, TestShop},
-    };
+    use crate::{protocol::jose::SigningKey, resolve::DidResolver, store::Memory, testing::TestShop};
 
     const DID: &str = "did:web:university.example%3A8443:degrees";
     const METHOD: &str = "did:web:university.example%3A8443:degrees#k1";
@@ -257,6 +237,26 @@ mod tests {
         assert_eq!(found(&shop, did.as_str(), &format!("{did}#key-1")).await, Err("did_no_key"));
     }
 
+    #[cfg(feature = "w3c")]
+    #[tokio::test]
+    async fn an_account_whose_name_is_its_key_signs() {
+        let shop = TestShop::new();
+        // The example of the method's draft, section "Solana".
+        let did = "did:pkh:solana:4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZ:CKg5d12Jhpej1JqtmxLJgaFqqeYjxgPqToJ4LBdvG9Ev";
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "x": "qDkywhH-S6nNxQhA6SHKsoFW7A2gX-X0b3TtwVBMHm8"});
+        let key = PublicKey::from_jwk(&key).unwrap();
+        assert_eq!(found(&shop, did, &format!("{did}#controller")).await, Ok(key));
+        assert_eq!(found(&shop, did, &format!("{did}#other")).await, Err("did_no_key"));
+        for (account, code) in [
+            ("solana:4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZ:tooshort", "did_resolver"),
+            ("eip155:1:0xb9c5714089478a327f09197987f16f9e5d936e8a", "did_no_key"),
+            ("nowhere", "did_resolver"),
+        ] {
+            let did = format!("did:pkh:{account}");
+            assert_eq!(found(&shop, &did, &format!("{did}#blockchainAccountId")).await, Err(code), "{did}");
+        }
+    }
+
     #[derive(Debug)]
     struct Ledger;
 
@@ -299,7 +299,7 @@ mod tests {
         let url = url("https://shop.example/.well-known/did.jsonl");
         let served = |text: &str| {
             let shop = TestShop::new();
-            let network: &Network = shop.network();
+            let network: &crate::testing::Network = shop.network();
             network.serve(&url, "application/jsonl", text.to_owned());
             shop
         };
@@ -314,10 +314,22 @@ mod tests {
             let code = found(&served(wrong), &did, &method).await.unwrap_err();
             assert!(["did_log", "malformed_json"].contains(&code), "{code}: {wrong}");
         }
+        // Whoever serves the log cannot bring a key back that was taken out of it.
+        let store = Memory::new();
+        let shop = TestShop::with(|builder| builder.store(store.clone()));
+        shop.network().serve(&url, "application/jsonl", log.as_str().to_owned());
+        let before = issuer.keys().identity().key().public_key();
+        let old = format!("{did}#{}", before.thumbprint());
+        assert_eq!(found(&shop, &did, &method).await.as_ref(), Ok(key));
+        shop.network().serve(&url, "application/jsonl", format!("{first}\n"));
+        let restarted = shop.again(|builder| builder.store(store.clone()));
+        assert_eq!(found(&restarted, &did, &old).await, Err("did_log_rolled_back"));
+        shop.advance_s(KEPT_S);
+        assert_eq!(found(&shop, &did, &old).await, Err("did_log_rolled_back"));
         let other = did.replace("did:webvh:Qm", "did:webvh:Qn");
         assert_eq!(found(&served(log.as_str()), &other, &format!("{other}#k")).await, Err("did_log"));
         let long = format!("{first}\n").repeat(300);
         assert_eq!(found(&served(&long), &did, &method).await, Err("did_log"));
-        assert_eq!(found(&served(&"x".repeat(LOG_BYTES + 1)), &did, &method).await, Err("fetch_too_large"));
+        assert_eq!(found(&served(&"x".repeat(webvh::LOG_BYTES + 1)), &did, &method).await, Err("fetch_too_large"));
     }
 }

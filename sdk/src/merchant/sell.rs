@@ -27,7 +27,7 @@ pub use self::{
 use self::{form::Form, pending::Witness};
 use super::{Merchant, customer_key, put, recognise::Recognised};
 use crate::{
-    ask::{Proof, Wanted},
+    ask::{AskedFor, Proof},
     customer::CustomerId,
     error::{Error, Refusal},
     money::Money,
@@ -331,10 +331,10 @@ impl Merchant {
                 let needed = Refusal::ProofNeeded { ask: name.clone(), age_s: ask.proof_age_s() };
                 let Some(known) = known else { return Err(needed.into()) };
                 let Some((answer, erasing)) = known.answer_to_take(ask).await? else { return Err(needed.into()) };
-                let told = |wanted: &Wanted| Address::from_verified(&answer, wanted.id());
+                let told = |wanted: &AskedFor| Address::from_verified(&answer, wanted.id());
                 let fits = |address: &Address| address.check().is_ok();
-                let first = ask.wanted().first().map(told);
-                let address = ask.wanted().iter().map(told).find(fits).or(first).ok_or(needed)?;
+                let first = ask.asked_for().first().map(told);
+                let address = ask.asked_for().iter().map(told).find(fits).or(first).ok_or(needed)?;
                 address.check().map_err(DraftError::from)?;
                 // The values are erased when the order takes them.
                 writes.extend(erasing);

@@ -6,14 +6,14 @@ use url::Url;
 
 use super::{Merchant, present::FETCH_TIMEOUT};
 #[cfg(feature = "mdoc")]
-use crate::protocol::status_list::cwt::{self, IdentifierList, StatusCwt};
+use crate::protocol::status_list::cwt::{self, IdentifierList};
 use crate::{
     error::StatusUnknown,
     fetch::{FetchError, FetchRequest},
     limits::Limits,
     protocol::{
         jose::PublicKey,
-        status_list::{Status, StatusList},
+        status_list::{ACCEPT, Status, StatusList},
         status_ref::StatusRef,
     },
     time::UnixTime,
@@ -23,36 +23,26 @@ use crate::{
 #[cfg(feature = "w3c")]
 mod bitstring;
 
-/// What a status list may come as: mdocs are served CWTs, and a server that does not choose sends what it has.
-#[cfg(feature = "mdoc")]
-const STATUS_LIST: &str = "application/statuslist+jwt, application/statuslist+cwt";
-#[cfg(not(feature = "mdoc"))]
-const STATUS_LIST: &str = "application/statuslist+jwt";
-
 /// Who issued a credential, as the trust of this moment says: they, or whom it names for that, speak of its status.
 pub(super) struct Vouched<'a> {
     pub(super) trust: &'a Trust,
     pub(super) issuer: IssuerId,
+    /// The types that the credential counts as.
+    pub(super) types: &'a [String],
     /// The very key that signed the credential.
     pub(super) key: &'a PublicKey,
 }
 
 impl Vouched<'_> {
     /// The key of a list about credentials of this issuer.
-    fn key_of(
-        &self,
-        chain: Option<&[Vec<u8>]>,
-        kid: Option<&str>,
-        now: UnixTime,
-        limits: &Limits,
-    ) -> Result<PublicKey, TrustError> {
-        self.trust.status_key(self.issuer, chain, kid, self.key, now, limits)
+    fn key_of(&self, chain: Option<&[Vec<u8>]>, now: UnixTime, limits: &Limits) -> Result<PublicKey, TrustError> {
+        self.trust.status_key(self.issuer, self.types, chain, self.key, now, limits)
     }
 
     /// The name of a list in the cache. Who may sign a list depends on the issuer: a list believed for one is looked at
     /// again for another.
     fn name_of(&self, uri: &Url) -> String {
-        format!("{:?} {} {uri}", self.issuer, self.key.thumbprint())
+        format!("{:?} {:?} {} {uri}", self.issuer, self.types, self.key.thumbprint())
     }
 }
 
@@ -73,6 +63,22 @@ impl Merchant {
         }
     }
 
+    /// The status of a credential that `issuer` signed with `key`, both as the trust of this merchant names them: what every
+    /// answer waits for, to be measured.
+    ///
+    /// # Errors
+    /// Why the status is not known.
+    #[cfg(feature = "testing")]
+    pub async fn status_of(
+        &self,
+        issuer: IssuerId,
+        key: &PublicKey,
+        status: &StatusRef,
+    ) -> Result<Status, Arc<StatusUnknown>> {
+        let trust = self.trust();
+        self.status(&Vouched { trust: &trust, issuer, types: &[], key }, status, self.now()).await
+    }
+
     /// The status of an entry of a Token Status List.
     async fn token_list(
         &self,
@@ -83,20 +89,9 @@ impl Merchant {
     ) -> Result<Status, Arc<StatusUnknown>> {
         let limits = &self.0.limits;
         let load = async {
-            let fetched = self.status_token(uri, STATUS_LIST).await?;
-            #[cfg(feature = "mdoc")]
-            if cwt::is_cwt(&fetched) {
-                let token = StatusCwt::parse(&fetched, limits)?;
-                let key = by.key_of(token.chain(), None, now, limits)?;
-                let list = StatusList::verify_cwt(token, &key, uri, now, limits)?;
-                let fresh_until = list.fresh_until();
-                return Ok((list, fresh_until));
-            }
-            let text = std::str::from_utf8(&fetched).unwrap_or_default().trim_ascii_end();
-            let token = StatusList::parse(text, limits)?;
-            let header = token.header();
-            let key = by.key_of(header.x5c.as_deref(), header.kid.as_deref(), now, limits)?;
-            let list = StatusList::verify(token, &key, uri, now, limits)?;
+            let fetched = self.status_token(uri, ACCEPT).await?;
+            let key_of = |chain: Option<&[Vec<u8>]>| by.key_of(chain, now, limits).map_err(StatusUnknown::from);
+            let list = StatusList::read(&fetched, uri, now, limits, key_of)?;
             let fresh_until = list.fresh_until();
             Ok::<_, StatusUnknown>((list, fresh_until))
         };
@@ -117,9 +112,8 @@ impl Merchant {
         let limits = &self.0.limits;
         let load = async {
             let fetched = self.status_token(uri, cwt::IDENTIFIER_LIST_MEDIA_TYPE).await?;
-            let token = StatusCwt::parse(&fetched, limits)?;
-            let key = by.key_of(token.chain(), None, now, limits)?;
-            let list = IdentifierList::verify(token, &key, uri, now, limits)?;
+            let key_of = |chain: Option<&[Vec<u8>]>| by.key_of(chain, now, limits).map_err(StatusUnknown::from);
+            let list = IdentifierList::read(&fetched, uri, now, limits, key_of)?;
             let fresh_until = list.fresh_until();
             Ok::<_, StatusUnknown>((list, fresh_until))
         };

@@ -655,7 +655,7 @@ mod tests {
         let crate::trust::Decision::Believed { issuer, key, .. } = decided else { panic!("no chain") };
         let signer = |authority: &Authority| {
             let (_, chain) = authority.issue(&Leaf::new("Status", now));
-            trust.status_key(issuer, Some(&chain), None, &key, now, limits).map(|_| ()).map_err(|e| e.code())
+            trust.status_key(issuer, &[], Some(&chain), &key, now, limits).map(|_| ()).map_err(|e| e.code())
         };
         assert_eq!(signer(&status), Ok(()));
         assert_eq!(signer(&f.germany), Err("certificate_unknown_anchor"));
@@ -690,6 +690,10 @@ mod tests {
         assert!(build(&[f.list()]).is_ok(), "a list alone may say who is believed");
         assert!(build(&[TrustList::lote(f.url.clone(), &pem).unwrap()]).is_err(), "no types");
         assert!(build(&[f.list(), f.list()]).is_err(), "twice");
+        let authority = TrustList::lote(f.url.clone(), &f.germany.root_pem()).unwrap();
+        let authority = authority.types(TrustList::PID_ISSUANCE, &[PID]);
+        assert!(build(std::slice::from_ref(&authority)).is_err(), "anybody below the authority");
+        assert!(build(&[authority.operator("Publisher", "EU")]).is_ok());
         assert!(build(&[]).is_err(), "nobody at all");
     }
 }

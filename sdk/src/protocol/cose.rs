@@ -290,7 +290,7 @@ pub(crate) fn sign1(
 }
 
 /// Our own tag over `payload`, which stays outside.
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn mac0(key: &[u8; 32], payload: &[u8]) -> Result<Value, JoseError> {
     let protected = coset::HeaderBuilder::new().algorithm(iana::Algorithm::HMAC_256_256).build();
     let header = ProtectedHeader { original_data: None, header: protected.clone() };

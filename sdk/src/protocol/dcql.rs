@@ -78,6 +78,9 @@ pub struct ClaimQuery {
     /// The values that will do: strings, integers, booleans. Absent: any value.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<Value>>,
+    /// Of an element of an mdoc: whether we keep its value longer than it takes to look at it (annex B.2.4). Absent: no.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub intent_to_retain: Option<bool>,
 }
 
 /// Combinations of credentials of which one will do (section 6.2).
@@ -906,7 +909,7 @@ mod tests {
     fn members_that_nobody_defined_are_ignored() {
         let mut json = full();
         json["purpose"] = "wine".into();
-        json["credentials"][0]["claims"][0]["intent_to_retain"] = false.into();
+        json["credentials"][0]["claims"][0]["intent"] = false.into();
         assert_eq!(Query::parse(&json, &Limits::default()), Ok(query()));
     }
 
@@ -1064,7 +1067,8 @@ mod tests {
             "empty": []
         });
         let select = |path: Value| {
-            let claim = ClaimQuery { id: None, path: path.as_array().unwrap().clone(), values: None };
+            let claim =
+                ClaimQuery { id: None, path: path.as_array().unwrap().clone(), values: None, intent_to_retain: None };
             claim.select(&credential).map(|values| json!(values))
         };
         assert_eq!(select(json!(["name"])), Some(json!(["Arthur Dent"])));
@@ -1093,7 +1097,8 @@ mod tests {
     #[test]
     fn values_compare_by_type_and_exactly() {
         let has = |value: Value, asked: Value| {
-            let claim = ClaimQuery { id: None, path: vec!["x".into()], values: Some(vec![asked]) };
+            let claim =
+                ClaimQuery { id: None, path: vec!["x".into()], values: Some(vec![asked]), intent_to_retain: None };
             claim.select(&json!({"x": value})).is_some()
         };
         assert!(has(json!(1), json!(1)));

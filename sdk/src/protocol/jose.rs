@@ -8,8 +8,10 @@
 //! This is the only file that knows `josekit`: it signs with P-256, and encrypts like a wallet. What strangers send is
 //! checked and opened by aws-lc-rs alone.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
+#[cfg(any(test, feature = "testing"))]
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING};
 use aws_lc_rs::{
     aead::{self, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     agreement,
@@ -24,6 +26,8 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
+#[cfg(any(test, feature = "testing"))]
+use josekit::jws::{ES384, ES512};
 use josekit::{
     jwe::{ECDH_ES, JweHeader},
     jwk::Jwk,
@@ -474,7 +478,7 @@ impl Header {
 /// A compact JWS whose payload is a JSON object, as parsed: nothing in it is believed yet.
 #[derive(Clone, Debug)]
 pub struct Jws<'a> {
-    signing_input: &'a str,
+    signing_input: Cow<'a, str>,
     header: Header,
     claims: Map<String, Value>,
     signature: Vec<u8>,
@@ -509,11 +513,18 @@ impl<'a> Jws<'a> {
             return Err(parts);
         }
         Ok(Self {
-            signing_input,
+            signing_input: Cow::Borrowed(signing_input),
             header: Header::read(&base64url_decode(header)?, understood, limits)?,
             claims: object(&base64url_decode(claims)?, limits)?,
             signature: base64url_decode(signature)?,
         })
+    }
+
+    /// The same, kept for longer than the text that it was parsed from.
+    #[must_use]
+    pub fn into_owned(self) -> Jws<'static> {
+        let Self { signing_input, header, claims, signature } = self;
+        Jws { signing_input: Cow::Owned(signing_input.into_owned()), header, claims, signature }
     }
 
     /// The header, to find the key by.
@@ -559,7 +570,7 @@ pub struct SigningKey {
 }
 
 enum Signer {
-    P256(Box<EcdsaJwsSigner>),
+    Ecdsa(Box<EcdsaJwsSigner>),
     Ed25519(Ed25519KeyPair),
 }
 
@@ -573,7 +584,24 @@ impl SigningKey {
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| JoseError::InvalidKey)?;
         let public = PublicKey::from_bytes(Algorithm::Es256, pair.public_key().as_ref())?;
         let signer = ES256.signer_from_der(der).map_err(|_| JoseError::InvalidKey)?;
-        Ok(Self { signer: Arc::new(Signer::P256(Box::new(signer))), public })
+        Ok(Self { signer: Arc::new(Signer::Ecdsa(Box::new(signer))), public })
+    }
+
+    /// A key on P-384 or P-521 of its PKCS#8 DER. Others sign with such keys, and here only those who stand in for them.
+    ///
+    /// # Errors
+    /// [`JoseError::InvalidKey`] if it is not that.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn from_larger_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, JoseError> {
+        let (signing, signer) = match algorithm {
+            Algorithm::Es384 => (&ECDSA_P384_SHA384_FIXED_SIGNING, ES384.signer_from_der(der)),
+            Algorithm::Es512 => (&ECDSA_P521_SHA512_FIXED_SIGNING, ES512.signer_from_der(der)),
+            Algorithm::Es256 | Algorithm::EdDsa => return Err(JoseError::InvalidKey),
+        };
+        let pair = EcdsaKeyPair::from_pkcs8(signing, der).map_err(|_| JoseError::InvalidKey)?;
+        let public = PublicKey::from_bytes(algorithm, pair.public_key().as_ref())?;
+        let signer = signer.map_err(|_| JoseError::InvalidKey)?;
+        Ok(Self { signer: Arc::new(Signer::Ecdsa(Box::new(signer))), public })
     }
 
     /// A P-256 key of one `PRIVATE KEY` in PEM (RFC 7468 section 10).
@@ -620,7 +648,7 @@ impl SigningKey {
     /// [`JoseError::Crypto`] if the library fails.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
         match &*self.signer {
-            Signer::P256(signer) => JwsSigner::sign(&**signer, message).map_err(|_| JoseError::Crypto),
+            Signer::Ecdsa(signer) => JwsSigner::sign(&**signer, message).map_err(|_| JoseError::Crypto),
             Signer::Ed25519(pair) => {
                 pair.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(|_| JoseError::Crypto)
             }

@@ -10,6 +10,10 @@
 
 use serde_json::{Map, Number, Value, map::Entry};
 
+/// Values of one text, so that a text of some megabytes does not take some hundred: 70 as objects of one member each, which
+/// take the most for their size. A list of four thousand issuers has a hundred thousand values.
+pub const VALUES_MAX: usize = 262_144;
+
 /// Why a text is not the strict JSON that is read here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -44,6 +48,12 @@ pub enum JsonError {
         /// The nesting that is read.
         limit: usize,
     },
+    /// More values than are read.
+    #[error("JSON has more than {limit} values")]
+    TooMany {
+        /// The number that is read.
+        limit: usize,
+    },
     /// An escape that stands for half a character.
     #[error("JSON has half of a surrogate pair before byte {at}")]
     LoneSurrogate {
@@ -66,7 +76,8 @@ impl JsonError {
     }
 }
 
-/// Reads one JSON text: any value, white space around it allowed, arrays and objects at most `depth_max` deep.
+/// Reads one JSON text: any value, white space around it allowed, arrays and objects at most `depth_max` deep, and at most
+/// [`VALUES_MAX`] values.
 ///
 /// # Errors
 /// [`JsonError`] for everything that is not strict JSON as the module describes it.
@@ -74,7 +85,12 @@ pub fn parse(bytes: &[u8], depth_max: usize) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
     let mut reader = Reader { text, at: 0 };
     let mut open: Vec<Open> = Vec::new();
+    let mut values = 0;
     loop {
+        values += 1;
+        if values > VALUES_MAX {
+            return Err(JsonError::TooMany { limit: VALUES_MAX });
+        }
         reader.skip_space();
         let mut value = match reader.peek() {
             Some(start @ (b'{' | b'[')) => {
@@ -317,6 +333,14 @@ mod tests {
         for (text, value) in [("1e2", 100.0), ("-0", 0.0), ("100.0", 100.0), ("1E+2", 100.0)] {
             assert_eq!(read(text).unwrap().as_f64(), Some(value), "{text}");
         }
+    }
+
+    #[test]
+    fn refuses_more_values_than_are_read() {
+        // The array is one of them.
+        let of = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
+        assert!(read(&of(VALUES_MAX)).is_ok());
+        assert_eq!(read(&of(VALUES_MAX + 1)), Err(JsonError::TooMany { limit: VALUES_MAX }));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
         cbor::{self, CborError, Item, Value, embed, encode},
         cose::{CoseError, Mac0, Sign1},
         jose::{DecryptionKey, JoseError, PublicKey, sha256},
+        status_ref::StatusRef,
         x509::{Certificate, X509Error},
     },
     time::UnixTime,
@@ -26,12 +27,13 @@ use crate::{
 pub mod annex_c;
 mod element;
 pub mod hpke;
+pub mod issue;
 pub(crate) mod mso;
 pub(crate) mod steps;
 mod transcript;
 
+pub use mso::DIGEST_ALGORITHMS;
 use mso::MobileSecurityObject;
-pub use mso::{DIGEST_ALGORITHMS, Status};
 pub use transcript::SessionTranscript;
 
 /// A mobile driving licence.
@@ -244,6 +246,8 @@ pub struct Document {
     issuer_auth: Sign1,
     items: Vec<SignedItem>,
     device: DeviceSigned,
+    /// Whether its signer is known by the key, whatever the certificate is for.
+    known_signer: bool,
 }
 
 /// An `IssuerSignedItem`, with the bytes that its digest is over.
@@ -279,9 +283,12 @@ pub struct Disclosed {
     /// whose value has no form in JSON is left out.
     pub elements: Map<String, Json>,
     /// Where its status stands, if it has one.
-    pub status: Option<Status>,
+    pub status: Option<StatusRef>,
     /// Until when it holds: its own end, or that of its signer's certificate if that is earlier.
     pub valid_until: UnixTime,
+    /// The key that the device proved. It follows its holder: for an issuer that recognises its own documents, and for
+    /// nobody else.
+    pub device_key: PublicKey,
 }
 
 impl fmt::Debug for Disclosed {
@@ -333,7 +340,7 @@ impl Document {
             None => Vec::new(),
         };
         let device = DeviceSigned::read(document.get("deviceSigned").ok_or(MdocError::NoDeviceAuth)?, limits)?;
-        Ok(Self { doc_type: doc_type.to_owned(), chain, issuer_auth, items, device })
+        Ok(Self { doc_type: doc_type.to_owned(), chain, issuer_auth, items, device, known_signer: false })
     }
 
     /// What it says it is.
@@ -346,6 +353,14 @@ impl Document {
     #[must_use]
     pub fn chain(&self) -> &[Vec<u8>] {
         &self.chain
+    }
+
+    /// Whoever is to verify it knows the signer by the key alone: that its certificate is one for signing documents, which is
+    /// what says so below an authority's root, is not asked.
+    #[must_use]
+    pub(crate) const fn of_known_signer(mut self) -> Self {
+        self.known_signer = true;
+        self
     }
 
     /// Checks every signature, every digest and every time (ISO/IEC 18013-5, 9.3.1 and 9.1.3). The path of the
@@ -363,7 +378,9 @@ impl Document {
         let mso = MobileSecurityObject::read(&mso)?;
 
         check_type(&self.doc_type, &mso)?;
-        check_purpose(&signer, &self.doc_type)?;
+        if !self.known_signer {
+            check_purpose(&signer, &self.doc_type)?;
+        }
         mso.check_times(&signer, expected.now, expected.skew_s)?;
         let mut elements = Map::new();
         for item in self.items {
@@ -382,6 +399,7 @@ impl Document {
             elements,
             status: mso.status,
             valid_until: mso.valid_until.min(signer.not_after()),
+            device_key: mso.device_key,
         })
     }
 }

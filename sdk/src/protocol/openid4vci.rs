@@ -5,6 +5,8 @@
 //! Messages become types here, and signatures are checked. Whether a code, a token or a nonce is ours is for whoever
 //! keeps them: those checks come in as arguments.
 
+use serde::{Deserialize, Serialize};
+
 pub mod attestation;
 pub mod credential;
 pub mod metadata;
@@ -23,3 +25,31 @@ pub const KEYS_MAX: usize = 10;
 
 /// The algorithms that a wallet may sign its proofs with: those that it also signs its presentations with.
 pub const PROOF_ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
+
+/// A format that a credential is issued in (annex A).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialFormat {
+    /// `dc+sd-jwt` (annex A.3).
+    #[default]
+    SdJwtVc,
+    /// `mso_mdoc` (annex A.2).
+    Mdoc,
+}
+
+/// What an issuer issues: one credential, in each format by a configuration of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Offered<'a> {
+    /// The scope of all of them: a scope may be that of several configurations (12.2.4).
+    pub scope: &'a str,
+    /// The names of the configurations.
+    pub configurations: &'a [(&'a str, CredentialFormat)],
+}
+
+impl Offered<'_> {
+    /// The format of the configuration of this name, if there is one.
+    #[must_use]
+    pub fn format(&self, configuration: &str) -> Option<CredentialFormat> {
+        self.configurations.iter().find(|(name, _)| *name == configuration).map(|(_, format)| *format)
+    }
+}

@@ -31,6 +31,14 @@ pub const MEDIA_TYPE: &str = "application/statuslist+jwt";
 /// The `typ` of a status list token (section 5.1).
 pub const TYP: &str = "statuslist+jwt";
 
+/// The media types of the lists that [`StatusList::read`] reads, for an `Accept` header: mdocs are served CWTs, and a
+/// server that does not choose sends what it has.
+#[cfg(feature = "mdoc")]
+pub const ACCEPT: &str = "application/statuslist+jwt, application/statuslist+cwt";
+/// The media type of the lists that [`StatusList::read`] reads, for an `Accept` header.
+#[cfg(not(feature = "mdoc"))]
+pub const ACCEPT: &str = "application/statuslist+jwt";
+
 /// How far the clock of a list's issuer may be ahead of ours, in seconds.
 pub const CLOCK_SKEW_S: u64 = 60;
 
@@ -66,6 +74,30 @@ pub struct StatusList {
 }
 
 impl StatusList {
+    /// Reads a list that was fetched from `uri`, in JSON or (feature `mdoc`) in CBOR. `key_of` is given the certificates
+    /// that the token brings, leaf first and unchecked, and finds the key of whoever may speak for the credential's issuer.
+    ///
+    /// # Errors
+    /// What `key_of` says, or the first check that failed.
+    pub fn read<E: From<StatusError>>(
+        fetched: &[u8],
+        uri: &Url,
+        now: UnixTime,
+        limits: &Limits,
+        key_of: impl FnOnce(Option<&[Vec<u8>]>) -> Result<PublicKey, E>,
+    ) -> Result<Self, E> {
+        #[cfg(feature = "mdoc")]
+        if cwt::is_cwt(fetched) {
+            let token = cwt::StatusCwt::parse(fetched, limits)?;
+            let key = key_of(token.chain())?;
+            return Ok(Self::verify_cwt(token, &key, uri, now, limits)?);
+        }
+        let text = std::str::from_utf8(fetched).unwrap_or_default().trim_ascii_end();
+        let token = Self::parse(text, limits)?;
+        let key = key_of(token.header().x5c.as_deref())?;
+        Ok(Self::verify(token, &key, uri, now, limits)?)
+    }
+
     /// Takes a status list token apart without believing it: its header names the key that [`StatusList::verify`] needs.
     ///
     /// A list is much larger than any other token, so it has a bound of its own, `limits.status_token_bytes`.

@@ -44,9 +44,8 @@ impl StatusRef {
     ///
     /// # Errors
     /// The claim is malformed, or gives no `status_list`: another mechanism is not understood, and a credential whose
-    /// status cannot be known must not pass for one without a status (HAIP requires `status_list`). An `Ok` therefore
-    /// always holds a reference.
-    pub fn from_claim(status: &Value) -> Result<Option<Self>, StatusError> {
+    /// status cannot be known must not pass for one without a status (HAIP requires `status_list`).
+    pub fn from_claim(status: &Value) -> Result<Self, StatusError> {
         let status = status.as_object().ok_or(StatusError::Claim { expected: "`status` to be an object" })?;
         let list = status.get("status_list").ok_or(StatusError::Mechanism)?;
         let list = list.as_object().ok_or(StatusError::Claim { expected: "`status_list` to be an object" })?;
@@ -55,7 +54,7 @@ impl StatusRef {
         let text = list.get("uri").and_then(Value::as_str);
         let text = text.ok_or(StatusError::Claim { expected: "`uri` to be a string" })?;
         match Url::parse(text) {
-            Ok(uri) if uri.as_str() == text && uri.has_host() => Ok(Some(Self::TokenList { uri, index })),
+            Ok(uri) if uri.as_str() == text && uri.has_host() => Ok(Self::TokenList { uri, index }),
             _ => Err(StatusError::Claim { expected: "`uri` to be an absolute url in its normal form" }),
         }
     }
@@ -87,7 +86,7 @@ mod tests {
     #[test]
     fn a_reference_has_strict_types_and_shows_nothing() {
         let claim = json!({"status_list": {"idx": 412, "uri": URI, "more": 1}, "more": {}});
-        let found = StatusRef::from_claim(&claim).unwrap().unwrap();
+        let found = StatusRef::from_claim(&claim).unwrap();
         assert_eq!(found, StatusRef::TokenList { uri: URI.parse().unwrap(), index: 412 });
         assert_eq!(format!("{found:?}"), "StatusRef([redacted])");
 

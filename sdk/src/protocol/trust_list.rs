@@ -8,9 +8,8 @@
 //!
 //! The Trusted Lists of ETSI TS 119 612 are XML with XML signatures, and are not read. An XML signature is only as sound
 //! as the agreement between what was signed and what is read, so it needs a library that has been attacked for years.
-//! Those in Rust that need no C are of 2026, each by one author, without an audit: `bergshamra` 0.11.1 (28 October 2026,
-//! first commit in February), `xml-sec` 0.4.1 (first commit in March). The others (`xmlsec` 0.3, `samael` 0.0.22)
-//! wrap libxml2 and xmlsec1. Issuers of qualified attestations, which stand in those lists alone, are trusted by their
+//! Those in Rust that need no C (`bergshamra`, `xml-sec`) are young, each by one author, without an audit; the others
+//! (`xmlsec`, `samael`) wrap libxml2 and xmlsec1. Issuers of qualified attestations, which stand in those lists alone, are trusted by their
 //! certificates until then.
 
 use crate::{
@@ -181,12 +180,23 @@ impl TrustListError {
 pub struct Judge<'a> {
     /// Who may sign it: the very certificates that do, or authorities of theirs.
     pub signers: &'a [Certificate],
+    /// Who publishes it, where a certificate below an authority may sign: that certificate names them.
+    pub operator: Option<&'a Operator>,
     /// How long past its end the list still counts, in seconds.
     pub grace_s: u64,
     /// The time.
     pub now: UnixTime,
     /// The bounds.
     pub limits: &'a Limits,
+}
+
+/// Who publishes a list, as the certificates of its signers name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The organisation (`O`).
+    pub organization: String,
+    /// Its country (`C`), or `EU`.
+    pub country: String,
 }
 
 /// A signer who is believed.
@@ -210,7 +220,7 @@ impl Judge<'_> {
         let below = chain.iter().position(|der| anchors.iter().any(|a| a.is_authority() && a.der() == der.as_slice()));
         let chain = below.filter(|&at| at > 0).and_then(|at| chain.get(..at)).unwrap_or(chain);
         let path = verify_path(chain, &anchors, self.now, self.limits)?;
-        let is_pinned = anchors.get(path.anchor).is_some_and(|anchor| **anchor == path.leaf);
+        let is_pinned = anchors.iter().any(|anchor| **anchor == path.leaf);
         Ok(Signer { certificate: path.leaf, key: path.key, is_pinned })
     }
 

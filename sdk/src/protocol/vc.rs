@@ -12,6 +12,7 @@ use crate::{
         did::{Did, DidError, Relationship},
         jcs::JcsError,
         jose::{JoseError, PublicKey},
+        watch::Seen,
     },
     time::UnixTime,
 };
@@ -266,6 +267,15 @@ impl std::fmt::Debug for Credential {
     }
 }
 
+impl Version {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "1.1",
+            Self::V2 => "2.0",
+        }
+    }
+}
+
 impl Credential {
     /// Reads a credential (VCDM 1.1 section 4, VCDM 2.0 section 4).
     ///
@@ -335,6 +345,20 @@ impl Credential {
         if specific.is_empty() { self.types.clone() } else { specific }
     }
 
+    /// From when and until when it holds, for an operator.
+    fn span(&self) -> String {
+        let told = |at: Option<UnixTime>| at.map_or_else(|| "any time".to_owned(), |at| at.to_string());
+        format!("{} to {}", told(self.valid_from), told(self.valid_until))
+    }
+
+    /// Whom it is about, for an operator.
+    fn told_subject(&self) -> Option<String> {
+        match self.subjects.as_slice() {
+            [subject] => subject.clone(),
+            several => Some(format!("{} subjects", several.len())),
+        }
+    }
+
     /// Whether it is about exactly one subject, and that is `holder`.
     #[must_use]
     pub fn is_about(&self, holder: &str) -> bool {
@@ -350,6 +374,33 @@ fn date(members: &Map<String, Value>, name: &'static str) -> Result<Option<UnixT
     let at: jiff::Timestamp = text.parse().map_err(|_| VcError::Member(name))?;
     Ok(Some(UnixTime::from_secs(at.as_second())))
 }
+
+/// That a holder's proof which says when it was made is not too old.
+fn check_age(made: Option<UnixTime>, expected: &Expected<'_>) -> Result<(), VcError> {
+    let oldest = expected.now.minus_s(expected.holder_proof_age_s.saturating_add(expected.skew_s));
+    match made.filter(|at| *at < oldest) {
+        Some(at) => Err(VcError::ProofAge { at, now: expected.now }),
+        None => Ok(()),
+    }
+}
+
+/// When a holder's proof was made, for an operator.
+fn told_made(made: Option<UnixTime>, expected: &Expected<'_>) -> Seen {
+    Seen::Text(made.map_or_else(
+        || "it does not say when it was made".to_owned(),
+        |at| format!("made {} s before", expected.now.since_s(at)),
+    ))
+}
+
+/// A member of any type, for an operator.
+fn told(member: &Value) -> String {
+    member.as_str().map_or_else(|| member.to_string(), str::to_owned)
+}
+
+/// The parts of a verification, as an operator reads them.
+pub(crate) const HOLDER_PART: &str = "holder binding";
+/// What the issuer signed.
+pub(crate) const ISSUER_PART: &str = "issuer's signature";
 
 /// The key of a holder: named by the DID URL `method`, whose DID is read from its own text.
 fn holder_key(method: &str, limits: &Limits) -> Result<(Did, PublicKey), VcError> {
@@ -416,8 +467,8 @@ fn is_url(text: &str) -> bool {
 
 /// What is left for the merchant: no identifiers of the credential or its subject, and nothing that a graph leaves out.
 fn claims(credential: &Map<String, Value>) -> Map<String, Value> {
-    let mut claims = credential.clone();
-    claims.retain(|name, _| !PROTOCOL_MEMBERS.contains(&name.as_str()));
+    let left = credential.iter().filter(|(name, _)| !PROTOCOL_MEMBERS.contains(&name.as_str()));
+    let mut claims: Map<String, Value> = left.map(|(name, member)| (name.clone(), member.clone())).collect();
     match claims.get_mut("credentialSubject") {
         Some(Value::Object(subject)) => _ = subject.remove("id"),
         Some(Value::Array(subjects)) => {

@@ -6,7 +6,10 @@
 //!
 //! Left out on purpose: policy trees (a critical policy constraint is refused) and CRLs (credentials have status lists).
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use x509_cert::{
@@ -242,9 +245,7 @@ struct Parts {
     algorithm: AlgorithmIdentifierOwned,
     signature: Vec<u8>,
     issuer: Vec<u8>,
-    issuer_text: String,
     subject: Vec<u8>,
-    subject_text: String,
     subject_name: Name,
     key: SubjectPublicKeyInfoOwned,
     key_der: Vec<u8>,
@@ -262,6 +263,9 @@ struct Parts {
     /// The first critical extension that nobody here understands.
     not_understood: Option<ObjectIdentifier>,
     fingerprint: [u8; 32],
+    /// Names in words, for whoever asks for them: nothing is decided by them.
+    issuer_text: OnceLock<String>,
+    subject_text: OnceLock<String>,
 }
 
 impl Certificate {
@@ -393,13 +397,14 @@ impl Certificate {
     /// The subject as a person or a log reads it (RFC 4514), control characters replaced.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.0.subject_text
+        self.0.subject_text.get_or_init(|| readable(&self.0.subject_name))
     }
 
     /// The issuer as a person or a log reads it.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.issuer_text
+        let read = || Name::from_der(&self.0.issuer).map_or_else(|_| String::new(), |name| readable(&name));
+        self.0.issuer_text.get_or_init(read)
     }
 
     fn has_attribute(&self, oid: ObjectIdentifier, fits: impl Fn(&str) -> bool) -> bool {
@@ -478,10 +483,7 @@ impl Certificate {
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate")
-            .field("subject", &self.0.subject_text)
-            .field("issuer", &self.0.issuer_text)
-            .finish()
+        f.debug_struct("Certificate").field("subject", &self.subject()).field("issuer", &self.issuer()).finish()
     }
 }
 
@@ -521,9 +523,10 @@ impl VerifiedPath {
 
 /// Follows a chain of DER certificates, leaf first, each issued by the next, to one of the anchors (RFC 5280 6.1).
 ///
-/// The leaf must be for signatures and no authority; neither it may be self-signed nor an anchor be in the chain
+/// The leaf must be for signatures and no authority; neither it may be self-signed nor the anchor be in the chain
 /// (HAIP 1.0 6.1.1). `anchors` may hold several keys of one authority. An anchor that is no authority is believed for
-/// itself alone, as the leaf: trust lists name the very certificates of some issuers.
+/// itself alone, as the leaf: trust lists name the very certificates of some issuers. An authority above it comes first,
+/// so that a list which names somebody else's issuer takes nothing from them.
 ///
 /// # Errors
 /// The first check that failed; if several anchors have the name that is looked for, that of the last one.
@@ -540,16 +543,31 @@ pub fn verify_path(
     let (Some(leaf), Some(last)) = (chain.first(), chain.last()) else {
         return Err(X509Error::Empty);
     };
-    if let Some(index) = anchors.iter().position(|anchor| !anchor.is_authority() && *anchor == leaf) {
-        leaf.understood(0)?;
-        leaf.valid_at(now, 0)?;
-        leaf.signs()?;
-        return believed(std::slice::from_ref(leaf), leaf, leaf, index);
+    let Some(index) = anchors.iter().position(|anchor| !anchor.is_authority() && *anchor == leaf) else {
+        return path_to_authority(&chain, leaf, last, anchors, now);
+    };
+    if let Ok(path) = path_to_authority(&chain, leaf, last, anchors, now) {
+        return Ok(path);
     }
+    leaf.understood(0)?;
+    leaf.valid_at(now, 0)?;
+    leaf.signs()?;
+    believed(std::slice::from_ref(leaf), leaf, leaf, index)
+}
+
+fn path_to_authority(
+    chain: &[Certificate],
+    leaf: &Certificate,
+    last: &Certificate,
+    anchors: &[&Certificate],
+    now: UnixTime,
+) -> Result<VerifiedPath, X509Error> {
     if leaf.is_self_signed() {
         return Err(X509Error::SelfSigned);
     }
-    if chain.iter().any(|certificate| anchors.contains(&certificate)) {
+    // An anchor that was sent along is none to lead to, but another above it may be.
+    let above = |anchor: &&Certificate| anchor.0.subject == last.0.issuer && !chain.contains(anchor);
+    if chain.iter().any(|certificate| anchors.contains(&certificate)) && !anchors.iter().any(above) {
         return Err(X509Error::AnchorInChain);
     }
     // All that costs nothing comes before the first signature.
@@ -564,10 +582,10 @@ pub fn verify_path(
         return Err(X509Error::LeafIsAuthority);
     }
     leaf.signs()?;
-    let mut refusal = X509Error::UnknownAnchor { issuer: last.0.issuer_text.clone() };
-    for (index, anchor) in anchors.iter().enumerate().filter(|(_, anchor)| anchor.0.subject == last.0.issuer) {
-        match leads_to(&chain, anchor, now) {
-            Ok(()) => return believed(&chain, leaf, anchor, index),
+    let mut refusal = X509Error::UnknownAnchor { issuer: last.issuer().to_owned() };
+    for (index, anchor) in anchors.iter().enumerate().filter(|(_, anchor)| above(anchor)) {
+        match leads_to(chain, anchor, now) {
+            Ok(()) => return believed(chain, leaf, anchor, index),
             Err(error) => refusal = error,
         }
     }
@@ -675,9 +693,7 @@ impl Parts {
             algorithm: tbs.signature().clone(),
             signature,
             issuer: raw.issuer.to_vec(),
-            issuer_text: readable(tbs.issuer()),
             subject: raw.subject.to_vec(),
-            subject_text: readable(tbs.subject()),
             subject_name: tbs.subject().clone(),
             key: tbs.subject_public_key_info().clone(),
             key_der: raw.key.to_vec(),
@@ -694,6 +710,8 @@ impl Parts {
             name_constraints: None,
             not_understood: None,
             fingerprint: jose::sha256(der),
+            issuer_text: OnceLock::new(),
+            subject_text: OnceLock::new(),
         };
         let extensions = tbs.extensions().map_or(&[][..], Vec::as_slice);
         if extensions.len() > EXTENSIONS_MAX {

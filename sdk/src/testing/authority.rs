@@ -229,6 +229,27 @@ pub fn development_keys(origin: &Url, now: UnixTime) -> String {
     String::clone(&file.to_pem())
 }
 
+/// A new key of any algorithm that is read here: P-256, P-384, P-521 or Ed25519.
+///
+/// # Panics
+/// If the machine has no randomness.
+#[must_use]
+pub fn new_signing_key(algorithm: Algorithm) -> SigningKey {
+    let generated = |of| KeyPair::generate_for(of).expect("a new key");
+    let larger = |of| SigningKey::from_larger_pkcs8_der(algorithm, generated(of).serialized_der());
+    let key = match algorithm {
+        Algorithm::Es256 => SigningKey::from_pkcs8_der(new_key().serialized_der()),
+        Algorithm::Es384 => larger(&PKCS_ECDSA_P384_SHA384),
+        Algorithm::Es512 => larger(&PKCS_ECDSA_P521_SHA512),
+        Algorithm::EdDsa => {
+            let mut seed = [0; 32];
+            rand::fill(&mut seed).expect("the operating system gives random bytes");
+            SigningKey::from_ed25519_seed(&seed)
+        }
+    };
+    key.expect("a key of this algorithm")
+}
+
 /// A certificate as PEM.
 ///
 /// # Panics

@@ -10,8 +10,14 @@ use url::Url;
 
 #[cfg(feature = "mdoc")]
 use super::mdoc;
+#[cfg(feature = "w3c")]
+use super::w3c::{self, Secured};
+#[cfg(feature = "w3c")]
+use crate::ask::documents::VDL;
 #[cfg(feature = "mdoc")]
 use crate::ask::documents::{AGE_EU, MDL, MDL_NAMESPACE, PID_MDOC};
+#[cfg(feature = "w3c")]
+use crate::protocol::vc::data_integrity::Suite;
 use crate::{
     ask::PID,
     env::Env,
@@ -38,6 +44,8 @@ pub struct Cast {
     root_pem: String,
     status_root_pem: String,
     statuses: BTreeMap<u64, Status>,
+    #[cfg(feature = "w3c")]
+    licences: w3c::Issuer,
     personas: Vec<Persona>,
 }
 
@@ -81,6 +89,8 @@ impl Cast {
             root_pem: issuer_ca.root_pem(),
             status_root_pem: status_ca.root_pem(),
             statuses: BTreeMap::from([(REVOKED, Status::Invalid), (SUSPENDED, Status::Suspended)]),
+            #[cfg(feature = "w3c")]
+            licences: w3c::Issuer::new(signing_key(env)?),
             personas: Vec::new(),
         };
         for role in ROLES {
@@ -98,6 +108,10 @@ impl Cast {
             #[cfg(feature = "mdoc")]
             for (document, says, holder) in documents {
                 wallet.hold_mdoc(document, says, holder);
+            }
+            #[cfg(feature = "w3c")]
+            for licence in role.licences(&cast, now, env)? {
+                wallet.hold_w3c(licence);
             }
             cast.personas.push(Persona { id: role.id, name: role.name, about: role.about, wallet });
         }
@@ -122,9 +136,10 @@ impl Cast {
         let types = [PID];
         #[cfg(feature = "mdoc")]
         let types = [&types[..], &DOCUMENTS].concat();
-        Trust::new()
-            .roots_with_status(&self.root_pem, &self.status_root_pem, &types)
-            .map_err(|e| Error::Misuse(e.to_string()))
+        let trust = Trust::new().roots_with_status(&self.root_pem, &self.status_root_pem, &types);
+        #[cfg(feature = "w3c")]
+        let trust = trust.and_then(|trust| trust.did(self.licences.did().clone(), &[VDL]));
+        trust.map_err(|e| Error::Misuse(e.to_string()))
     }
 
     /// The root of the issuer, and that of its status lists, as PEM: to trust it for another type too.
@@ -160,6 +175,32 @@ impl Cast {
         let token = self.issuer.statuses_token(now, STATUS_TTL_S, &self.statuses);
         token.map_err(|e| Error::Misuse(format!("the status list: {e}")))
     }
+
+    /// The address of the status list of their W3C credentials: beside the other one.
+    #[cfg(feature = "w3c")]
+    #[must_use]
+    pub fn bitstring_uri(&self) -> Url {
+        beside(self.issuer.status_uri())
+    }
+
+    /// That list as of `now`, as it is served there with the type `application/vc+jwt`.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if signing fails.
+    #[cfg(feature = "w3c")]
+    pub fn bitstring_list(&self, now: UnixTime) -> Result<String, Error> {
+        let revoked: Vec<u64> = self.statuses.keys().copied().collect();
+        let list = self.licences.status_list(&self.bitstring_uri(), &revoked, now);
+        list.map_err(|e| Error::Misuse(format!("the status list of W3C credentials: {e}")))
+    }
+}
+
+/// The address of the other status list.
+#[cfg(feature = "w3c")]
+fn beside(status_uri: &Url) -> Url {
+    let mut uri = status_uri.clone();
+    uri.set_path(&format!("{}/bitstring", status_uri.path().trim_end_matches('/')));
+    uri
 }
 
 /// A signing key of the environment's randomness, so that a test can make the same one again.
@@ -332,6 +373,41 @@ impl Role {
             Ok((held, json!({ namespace: says }), holder))
         };
         all.into_iter().map(issue).collect()
+    }
+
+    /// The licence once more as a W3C credential, with a proof and as a token. Whoever has no claim about age has none.
+    #[cfg(feature = "w3c")]
+    fn licences(&self, cast: &Cast, now: UnixTime, env: &dyn Env) -> Result<Vec<w3c::Held>, Error> {
+        const DAY_S: u64 = 24 * 3600;
+        let over_18 = match self.age {
+            Age::Over18 | Age::National => true,
+            Age::Under18 => false,
+            Age::BirthdateAlone => return Ok(Vec::new()),
+        };
+        let claims = self.claims();
+        let at = |path: &str| claims.get(path).cloned().unwrap_or_default();
+        let lives = |member: &str| at("address").get(member).cloned().unwrap_or_default();
+        let says = json!({
+            "type": "LicensedDriver",
+            "driversLicense": {
+                "type": "Iso18013DriversLicense", "given_name": at("given_name"), "family_name": at("family_name"),
+                "age_over_18": over_18, "resident_address": lives("street_address"),
+                "resident_city": lives("locality"), "resident_postal_code": lives("postal_code"),
+                "resident_country": lives("country"),
+            },
+        });
+        let mut licence = w3c::Credential::new("Iso18013DriversLicenseCredential", &says, now.minus_s(10 * DAY_S));
+        licence.contexts = vec!["https://w3id.org/vdl/v1".to_owned()];
+        licence.expires_at = if self.id == "expired" { now.minus_s(DAY_S) } else { now.plus_s(365 * DAY_S) };
+        licence.status = Some(w3c::status_entry(&cast.bitstring_uri(), self.index));
+        let stranger = (self.id == "untrusted").then(|| signing_key(env)).transpose()?.map(w3c::Issuer::new);
+        let issuer = stranger.as_ref().unwrap_or(&cast.licences);
+        let issue = |secured| {
+            let held = issuer.issue(secured, &licence, signing_key(env)?);
+            held.map_err(|e| Error::Misuse(format!("the issuer of licences: {e}")))
+        };
+        // Over the canonical JSON: a test makes these people again and again, and canonising graphs takes its time.
+        [Secured::Proof(Suite::EcdsaJcs2019), Secured::Jwt].into_iter().map(issue).collect()
     }
 
     fn claims(&self) -> Map<String, Value> {

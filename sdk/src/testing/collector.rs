@@ -41,6 +41,8 @@ pub struct Collector<'a, S> {
     pub access_token: Option<String>,
     /// The refresh token.
     pub refresh_token: Option<String>,
+    /// Which configuration is asked for; the first of the offer unless named here.
+    pub configuration: Option<String>,
     /// The answer that brought the last credentials.
     pub answer: Value,
 }
@@ -145,6 +147,7 @@ where
             server,
             access_token: None,
             refresh_token: None,
+            configuration: None,
             answer: Value::Null,
         })
     }
@@ -231,12 +234,12 @@ where
         self.signed_proof(key, &self.proof_claims(nonce))
     }
 
-    /// A request at the credential endpoint; names the configuration of the offer where the body names nothing.
+    /// A request at the credential endpoint; names the [configuration](Self::configuration) where the body names nothing.
     pub async fn credentials(&mut self, body: &Value) -> Response<Vec<u8>> {
         let mut body = body.clone();
         let named = body.get("credential_configuration_id").is_some() || body.get("credential_identifier").is_some();
         if let (false, Some(members)) = (named, body.as_object_mut()) {
-            let id = self.offer.configurations.first().cloned().unwrap_or_default();
+            let id = self.configuration.as_ref().or(self.offer.configurations.first()).cloned().unwrap_or_default();
             members.insert("credential_configuration_id".to_owned(), id.into());
         }
         let url = endpoint(&self.issuer, "credential_endpoint");

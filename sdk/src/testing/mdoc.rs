@@ -1,18 +1,21 @@
 //! An issuer of mdocs, and the device of a holder that can be told to get one thing wrong: for tests and for development.
 
-use aws_lc_rs::digest::{SHA256, digest};
-
 use super::{
     authority::{Authority, Leaf},
     wallet::{Request, scalar},
 };
 use crate::{
     env::Env,
+    limits::Limits,
     protocol::{
         cbor::{Value, embed, encode, object},
-        cose::{self, cose_key},
+        cose,
         jose::{DecryptionKey, JoseError, PublicKey, SigningKey, base64url_encode},
-        mdoc::{MdocError, SessionTranscript, annex_c, device_authentication, mac_key},
+        mdoc::{
+            MdocError, SessionTranscript, annex_c, device_authentication,
+            issue::{IssuerSigned, NewDocument, SALT_BYTES, by_namespace},
+            mac_key,
+        },
         status_list::{
             Published, Statuses,
             cwt::{IDENTIFIER_LIST_MEDIA_TYPE, MEDIA_TYPE},
@@ -161,49 +164,22 @@ impl Issuer {
     /// # Errors
     /// If signing fails.
     pub fn issue(&self, credential: &Credential, holder: SigningKey, env: &dyn Env) -> Result<Held, JoseError> {
-        let mut items = Vec::new();
-        let mut digests: Vec<(Value, Value)> = Vec::new();
-        for (number, (namespace, element, value)) in (0u64..).zip(&credential.elements) {
-            let mut random = vec![0; 32];
-            env.fill(&mut random);
-            let item = object([
-                ("digestID", number.into()),
-                ("random", Value::Bytes(random)),
-                ("elementIdentifier", element.as_str().into()),
-                ("elementValue", value.clone()),
-            ]);
-            let item = embed(encode(&item));
-            let hash = Value::Bytes(digest(&SHA256, &encode(&item)).as_ref().to_vec());
-            add(&mut digests, namespace, |of| match of {
-                Value::Map(of) => of.push((number.into(), hash)),
-                other => *other = Value::Map(vec![(number.into(), hash)]),
-            });
-            items.push((namespace.clone(), element.clone(), item));
-        }
-        let mut key_info = vec![("deviceKey".into(), cose_key(holder.public_key()))];
-        if !credential.authorised.is_empty() {
-            let names = credential.authorised.iter().map(|name| name.as_str().into()).collect();
-            key_info.push(("keyAuthorizations".into(), object([("nameSpaces", Value::Array(names))])));
-        }
-        let mut mso = vec![
-            ("version".into(), "1.0".into()),
-            ("digestAlgorithm".into(), "SHA-256".into()),
-            ("valueDigests".into(), Value::Map(digests)),
-            ("deviceKeyInfo".into(), Value::Map(key_info)),
-            ("docType".into(), credential.doc_type.as_str().into()),
-            (
-                "validityInfo".into(),
-                object([
-                    ("signed", date_time(credential.signed)),
-                    ("validFrom", date_time(credential.valid_from)),
-                    ("validUntil", date_time(credential.valid_until)),
-                ]),
-            ),
-        ];
-        mso.extend(credential.status.clone().map(|status| ("status".into(), status)));
-        let payload = encode(&embed(encode(&Value::Map(mso))));
-        let issuer_auth = cose::sign1(&self.key, coset::Header::default(), cose::x5chain(&self.chain), &payload, true)?;
-        Ok(Held { doc_type: credential.doc_type.clone(), issuer_auth, items, key: holder })
+        let new = NewDocument {
+            doc_type: &credential.doc_type,
+            elements: &credential.elements,
+            device_key: holder.public_key(),
+            signed: credential.signed,
+            valid_from: credential.valid_from,
+            valid_until: credential.valid_until,
+            status: credential.status.clone(),
+            authorised: &credential.authorised,
+        };
+        let mut salt = || {
+            let mut salt = [0; SALT_BYTES];
+            env.fill(&mut salt);
+            salt
+        };
+        Ok(Held { signed: new.sign(&self.key, &self.chain, &mut salt)?, key: holder })
     }
 
     /// The status list (`application/statuslist+cwt`) for `uri`, of 1024 entries: those in `revoked` are invalid.
@@ -252,21 +228,42 @@ impl Issuer {
     }
 }
 
+/// What came from an issuer.
+pub(super) struct Received {
+    pub(super) held: Held,
+    /// What it says: name spaces of elements.
+    pub(super) says: serde_json::Value,
+    /// The certificates of its signer.
+    pub(super) chain: Vec<Vec<u8>>,
+}
+
 /// A document in the hands of its holder.
 #[derive(Clone, Debug)]
 pub struct Held {
-    doc_type: String,
-    issuer_auth: Value,
-    /// Name space, element, and the item with its digest's bytes.
-    items: Vec<(String, String, Value)>,
+    signed: IssuerSigned,
     key: SigningKey,
 }
 
 impl Held {
+    /// Keeps what an issuer handed over (an encoded `IssuerSigned`) for this key, and reads what it says.
+    ///
+    /// # Errors
+    /// If it is none, for another key, or not as its issuer signed it.
+    pub(super) fn received(issued: &[u8], key: SigningKey) -> Result<Received, MdocError> {
+        let (signed, says, chain) = IssuerSigned::receive(issued, key.public_key(), &Limits::default())?;
+        Ok(Received { held: Self { signed, key }, says, chain })
+    }
+
     /// What it is.
     #[must_use]
     pub fn doc_type(&self) -> &str {
-        &self.doc_type
+        &self.signed.doc_type
+    }
+
+    /// As its issuer handed it over: an encoded `IssuerSigned`.
+    #[must_use]
+    pub fn issued(&self) -> Vec<u8> {
+        self.signed.encode()
     }
 
     /// What a `vp_token` has for a request that came by redirects, showing these elements of each name space.
@@ -330,13 +327,40 @@ impl Held {
         annex_c::seal(&response, &ephemeral, to, transcript).map_err(MdocError::ReaderKey)
     }
 
-    /// The encoded `DeviceResponse` over this session.
+    /// The encoded `DeviceResponse` over this session, signed by the device.
     ///
     /// # Errors
     /// If signing fails.
     pub fn device_response(
         &self,
         transcript: &SessionTranscript,
+        elements: &[(&str, &str)],
+        faults: &[Fault],
+        env: &dyn Env,
+    ) -> Result<Vec<u8>, MdocError> {
+        self.authenticated(transcript, None, elements, faults, env)
+    }
+
+    /// The same with a tag that device and reader agreed on (ISO/IEC 18013-5, 9.1.3.5). Both sides of an agreement come to the
+    /// same secret; here it is the reader's.
+    ///
+    /// # Errors
+    /// If the keys are on different curves.
+    pub fn device_response_by_tag(
+        &self,
+        transcript: &SessionTranscript,
+        reader: &DecryptionKey,
+        elements: &[(&str, &str)],
+        faults: &[Fault],
+        env: &dyn Env,
+    ) -> Result<Vec<u8>, MdocError> {
+        self.authenticated(transcript, Some(reader), elements, faults, env)
+    }
+
+    fn authenticated(
+        &self,
+        transcript: &SessionTranscript,
+        reader: Option<&DecryptionKey>,
         elements: &[(&str, &str)],
         faults: &[Fault],
         env: &dyn Env,
@@ -348,8 +372,13 @@ impl Held {
         let asked = |(namespace, element, _): &&(String, String, Value)| {
             elements.iter().any(|(ns, name)| ns == namespace && name == element)
         };
-        let mut shown: Vec<(String, Value)> =
-            self.items.iter().filter(asked).map(|(namespace, _, item)| (namespace.clone(), item.clone())).collect();
+        let mut shown: Vec<(String, Value)> = self
+            .signed
+            .items
+            .iter()
+            .filter(asked)
+            .map(|(namespace, _, item)| (namespace.clone(), item.clone()))
+            .collect();
         if faulty(Fault::MissingElement) {
             shown.pop();
         }
@@ -363,22 +392,16 @@ impl Held {
             // `true` becomes `false`, one letter another.
             *last ^= 1;
         }
-        let mut namespaces = Vec::new();
-        for (namespace, item) in shown {
-            add(&mut namespaces, &namespace, |of| match of {
-                Value::Array(of) => of.push(item),
-                other => *other = Value::Array(vec![item]),
-            });
-        }
-        let mut issuer_auth = self.issuer_auth.clone();
+        let namespaces = by_namespace(shown.iter().map(|(namespace, item)| (namespace.as_str(), item.clone())));
+        let mut issuer_auth = self.signed.issuer_auth.clone();
         if faulty(Fault::IssuerSignatureBroken) {
             bend(&mut issuer_auth);
         }
-        let doc_type = if faulty(Fault::OtherDocType) { "org.example.another" } else { &self.doc_type };
+        let doc_type = if faulty(Fault::OtherDocType) { "org.example.another" } else { self.doc_type() };
         let document = object([
             ("docType", doc_type.into()),
-            ("issuerSigned", object([("nameSpaces", Value::Map(namespaces)), ("issuerAuth", issuer_auth)])),
-            ("deviceSigned", self.device_signed(transcript, doc_type, faults, env)?),
+            ("issuerSigned", object([("nameSpaces", namespaces), ("issuerAuth", issuer_auth)])),
+            ("deviceSigned", self.device_signed(transcript, reader, doc_type, faults, env)?),
         ]);
         let documents = if faulty(Fault::TwoDocuments) { vec![document.clone(), document] } else { vec![document] };
         let mut response = encode(&object([
@@ -395,6 +418,7 @@ impl Held {
     fn device_signed(
         &self,
         transcript: &SessionTranscript,
+        reader: Option<&DecryptionKey>,
         doc_type: &str,
         faults: &[Fault],
         env: &dyn Env,
@@ -408,9 +432,10 @@ impl Held {
         let message = device_authentication(transcript, doc_type, &encode(&namespaces));
         let device_auth = if faulty(Fault::NoDeviceAuth) {
             Value::Map(Vec::new())
-        } else if faulty(Fault::DeviceMac) {
-            let reader = DecryptionKey::from_scalar(&scalar(env), "").map_err(MdocError::ReaderKey)?;
-            let key = mac_key(&reader, self.key.public_key(), transcript)?;
+        } else if faulty(Fault::DeviceMac) || reader.is_some() {
+            let another = DecryptionKey::from_scalar(&scalar(env), "").map_err(MdocError::ReaderKey)?;
+            let reader = reader.filter(|_| !faulty(Fault::DeviceMac)).unwrap_or(&another);
+            let key = mac_key(reader, self.key.public_key(), transcript)?;
             object([("deviceMac", cose::mac0(&key, &message).map_err(MdocError::ReaderKey)?)])
         } else {
             let foreign;
@@ -446,16 +471,6 @@ fn bomb(faults: &[Fault]) -> Option<Vec<u8>> {
     }
 }
 
-/// The member of this name, to be changed; `null` if it was not there.
-fn add(members: &mut Vec<(Value, Value)>, name: &str, change: impl FnOnce(&mut Value)) {
-    if !members.iter().any(|(key, _)| key.as_text() == Some(name)) {
-        members.push((name.into(), Value::Null));
-    }
-    if let Some((_, value)) = members.iter_mut().find(|(key, _)| key.as_text() == Some(name)) {
-        change(value);
-    }
-}
-
 /// Changes one bit of the signature of a `COSE_Sign1`.
 fn bend(signed: &mut Value) {
     if let Value::Array(parts) = signed
@@ -464,8 +479,4 @@ fn bend(signed: &mut Value) {
     {
         *first ^= 1;
     }
-}
-
-fn date_time(at: UnixTime) -> Value {
-    Value::Tag(0, Box::new(at.to_string().into()))
 }

@@ -111,6 +111,15 @@ impl Network {
         self.servers().values().map(|server| server.calls).sum()
     }
 
+    /// Everything that anybody would be answered now.
+    pub(super) fn served(&self) -> Vec<Bytes> {
+        let body = |server: &Server| match &server.answer {
+            Answer::Body(fetched) => Some(fetched.body.clone()),
+            _ => None,
+        };
+        self.servers().values().filter_map(body).collect()
+    }
+
     fn answer(&self, url: &Url, answer: Answer) {
         self.servers().entry(url.clone()).or_default().answer = answer;
     }

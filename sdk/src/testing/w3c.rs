@@ -1,20 +1,28 @@
 //! An issuer of W3C credentials and their holder, for tests and for development: both data models, as JWTs and with Data
 //! Integrity proofs. Each presentation can be told to get one thing wrong.
 
+use std::{io::Write, sync::LazyLock};
+
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::{
     protocol::{
+        dcql::{JWT_VC_JSON, LDP_VC},
         did::Did,
         jose::{JoseError, SigningKey, base64url_decode, base64url_encode},
         vc::{
             CONTEXT_V1, CONTEXT_V2, VcError,
             data_integrity::{Suite, sign},
-            ld::Contexts,
+            ld::{Contexts, full_types},
         },
     },
     time::UnixTime,
 };
+
+/// What a type is called in full is found once for all shops of a program.
+static CONTEXTS: LazyLock<Contexts> = LazyLock::new(Contexts::new);
 
 /// How a credential is secured, and its presentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +79,10 @@ pub enum Fault {
     UnknownContext,
     /// Eight blank nodes that are linked with each other were added. Data Integrity alone.
     LinkedBlankNodes,
+    /// The status stands under its full name, which makes the same statements. Data Integrity alone.
+    StatusRenamed,
+    /// What the issuer says of the credential stands in a second object of the same name. Data Integrity alone.
+    SaidElsewhere,
 }
 
 /// A credential to be issued.
@@ -134,7 +146,7 @@ impl Issuer {
         let subject = Did::jwk(holder.public_key());
         let document = self.document(secured, credential, &subject);
         let credential = self.secure(secured, &document)?;
-        Ok(Held { secured, credential, holder })
+        Ok(Held { secured, document, credential, holder })
     }
 
     /// The same of whatever a test wants it to say.
@@ -161,12 +173,44 @@ impl Issuer {
             Secured::Proof(suite) => {
                 let created = document.get("validFrom").cloned().unwrap_or_default();
                 let options = json!({"proofPurpose": "assertionMethod", "created": created});
-                let proof = sign(suite, document, options, &kid, &self.key, &Contexts::new())?;
+                let proof = sign(suite, document, options, &kid, &self.key, &CONTEXTS)?;
                 let mut document = document.clone();
                 document.insert("proof".to_owned(), proof);
                 Value::Object(document)
             }
         })
+    }
+
+    /// A list of who of 131 072 was revoked (Bitstring Status List 1.0), for the address `list`, as VC-JOSE-COSE.
+    ///
+    /// # Errors
+    /// If signing fails.
+    pub fn status_list(&self, list: &Url, revoked: &[u64], begins_at: UnixTime) -> Result<String, VcError> {
+        let mut bits = vec![0_u8; 16 * 1024];
+        for index in revoked {
+            let byte = usize::try_from(index / 8).ok().and_then(|at| bits.get_mut(at));
+            *byte.ok_or(VcError::Member("statusListIndex"))? |= 0x80 >> (index % 8);
+        }
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        let encoded = gzip.write_all(&bits).and_then(|()| gzip.finish()).map_err(|_| VcError::Member("encodedList"))?;
+        let members = [
+            ("@context", json!([CONTEXT_V2])),
+            ("id", json!(list)),
+            ("type", json!(["VerifiableCredential", "BitstringStatusListCredential"])),
+            ("issuer", json!(self.did.as_str())),
+            ("validFrom", json!(begins_at.to_string())),
+            ("validUntil", json!(begins_at.plus_s(24 * 3600).to_string())),
+            (
+                "credentialSubject",
+                json!({
+                    "id": format!("{list}#list"), "type": "BitstringStatusList", "statusPurpose": "revocation",
+                    "encodedList": format!("u{}", base64url_encode(&encoded)),
+                }),
+            ),
+        ];
+        let document = members.into_iter().map(|(name, member)| (name.to_owned(), member)).collect();
+        let signed = self.secure(Secured::Jose, &document)?;
+        Ok(signed.as_str().unwrap_or_default().to_owned())
     }
 
     /// What the issuer signs.
@@ -192,10 +236,21 @@ impl Issuer {
     }
 }
 
+/// The entry of a `credentialStatus` in a list of those that were revoked, which [`Issuer::status_list`] makes.
+#[must_use]
+pub fn status_entry(list: &Url, index: u64) -> Value {
+    json!({
+        "id": format!("{list}#{index}"), "type": "BitstringStatusListEntry", "statusPurpose": "revocation",
+        "statusListIndex": index.to_string(), "statusListCredential": list,
+    })
+}
+
 /// A credential in a wallet, with the key of its holder.
 #[derive(Clone, Debug)]
 pub struct Held {
     secured: Secured,
+    /// What its issuer signed.
+    document: Map<String, Value>,
     credential: Value,
     holder: SigningKey,
 }
@@ -216,6 +271,41 @@ impl Held {
     #[must_use]
     pub const fn credential(&self) -> &Value {
         &self.credential
+    }
+
+    /// The key that it was issued to.
+    #[must_use]
+    pub const fn holder(&self) -> &SigningKey {
+        &self.holder
+    }
+
+    /// Its format, as a query names it.
+    #[must_use]
+    pub const fn format(&self) -> &'static str {
+        match self.secured {
+            Secured::Jwt | Secured::Jose => JWT_VC_JSON,
+            Secured::Proof(_) => LDP_VC,
+        }
+    }
+
+    /// Its types beside `VerifiableCredential`: by their full names, where its contexts define them, then as they stand
+    /// there.
+    #[must_use]
+    pub fn types(&self) -> Vec<String> {
+        let named = |member: &str| {
+            let names = self.document.get(member).and_then(Value::as_array).into_iter().flatten();
+            names.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let plain: Vec<String> = named("type").into_iter().filter(|kind| kind != "VerifiableCredential").collect();
+        let mut types = full_types(&named("@context"), &plain, &CONTEXTS).unwrap_or_default();
+        types.extend(plain);
+        types
+    }
+
+    /// What it says, as its issuer signed it.
+    #[must_use]
+    pub const fn says(&self) -> &Map<String, Value> {
+        &self.document
     }
 
     /// A presentation, as it stands in a `vp_token`, with these faults in it.
@@ -365,14 +455,20 @@ impl Presenting<'_> {
         // not sign as a graph is signed as JSON, so that what is refused is the document.
         let is_jcs = matches!(suite, Suite::EddsaJcs2022 | Suite::EcdsaJcs2019);
         let is_edwards = key.public_key().algorithm() == crate::protocol::jose::Algorithm::EdDsa;
-        let unsafe_graph = [Fault::ClaimAdded, Fault::UnknownContext, Fault::LinkedBlankNodes];
+        let unsafe_graph = [
+            Fault::ClaimAdded,
+            Fault::UnknownContext,
+            Fault::LinkedBlankNodes,
+            Fault::StatusRenamed,
+            Fault::SaidElsewhere,
+        ];
         let suite = match (is_jcs || unsafe_graph.iter().any(|fault| self.faulty(*fault)), is_edwards) {
             (true, true) => Suite::EddsaJcs2022,
             (true, false) => Suite::EcdsaJcs2019,
             (false, true) => Suite::EddsaRdfc2022,
             (false, false) => Suite::EcdsaRdfc2019,
         };
-        let proof = sign(suite, &document, options, &method(&did), &key, &Contexts::new())?;
+        let proof = sign(suite, &document, options, &method(&did), &key, &CONTEXTS)?;
         document.insert("proof".to_owned(), proof);
         if self.faulty(Fault::HolderSignatureBroken) {
             break_proof(&mut document);
@@ -422,6 +518,10 @@ fn alter(document: &mut Map<String, Value>, fault: Fault) {
     {
         contexts.push("https://evil.example/context".into());
     }
+    if fault == Fault::StatusRenamed {
+        let status = document.remove("credentialStatus").unwrap_or_else(|| json!({"id": "urn:example:status"}));
+        document.insert("https://www.w3.org/2018/credentials#credentialStatus".to_owned(), status);
+    }
     let Some(Value::Object(subject)) = document.get_mut("credentialSubject") else { return };
     match fault {
         Fault::ClaimChanged => {
@@ -435,6 +535,10 @@ fn alter(document: &mut Map<String, Value>, fault: Fault) {
             let links = |at: usize| (0..8).filter(|to| *to != at).map(|to| format!("_:n{to}")).collect::<Vec<_>>();
             let nodes: Vec<Value> = (0..8).map(|at| json!({"id": format!("_:n{at}"), "knows": links(at)})).collect();
             subject.insert("knows".to_owned(), nodes.into());
+        }
+        Fault::SaidElsewhere => {
+            let again = json!({"id": subject.get("id"), "type": "VerifiableCredential"});
+            subject.insert("knows".to_owned(), again);
         }
         _ => {}
     }

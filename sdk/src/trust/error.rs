@@ -29,6 +29,9 @@ pub enum TrustError {
     /// A credential is signed with a certificate that is made for status lists alone.
     #[error("the credential is signed with a certificate that is for status lists alone")]
     StatusSignerIssues,
+    /// The certificate is made for something that nobody issues credentials for, such as reading them.
+    #[error("the issuer's certificate is made for other purposes than issuing")]
+    IssuerPurpose,
     /// The metadata or the key set is not JSON.
     #[error("the issuer's metadata is not JSON")]
     Json(#[from] JsonError),
@@ -111,6 +114,7 @@ impl TrustError {
             Self::StatusMechanism => "status_key_mechanism",
             Self::StatusSigner => "status_signer",
             Self::StatusSignerIssues => "issuer_status_signer",
+            Self::IssuerPurpose => "issuer_purpose",
             Self::Json(error) => error.code(),
             Self::Metadata(_) => "issuer_metadata",
             Self::MetadataIssuer { .. } => "issuer_metadata_issuer",

@@ -14,7 +14,7 @@ use crate::{
     limits::Limits,
     protocol::{
         jose::base64url_encode,
-        trust_list::{Judge, PublishedList, TrustListError, lote},
+        trust_list::{Judge, Operator, PublishedList, TrustListError, lote},
         x509::Certificate,
     },
     time::UnixTime,
@@ -42,6 +42,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 /// # let made_at = firsthand::time::UnixTime::from_secs(1_793_500_000);
 /// # let signer = firsthand::testing::authority::Authority::new("EU", made_at).root_pem();
 /// let list = TrustList::lote("https://trust.example/pid-providers.jwt".parse()?, &signer)?
+///     .operator("European Commission", "EU")
 ///     .types(TrustList::PID_ISSUANCE, &["urn:eudi:pid:1"]);
 /// # Ok(()) }
 /// ```
@@ -50,6 +51,7 @@ pub struct TrustList {
     kind: Kind,
     url: Url,
     signers: Vec<Certificate>,
+    operator: Option<Operator>,
     list_type: Option<String>,
     /// A type in the words of the list, and the credential types that it stands for.
     types: Vec<(String, Vec<String>)>,
@@ -72,8 +74,8 @@ impl TrustList {
 
     /// A List of Trusted Entities (ETSI TS 119 602) in JSON, signed as a JWS.
     ///
-    /// `signer_pem` holds the certificates that sign it. A certificate authority among them stands for those below it
-    /// that name the operator and the territory of the scheme.
+    /// `signer_pem` holds the certificates that sign it. A certificate authority among them stands for those below it that
+    /// name the [`operator`](Self::operator), which then has to be said.
     ///
     /// # Errors
     /// If the URL does not begin with `https://`, or the text holds anything but certificates.
@@ -101,7 +103,30 @@ impl TrustList {
         if url.host().is_none() || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return refuse("it must have a host, no user and no fragment");
         }
-        Ok(Self { kind, url, signers, list_type: None, types: Vec::new(), grace_s: GRACE_S, refresh_s: REFRESH_S })
+        Ok(Self {
+            kind,
+            url,
+            signers,
+            operator: None,
+            list_type: None,
+            types: Vec::new(),
+            grace_s: GRACE_S,
+            refresh_s: REFRESH_S,
+        })
+    }
+
+    /// Who publishes the list, as the certificates that sign it name them: organisation (`O`) and country (`C`, or `EU`).
+    /// Needed where a certificate authority is configured, which certifies others too; a VICAL's signers have a purpose of
+    /// their own instead.
+    #[must_use]
+    pub fn operator(mut self, organization: &str, country: &str) -> Self {
+        self.operator = Some(Operator { organization: organization.to_owned(), country: country.to_owned() });
+        self
+    }
+
+    /// Whether anybody below a configured authority could sign it.
+    pub(crate) fn lacks_operator(&self) -> bool {
+        self.kind == Kind::Lote && self.operator.is_none() && self.signers.iter().any(Certificate::is_authority)
     }
 
     /// Believes whom the list names for this service, for these types of credentials. May be called for several services.
@@ -191,7 +216,8 @@ impl TrustList {
 
     /// Reads an issue of the list: its signature, its times and its form.
     pub(crate) fn read(&self, bytes: &[u8], now: UnixTime, limits: &Limits) -> Result<PublishedList, TrustListError> {
-        let judge = Judge { signers: &self.signers, grace_s: self.grace_s, now, limits };
+        let operator = self.operator.as_ref();
+        let judge = Judge { signers: &self.signers, operator, grace_s: self.grace_s, now, limits };
         match self.kind {
             Kind::Lote => lote::read(bytes, &judge),
             #[cfg(feature = "mdoc")]

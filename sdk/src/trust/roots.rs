@@ -123,8 +123,8 @@ mod tests {
         let (key, german) = believed(&trust, &issued(&germany).1).unwrap();
         let (_, french) = believed(&trust, &issued(&france).1).unwrap();
         let (_, chain) = issued(&status);
-        assert!(trust.status_key(german, Some(&chain), None, &key, NOW, &limits()).is_ok());
-        assert!(trust.status_key(french, Some(&chain), None, &key, NOW, &limits()).is_err());
+        assert!(trust.status_key(german, &[], Some(&chain), &key, NOW, &limits()).is_ok());
+        assert!(trust.status_key(french, &[], Some(&chain), &key, NOW, &limits()).is_err());
 
         let (_, leaf) = issued(&germany);
         for (name, bytes, expected) in [

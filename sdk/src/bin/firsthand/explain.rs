@@ -10,7 +10,11 @@ use std::{
 use firsthand::{
     env::Env,
     explain::{Captured, Outcome},
-    protocol::jose::{DecryptionKey, base64url_decode},
+    limits::Limits,
+    protocol::{
+        did::Did,
+        jose::{DecryptionKey, base64url_decode},
+    },
     time::UnixTime,
     trust::Trust,
 };
@@ -33,9 +37,11 @@ and what was found. Nothing is fetched. It shows the names of claims and no valu
 
   --request FILE      the request object, its claims, or the request of the browser's API
   --response FILE     the form that was posted, the JWE in it, its content, or vp_token
-  --key FILE          the private key that the answer is encrypted to, a JWK
+  --key FILE          the private key that the answer is encrypted to, a JWK, or a set of them
   --trust FOLDER      roots of issuers, as in Trust::from_pem_dir
-  --issuer FILE       the metadata of an issuer that is trusted by its URL; may be repeated
+  --issuer FILE       the metadata of an issuer that is trusted by its URL, or the document of a DID;
+                      may be repeated
+  --did DID           an issuer that is trusted by its DID; may be repeated
   --type TYPE         what they are trusted for; may be repeated
   --national A=B      credentials of the type A count as B; may be repeated
   --status-list FILE  a status list token; may be repeated
@@ -55,14 +61,14 @@ pub(super) fn explain(words: &[&str], env: &dyn Env, out: &mut dyn Write) -> Res
     let options = Options::parse(words)?;
     let request = read(options.needed("--request")?)?;
     let response = read(options.needed("--response")?)?;
-    let key = options.one("--key")?.map(|path| decryption_key(Path::new(path))).transpose()?;
+    let keys = options.one("--key")?.map_or_else(|| Ok(Vec::new()), |path| decryption_keys(Path::new(path)))?;
     let documents = options.files("--issuer")?;
     let lists = options.files("--status-list")?;
     let trust = trust(&options, &documents)?;
     let now = options.one("--at")?.map_or_else(|| Ok(env.now()), time)?;
 
     let mut captured = Captured::new(&request, &response, &trust, now);
-    if let Some(key) = &key {
+    for key in &keys {
         captured = captured.key(key);
     }
     if let Some(origin) = options.one("--origin")? {
@@ -102,12 +108,13 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    const KNOWN: [&'static str; 11] = [
+    const KNOWN: [&'static str; 12] = [
         "--request",
         "--response",
         "--key",
         "--trust",
         "--issuer",
+        "--did",
         "--type",
         "--national",
         "--status-list",
@@ -180,6 +187,10 @@ fn trust(options: &Options<'_>, documents: &[Vec<u8>]) -> Result<Trust, Error> {
             trust = trust.issuer(url, &types)?;
         }
     }
+    for did in options.all("--did") {
+        let did = Did::parse(did, &Limits::default()).map_err(|e| Error::Usage(format!("{did:?} is no DID: {e}")))?;
+        trust = trust.did(did, &types)?;
+    }
     for national in options.all("--national") {
         let (kind, base) =
             national.split_once('=').ok_or_else(|| Error::Usage("--national needs TYPE=BASE".to_owned()))?;
@@ -188,11 +199,19 @@ fn trust(options: &Options<'_>, documents: &[Vec<u8>]) -> Result<Trust, Error> {
     Ok(trust)
 }
 
-/// The key in a JWK: the private scalar, and the name that it has in the request.
-fn decryption_key(path: &Path) -> Result<DecryptionKey, Error> {
-    let refuse = || Error::Key(path.to_owned());
+/// The keys in a JWK, or in a set of them.
+fn decryption_keys(path: &Path) -> Result<Vec<DecryptionKey>, Error> {
     let text = Zeroizing::new(read(path)?);
-    let jwk: Value = serde_json::from_slice(&text).map_err(|_| refuse())?;
+    let jwk: Value = serde_json::from_slice(&text).map_err(|_| Error::Key(path.to_owned()))?;
+    match jwk.get("keys").and_then(Value::as_array) {
+        Some(several) => several.iter().map(|jwk| decryption_key(path, jwk)).collect(),
+        None => Ok(vec![decryption_key(path, &jwk)?]),
+    }
+}
+
+/// The key in a JWK: the private scalar, and the name that it has in the request.
+fn decryption_key(path: &Path, jwk: &Value) -> Result<DecryptionKey, Error> {
+    let refuse = || Error::Key(path.to_owned());
     let member = |name: &str| jwk.get(name).and_then(Value::as_str);
     let scalar = Zeroizing::new(base64url_decode(member("d").ok_or_else(refuse)?).map_err(|_| refuse())?);
     let scalar: &[u8; 32] = scalar.as_slice().try_into().map_err(|_| refuse())?;

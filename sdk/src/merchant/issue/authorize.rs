@@ -1,9 +1,7 @@
 //! The authorization endpoint (OpenID4VCI 1.0, 5): a wallet pushes its request, and the customer consents in a browser that
 //! the shop knows.
 
-use super::{
-    CONFIGURATION, Issuer, Merchant, Recognised, WalletIdentity, lost_the_race, put, token::Client, too_often,
-};
+use super::{Issuer, Merchant, OFFERED, Recognised, WalletIdentity, lost_the_race, put, token::Client, too_often};
 use crate::{
     customer::Rung,
     error::{Error, IssueError, ProofError},
@@ -57,7 +55,7 @@ impl Merchant {
         dpop: Option<&BrowserProof>,
     ) -> Result<Pushed, Error> {
         let issuer = self.issuing()?;
-        let request = PushedRequest::read(form, CONFIGURATION, &self.0.limits).map_err(IssueError::Message)?;
+        let request = PushedRequest::read(form, OFFERED, &self.0.limits).map_err(IssueError::Message)?;
         let now = self.now();
         let (client, mut writes) = self.client(issuer, identity, Some(&request.client_id))?;
         let (client_name, registered) = registered(issuer, &request.client_id, &client)?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    CONFIGURATION, Issuer, IssuerProfile, Merchant, grant_key, issued_key, lost_the_race,
+    Issuer, IssuerProfile, Merchant, OFFERED, grant_key, issued_key, lost_the_race,
     nonce::LIFETIME_S,
     put,
     status::{self, Place},
@@ -36,6 +36,7 @@ use crate::{
         did::Did,
         jose::{PublicKey, base64url_encode, sha256},
         openid4vci::{
+            CredentialFormat,
             credential::{CredentialRequest, CredentialRequestError, Event, Notification, Wanted, read_deferred},
             proof::{self, ProofContext, ProvedKey},
         },
@@ -47,6 +48,9 @@ use crate::{
     store::{Expect, Persisted, StoreError, Version, Write},
     time::UnixTime,
 };
+
+#[cfg(feature = "mdoc")]
+use crate::protocol::mdoc::issue::{self, NewDocument, in_status_list};
 
 /// What seals a deferred transaction to its grant.
 const DEFERRED: &str = "deferred credential";
@@ -84,7 +88,7 @@ impl std::fmt::Debug for WalletAccess<'_> {
 pub enum Issued {
     /// Credentials, one for each key.
     Now {
-        /// The credentials (`dc+sd-jwt`).
+        /// The credentials: SD-JWT VCs, or mdocs as `IssuerSigned` in base64url.
         credentials: Vec<String>,
         /// What the wallet calls them when it says what became of them.
         notification_id: String,
@@ -118,6 +122,7 @@ struct Visitor {
 /// Credentials that are to be made.
 #[derive(Serialize, Deserialize)]
 struct Batch {
+    format: CredentialFormat,
     keys: Vec<NewKey>,
     until: UnixTime,
 }
@@ -157,16 +162,18 @@ impl Merchant {
         let visitor = self.visitor(access).await?;
         let request = CredentialRequest::read(body, &self.0.limits).map_err(IssueError::Request)?;
         let refuse = |error: CredentialRequestError| Err(IssueError::Request(error).into());
-        match (&request.wanted, visitor.token.details) {
-            (Wanted::Configuration(id), false) if id == CONFIGURATION => {}
-            (Wanted::Configuration(_), false) => return refuse(CredentialRequestError::UnknownConfiguration),
-            (Wanted::Identifier(id), true) if id == CONFIGURATION => {}
-            (Wanted::Identifier(_), _) => return refuse(CredentialRequestError::UnknownIdentifier),
+        let named = &visitor.token.details;
+        let (format, otherwise) = match &request.wanted {
             // "MUST NOT be used" where the token answer named identifiers (8.2).
-            (Wanted::Configuration(_), true) => {
-                return refuse(CredentialRequestError::Missing("credential_identifier"));
+            Wanted::Configuration(_) if !named.is_empty() => {
+                (None, CredentialRequestError::Missing("credential_identifier"))
             }
-        }
+            Wanted::Configuration(id) => (OFFERED.format(id), CredentialRequestError::UnknownConfiguration),
+            Wanted::Identifier(id) => {
+                (OFFERED.format(id).filter(|_| named.contains(id)), CredentialRequestError::UnknownIdentifier)
+            }
+        };
+        let Some(format) = format else { return refuse(otherwise) };
         let now = self.now();
         let proved = self.proved(issuer, &visitor.grant, &request, now)?;
         if proved.len() > issuer.batch {
@@ -178,7 +185,7 @@ impl Merchant {
             // By key and nonce, not by its bytes: one signature has two texts.
             proof: base64url_encode(&sha256(format!("{}\0{}", proved.key.thumbprint(), proved.nonce).as_bytes())),
         });
-        let batch = Batch { keys: keys.collect(), until: now.plus_s(DEFERRED_S) };
+        let batch = Batch { format, keys: keys.collect(), until: now.plus_s(DEFERRED_S) };
         match self.make(access, visitor, &batch, false).await {
             // The token and the proofs are in order, and the store is away, or cannot say what it did.
             Err((Error::Unavailable { source, .. }, grant)) => {
@@ -404,7 +411,7 @@ impl Merchant {
                 did: new.did()?,
                 handed_later: later,
             };
-            credentials.push(self.credential(new, &issued, &shop_did)?);
+            credentials.push(self.credential(batch.format, new, &issued, &shop_did)?);
             writes.push(put(binding_key(name.as_str()), &binding, Some(expires_at), Expect::Absent)?);
             writes.push(put(binding_entry(&customer, name.as_str()), &entry, Some(expires_at), Expect::Absent)?);
             writes.push(put(issued_key(&new.alias), &issued, Some(expires_at), Expect::Absent)?);
@@ -442,7 +449,7 @@ impl Merchant {
                 return Err(IssueError::Transaction.into());
             }
             let handed = IssuedRecord { handed_later: true, ..issued };
-            credentials.push(self.credential(new, &handed, shop_did)?);
+            credentials.push(self.credential(batch.format, new, &handed, shop_did)?);
             writes.push(put(key, &handed, Some(handed.expires_at), Expect::Version(stored.version))?);
         }
         match self.0.store.commit(&writes, now).await {
@@ -501,8 +508,25 @@ impl Merchant {
         Ok(Issued::Now { credentials, notification_id })
     }
 
-    /// The credential itself.
-    fn credential(&self, new: &NewKey, issued: &IssuedRecord, shop_did: &str) -> Result<String, Error> {
+    /// The credential itself, as its format has it.
+    fn credential(
+        &self,
+        format: CredentialFormat,
+        new: &NewKey,
+        issued: &IssuedRecord,
+        shop_did: &str,
+    ) -> Result<String, Error> {
+        match format {
+            CredentialFormat::SdJwtVc => self.sd_jwt_vc(new, issued, shop_did),
+            #[cfg(feature = "mdoc")]
+            CredentialFormat::Mdoc => self.mdoc(new, issued, shop_did),
+            // Deferred by a node that was built with it.
+            #[cfg(not(feature = "mdoc"))]
+            CredentialFormat::Mdoc => Err(IssueError::Transaction.into()),
+        }
+    }
+
+    fn sd_jwt_vc(&self, new: &NewKey, issued: &IssuedRecord, shop_did: &str) -> Result<String, Error> {
         let key = new.key()?;
         let place = Place { list: issued.list, index: issued.index };
         let claims = Map::from_iter([("shop_did".to_owned(), json!(shop_did))]);
@@ -520,6 +544,35 @@ impl Merchant {
         let concealed = Concealed::new(&claims, Hash::Sha256, DECOYS, &mut salt);
         let signed = concealed.sign(plain, &self.header("dc+sd-jwt"), self.0.keys.identity().key());
         signed.map_err(|e| Error::Misuse(format!("the shop's key does not sign: {e}")))
+    }
+
+    /// The twin as an mdoc (OpenID4VCI 1.0, A.2.4): an `IssuerSigned` in base64url.
+    ///
+    /// It is signed with the key and under the certificates that this shop asks wallets with (`x5chain` without the root, HAIP
+    /// 1.0, 6), as the SD-JWT VC is. A certificate of a document signer would be one more that nobody looks at: no authority
+    /// vouches for this type, only this shop asks for it, and it knows its own leaf. What is signed here cannot be taken for
+    /// a token, nor for what a reader signs: COSE says what it is before everything else.
+    #[cfg(feature = "mdoc")]
+    fn mdoc(&self, new: &NewKey, issued: &IssuedRecord, shop_did: &str) -> Result<String, Error> {
+        let identity = self.0.keys.identity();
+        let kind = self.relationship_type();
+        let says = |name: &str, value: &str| (kind.as_str().to_owned(), name.to_owned(), value.into());
+        // A round time may lie before a certificate of the last hour: what a signer signs, it signs while it may.
+        let at = issued.at.max(identity.leaf().not_before());
+        let new_document = NewDocument {
+            doc_type: kind.as_str(),
+            elements: &[says("sub", new.alias.as_str()), says("shop_did", shop_did)],
+            device_key: &new.key()?,
+            signed: at,
+            valid_from: at,
+            valid_until: issued.expires_at,
+            status: Some(in_status_list(&self.status_uri(issued.list), issued.index)),
+            authorised: &[],
+        };
+        let chain: Vec<Vec<u8>> = identity.chain().iter().map(|one| one.der().to_vec()).collect();
+        let signed = new_document.sign(identity.key(), &chain, &mut || self.random::<{ issue::SALT_BYTES }>());
+        let signed = signed.map_err(|e| Error::Misuse(format!("the shop's key does not sign: {e}")))?;
+        Ok(base64url_encode(&signed.encode()))
     }
 
     /// The shop's DID for a customer, with its document: what the credential tells its holder of us.

@@ -4,7 +4,7 @@
 //! An access token is bound to the wallet's DPoP key, where it has one, and so is every refresh token: without a key there
 //! is none. A refresh token is used once; a second time ends the whole grant, since two have it.
 
-use super::{CONFIGURATION, Issuer, IssuerProfile, Merchant, authorize::code_key, grant_key, put, too_often};
+use super::{Issuer, IssuerProfile, Merchant, OFFERED, authorize::code_key, grant_key, put, too_often};
 use crate::{
     error::{Error, IssueError, ProofError},
     issuing::{
@@ -49,8 +49,9 @@ pub struct WalletTokens {
     pub expires_in_s: u64,
     /// What brings the next one, for a wallet with a key.
     pub refresh_token: Option<String>,
-    /// Whether credentials are asked for by this identifier, since the wallet asked by authorization details.
-    pub identifier: Option<&'static str>,
+    /// The identifiers by which credentials are asked for, since the wallet asked by authorization details. They are also the
+    /// names of their configurations.
+    pub identifiers: Vec<String>,
     /// The scope.
     pub scope: &'static str,
 }
@@ -76,7 +77,7 @@ impl Client {
 /// What a grant begins with, and what was shown for it.
 struct Beginning {
     grant: GrantRecord,
-    details: bool,
+    details: Vec<String>,
     key: Key,
     version: Version,
     shown: Shown,
@@ -117,7 +118,7 @@ impl Merchant {
         dpop: Option<&BrowserProof>,
     ) -> Result<WalletTokens, Error> {
         let issuer = self.issuing()?;
-        let request = TokenRequest::read(form, CONFIGURATION, &self.0.limits).map_err(IssueError::Message)?;
+        let request = TokenRequest::read(form, OFFERED, &self.0.limits).map_err(IssueError::Message)?;
         let (client, mut spent) = self.client(issuer, identity, request.client_id.as_deref())?;
         match dpop {
             Some(proof) => spent.push(proof.spent(self.now())?),
@@ -126,7 +127,7 @@ impl Merchant {
         }
         for _ in 0..RACES_MAX {
             let now = self.now();
-            let details = request.asked.details;
+            let details = &request.asked.details;
             let answer = async {
                 let begun = match &request.grant {
                     Grant::PreAuthorized { code, tx_code } => {
@@ -174,7 +175,7 @@ impl Merchant {
             return Err(IssueError::TxCodeWrong.into());
         }
         let grant = grant(offer.by.clone(), client, dpop, now);
-        Ok(Beginning { grant, details: false, key, version: stored.version, shown: Shown::Offer(offer) })
+        Ok(Beginning { grant, details: Vec::new(), key, version: stored.version, shown: Shown::Offer(offer) })
     }
 
     /// The grant of an authorization code (RFC 6749, 4.1.3; RFC 7636, 4.6).
@@ -211,7 +212,7 @@ impl Merchant {
         if request.jkt.is_some() && request.jkt != dpop.map(|proof| proof.thumbprint().to_string()) {
             return Err(IssueError::DpopMissing.into());
         }
-        let details = request.details;
+        let details = request.details.clone();
         let grant = grant(consented.by.clone(), client, dpop, now);
         Ok(Beginning { grant, details, key, version: stored.version, shown: Shown::Code(consented) })
     }
@@ -219,7 +220,7 @@ impl Merchant {
     async fn begin_grant(
         &self,
         beginning: Beginning,
-        asked_details: bool,
+        asked_details: &[String],
         spent: &[Write],
         now: UnixTime,
     ) -> Result<WalletTokens, Error> {
@@ -230,7 +231,9 @@ impl Merchant {
         writes.push(carried);
         writes.push(beginning.taken_by(&name)?);
         writes.push(put(grant_key(&name), grant, Some(grant.expires_at), Expect::Absent)?);
-        let tokens = self.tokens(&name, grant, beginning.details || asked_details, &mut writes, now)?;
+        // What the customer consented to stays what it is.
+        let details = if beginning.details.is_empty() { asked_details } else { &beginning.details };
+        let tokens = self.tokens(&name, grant, details, &mut writes, now)?;
         self.commit_wallet(&writes).await?;
         Ok(tokens)
     }
@@ -241,7 +244,7 @@ impl Merchant {
         token: &str,
         client: &Client,
         dpop: Option<&BrowserProof>,
-        details: bool,
+        details: &[String],
         spent: &[Write],
         now: UnixTime,
     ) -> Result<WalletTokens, Error> {
@@ -276,13 +279,13 @@ impl Merchant {
         &self,
         name: &str,
         grant: &GrantRecord,
-        details: bool,
+        details: &[String],
         writes: &mut Vec<Write>,
         now: UnixTime,
     ) -> Result<WalletTokens, Error> {
         let access_token = base64url_encode(&self.random::<32>());
         let expires_at = now.plus_s(TOKEN_S);
-        let token = WalletTokenRecord { grant: name.to_owned(), details, requests: 0, expires_at };
+        let token = WalletTokenRecord { grant: name.to_owned(), details: details.to_vec(), requests: 0, expires_at };
         writes.push(put(token_key(&access_token), &token, Some(expires_at), Expect::Absent)?);
         let refresh_token = grant.jkt.is_some().then(|| base64url_encode(&self.random::<32>()));
         if let Some(refresh_token) = &refresh_token {
@@ -294,8 +297,8 @@ impl Merchant {
             bound: grant.jkt.is_some(),
             expires_in_s: TOKEN_S,
             refresh_token,
-            identifier: details.then_some(CONFIGURATION),
-            scope: CONFIGURATION,
+            identifiers: details.to_vec(),
+            scope: OFFERED.scope,
         })
     }
 

@@ -106,6 +106,9 @@ impl Merchant {
             other => other?,
         };
         let checked = self.check_browser_answer(&request, &delivered, protocol, data, now).await;
+        if let Err(Error::Answer(error)) = &checked {
+            self.show_refused_of_browser(&request, &delivered, protocol, data, now, error.code());
+        }
         let ended = self.take(&request, delivered, version, checked).await?;
         match ended.code {
             Some(code) if !ended.declined => Ok(BrowserAnswered::Answered(code)),
@@ -139,7 +142,7 @@ impl Merchant {
         spoken.map(|protocol| (protocol, None)).chain(alone).map(give).collect()
     }
 
-    fn browser_request(
+    pub(in crate::merchant) fn browser_request(
         &self,
         request: &RequestId,
         delivered: &Delivered,
@@ -204,7 +207,7 @@ impl Merchant {
     }
 
     /// Our origin as browsers write it, without a slash at its end: from the configuration, never from what somebody sent.
-    pub(super) fn web_origin(&self) -> String {
+    pub(in crate::merchant) fn web_origin(&self) -> String {
         self.origin().origin().ascii_serialization()
     }
 }

@@ -15,11 +15,11 @@ use crate::{
     merchant::{Inner, Merchant},
     presentation::{Asked, BrowserDelivery, Delivered, RequestId, StepError},
     protocol::{
-        dcql::CredentialQuery,
+        dcql::{ClaimQuery, CredentialQuery, MSO_MDOC},
         jose::{base64url_decode, base64url_encode},
         mdoc::{
             MdocError, SessionTranscript,
-            annex_c::{self, ItemsRequest, Reader},
+            annex_c::{self, Element, ItemsRequest, Reader},
         },
         openid4vp::{
             Answer, ResponseError,
@@ -28,9 +28,6 @@ use crate::{
     },
     time::UnixTime,
 };
-
-/// The format of what can be asked for.
-const MSO_MDOC: &str = "mso_mdoc";
 
 /// The credential queries that are answered by one mdoc, and answer all of what was asked.
 pub(super) fn alone(asked: &Asked) -> Vec<String> {
@@ -50,12 +47,15 @@ fn items(query: &CredentialQuery) -> Option<ItemsRequest> {
     let claims = query.claims.as_deref()?;
     let first = query.claim_sets.as_ref().and_then(|sets| sets.first());
     let is_asked = |id: &Option<String>| first.is_none_or(|set| id.as_ref().is_some_and(|id| set.contains(id)));
-    let element = |path: &[Value]| match path {
-        // What is kept is for the merchant to say, and for a while: a wallet is told so where anything is.
-        [Value::String(namespace), Value::String(element)] => Some((namespace.clone(), element.clone(), false)),
+    let element = |claim: &ClaimQuery| match claim.path.as_slice() {
+        [Value::String(namespace), Value::String(identifier)] => Some(Element {
+            namespace: namespace.clone(),
+            identifier: identifier.clone(),
+            retained: claim.intent_to_retain == Some(true),
+        }),
         _ => None,
     };
-    let elements: Option<Vec<_>> = claims.iter().filter(|it| is_asked(&it.id)).map(|it| element(&it.path)).collect();
+    let elements: Option<Vec<_>> = claims.iter().filter(|it| is_asked(&it.id)).map(element).collect();
     let doc_type = query.meta.get("doctype_value")?.as_str()?.to_owned();
     elements.filter(|elements| !elements.is_empty()).map(|elements| ItemsRequest { doc_type, elements })
 }
@@ -107,7 +107,7 @@ impl Merchant {
             match annex_c::open(response, &key, &transcript, &self.0.limits) {
                 Ok(document) => {
                     let met = Met {
-                        channel: Channel::Transcript { session_transcript: transcript.as_bytes() },
+                        channel: Channel::Transcript { session_transcript: transcript.as_bytes(), reader_key: None },
                         encryption_key: Some(*key.thumbprint().as_bytes()),
                         nonce: &given.nonce,
                     };
@@ -152,12 +152,12 @@ mod tests {
     #[test]
     fn of_claims_that_stand_in_for_each_other_the_first_is_asked() {
         let claims = json!([
-            { "id": "a", "path": ["ns", "age_over_18"] }, { "id": "b", "path": ["ns", "birth_date"] }
+            { "id": "a", "path": ["ns", "age_over_18"] }, { "id": "b", "path": ["ns", "birth_date"], "intent_to_retain": true }
         ]);
         let asked = |sets| items(&query(claims.clone(), sets)).map(|items| items.elements);
-        let element = |name: &str| ("ns".to_owned(), name.to_owned(), false);
-        assert_eq!(asked(json!([["a"], ["b"]])), Some(vec![element("age_over_18")]));
-        assert_eq!(asked(Value::Null), Some(vec![element("age_over_18"), element("birth_date")]));
+        let element = |name: &str, retained| Element { namespace: "ns".into(), identifier: name.into(), retained };
+        assert_eq!(asked(json!([["a"], ["b"]])), Some(vec![element("age_over_18", false)]));
+        assert_eq!(asked(Value::Null), Some(vec![element("age_over_18", false), element("birth_date", true)]));
         assert!(items(&query(json!([{ "path": ["ns", "list", 0] }]), Value::Null)).is_none());
         assert!(items(&query(Value::Null, Value::Null)).is_none());
     }

@@ -6,17 +6,13 @@ use super::Vouched;
 use crate::{
     error::StatusUnknown,
     format::IssuerRef,
-    limits::Limits,
     merchant::Merchant,
     protocol::{
-        jose::{JoseError, PublicKey},
-        json,
-        status_list::{CLOCK_SKEW_S, Status, StatusError},
+        jose::PublicKey,
+        status_list::Status,
         vc::{
-            Credential, Expected,
-            bitstring::{BitstringList, Entry},
-            data_integrity, jwt,
-            ld::Contexts,
+            bitstring::{BitstringList, Entry, SignedList},
+            jwt::Issuer,
         },
     },
     time::UnixTime,
@@ -27,13 +23,15 @@ use crate::{
 const ACCEPT: &str = "application/vc+jwt, application/vc";
 
 impl Merchant {
-    /// What the lists say of a credential: every entry of it has to hold, and the first that does not is its status.
+    /// What the lists say of a credential: every entry of it has to hold, and the first that does not is its status. A list
+    /// that is not to be had hides nothing that another says: the holder chooses their order.
     pub(super) async fn bitstring(
         &self,
         by: &Vouched<'_>,
         entries: &[Entry],
         now: UnixTime,
     ) -> Result<Status, Arc<StatusUnknown>> {
+        let mut unknown = None;
         for entry in entries {
             let load = async {
                 let list = self.bitstring_list(by, entry, now).await?;
@@ -41,13 +39,15 @@ impl Merchant {
                 Ok::<_, StatusUnknown>((list, fresh_until))
             };
             let name = by.name_of(&entry.uri);
-            let list = self.0.bitstring_lists.get_or_fetch(&name, now, load).await?;
-            match list.status(entry).map_err(|e| Arc::new(e.into()))? {
-                Status::Valid => {}
-                status => return Ok(status),
+            let list = self.0.bitstring_lists.get_or_fetch(&name, now, load).await;
+            match list.and_then(|list| list.status(entry).map_err(|e| Arc::new(e.into()))) {
+                Ok(Status::Valid) => {}
+                Ok(status) => return Ok(status),
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => unknown = unknown.or(Some(error)),
             }
         }
-        Ok(Status::Valid)
+        unknown.map_or(Ok(Status::Valid), Err)
     }
 
     async fn bitstring_list(
@@ -58,50 +58,17 @@ impl Merchant {
     ) -> Result<BitstringList, StatusUnknown> {
         let limits = &self.0.limits;
         let fetched = self.status_token(&entry.uri, ACCEPT).await?;
-        let text = std::str::from_utf8(&fetched).unwrap_or_default().trim_ascii();
-        // A list is larger than any other token or document.
-        let limits = Limits { jws_bytes: limits.status_token_bytes, ..limits.clone() };
-        let credential = if text.starts_with('{') {
-            self.proven_list(by, text, now, &limits).await?
-        } else {
-            let signer = match &jwt::issuer_of(text, &limits).map_err(StatusError::from)? {
-                jwt::Issuer::Chain { chain, .. } => by.key_of(Some(chain), None, now, &limits)?,
-                jwt::Issuer::Did { did, method } => {
-                    self.list_key(by, &IssuerRef::Did { did: did.as_str(), method }, now).await?
-                }
-                jwt::Issuer::Url { iss, kid } => {
-                    self.list_key(by, &IssuerRef::Metadata { iss, kid: kid.as_deref() }, now).await?
-                }
-            };
-            jwt::verify_credential(text, &signer, &limits).map_err(StatusError::from)?.0
+        let list = SignedList::parse(&fetched, limits)?;
+        let signer = match list.issuer() {
+            Issuer::Chain { chain, .. } => by.key_of(Some(chain), now, limits)?,
+            Issuer::Did { did, method } => {
+                self.list_key(by, &IssuerRef::Did { did: did.as_str(), method }, now).await?
+            }
+            Issuer::Url { iss, kid } => {
+                self.list_key(by, &IssuerRef::Metadata { iss, kid: kid.as_deref() }, now).await?
+            }
         };
-        Ok(BitstringList::read(&credential, &entry.uri, now, &limits)?)
-    }
-
-    /// The credential of a list with a Data Integrity proof.
-    async fn proven_list(
-        &self,
-        by: &Vouched<'_>,
-        text: &str,
-        now: UnixTime,
-        limits: &Limits,
-    ) -> Result<Credential, StatusUnknown> {
-        let document = json::parse(text.as_bytes(), limits.json_depth);
-        let document = document.map_err(JoseError::from).map_err(StatusError::from)?;
-        let presented = data_integrity::Presented::parse(&document, limits).map_err(StatusError::from)?;
-        let (did, method) = presented.issuer();
-        let key = self.list_key(by, &IssuerRef::Did { did: did.as_str(), method }, now).await?;
-        // Nobody presents a list: there is no holder, and nothing for one to answer.
-        let expected = Expected {
-            audience: "",
-            nonce: "",
-            holder_binding: false,
-            now,
-            holder_proof_age_s: 0,
-            skew_s: CLOCK_SKEW_S,
-            limits,
-        };
-        Ok(presented.verify(&key, &expected, &Contexts::new()).map_err(StatusError::from)?.credential)
+        Ok(list.verify(&signer, &entry.uri, now, limits)?)
     }
 
     /// The key that signed a list: one of the same issuer, found as that of a credential is.

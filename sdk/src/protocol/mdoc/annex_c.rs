@@ -29,8 +29,19 @@ const DC_API: &str = "dcapi";
 pub struct ItemsRequest {
     /// Its type.
     pub doc_type: String,
-    /// Its elements: name space, identifier, and whether we keep the value longer than to look at it.
-    pub elements: Vec<(String, String, bool)>,
+    /// Its elements.
+    pub elements: Vec<Element>,
+}
+
+/// One element of a document that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// Its name space.
+    pub namespace: String,
+    /// Its identifier there.
+    pub identifier: String,
+    /// `IntentToRetain`: whether we keep its value longer than it takes to look at it.
+    pub retained: bool,
 }
 
 /// Who asks: a key with its certificates in DER, leaf first, without the root.
@@ -154,8 +165,8 @@ pub(crate) fn seal(
 
 fn items_request(document: &ItemsRequest) -> Value {
     let mut namespaces: Vec<(Value, Value)> = Vec::new();
-    for (namespace, element, retain) in &document.elements {
-        let member = (Value::from(element.as_str()), Value::from(*retain));
+    for Element { namespace, identifier, retained } in &document.elements {
+        let member = (Value::from(identifier.as_str()), Value::from(*retained));
         match namespaces.iter_mut().find(|(name, _)| name.as_text() == Some(namespace)) {
             Some((_, Value::Map(members))) => members.push(member),
             _ => namespaces.push((namespace.as_str().into(), Value::Map(vec![member]))),
@@ -165,7 +176,7 @@ fn items_request(document: &ItemsRequest) -> Value {
 }
 
 /// `ReaderAuthenticationBytes` (ISO/IEC 18013-5, 9.1.4.4).
-fn reader_authentication(transcript: &SessionTranscript, items: &[u8]) -> Vec<u8> {
+pub(crate) fn reader_authentication(transcript: &SessionTranscript, items: &[u8]) -> Vec<u8> {
     const ARRAY_OF_THREE: u8 = 0x83;
     let mut content = vec![ARRAY_OF_THREE];
     content.extend(encode(&Value::from("ReaderAuthentication")));

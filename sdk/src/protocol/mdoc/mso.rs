@@ -1,6 +1,6 @@
 //! The mobile security object: what an issuer signs (ISO/IEC 18013-5, 9.1.2.4).
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
 use url::Url;
@@ -11,6 +11,7 @@ use crate::{
         cbor::{Item, Map},
         cose,
         jose::PublicKey,
+        status_ref::StatusRef,
         x509::Certificate,
     },
     time::UnixTime,
@@ -28,39 +29,12 @@ pub(super) struct MobileSecurityObject<'a> {
     pub(super) doc_type: &'a str,
     pub(super) device_key: PublicKey,
     pub(super) valid_until: UnixTime,
-    pub(super) status: Option<Status>,
+    pub(super) status: Option<StatusRef>,
     algorithm: &'static digest::Algorithm,
     digests: BTreeMap<(&'a str, u64), &'a [u8]>,
     authorised: Option<&'a Map<'a>>,
     pub(super) signed: UnixTime,
     pub(super) valid_from: UnixTime,
-}
-
-/// Where the status of an mdoc stands (second edition of ISO/IEC 18013-5, and `draft-ietf-oauth-status-list`, 6.3).
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Status {
-    /// An entry of a token status list.
-    TokenList {
-        /// Where the list is.
-        uri: Url,
-        /// Which entry.
-        index: u64,
-    },
-    /// An identifier that stands in a list of those revoked, or not.
-    IdentifierList {
-        /// Where the list is.
-        uri: Url,
-        /// Which identifier.
-        id: Vec<u8>,
-    },
-}
-
-impl fmt::Debug for Status {
-    /// Without what is as good as a serial number.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Status([redacted])")
-    }
 }
 
 impl<'a> MobileSecurityObject<'a> {
@@ -84,7 +58,7 @@ impl<'a> MobileSecurityObject<'a> {
         Ok(Self {
             doc_type,
             device_key: cose::public_key(device_key).map_err(MdocError::DeviceAuth)?,
-            status: mso.get("status").map(Status::read).transpose()?,
+            status: mso.get("status").map(status_ref).transpose()?,
             algorithm,
             digests: digests(mso)?,
             authorised,
@@ -133,28 +107,27 @@ impl<'a> MobileSecurityObject<'a> {
     }
 }
 
-impl Status {
-    /// A reference that is not understood is refused: a document whose status cannot be known must not pass for one
-    /// without a status. Where both kinds are given, either says whether it was revoked: the token list is taken.
-    fn read(status: &Item<'_>) -> Result<Self, MdocError> {
-        let status = status.map().ok_or(MdocError::StatusReference("it is a map"))?;
-        let reference = |name| match status.get(name) {
-            Some(item) => item.map().map(Some).ok_or(MdocError::StatusReference("a list is named in a map")),
-            None => Ok(None),
-        };
-        if let Some(list) = reference("status_list")? {
-            let index = list.get("idx").and_then(Item::integer).and_then(|index| u64::try_from(index).ok());
-            let index = index.ok_or(MdocError::StatusReference("`idx` is an integer from 0 on"))?;
-            return Ok(Self::TokenList { uri: uri(list)?, index });
-        }
-        if let Some(list) = reference("identifier_list")? {
-            let id = list.get("id").and_then(Item::bytes);
-            let id = id.filter(|id| !id.is_empty() && id.len() <= IDENTIFIER_BYTES_MAX);
-            let id = id.ok_or(MdocError::StatusReference("`id` is a byte string of 1 to 64"))?.to_vec();
-            return Ok(Self::IdentifierList { uri: uri(list)?, id });
-        }
-        Err(MdocError::StatusReference("it names neither a `status_list` nor an `identifier_list`"))
+/// Where the status of an mdoc stands (second edition of ISO/IEC 18013-5, and Token Status List, section 6.3). A reference that is
+/// not understood is refused: a document whose status cannot be known must not pass for one
+/// without a status. Where both kinds are given, either says whether it was revoked: the token list is taken.
+fn status_ref(status: &Item<'_>) -> Result<StatusRef, MdocError> {
+    let status = status.map().ok_or(MdocError::StatusReference("it is a map"))?;
+    let reference = |name| match status.get(name) {
+        Some(item) => item.map().map(Some).ok_or(MdocError::StatusReference("a list is named in a map")),
+        None => Ok(None),
+    };
+    if let Some(list) = reference("status_list")? {
+        let index = list.get("idx").and_then(Item::integer).and_then(|index| u64::try_from(index).ok());
+        let index = index.ok_or(MdocError::StatusReference("`idx` is an integer from 0 on"))?;
+        return Ok(StatusRef::TokenList { uri: uri(list)?, index });
     }
+    if let Some(list) = reference("identifier_list")? {
+        let id = list.get("id").and_then(Item::bytes);
+        let id = id.filter(|id| !id.is_empty() && id.len() <= IDENTIFIER_BYTES_MAX);
+        let id = id.ok_or(MdocError::StatusReference("`id` is a byte string of 1 to 64"))?.to_vec();
+        return Ok(StatusRef::Identifier { uri: uri(list)?, id });
+    }
+    Err(MdocError::StatusReference("it names neither a `status_list` nor an `identifier_list`"))
 }
 
 /// Written as the URL standard writes it: a list's `sub` is compared with it letter by letter.

@@ -8,7 +8,8 @@ use crate::{
     limits::Limits,
     protocol::{
         cbor::{self, Item, Value, encode},
-        jose::sha256,
+        cose,
+        jose::{PublicKey, sha256},
     },
 };
 
@@ -48,6 +49,16 @@ impl SessionTranscript {
             Some(3) => Ok(Self(bytes)),
             _ => Err(MdocError::Form("a session transcript is an array of three")),
         }
+    }
+
+    /// Whether it is a reader's (its `EReaderKeyBytes` is there), and names this key if one is given.
+    #[must_use]
+    pub(crate) fn names_reader_key(&self, key: Option<&PublicKey>, limits: &Limits) -> bool {
+        let Ok(transcript) = cbor::read(&self.0, limits) else { return false };
+        let Some(named) = transcript.array().and_then(|parts| parts.get(1)?.embedded()) else { return false };
+        let named = || cose::public_key(&cbor::read(named, limits).ok()?).ok();
+        // A key on a curve that is not read here is one that nothing is given for.
+        key.is_none_or(|key| named().is_some_and(|named| named == *key))
     }
 
     /// Its bytes.

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{KEYS_MAX, PROOF_ALGORITHMS, oauth::OPENID_CREDENTIAL, offer};
+use super::{CredentialFormat, KEYS_MAX, Offered, PROOF_ALGORITHMS, oauth::OPENID_CREDENTIAL, offer};
 use crate::{protocol::jose::Algorithm, time::UnixTime};
 
 /// The `typ` of signed metadata (section 12.2.3).
@@ -13,6 +13,9 @@ pub const SIGNED_METADATA_TYPE: &str = "openidvci-issuer-metadata+jwt";
 /// How clients say who they are at the authorization server, where they must: by attestation
 /// (`draft-ietf-oauth-attestation-based-client-auth`).
 pub const ATTESTATION_METHOD: &str = "attest_jwt_client_auth";
+
+/// ES256 by its number in COSE (RFC 9053, 2.1), as it stands in what we sign.
+const COSE_ES256: i64 = -7;
 
 /// An issuer of one type of credential, that is its own authorization server.
 #[derive(Clone, Debug)]
@@ -23,10 +26,10 @@ pub struct Issuer<'a> {
     pub endpoints: &'a Url,
     /// What it is called.
     pub name: &'a str,
-    /// The configuration of the credential, which is also its scope and its identifier in requests.
-    pub configuration: &'a str,
-    /// The type of the credential.
-    pub vct: &'a str,
+    /// What is issued. The name of a configuration is also its identifier in requests.
+    pub offered: Offered<'a>,
+    /// The type of the credential: the `vct` of an SD-JWT VC, the document type and the name space of an mdoc.
+    pub kind: &'a str,
     /// How a credential is called, for each language (BCP 47).
     pub credential_names: &'a [(&'a str, String)],
     /// How many credentials a wallet may get at once, one for each key; 1 is no batch.
@@ -54,6 +57,9 @@ impl Issuer<'_> {
     /// The metadata of the credential issuer (section 12.2.4).
     #[must_use]
     pub fn metadata(&self) -> Value {
+        let configuration =
+            |(name, format): &(&str, CredentialFormat)| ((*name).to_owned(), self.configuration(*format));
+        let configurations: Map<String, Value> = self.offered.configurations.iter().map(configuration).collect();
         let mut metadata = json!({
             "credential_issuer": self.identifier,
             "credential_endpoint": self.endpoint("credentials"),
@@ -61,7 +67,7 @@ impl Issuer<'_> {
             "deferred_credential_endpoint": self.endpoint("deferred"),
             "notification_endpoint": self.endpoint("notifications"),
             "display": [{"name": self.name}],
-            "credential_configurations_supported": {self.configuration: self.configuration()},
+            "credential_configurations_supported": configurations,
         });
         if self.batch_size > 1
             && let Some(members) = metadata.as_object_mut()
@@ -105,7 +111,7 @@ impl Issuer<'_> {
             "response_modes_supported": ["query"],
             "grant_types_supported": grants,
             "code_challenge_methods_supported": ["S256"],
-            "scopes_supported": [self.configuration],
+            "scopes_supported": [self.offered.scope],
             "authorization_details_types_supported": [OPENID_CREDENTIAL],
             "authorization_response_iss_parameter_supported": true,
             "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519"],
@@ -135,7 +141,7 @@ impl Issuer<'_> {
     pub fn type_metadata(&self) -> Value {
         let display = |(language, name): &(&str, String)| json!({"locale": language, "name": name});
         json!({
-            "vct": self.vct,
+            "vct": self.kind,
             "name": self.credential_names.first().map(|(_, name)| name),
             "display": self.credential_names.iter().map(display).collect::<Vec<_>>(),
             "claims": [
@@ -145,7 +151,7 @@ impl Issuer<'_> {
         })
     }
 
-    fn configuration(&self) -> Value {
+    fn configuration(&self, format: CredentialFormat) -> Value {
         let proof = json!({"proof_signing_alg_values_supported": PROOF_ALGORITHMS});
         let mut proof_types = Map::from_iter([("jwt".to_owned(), proof.clone())]);
         if self.attested != Attested::No {
@@ -158,19 +164,38 @@ impl Issuer<'_> {
             }
         }
         let display = |(locale, name): &(&str, String)| json!({"name": name, "locale": locale});
-        json!({
-            "format": "dc+sd-jwt",
-            "scope": self.configuration,
-            "vct": self.vct,
-            "credential_signing_alg_values_supported": [Algorithm::Es256.name()],
-            "cryptographic_binding_methods_supported": ["jwk"],
+        let path = |claim: &str| match format {
+            CredentialFormat::SdJwtVc => json!([claim]),
+            // Annex C.3: a name space, and an element of it.
+            CredentialFormat::Mdoc => json!([self.kind, claim]),
+        };
+        let mut configuration = json!({
+            "scope": self.offered.scope,
             "proof_types_supported": proof_types,
             "credential_metadata": {
                 "display": self.credential_names.iter().map(display).collect::<Vec<_>>(),
-                "claims": [{"path": ["sub"], "mandatory": true}, {"path": ["shop_did"]}],
+                "claims": [{"path": path("sub"), "mandatory": true}, {"path": path("shop_did")}],
                 "credential_reuse_policy": {"id": "arf_annex_ii", "options": [self.reuse()]},
             },
-        })
+        });
+        let own = match format {
+            CredentialFormat::SdJwtVc => json!({
+                "format": "dc+sd-jwt",
+                "vct": self.kind,
+                "credential_signing_alg_values_supported": [Algorithm::Es256.name()],
+                "cryptographic_binding_methods_supported": ["jwk"],
+            }),
+            CredentialFormat::Mdoc => json!({
+                "format": "mso_mdoc",
+                "doctype": self.kind,
+                "credential_signing_alg_values_supported": [COSE_ES256],
+                "cryptographic_binding_methods_supported": ["cose_key"],
+            }),
+        };
+        if let (Some(members), Value::Object(own)) = (configuration.as_object_mut(), own) {
+            members.extend(own);
+        }
+        configuration
     }
 
     /// How often a wallet may show the same credential (ETSI TS 119 472-3, 4.2.4.2; ARF, ISSU_39): as often as it likes
@@ -201,8 +226,11 @@ mod tests {
             identifier: "https://shop.example",
             endpoints: &endpoints,
             name: "Shop",
-            configuration: "relationship",
-            vct: "https://shop.example/wallet/relationship",
+            offered: Offered {
+                scope: "relationship",
+                configurations: &[("relationship", CredentialFormat::SdJwtVc), ("other", CredentialFormat::Mdoc)],
+            },
+            kind: "https://shop.example/wallet/relationship",
             credential_names: &names,
             batch_size,
             reissue_at_left_s: 60,
@@ -230,6 +258,24 @@ mod tests {
         assert_eq!(server["pre-authorized_grant_anonymous_access_supported"], true);
         assert_eq!(server["token_endpoint_auth_methods_supported"], json!(["none"]));
         assert_eq!(server["grant_types_supported"], json!([offer::PRE_AUTHORIZED, "refresh_token"]));
+
+        let mdoc = &issuer["credential_configurations_supported"]["other"];
+        for (member, value) in [
+            ("format", json!("mso_mdoc")),
+            ("doctype", json!("https://shop.example/wallet/relationship")),
+            ("credential_signing_alg_values_supported", json!([-7])),
+            ("cryptographic_binding_methods_supported", json!(["cose_key"])),
+        ] {
+            assert_eq!(mdoc[member], value);
+            assert_ne!(credential[member], value);
+        }
+        for same in ["scope", "proof_types_supported"] {
+            assert_eq!(mdoc[same], credential[same]);
+        }
+        assert_eq!(mdoc["credential_metadata"]["display"], credential["credential_metadata"]["display"]);
+        let path = json!(["https://shop.example/wallet/relationship", "sub"]);
+        assert_eq!(mdoc["credential_metadata"]["claims"][0]["path"], path);
+        assert!(mdoc.get("vct").is_none() && credential.get("doctype").is_none());
 
         let (issuer, server) = check(Attested::Must, 4);
         let credential = &issuer["credential_configurations_supported"]["relationship"];

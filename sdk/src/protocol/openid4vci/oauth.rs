@@ -7,7 +7,10 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::offer::{AUTHORIZATION_CODE, PRE_AUTHORIZED};
+use super::{
+    Offered,
+    offer::{AUTHORIZATION_CODE, PRE_AUTHORIZED},
+};
 use crate::{
     limits::Limits,
     protocol::{
@@ -32,12 +35,12 @@ const THEIRS_BYTES_MAX: usize = 2 * 1024;
 const DETAILS_MAX: usize = 8;
 
 /// What is asked for, by either of the two ways that the standard has (section 3.3.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Asked {
     /// By `scope`.
     pub scope: bool,
-    /// By `authorization_details`: then the answer names credential identifiers.
-    pub details: bool,
+    /// The configurations named by `authorization_details`, each once: then the answer names credential identifiers.
+    pub details: Vec<String>,
 }
 
 /// A `code_challenge` with the method S256; `plain` is not taken (RFC 7636, 7.2).
@@ -100,11 +103,11 @@ pub struct PushedRequest {
 }
 
 impl PushedRequest {
-    /// Reads the form; `configuration` is what we issue. Parameters that are not known are ignored.
+    /// Reads the form; `offered` is what we issue. Parameters that are not known are ignored.
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn read(body: &[u8], configuration: &str, limits: &Limits) -> Result<Self, OAuthError> {
+    pub fn read(body: &[u8], offered: Offered<'_>, limits: &Limits) -> Result<Self, OAuthError> {
         let mut form = Form::parse(body, FORM_BYTES_MAX)?;
         // RFC 9126, 2.1: a pushed request refers to no other.
         if form.has("request_uri") {
@@ -129,8 +132,8 @@ impl PushedRequest {
             return Err(OAuthError::ChallengeMethod);
         }
         let code_challenge = CodeChallenge::parse(&challenge).ok_or(OAuthError::Malformed("code_challenge"))?;
-        let asked = asked(&mut form, configuration, limits)?;
-        if !asked.scope && !asked.details {
+        let asked = asked(&mut form, offered, limits)?;
+        if !asked.scope && asked.details.is_empty() {
             return Err(OAuthError::Scope);
         }
         let dpop_jkt = take(&mut form, "dpop_jkt", OURS_BYTES_MAX)?;
@@ -203,7 +206,7 @@ pub struct TokenRequest {
     pub grant: Grant,
     /// Which wallet it says to be, if it says so.
     pub client_id: Option<String>,
-    /// What it asks for; for a code this narrows nothing, since there is one credential.
+    /// What it asks for; for a code this narrows nothing, since there is one credential in formats that say the same.
     pub asked: Asked,
 }
 
@@ -234,11 +237,11 @@ pub enum Grant {
 }
 
 impl TokenRequest {
-    /// Reads the form; `configuration` is what we issue.
+    /// Reads the form; `offered` is what we issue.
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn read(body: &[u8], configuration: &str, limits: &Limits) -> Result<Self, OAuthError> {
+    pub fn read(body: &[u8], offered: Offered<'_>, limits: &Limits) -> Result<Self, OAuthError> {
         let mut form = Form::parse(body, FORM_BYTES_MAX)?;
         let kind = take(&mut form, "grant_type", OURS_BYTES_MAX)?.ok_or(OAuthError::Missing("grant_type"))?;
         let mut ours = |name: &'static str| take(&mut form, name, OURS_BYTES_MAX);
@@ -262,7 +265,7 @@ impl TokenRequest {
             return Err(OAuthError::Malformed("tx_code"));
         }
         let client_id = take(&mut form, "client_id", THEIRS_BYTES_MAX)?;
-        Ok(Self { grant, client_id, asked: asked(&mut form, configuration, limits)? })
+        Ok(Self { grant, client_id, asked: asked(&mut form, offered, limits)? })
     }
 }
 
@@ -360,26 +363,39 @@ fn take(form: &mut Form, name: &'static str, max: usize) -> Result<Option<String
 }
 
 /// What the form asks for. Scopes that are not known are ignored (section 5.1.2).
-fn asked(form: &mut Form, configuration: &str, limits: &Limits) -> Result<Asked, OAuthError> {
+fn asked(form: &mut Form, offered: Offered<'_>, limits: &Limits) -> Result<Asked, OAuthError> {
     let scope = take(form, "scope", THEIRS_BYTES_MAX)?;
-    let scope = scope.is_some_and(|scope| scope.split(' ').any(|one| one == configuration));
-    let Some(details) = form.take("authorization_details").filter(|text| !text.is_empty()) else {
-        return Ok(Asked { scope, details: false });
+    let scope = scope.is_some_and(|scope| scope.split(' ').any(|one| one == offered.scope));
+    let Some(text) = form.take("authorization_details").filter(|text| !text.is_empty()) else {
+        return Ok(Asked { scope, details: Vec::new() });
     };
     let wrong = OAuthError::AuthorizationDetails;
-    let details = json::parse(details.as_bytes(), limits.json_depth).map_err(|_| wrong.clone())?;
-    let details = details.as_array().filter(|all| (1..=DETAILS_MAX).contains(&all.len())).ok_or(wrong.clone())?;
-    let is_ours = |one: &Value| {
-        one.get("type").and_then(Value::as_str) == Some(OPENID_CREDENTIAL)
-            && one.get("credential_configuration_id").and_then(Value::as_str) == Some(configuration)
+    let all = json::parse(text.as_bytes(), limits.json_depth).map_err(|_| wrong.clone())?;
+    let all = all.as_array().filter(|all| (1..=DETAILS_MAX).contains(&all.len())).ok_or(wrong.clone())?;
+    let ours = |one: &Value| {
+        let is_type = one.get("type").and_then(Value::as_str) == Some(OPENID_CREDENTIAL);
+        let id = one.get("credential_configuration_id").and_then(Value::as_str).filter(|_| is_type)?;
+        offered.format(id).map(|_| id.to_owned())
     };
-    if details.iter().all(is_ours) { Ok(Asked { scope, details: true }) } else { Err(wrong) }
+    let mut details = Vec::new();
+    for one in all {
+        let id = ours(one).ok_or(wrong.clone())?;
+        if !details.contains(&id) {
+            details.push(id);
+        }
+    }
+    Ok(Asked { scope, details })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::openid4vci::CredentialFormat;
 
+    const OFFERED: Offered<'_> = Offered {
+        scope: "relationship",
+        configurations: &[("relationship", CredentialFormat::SdJwtVc), ("other", CredentialFormat::Mdoc)],
+    };
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
     fn form(parameters: &[(&str, &str)]) -> Vec<u8> {
@@ -400,7 +416,7 @@ mod tests {
     }
 
     fn push(parameters: &[(&str, &str)]) -> Result<PushedRequest, OAuthError> {
-        PushedRequest::read(&form(parameters), "relationship", &Limits::default())
+        PushedRequest::read(&form(parameters), OFFERED, &Limits::default())
     }
 
     #[test]
@@ -427,14 +443,24 @@ mod tests {
         let request = push(&pushed()).unwrap();
         assert_eq!(request.redirect_uri, "https://wallet.example/cb");
         assert_eq!(request.state.as_deref(), Some("a state"));
-        assert_eq!(request.asked, Asked { scope: true, details: false });
+        assert_eq!(request.asked, Asked { scope: true, details: Vec::new() });
         assert_eq!(request.issuer_state.as_deref(), Some("ours"));
 
         let mut by_details = pushed();
         by_details.retain(|(name, _)| *name != "scope");
-        let details = r#"[{"type":"openid_credential","credential_configuration_id":"relationship","locations":[]}]"#;
-        by_details.push(("authorization_details", details));
-        assert_eq!(push(&by_details).unwrap().asked, Asked { scope: false, details: true });
+        let one =
+            |id: &str| format!(r#"{{"type":"openid_credential","credential_configuration_id":"{id}","locations":[]}}"#);
+        for (ids, found) in [
+            (vec!["relationship"], Some(vec!["relationship"])),
+            (vec!["other", "relationship", "other"], Some(vec!["other", "relationship"])),
+            (vec!["other", "another"], None),
+        ] {
+            let details = format!("[{}]", ids.into_iter().map(one).collect::<Vec<_>>().join(","));
+            let asked = [&by_details[..], &[("authorization_details", details.as_str())]].concat();
+            let asked = push(&asked).ok().map(|request| request.asked);
+            let details = found.map(|ids| ids.into_iter().map(str::to_owned).collect());
+            assert_eq!(asked, details.map(|details| Asked { scope: false, details }));
+        }
     }
 
     #[test]
@@ -473,7 +499,7 @@ mod tests {
     #[test]
     fn a_token_request_is_read() {
         let read = |parameters: &[(&str, &str)]| {
-            TokenRequest::read(&form(parameters), "relationship", &Limits::default()).map_err(|e| e.oauth())
+            TokenRequest::read(&form(parameters), OFFERED, &Limits::default()).map_err(|e| e.oauth())
         };
         let offered = read(&[("grant_type", PRE_AUTHORIZED), ("pre-authorized_code", "c"), ("tx_code", "123456")]);
         assert!(

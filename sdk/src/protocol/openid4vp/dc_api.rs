@@ -159,18 +159,22 @@ pub struct DcContext<'a> {
 ///
 /// The first rule that the answer breaks; it says nothing of what the answer holds.
 pub fn read_answer(data: &Value, context: &DcContext<'_>) -> Result<Answer, ResponseError> {
+    content(parameters(data, context)?, context.query, context.limits)
+}
+
+/// The parameters of an answer, out of its encryption.
+pub(crate) fn parameters(data: &Value, context: &DcContext<'_>) -> Result<Map<String, Value>, ResponseError> {
     let Value::Object(data) = data else { return Err(ResponseError::ResponseMissing) };
     let clear = data.contains_key("vp_token");
-    let parameters = match (data.get("response"), data.get("error")) {
+    match (data.get("response"), data.get("error")) {
         // Whoever reads both could be made to believe the one that nobody encrypted.
-        (Some(_), error) if clear || error.is_some() => return Err(ResponseError::MixedParameters),
-        (Some(Value::String(jwe)), _) => decrypted(jwe, context.key, context.accepted, context.limits)?,
+        (Some(_), error) if clear || error.is_some() => Err(ResponseError::MixedParameters),
+        (Some(Value::String(jwe)), _) => decrypted(jwe, context.key, context.accepted, context.limits),
         // 8.3: what was asked for encrypted comes encrypted; any script in the page reads what does not.
-        (None, _) if clear => return Err(ResponseError::Unencrypted),
-        (None, Some(_)) => data.clone(),
-        _ => return Err(ResponseError::ResponseMissing),
-    };
-    content(parameters, context.query, context.limits)
+        (None, _) if clear => Err(ResponseError::Unencrypted),
+        (None, Some(_)) => Ok(data.clone()),
+        _ => Err(ResponseError::ResponseMissing),
+    }
 }
 
 /// The error in the `data` of an answer, if it is one. By a protocol that is none of OpenID4VP it is a decline as well.

@@ -109,6 +109,22 @@ pub struct IdentifierList {
 }
 
 impl IdentifierList {
+    /// Reads a list that was fetched from `uri`, as [`StatusList::read`] does one of statuses.
+    ///
+    /// # Errors
+    /// What `key_of` says, or the first check that failed.
+    pub fn read<E: From<StatusError>>(
+        fetched: &[u8],
+        uri: &Url,
+        now: UnixTime,
+        limits: &Limits,
+        key_of: impl FnOnce(Option<&[Vec<u8>]>) -> Result<PublicKey, E>,
+    ) -> Result<Self, E> {
+        let token = StatusCwt::parse(fetched, limits)?;
+        let key = key_of(token.chain())?;
+        Ok(Self::verify(token, &key, uri, now, limits)?)
+    }
+
     /// Checks an identifier list that was fetched from `uri`, with `key`, of whom the caller knows that it may speak for the
     /// credential's issuer.
     ///

@@ -6,7 +6,9 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 
-use super::{ENTITIES_MAX, Entity, Judge, PublishedList, SERVICES_MAX, Service, Signer, TrustListError, certificates};
+use super::{
+    ENTITIES_MAX, Entity, Judge, Operator, PublishedList, SERVICES_MAX, Service, Signer, TrustListError, certificates,
+};
 use crate::{
     limits::Limits,
     protocol::jose::{JoseError, Jws},
@@ -40,7 +42,7 @@ pub fn read(list: &[u8], judge: &Judge<'_>) -> Result<PublishedList, TrustListEr
     };
     let scheme = object(&whole, "ListAndSchemeInformation")?;
     if let Some(signer) = signer.filter(|signer| !signer.is_pinned) {
-        is_operator(&signer, scheme)?;
+        is_operator(&signer, scheme, judge.operator)?;
     }
     no_critical_extension(scheme, "SchemeExtensions")?;
     let version = scheme.get("LoTEVersionIdentifier").ok_or(TrustListError::Form("no LoTEVersionIdentifier"))?;
@@ -93,14 +95,19 @@ fn verified(jws: Jws<'_>, judge: &Judge<'_>) -> Result<(Option<Signer>, Map<Stri
     fits.map(|payload| (None, payload)).ok_or(TrustListError::SignerUnknown)
 }
 
-/// Clause 6.8: the certificate names the operator and the territory of the scheme. Under an authority that certifies
-/// others too, anybody could sign the list without this.
-fn is_operator(signer: &Signer, scheme: &Map<String, Value>) -> Result<(), TrustListError> {
-    let names = array(scheme, "SchemeOperatorName")?;
-    let mut names = names.iter().filter_map(|name| name.get("value")?.as_str());
-    let territory = text_of(scheme, "SchemeTerritory")?;
-    let fits = names.any(|name| signer.certificate.has_organization(name))
-        && territory.is_none_or(|territory| signer.certificate.has_country(territory));
+/// Clause 6.8: the certificate names the operator and the territory of the scheme. Who that is does the merchant say: an
+/// authority certifies others too, and any of them could write its own name into the list.
+fn is_operator(
+    signer: &Signer,
+    scheme: &Map<String, Value>,
+    operator: Option<&Operator>,
+) -> Result<(), TrustListError> {
+    let Operator { organization, country } = operator.ok_or(TrustListError::SignerName)?;
+    let mut names = array(scheme, "SchemeOperatorName")?.iter().filter_map(|name| name.get("value")?.as_str());
+    let fits = names.any(|name| name == organization)
+        && text_of(scheme, "SchemeTerritory")?.is_none_or(|territory| territory == country)
+        && signer.certificate.has_organization(organization)
+        && signer.certificate.has_country(country);
     if fits { Ok(()) } else { Err(TrustListError::SignerName) }
 }
 
@@ -203,7 +210,9 @@ mod tests {
 
     fn at(list: &str, signers: &[Certificate], now: UnixTime, grace_s: u64) -> Result<PublishedList, &'static str> {
         let limits = Limits::default();
-        read(list.as_bytes(), &Judge { signers, grace_s, now, limits: &limits }).map_err(|error| error.code())
+        let operator = Operator { organization: OPERATOR.0.to_owned(), country: OPERATOR.1.to_owned() };
+        let judge = Judge { signers, operator: Some(&operator), grace_s, now, limits: &limits };
+        read(list.as_bytes(), &judge).map_err(|error| error.code())
     }
 
     /// A list, its signer pinned.
@@ -366,6 +375,12 @@ mod tests {
         assert_eq!(below(&operator("Somebody Else", OPERATOR.1)), Err("trust_list_signer_name"));
         assert_eq!(below(&operator(OPERATOR.0, "XX")), Err("trust_list_signer_name"));
         assert_eq!(below(&Leaf::new(OPERATOR.0, NOW)), Err("trust_list_signer_name"));
+        // Whom it certifies too may not make a list of their own by writing their own name into it.
+        let (key, chain) = ca.issue(&operator("Somebody Else", OPERATOR.1));
+        let mut list = f.list();
+        list["ListAndSchemeInformation"]["SchemeOperatorName"] = json!([{"lang": "en", "value": "Somebody Else"}]);
+        let theirs = at(&signed(&list, &key, &chain).unwrap(), &anchors, NOW, 0).map(|_| ());
+        assert_eq!(theirs, Err("trust_list_signer_name"));
         let old = operator(OPERATOR.0, OPERATOR.1).valid(NOW.minus_s(DAY_S), NOW.minus_s(1));
         assert_eq!(below(&old), Err("certificate_expired"));
         // Nobody is configured by being sent.

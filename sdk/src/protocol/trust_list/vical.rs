@@ -161,7 +161,7 @@ mod tests {
         fn read(&self, bytes: &[u8], root: &[u8]) -> Result<PublishedList, &'static str> {
             let limits = Limits::default();
             let signers = [Certificate::from_der(root).unwrap()];
-            let judge = Judge { signers: &signers, grace_s: 0, now: NOW, limits: &limits };
+            let judge = Judge { signers: &signers, operator: None, grace_s: 0, now: NOW, limits: &limits };
             read(bytes, &judge).map_err(|error| error.code())
         }
 

@@ -9,11 +9,12 @@ use flate2::bufread::GzDecoder;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Credential, VcError, names, objects};
+use super::{Credential, Expected, VcError, data_integrity, jwt, ld::Contexts, names, objects};
 use crate::{
     limits::Limits,
     protocol::{
-        jose::base64url_decode,
+        jose::{JoseError, PublicKey, base64url_decode},
+        json,
         status_list::{CLOCK_SKEW_S, Status, StatusError, TTL_DEFAULT_S, TTL_MAX_S},
     },
     time::UnixTime,
@@ -66,6 +67,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Its place in the list, for an operator who asks for what is personal.
+    pub(crate) const fn index(&self) -> u64 {
+        self.index
+    }
+
     /// Reads `credentialStatus` of a credential by `issuer`: an entry or several, all of which have to be asked for.
     ///
     /// Entries that do not bear on validity (`refresh`) are left out; so the outcome may be empty.
@@ -120,6 +126,73 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Entry([redacted])")
     }
+}
+
+/// A list as it was fetched: a credential of somebody's, of which nothing is believed.
+pub(crate) struct SignedList {
+    form: Form,
+    issuer: jwt::Issuer,
+}
+
+enum Form {
+    Token(String),
+    Document(Value),
+}
+
+impl SignedList {
+    /// Takes a list apart: a JWT, or a document with a Data Integrity proof.
+    pub(crate) fn parse(fetched: &[u8], limits: &Limits) -> Result<Self, StatusError> {
+        let limits = enlarged(limits);
+        let text = std::str::from_utf8(fetched).unwrap_or_default().trim_ascii();
+        if !text.starts_with('{') {
+            return Ok(Self { issuer: jwt::issuer_of(text, &limits)?, form: Form::Token(text.to_owned()) });
+        }
+        let document = json::parse(text.as_bytes(), limits.json_depth).map_err(JoseError::from)?;
+        let presented = data_integrity::Presented::parse(&document, &limits)?;
+        let (did, method) = presented.issuer();
+        let issuer = jwt::Issuer::Did { did: did.clone(), method: method.to_owned() };
+        Ok(Self { form: Form::Document(document), issuer })
+    }
+
+    /// Who says to have issued it.
+    pub(crate) const fn issuer(&self) -> &jwt::Issuer {
+        &self.issuer
+    }
+
+    /// The list that was fetched from `uri`, if `key`, of whom the caller knows that it may speak for the issuer, has signed
+    /// it.
+    pub(crate) fn verify(
+        &self,
+        key: &PublicKey,
+        uri: &Url,
+        now: UnixTime,
+        limits: &Limits,
+    ) -> Result<BitstringList, StatusError> {
+        let limits = enlarged(limits);
+        let credential = match &self.form {
+            Form::Token(text) => jwt::verify_credential(text, key, &limits)?.0,
+            Form::Document(document) => {
+                // Nobody presents a list: there is no holder, and nothing for one to answer.
+                let expected = Expected {
+                    audience: "",
+                    nonce: "",
+                    holder_binding: false,
+                    now,
+                    holder_proof_age_s: 0,
+                    skew_s: CLOCK_SKEW_S,
+                    limits: &limits,
+                };
+                let presented = data_integrity::Presented::parse(document, &limits)?;
+                presented.verify(key, &expected, &Contexts::new())?.credential
+            }
+        };
+        BitstringList::read(&credential, uri, now, &limits)
+    }
+}
+
+/// A list is larger than any other token or document.
+fn enlarged(limits: &Limits) -> Limits {
+    Limits { jws_bytes: limits.status_token_bytes, ..limits.clone() }
 }
 
 /// A list that was verified and inflated.

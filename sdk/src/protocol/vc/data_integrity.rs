@@ -8,10 +8,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Credential, Expected, VcError, date, holder_key,
+    Credential, Expected, HOLDER_PART, ISSUER_PART, VcError, check_age, date, holder_key,
     ld::{self, Contexts},
     rdfc::{self, Hash},
-    sd, types,
+    sd, told, told_made, types,
 };
 use crate::{
     limits::Limits,
@@ -19,6 +19,7 @@ use crate::{
         did::{Did, Relationship, base58},
         jcs,
         jose::{Algorithm, PublicKey, SigningKey},
+        watch::{Seen, Strict, Watch},
     },
     time::UnixTime,
 };
@@ -157,35 +158,44 @@ impl<'a> Proof<'a> {
     /// # Errors
     /// The first that does not fit.
     pub fn check(&self, purpose: Purpose, expected: &Expected<'_>) -> Result<(), VcError> {
-        if self.members.get("proofPurpose").and_then(Value::as_str) != Some(purpose.name()) {
-            return Err(VcError::Purpose(purpose.name()));
-        }
+        self.checked(purpose, expected, &mut Strict)
+    }
+
+    fn checked<W: Watch<VcError>>(
+        &self,
+        purpose: Purpose,
+        expected: &Expected<'_>,
+        watch: &mut W,
+    ) -> Result<(), VcError> {
+        let member = |name: &str| self.members.get(name).map(told);
+        let fits = |fits: bool, error: VcError| if fits { Ok(()) } else { Err(error) };
+        watch.fact("cryptosuite", || Seen::Text(self.suite.name().to_owned()));
+        let named = self.members.get("proofPurpose").and_then(Value::as_str) == Some(purpose.name());
+        let seen = || Seen::Pair(purpose.name().to_owned(), member("proofPurpose"));
+        watch.check("proofPurpose", seen, fits(named, VcError::Purpose(purpose.name())))?;
         let now = expected.now;
-        if let Some(at) = self.created.filter(|at| *at > now.plus_s(expected.skew_s)) {
-            return Err(VcError::ProofFromTheFuture { at, now });
-        }
-        if let Some(at) = self.expires.filter(|at| *at <= now.minus_s(expected.skew_s)) {
-            return Err(VcError::ProofExpired { at, now });
-        }
+        let told_time = |at: Option<UnixTime>| Seen::Text(at.map_or_else(|| "none".to_owned(), |at| at.to_string()));
+        let future = self.created.filter(|at| *at > now.plus_s(expected.skew_s));
+        let made = future.map_or(Ok(()), |at| Err(VcError::ProofFromTheFuture { at, now }));
+        watch.check("created", || told_time(self.created), made)?;
+        let over = self.expires.filter(|at| *at <= now.minus_s(expected.skew_s));
+        let made = over.map_or(Ok(()), |at| Err(VcError::ProofExpired { at, now }));
+        watch.check("expires", || told_time(self.expires), made)?;
         if purpose == Purpose::AssertionMethod {
             return Ok(());
         }
-        if self.members.get("challenge").and_then(Value::as_str) != Some(expected.nonce) {
-            return Err(VcError::Nonce);
-        }
+        let same = self.members.get("challenge").and_then(Value::as_str) == Some(expected.nonce);
+        let seen = || Seen::Short(expected.nonce.to_owned(), member("challenge"));
+        watch.check("challenge", seen, fits(same, VcError::Nonce))?;
         // One domain, as a string or in a list of one (section 2.1): who signs for several could be replayed by any.
         let domain = match self.members.get("domain") {
             Some(Value::Array(several)) if several.len() == 1 => several.first(),
             domain => domain,
         };
-        if domain.and_then(Value::as_str) != Some(expected.audience) {
-            return Err(VcError::Audience);
-        }
-        let oldest = now.minus_s(expected.holder_proof_age_s.saturating_add(expected.skew_s));
-        match self.created.filter(|at| *at < oldest) {
-            Some(at) => Err(VcError::ProofAge { at, now }),
-            None => Ok(()),
-        }
+        let same = domain.and_then(Value::as_str) == Some(expected.audience);
+        let seen = || Seen::Pair(expected.audience.to_owned(), member("domain"));
+        watch.check("domain", seen, fits(same, VcError::Audience))?;
+        watch.check("age", || told_made(self.created, expected), check_age(self.created, expected))
     }
 
     /// Checks the signature over the document by a key.
@@ -194,9 +204,18 @@ impl<'a> Proof<'a> {
     /// [`VcError::Suite`] if the key is not for the cryptosuite, [`VcError::ProofContext`], [`VcError::ProofValue`],
     /// [`VcError::Ld`] if the document is not safe to be read, and [`VcError::Proof`] if the signature does not hold.
     pub fn verify(&self, document: &Map<String, Value>, key: &PublicKey, contexts: &Contexts) -> Result<(), VcError> {
-        if !self.suite.takes(key.algorithm()) {
-            return Err(VcError::Suite);
-        }
+        self.verified(document, key, contexts, &mut Strict)
+    }
+
+    fn verified<W: Watch<VcError>>(
+        &self,
+        document: &Map<String, Value>,
+        key: &PublicKey,
+        contexts: &Contexts,
+        watch: &mut W,
+    ) -> Result<(), VcError> {
+        let is_for_key = if self.suite.takes(key.algorithm()) { Ok(()) } else { Err(VcError::Suite) };
+        watch.need("key for the cryptosuite", |()| Seen::Key(key.clone()), is_for_key)?;
         // A proof chain: this one was made over the document with those it names (section 4.3, step 5).
         let mut unsecured = document.clone();
         unsecured.remove("proof");
@@ -205,16 +224,20 @@ impl<'a> Proof<'a> {
         }
         let mut options = self.members.clone();
         options.remove("proofValue");
-        ld::check(&unsecured, contexts)?;
+        watch.fact("contexts", || Seen::Text(contexts.told(&super::contexts(document).unwrap_or_default())));
+        let safe = ld::check(&unsecured, contexts).map_err(VcError::from);
+        watch.need("safe to be read as a graph", |()| Seen::Nothing, safe)?;
         if self.suite == Suite::EcdsaSd2023 {
-            return sd::verify(&unsecured, &options, self.value, key, contexts);
+            let derived = sd::verify(&unsecured, &options, self.value, key, contexts);
+            return watch.check("signature", || Seen::Text("over the statements that show".to_owned()), derived);
         }
         let size = 2 * key.algorithm().coordinate_bytes();
         let signature = self.value.strip_prefix('z').filter(|text| text.len() <= PROOF_VALUE_MAX);
         let signature = signature.and_then(base58::decode).filter(|bytes| bytes.len() == size);
-        let signature = signature.ok_or(VcError::ProofValue)?;
-        let signed = hash_data(self.suite, &unsecured, &options, key.algorithm(), contexts)?;
-        key.verify(&signed, &signature).map_err(|_| VcError::Proof)
+        let signature = watch.need("proofValue", |_| Seen::Nothing, signature.ok_or(VcError::ProofValue))?;
+        let signed = hash_data(self.suite, &unsecured, &options, key.algorithm(), contexts);
+        let signed = watch.need("canonical form", |_| Seen::Nothing, signed)?;
+        watch.check("signature", || Seen::Nothing, key.verify(&signed, &signature).map_err(|_| VcError::Proof))
     }
 
     /// The proofs that `previousProof` names, as they stand in the document.
@@ -298,57 +321,86 @@ impl<'a> Presented<'a> {
         expected: &Expected<'_>,
         contexts: &Contexts,
     ) -> Result<Verified, VcError> {
-        // The holder first: what is cheap to send and cheap to refuse.
-        let holder_bound = match self.presentation {
-            Some(presentation) => {
-                self.verify_holder(presentation, expected, contexts)?;
-                true
-            }
-            None if expected.holder_binding => return Err(VcError::HolderProofMissing),
-            None => false,
-        };
-        self.model.check_times(expected.now, expected.skew_s)?;
-        // Every proof of a set must hold, whoever made it (section 4.5): one that does not is no reason to believe the rest.
-        for proof in Proof::of(self.credential)? {
-            proof.check(Purpose::AssertionMethod, expected)?;
-            if proof.method() == self.issuer.1 {
-                proof.verify(self.credential, issuer_key, contexts)?;
-            } else {
-                let key = own_key(proof.method(), Relationship::AssertionMethod, expected.limits)?;
-                proof.verify(self.credential, &key, contexts)?;
-            }
-        }
-        let status = self.credential.get("credentialStatus").cloned();
-        Ok(Verified { credential: self.model, status, holder_bound })
+        self.watched(issuer_key, expected, contexts, &mut Strict)
     }
 
-    fn verify_holder(
+    /// The same through a watch: what comes out is believed under [`Strict`] alone.
+    pub(crate) fn watched<W: Watch<VcError>>(
+        self,
+        issuer_key: &PublicKey,
+        expected: &Expected<'_>,
+        contexts: &Contexts,
+        watch: &mut W,
+    ) -> Result<Verified, VcError> {
+        if self.presentation.is_none() {
+            watch.enter(HOLDER_PART);
+            let missing = if expected.holder_binding { Err(VcError::HolderProofMissing) } else { Ok(()) };
+            watch.check("presentation", || Seen::Text("none".to_owned()), missing)?;
+        }
+        watch.enter("validity");
+        watch.fact("secured by", || Seen::Text(format!("Data Integrity, data model {}", self.model.version.name())));
+        let times = self.model.check_times(expected.now, expected.skew_s);
+        watch.check("validity", || Seen::Text(self.model.span()), times)?;
+        // The issuer's proof first: anybody can make the others, and each costs a canonical graph, so none is looked at
+        // before somebody who is believed has signed.
+        let proofs = Proof::of(self.credential)?;
+        let (own, others): (Vec<_>, Vec<_>) = proofs.iter().partition(|proof| proof.method() == self.issuer.1);
+        for proof in own {
+            watch.part(ISSUER_PART, |watch| {
+                watch.fact("verificationMethod", || Seen::Text(proof.method().to_owned()));
+                proof.checked(Purpose::AssertionMethod, expected, watch)?;
+                proof.verified(self.credential, issuer_key, contexts, watch)
+            })?;
+        }
+        if let Some(presentation) = self.presentation {
+            watch.part(HOLDER_PART, |watch| self.verify_holder(presentation, expected, contexts, watch))?;
+        }
+        // Every proof of a set must hold, whoever made it (section 4.5): one that does not is no reason to believe the rest.
+        for proof in others {
+            watch.part(ISSUER_PART, |watch| {
+                watch.fact("verificationMethod", || Seen::Text(proof.method().to_owned()));
+                proof.checked(Purpose::AssertionMethod, expected, watch)?;
+                let key = own_key(proof.method(), Relationship::AssertionMethod, expected.limits);
+                let key = watch.need("key", |_| Seen::Nothing, key)?;
+                proof.verified(self.credential, &key, contexts, watch)
+            })?;
+        }
+        let status = self.credential.get("credentialStatus").cloned();
+        Ok(Verified { credential: self.model, status, holder_bound: self.presentation.is_some() })
+    }
+
+    fn verify_holder<W: Watch<VcError>>(
         &self,
         presentation: &Map<String, Value>,
         expected: &Expected<'_>,
         contexts: &Contexts,
+        watch: &mut W,
     ) -> Result<(), VcError> {
         super::contexts(presentation)?;
         let proofs = match Proof::of(presentation) {
-            Err(VcError::Proofs { found: 0, .. }) => return Err(VcError::HolderProofMissing),
-            proofs => proofs?,
+            Err(VcError::Proofs { found: 0, .. }) => Err(VcError::HolderProofMissing),
+            proofs => proofs,
         };
+        let proofs = watch.need("proof", |_| Seen::Text("DataIntegrityProof".to_owned()), proofs)?;
         let [proof] = proofs.as_slice() else {
             return Err(VcError::Proofs { found: proofs.len(), limit: 1 });
         };
-        proof.check(Purpose::Authentication, expected)?;
+        proof.checked(Purpose::Authentication, expected, watch)?;
         if proof.suite() == Suite::EcdsaSd2023 {
-            return Err(VcError::Suite);
+            return watch.need("cryptosuite of a holder", |()| Seen::Nothing, Err(VcError::Suite));
         }
-        let (holder, key) = holder_key(proof.method(), expected.limits)?;
+        let told_key = |(_, key): &(Did, PublicKey)| Seen::Key(key.clone());
+        let (holder, key) = watch.need("holder's key", told_key, holder_key(proof.method(), expected.limits))?;
         let named = match presentation.get("holder") {
             Some(Value::Object(named)) => named.get("id"),
             named => named,
         };
-        if named.is_some_and(|named| named != holder.as_str()) || !self.model.is_about(holder.as_str()) {
-            return Err(VcError::HolderMismatch);
-        }
-        proof.verify(presentation, &key, contexts)
+        let fits = |fits: bool| if fits { Ok(()) } else { Err(VcError::HolderMismatch) };
+        let seen = || Seen::Short(holder.as_str().to_owned(), named.map(told));
+        watch.check("holder", seen, fits(named.is_none_or(|named| named == holder.as_str())))?;
+        let seen = || Seen::Short(holder.as_str().to_owned(), self.model.told_subject());
+        watch.check("subject of the credential", seen, fits(self.model.is_about(holder.as_str())))?;
+        proof.verified(presentation, &key, contexts, watch)
     }
 }
 

@@ -5,17 +5,22 @@
 //! own text, and the credential's subject must be that DID or its `cnf` that key: a key that merely stands in the header
 //! proves nothing about whom the credential was issued to.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use super::{CONTEXT_V2, Credential, Expected, VcError, Version, holder_key, types};
+use super::{
+    CONTEXT_V2, Credential, Expected, HOLDER_PART, ISSUER_PART, VcError, Version, check_age, holder_key, told,
+    told_made, types,
+};
 use crate::{
     limits::Limits,
     protocol::{
         claims,
         did::Did,
         jose::{Header, JoseError, Jws, PublicKey},
+        watch::{Seen, Strict, Watch},
     },
-    time::UnixTime,
 };
 
 /// The `typ` of a credential of version 2.0 (VC-JOSE-COSE section 3.1.1).
@@ -56,9 +61,7 @@ pub enum Issuer {
 #[derive(Clone, Debug)]
 pub struct Presented<'a> {
     presentation: Option<Jws<'a>>,
-    /// The token of the credential, where it stands in a presentation.
-    enclosed: Option<String>,
-    text: &'a str,
+    credential: Jws<'a>,
     issuer: Issuer,
 }
 
@@ -82,16 +85,15 @@ impl<'a> Presented<'a> {
     /// [`VcError`] with what is missing or wrong in its form.
     pub fn parse(text: &'a str, limits: &Limits) -> Result<Self, VcError> {
         let outer = parse(text, limits)?;
-        let kind = Kind::of(&outer)?;
-        let (presentation, enclosed) = match kind {
+        let (presentation, credential) = match Kind::of(&outer)? {
             Kind::Presentation(version) => {
-                let enclosed = enclosed(&outer, version)?.to_owned();
-                (Some(outer), Some(enclosed))
+                let enclosed = parse(enclosed(&outer, version)?, limits)?.into_owned();
+                (Some(outer), enclosed)
             }
-            Kind::Credential(_) => (None, None),
+            Kind::Credential(_) => (None, outer),
         };
-        let issuer = issuer(&parse(enclosed.as_deref().unwrap_or(text), limits)?, limits)?;
-        Ok(Self { presentation, enclosed, text, issuer })
+        let issuer = issuer(&credential, limits)?;
+        Ok(Self { presentation, credential, issuer })
     }
 
     /// Who says to have issued the credential.
@@ -106,20 +108,37 @@ impl<'a> Presented<'a> {
     /// # Errors
     /// The first check that failed.
     pub fn verify(self, issuer_key: &PublicKey, expected: &Expected<'_>) -> Result<Verified, VcError> {
-        let limits = expected.limits;
-        let token = parse(self.enclosed.as_deref().unwrap_or(self.text), limits)?;
+        self.watched(issuer_key, expected, &mut Strict)
+    }
+
+    /// The same through a watch: what comes out is believed under [`Strict`] alone.
+    pub(crate) fn watched<W: Watch<VcError>>(
+        self,
+        issuer_key: &PublicKey,
+        expected: &Expected<'_>,
+        watch: &mut W,
+    ) -> Result<Verified, VcError> {
+        watch.enter(ISSUER_PART);
+        let token = self.credential;
         let Kind::Credential(version) = Kind::of(&token)? else { return Err(VcError::Misplaced("vp")) };
-        let claims = token.verify(issuer_key, &[Jws::ANY_TYPE])?;
-        let (credential, document) = read_credential(&claims, version)?;
-        credential.check_times(expected.now, expected.skew_s)?;
-        check_times(&claims, expected)?;
+        watch.fact("secured by", || Seen::Text(format!("a JWT, data model {}", version.name())));
+        let claims = signed(token, issuer_key, watch)?;
+        let read = read_credential(&claims, version);
+        let (credential, document) = watch.need("credential", |_| Seen::Text("as its token says".to_owned()), read)?;
+        let times = credential.check_times(expected.now, expected.skew_s);
+        watch.check("validity", || Seen::Text(credential.span()), times)?;
+        watch.check("times of the token", || Seen::Text(told_times(&claims)), check_times(&claims, expected))?;
         let holder_bound = match self.presentation {
             Some(presentation) => {
-                verify_holder(presentation, &credential, &claims, expected)?;
+                watch.part(HOLDER_PART, |watch| verify_holder(presentation, &credential, &claims, expected, watch))?;
                 true
             }
-            None if expected.holder_binding => return Err(VcError::HolderProofMissing),
-            None => false,
+            None => {
+                watch.enter(HOLDER_PART);
+                let missing = if expected.holder_binding { Err(VcError::HolderProofMissing) } else { Ok(()) };
+                watch.check("presentation", || Seen::Text("none".to_owned()), missing)?;
+                false
+            }
         };
         Ok(Verified {
             credential_status: document.get("credentialStatus").cloned(),
@@ -141,7 +160,9 @@ pub fn verify_credential(
 ) -> Result<(Credential, Map<String, Value>), VcError> {
     let token = parse(text, limits)?;
     let Kind::Credential(version) = Kind::of(&token)? else { return Err(VcError::Misplaced("vp")) };
-    read_credential(&token.verify(key, &[Jws::ANY_TYPE])?, version)
+    let claims = token.verify(key, &[Jws::ANY_TYPE])?;
+    let (credential, document) = read_credential(&claims, version)?;
+    Ok((credential, document.into_owned()))
 }
 
 /// How the token of a credential names its issuer.
@@ -155,6 +176,15 @@ pub fn issuer_of(text: &str, limits: &Limits) -> Result<Issuer, VcError> {
 /// The token; a `kid` may be the URL of a key of a DID, so it is as long as a DID may be.
 fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Jws<'a>, VcError> {
     Ok(Jws::parse(text, &Limits { kid_bytes: limits.did_bytes, ..limits.clone() })?)
+}
+
+/// The claims of a token whose signature holds.
+fn signed<W: Watch<VcError>>(token: Jws<'_>, key: &PublicKey, watch: &mut W) -> Result<Map<String, Value>, VcError> {
+    let header = token.header();
+    watch.fact("typ", || Seen::Text(header.typ.clone().unwrap_or_else(|| "none".to_owned())));
+    watch.fact("alg", || Seen::Text(header.alg.to_string()));
+    let unbelieved = W::TELLS.then(|| token.unverified_claims().clone());
+    watch.need_or("signature", token.verify(key, &[Jws::ANY_TYPE]).map_err(VcError::from), unbelieved)
 }
 
 /// What a token is, by its `typ` and its claims: one that is both, or neither, is nothing.
@@ -268,16 +298,19 @@ fn named_issuer(claims: &Map<String, Value>, version: Version) -> Result<String,
 }
 
 /// The credential of a token, and the document that it is.
-fn read_credential(claims: &Map<String, Value>, version: Version) -> Result<(Credential, Map<String, Value>), VcError> {
+fn read_credential(
+    claims: &Map<String, Value>,
+    version: Version,
+) -> Result<(Credential, Cow<'_, Map<String, Value>>), VcError> {
     let document = match version {
-        Version::V1 => in_full(claims)?,
+        Version::V1 => Cow::Owned(in_full(claims)?),
         Version::V2 => {
             agrees(claims, "jti", claims.get("id"))?;
             if let [Value::Object(subject)] = [claims.get("credentialSubject").unwrap_or(&Value::Null)] {
                 agrees(claims, "sub", subject.get("id"))?;
             }
             named_issuer(claims, version)?;
-            claims.clone()
+            Cow::Borrowed(claims)
         }
     };
     let credential = Credential::read(&document)?;
@@ -342,12 +375,20 @@ fn check_times(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<(
     }
 }
 
+/// The same for an operator.
+fn told_times(claims: &Map<String, Value>) -> String {
+    let at = |claim| Some(format!("{claim} {}", claims::numeric_date(claims, claim).ok().flatten()?));
+    let told: Vec<String> = ["iat", "nbf", "exp"].into_iter().filter_map(at).collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+}
+
 /// The holder's signature, for this request and for us (OpenID4VP section 14.1.2), by whom the credential is about.
-fn verify_holder(
+fn verify_holder<W: Watch<VcError>>(
     presentation: Jws<'_>,
     credential: &Credential,
     credential_claims: &Map<String, Value>,
     expected: &Expected<'_>,
+    watch: &mut W,
 ) -> Result<(), VcError> {
     let claims = presentation.unverified_claims();
     let iss = claims::string(claims, "iss")?.map(str::to_owned);
@@ -356,27 +397,24 @@ fn verify_holder(
         (Some(kid), _) if kid.starts_with("did:") => kid.to_owned(),
         (Some(kid), Some(iss)) if kid.starts_with('#') => format!("{iss}{kid}"),
         (None, Some(iss)) => only_method(&Did::parse(iss, expected.limits)?).ok_or(VcError::HolderKey)?,
-        _ => return Err(VcError::HolderKey),
+        _ => return watch.need("holder's key", |()| Seen::Nothing, Err(VcError::HolderKey)),
     };
-    let (holder, key) = holder_key(&method, expected.limits)?;
+    let told_key = |(_, key): &(Did, PublicKey)| Seen::Key(key.clone());
+    let (holder, key) = watch.need("holder's key", told_key, holder_key(&method, expected.limits))?;
     let version = match Kind::of(&presentation)? {
         Kind::Presentation(version) => version,
         Kind::Credential(_) => return Err(VcError::Misplaced("vc")),
     };
-    let claims = presentation.verify(&key, &[Jws::ANY_TYPE])?;
+    let claims = signed(presentation, &key, watch)?;
 
-    if claims::string(&claims, "nonce")? != Some(expected.nonce) {
-        return Err(VcError::Nonce);
-    }
-    if !claims::audience_is(&claims, expected.audience)? {
-        return Err(VcError::Audience);
-    }
-    check_times(&claims, expected)?;
+    let nonce = claims::string(&claims, "nonce")?;
+    let same = if nonce == Some(expected.nonce) { Ok(()) } else { Err(VcError::Nonce) };
+    watch.check("nonce", || Seen::Short(expected.nonce.to_owned(), nonce.map(str::to_owned)), same)?;
+    let for_us = if claims::audience_is(&claims, expected.audience)? { Ok(()) } else { Err(VcError::Audience) };
+    watch.check("audience", || Seen::Pair(expected.audience.to_owned(), claims.get("aud").map(told)), for_us)?;
+    watch.check("times", || Seen::Text(told_times(&claims)), check_times(&claims, expected))?;
     let made = claims::numeric_date(&claims, "iat")?.or(claims::numeric_date(&claims, "nbf")?);
-    let oldest: UnixTime = expected.now.minus_s(expected.holder_proof_age_s.saturating_add(expected.skew_s));
-    if let Some(at) = made.filter(|at| *at < oldest) {
-        return Err(VcError::ProofAge { at, now: expected.now });
-    }
+    watch.check("age", || told_made(made, expected), check_age(made, expected))?;
 
     let members = match version {
         Version::V1 => claims.get("vp").and_then(Value::as_object).ok_or(VcError::Member("vp"))?,
@@ -390,15 +428,21 @@ fn verify_holder(
         Some(Value::Object(named)) => named.get("id"),
         named => named,
     };
-    let is_same = |name: &str| name == holder.as_str();
-    if iss.is_some_and(|iss| !is_same(&iss)) || named.is_some_and(|named| !named.as_str().is_some_and(is_same)) {
-        return Err(VcError::HolderMismatch);
-    }
+    let named = named.map(told);
+    let other = [&iss, &named].into_iter().flatten().find(|name| *name != holder.as_str());
+    let mismatch = || Err(VcError::HolderMismatch);
+    let is_named = if other.is_some() { mismatch() } else { Ok(()) };
+    let seen = || Seen::Short(holder.as_str().to_owned(), other.or(named.as_ref()).or(iss.as_ref()).cloned());
+    watch.check("holder", seen, is_named)?;
     // The credential is about this DID, or was issued to this key (VC-JOSE-COSE section 3.3.3).
     let cnf = credential_claims.get("cnf").and_then(|cnf| cnf.get("jwk"));
     let is_theirs = match cnf.map(PublicKey::from_jwk).transpose()? {
         Some(confirmed) => confirmed == key,
         None => credential.is_about(holder.as_str()),
     };
-    if is_theirs { Ok(()) } else { Err(VcError::HolderMismatch) }
+    let seen = || match &cnf {
+        Some(_) => Seen::Text("the key in `cnf`".to_owned()),
+        None => Seen::Short(holder.as_str().to_owned(), credential.told_subject()),
+    };
+    watch.check("subject of the credential", seen, if is_theirs { Ok(()) } else { mismatch() })
 }

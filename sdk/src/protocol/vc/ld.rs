@@ -1,6 +1,6 @@
 //! JSON-LD, as far as a signature needs it: which statements a document makes, by contexts that are compiled in.
 //!
-//! This is the only file that knows `ssi`. It is given documents that were found safe, and does one thing: it turns them
+//! This is the only file that reads JSON-LD, and does so by `ssi`. It is given documents that were found safe, and does one thing: it turns them
 //! into statements. Canonical names, hashes, signatures and times are ours.
 //!
 //! What a document says to whoever reads its JSON must be what was signed. So everything that JSON-LD would drop silently
@@ -9,7 +9,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt,
+    fmt, mem,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     task, thread,
@@ -45,8 +45,8 @@ const PINNED: [&str; 17] = [
     "https://purl.imsglobal.org/spec/ob/v3p0/context.json",
 ];
 
-/// Contexts of one document.
-const CONTEXTS_MAX: usize = 8;
+/// Contexts of one document. Credentials have two or three, and the largest ones cost some ten milliseconds each.
+const CONTEXTS_MAX: usize = 5;
 /// Objects of one document.
 const OBJECTS_MAX: usize = 512;
 /// Objects without an absolute `id`: each is a blank node of the graph, and what makes canonical names costly.
@@ -79,6 +79,16 @@ pub enum LdError {
     /// A keyword of JSON-LD, which changes what the members around it mean.
     #[error("a document must not use the keywords of JSON-LD but for `@context` and in language strings")]
     Keyword,
+    /// A member by the full name of its term, or by a prefix: it says the same to whoever checks the signature, and nothing
+    /// to whoever reads the JSON.
+    #[error("a document must name its members by the terms of its contexts")]
+    FullName,
+    /// Two objects with one `id` and members each: a signature does not tell which of the two says what.
+    #[error("a document says things of one `id` in two places")]
+    SameId,
+    /// A merchant's context that gives another name to what every credential has, such as its status.
+    #[error("a context must not give another name to {0}, which every credential calls so")]
+    Alias(String),
     /// A blank node with a label: with them a small document can keep a verifier busy for ever.
     #[error("a document must not name blank nodes")]
     BlankNode,
@@ -106,6 +116,9 @@ impl LdError {
             Self::UnknownContext => "ld_unknown_context",
             Self::ContextPlace { .. } => "ld_context_place",
             Self::Keyword => "ld_keyword",
+            Self::FullName => "ld_full_name",
+            Self::SameId => "ld_same_id",
+            Self::Alias(_) => "ld_context_alias",
             Self::BlankNode => "ld_blank_node",
             Self::TooLarge { .. } => "ld_too_large",
             Self::Undefined => "ld_undefined",
@@ -137,7 +150,7 @@ impl Contexts {
     ///
     /// # Errors
     /// [`LdError::UnknownContext`] if the text is no strict JSON object with `@context`, the URL none, or one that is
-    /// compiled in.
+    /// compiled in; [`LdError::Alias`].
     pub fn with(self, url: &str, text: &str) -> Result<Self, LdError> {
         if text.len() > CONTEXT_BYTES_MAX {
             return Err(LdError::TooLarge { what: "bytes", limit: CONTEXT_BYTES_MAX });
@@ -146,6 +159,7 @@ impl Contexts {
         if PINNED.contains(&url) || context.get("@context").is_none() {
             return Err(LdError::UnknownContext);
         }
+        no_alias(&context)?;
         let mut own = (*self.own).clone();
         own.insert(url.to_owned(), text.to_owned());
         let loader = ContextLoader::default().with_context_map_from(own.clone());
@@ -157,6 +171,12 @@ impl Contexts {
     #[must_use]
     pub fn knows(&self, url: &str) -> bool {
         PINNED.contains(&url) || self.own.contains_key(url)
+    }
+
+    /// These names, each with whether it is pinned, for an operator.
+    pub(crate) fn told(&self, names: &[String]) -> String {
+        let told = |name: &String| format!("{name} ({})", if self.knows(name) { "pinned" } else { "not pinned" });
+        names.iter().map(told).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -218,7 +238,7 @@ fn expand_types(context: &[String], types: &[String], contexts: &Contexts) -> Op
 /// # Errors
 /// [`LdError`].
 pub fn check(document: &Map<String, Value>, contexts: &Contexts) -> Result<(), LdError> {
-    let mut guard = Guard { contexts, objects: 0, anonymous: 0 };
+    let mut guard = Guard { contexts, objects: 0, anonymous: 0, described: HashSet::new() };
     guard.document(document, DEPTH_MAX)
 }
 
@@ -264,16 +284,73 @@ fn now<T>(work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
+/// What the JSON of a credential is read for, wherever it stands: a signature over statements does not say by which name.
+const READ: [&str; 10] = [
+    "credentialStatus",
+    "credentialSubject",
+    "expirationDate",
+    "holder",
+    "issuanceDate",
+    "issuer",
+    "proof",
+    "validFrom",
+    "validUntil",
+    "verifiableCredential",
+];
+/// Where the terms of [`READ`] are defined.
+const CREDENTIALS: &str = "https://www.w3.org/2018/credentials";
+const SECURITY: &str = "https://w3id.org/security";
+
+/// Whether a merchant's context leaves what is read its name: whoever holds a credential may name it by any of two.
+fn no_alias(context: &Value) -> Result<(), LdError> {
+    let members = match context {
+        Value::Array(items) => return items.iter().try_for_each(no_alias),
+        Value::Object(members) => members,
+        _ => return Ok(()),
+    };
+    for (term, definition) in members {
+        let meant = match definition {
+            Value::String(meant) => Some(meant.as_str()),
+            other => other.get("@id").and_then(Value::as_str),
+        };
+        if let Some(meant) = meant {
+            let is_theirs = !meant.contains("://") || meant.starts_with(CREDENTIALS) || meant.starts_with(SECURITY);
+            let name = meant.rsplit(['#', '/', ':']).next().unwrap_or_default();
+            let is_alias = match term.as_str() {
+                "@vocab" | "@base" => meant.starts_with(CREDENTIALS) || meant.starts_with(SECURITY),
+                keyword if keyword.starts_with('@') => false,
+                "id" | "type" => false,
+                term if meant.starts_with('@') => term != meant,
+                term => is_theirs && READ.contains(&name) && term != name,
+            };
+            if is_alias {
+                return Err(LdError::Alias(meant.to_owned()));
+            }
+        }
+        no_alias(definition)?;
+    }
+    Ok(())
+}
+
 /// Walks through a document before JSON-LD does.
 struct Guard<'a> {
     contexts: &'a Contexts,
     objects: usize,
     anonymous: usize,
+    /// The `id`s of which something was said in this graph.
+    described: HashSet<&'a str>,
 }
 
-impl Guard<'_> {
-    /// A credential, a presentation, or a proof: what may name contexts.
-    fn document(&mut self, document: &Map<String, Value>, depth: usize) -> Result<(), LdError> {
+impl<'a> Guard<'a> {
+    /// A credential, a presentation, or a proof: what may name contexts, and is a graph of its own.
+    fn document(&mut self, document: &'a Map<String, Value>, depth: usize) -> Result<(), LdError> {
+        let around = mem::take(&mut self.described);
+        self.graph(document, depth)?;
+        self.described = around;
+        Ok(())
+    }
+
+    fn graph(&mut self, document: &'a Map<String, Value>, depth: usize) -> Result<(), LdError> {
         let place = LdError::ContextPlace { limit: CONTEXTS_MAX };
         let named = match document.get("@context") {
             None => Vec::new(),
@@ -306,10 +383,14 @@ impl Guard<'_> {
         Ok(())
     }
 
-    fn object(&mut self, members: &Map<String, Value>, depth: usize) -> Result<usize, LdError> {
+    fn object(&mut self, members: &'a Map<String, Value>, depth: usize) -> Result<usize, LdError> {
         self.objects += 1;
-        let has_name = members.get("id").and_then(Value::as_str).is_some_and(|id| id.contains(':'));
-        self.anonymous += usize::from(!has_name);
+        let name = members.get("id").and_then(Value::as_str).filter(|id| id.contains(':'));
+        self.anonymous += usize::from(name.is_none());
+        // A graph puts together what is said of one name, so what stood in one of two objects could be moved to the other.
+        if members.len() > 1 && name.is_some_and(|name| !self.described.insert(name)) {
+            return Err(LdError::SameId);
+        }
         if self.objects > OBJECTS_MAX {
             return Err(LdError::TooLarge { what: "objects", limit: OBJECTS_MAX });
         }
@@ -319,17 +400,20 @@ impl Guard<'_> {
         depth.checked_sub(1).ok_or(LdError::TooLarge { what: "levels", limit: DEPTH_MAX })
     }
 
-    fn member(&mut self, name: &str, member: &Value, depth: usize) -> Result<(), LdError> {
+    fn member(&mut self, name: &str, member: &'a Value, depth: usize) -> Result<(), LdError> {
         if name.starts_with('@') {
             return Err(LdError::Keyword);
         }
         if name.starts_with("_:") {
             return Err(LdError::BlankNode);
         }
+        if name.contains(':') {
+            return Err(LdError::FullName);
+        }
         self.value(member, depth)
     }
 
-    fn value(&mut self, value: &Value, depth: usize) -> Result<(), LdError> {
+    fn value(&mut self, value: &'a Value, depth: usize) -> Result<(), LdError> {
         match value {
             Value::String(text) if text.starts_with("_:") => Err(LdError::BlankNode),
             Value::Array(items) => {

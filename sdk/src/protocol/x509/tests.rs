@@ -86,6 +86,26 @@ fn an_anchor_that_is_no_authority_is_believed_for_itself_alone() {
     assert_eq!(refused.code(), "certificate_key_usage");
 }
 
+/// Who names somebody else's issuer, or an authority between, takes nothing from whoever believes the root.
+#[test]
+fn an_authority_above_comes_first() {
+    let root = Authority::new("Root", NOW);
+    let (_, chain) = root.intermediate("CA", NOW).issue(&leaf());
+    let anchor = |der: &[u8]| Certificate::from_der(der).unwrap();
+    let all = [anchor(&chain[0]), anchor(&chain[1]), anchor(root.root_der())];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let anchors: Vec<&Certificate> = order.iter().map(|&at| &all[at]).collect();
+        let path = verify_path(&chain, &anchors, NOW, &Limits::default()).unwrap();
+        assert_eq!(anchors[path.anchor], &all[2]);
+    }
+    // Without the root, the leaf that is named is believed, and an authority between is sent along in vain.
+    let path = verify_path(&chain, &[&all[1], &all[0]], NOW, &Limits::default()).unwrap();
+    assert_eq!(path.anchor, 1);
+    let between = verify_path(&chain, &[&all[1]], NOW, &Limits::default());
+    assert_eq!(between.unwrap_err().code(), "certificate_anchor_in_chain");
+    assert!(verify_path(&chain[..1], &[&all[1]], NOW, &Limits::default()).is_ok());
+}
+
 #[test]
 fn a_certificate_says_what_its_key_is_for_and_whose_it_is() {
     let root = Authority::new("Root", NOW);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use url::{Url, form_urlencoded};
 
-use super::{Choice, Fault, Request, Wallet, WalletError, encryption, strings};
+use super::{Choice, Fault, Request, Wallet, WalletError, request::encryption, strings};
 use crate::{
     env::Env,
     limits::Limits,

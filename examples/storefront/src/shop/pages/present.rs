@@ -107,7 +107,12 @@ fn asked(view: &View, question: &QuestionView) -> Markup {
                         li {
                             strong { (name(view, paper)) }
                             span.small { " · " (format(paper.format)) }
-                            p { (tells(view, paper)) }
+                            p {
+                                (tells(view, paper))
+                                @if paper.format == "jwt_vc_json" {
+                                    " " (view.say("Your wallet can only show it whole.", "Ihre Wallet kann ihn nur als Ganzes zeigen."))
+                                }
+                            }
                         }
                     }
                 }
@@ -126,7 +131,9 @@ fn name(view: &View, paper: &PaperView) -> String {
         let name = match kind.as_str() {
             CARD => view.say("Our customer card", "Unsere Kundenkarte"),
             "eu.europa.ec.av.1" => view.say("The EU’s proof of age", "Altersnachweis der EU"),
-            "org.iso.18013.5.1.mDL" => view.say("Mobile driving licence", "Führerschein in der Wallet"),
+            "org.iso.18013.5.1.mDL" | "https://w3id.org/vdl#Iso18013DriversLicenseCredential" => {
+                view.say("Mobile driving licence", "Führerschein in der Wallet")
+            }
             "org.iso.23220.photoid.1" => view.say("Photo ID", "Lichtbildausweis"),
             pid if pid.starts_with("urn:eudi:pid") || pid.starts_with("eu.europa.ec.eudi.pid.") => {
                 view.say("EU identity (PID)", "EU-Identität (PID)")
