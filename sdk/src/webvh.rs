@@ -105,7 +105,7 @@ pub struct WebvhLog {
     text: String,
     did: Did,
     document: DidDocument,
-    entries: usize,
+    versions: Vec<String>,
     deactivated: bool,
 }
 
@@ -185,7 +185,7 @@ impl WebvhLog {
         if state.deactivated() {
             return Err(WebvhError::Deactivated);
         }
-        let number = self.entries.saturating_add(1);
+        let number = self.entries().saturating_add(1);
         let last = state.log_entries().last();
         let committed = last.and_then(|last| last.validated_parameters.next_key_hashes.clone()).unwrap_or_default();
         let mut key = None;
@@ -230,16 +230,14 @@ impl WebvhLog {
 
     /// The version of its entry of this number, counted from 1: it stands for that entry and all before it.
     #[must_use]
-    pub fn version_id(&self, number: usize) -> Option<String> {
-        let line = self.text.lines().nth(number.checked_sub(1)?)?;
-        let entry = json::parse(line.as_bytes(), Limits::default().json_depth).ok()?;
-        Some(entry.get("versionId")?.as_str()?.to_owned())
+    pub fn version_id(&self, number: usize) -> Option<&str> {
+        self.versions.get(number.checked_sub(1)?).map(String::as_str)
     }
 
     /// How many entries it has.
     #[must_use]
     pub const fn entries(&self) -> usize {
-        self.entries
+        self.versions.len()
     }
 
     /// Whether its document has the keys that these identities have, and no others.
@@ -278,10 +276,12 @@ impl WebvhLog {
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         // Each line once by the strict reader, so that what the library reads has one meaning.
         let mut id = None;
+        let mut versions = Vec::new();
         for line in &lines {
             let entry = json::parse(line.as_bytes(), limits.json_depth)
                 .map_err(|error| DIDWebVHError::LogEntryError(error.to_string()))?;
             id = entry.pointer("/state/id").and_then(Value::as_str).map(str::to_owned);
+            versions.extend(entry.get("versionId").and_then(Value::as_str).map(str::to_owned));
         }
         if let Some(witnesses) = witnesses {
             json::parse(witnesses.as_bytes(), limits.json_depth)
@@ -295,13 +295,13 @@ impl WebvhLog {
         };
         let text = lines.iter().flat_map(|line| [line, "\n"]).collect();
         let deactivated = state.deactivated();
-        Ok((Self { text, did, document, entries: lines.len(), deactivated }, state))
+        Ok((Self { text, did, document, versions, deactivated }, state))
     }
 }
 
 impl fmt::Debug for WebvhLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebvhLog").field("did", &self.did).field("entries", &self.entries).finish_non_exhaustive()
+        f.debug_struct("WebvhLog").field("did", &self.did).field("entries", &self.entries()).finish_non_exhaustive()
     }
 }
 

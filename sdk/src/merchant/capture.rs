@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{BrowserRequest, Merchant, MerchantBuilder};
 use crate::{
+    error::Error,
     explain::{Captured, Explanation},
     format::Format,
     limits::Limits,
@@ -117,6 +118,14 @@ impl MerchantBuilder {
     }
 }
 
+/// An answer that was refused, with the requests that it was to.
+struct Refused<'a> {
+    request: String,
+    response: &'a [u8],
+    keys: Vec<DecryptionKey>,
+    origin: Option<&'a str>,
+}
+
 impl Merchant {
     /// Shows a refused answer to whoever asked for that.
     pub(super) fn show_refused(
@@ -127,7 +136,9 @@ impl Merchant {
         at: UnixTime,
         code: &'static str,
     ) {
-        let Some(Hook(look)) = &self.0.capture else { return };
+        if self.0.capture.is_none() {
+            return;
+        }
         // What the wallet was told, but for a nonce of its own, which it alone compares, and without a cover.
         let request = if delivered.asked.client_id.prefix().is_signed() {
             self.signed_request(id, delivered, &RequestPost::default(), at)
@@ -135,25 +146,9 @@ impl Merchant {
             self.with_request(id, delivered, None, at, |request| request.claims().to_string())
         };
         let key = self.decryption_key(id, &delivered.delivery);
-        let (Ok(request), Ok(key)) = (request, key) else {
-            tracing::warn!(code, "a refused answer cannot be shown: its request cannot be made again");
-            return;
-        };
-        let keys: Vec<DecryptionKey> = key.into_iter().collect();
-        let trust = self.trust();
-        look(&Capture {
-            request: &request,
-            response,
-            keys: &keys,
-            at,
-            code,
-            trust: &trust,
-            formats: &self.0.formats,
-            limits: &self.0.limits,
-            over: delivered.asked.over,
-            type_rules: !self.0.type_metadata.is_ignored(),
-            origin: None,
-        });
+        let made = request.and_then(|request| Ok((request, key?.into_iter().collect())));
+        let refused = made.map(|(request, keys)| Refused { request, response, keys, origin: None });
+        self.show(delivered, refused, at, code);
     }
 
     /// The same for an answer that a browser brought.
@@ -166,21 +161,36 @@ impl Merchant {
         at: UnixTime,
         code: &'static str,
     ) {
-        let Some(Hook(look)) = &self.0.capture else { return };
+        if self.0.capture.is_none() {
+            return;
+        }
         let given = delivered.browser.iter();
-        let requests = given.clone().map(|one| self.browser_request(id, delivered, one, at));
+        let request = |one: BrowserRequest| json!({ "protocol": one.protocol, "data": one.data });
+        let requests = given.clone().map(|one| self.browser_request(id, delivered, one, at).map(request));
+        let requests: Result<Vec<Value>, Error> = requests.collect();
         let keys = given.filter(|one| one.protocol == protocol).map(|one| self.opened_key(id, &one.sealed_key));
-        let (Ok(requests), Ok(keys)) = (requests.collect::<Result<Vec<_>, _>>(), keys.collect::<Result<Vec<_>, _>>())
-        else {
+        let made = requests.and_then(|requests| Ok((requests, keys.collect::<Result<_, _>>()?)));
+        let response = json!({ "protocol": protocol, "data": data }).to_string();
+        let origin = self.web_origin();
+        let refused = made.map(|(requests, keys)| Refused {
+            request: json!({ "requests": requests }).to_string(),
+            response: response.as_bytes(),
+            keys,
+            origin: Some(&origin),
+        });
+        self.show(delivered, refused, at, code);
+    }
+
+    fn show(&self, delivered: &Delivered, refused: Result<Refused<'_>, Error>, at: UnixTime, code: &'static str) {
+        let Some(Hook(look)) = &self.0.capture else { return };
+        let Ok(Refused { request, response, keys, origin }) = refused else {
             tracing::warn!(code, "a refused answer cannot be shown: its request cannot be made again");
             return;
         };
-        let request = |one: BrowserRequest| json!({ "protocol": one.protocol, "data": one.data });
-        let requests: Vec<Value> = requests.into_iter().map(request).collect();
         let trust = self.trust();
         look(&Capture {
-            request: &json!({ "requests": requests }).to_string(),
-            response: json!({ "protocol": protocol, "data": data }).to_string().as_bytes(),
+            request: &request,
+            response,
             keys: &keys,
             at,
             code,
@@ -189,7 +199,7 @@ impl Merchant {
             limits: &self.0.limits,
             over: delivered.asked.over,
             type_rules: !self.0.type_metadata.is_ignored(),
-            origin: Some(&self.web_origin()),
+            origin,
         });
     }
 }

@@ -605,28 +605,24 @@ impl Merchant {
             let (Some(credential), Some((_, wanted, one))) = (credential, meant) else {
                 return Err(Refusal::NoSuchAsk.into());
             };
-            let mut selected: Vec<_> = m.claims.iter().map(|(query, _)| *query).collect();
-            if over.is_some() && wanted.id() == AGE {
+            let is_age = over.is_some() && wanted.id() == AGE;
+            if is_age {
                 age = age.or_else(|| m.claims.first());
-                // The date of birth was asked for to compute an age, and that is done: the value goes no further.
-                selected.clear();
             }
-            let name = |claim: &&ClaimQuery| {
+            // The date of birth was asked for to compute an age, and that is done: the value goes no further.
+            let selected = || m.claims.iter().filter(|_| !is_age);
+            let name = |claim: &ClaimQuery| {
                 let path: Vec<&str> = claim.path.iter().map_while(Value::as_str).collect();
                 one.name_of(&path)?.first().map(String::as_str)
             };
             // A claim that says no was shown, and opens no gate.
-            let says_no = |claim: &&&ClaimQuery| {
-                let values = m.claims.iter().find(|(query, _)| std::ptr::eq(*query, **claim)).map(|(_, values)| values);
-                values.is_some_and(|values| {
-                    !values.is_empty() && values.iter().all(|value| **value == Value::Bool(false))
-                })
-            };
-            for name in selected.iter().filter(|claim| !says_no(claim)).filter_map(name) {
+            let says_no = |values: &[&Value]| !values.is_empty() && values.iter().all(|value| *value == &json!(false));
+            for name in selected().filter(|(_, values)| !says_no(values)).filter_map(|(claim, _)| name(claim)) {
                 if !names.contains(&name) {
                     names.push(name);
                 }
             }
+            let selected: Vec<_> = selected().map(|(claim, _)| *claim).collect();
             claims.push(Claims::selected(wanted.id(), one, &credential.authentic, &selected));
         }
         if over.is_some_and(|years| !age.is_some_and(|(_, values)| ask::is_of_age(values, years, now))) {

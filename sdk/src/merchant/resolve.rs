@@ -58,10 +58,7 @@ impl Merchant {
         match did.method() {
             "key" | "jwk" | "peer" => Ok(Resolved { document: did.resolve(None, &self.0.limits)?, max_age_s: None }),
             #[cfg(feature = "w3c")]
-            "pkh" => {
-                let document = crate::resolve::account::resolve(did, &self.0.limits).await?;
-                Ok(Resolved { document, max_age_s: None })
-            }
+            "pkh" => crate::resolve::account::resolve(did, &self.0.limits).await,
             "web" => self.resolve_web(did).await,
             #[cfg(feature = "webvh")]
             "webvh" => self.resolve_webvh(did).await,

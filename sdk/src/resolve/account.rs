@@ -12,16 +12,17 @@ use crate::{
         did::{Did, DidDocument, DidError},
         json,
     },
-    resolve::ResolveError,
+    resolve::{ResolveError, Resolved},
 };
 
 /// The document of a did:pkh.
 ///
 /// # Errors
 /// [`ResolveError::Other`] for a name that is no account of a known ledger; [`ResolveError::Did`].
-pub(crate) async fn resolve(did: &Did, limits: &Limits) -> Result<DidDocument, ResolveError> {
+pub(crate) async fn resolve(did: &Did, limits: &Limits) -> Result<Resolved, ResolveError> {
     let name = DID::new(did.as_str()).map_err(|_| DidError::Syntax)?;
     let output = DIDPKH.resolve_representation(name, Options::default()).await;
     let output = output.map_err(|error| ResolveError::Other(Box::new(error)))?;
-    Ok(DidDocument::from_json(&json::parse(&output.document, limits.json_depth)?, limits)?)
+    let document = DidDocument::from_json(&json::parse(&output.document, limits.json_depth)?, limits)?;
+    Ok(Resolved { document, max_age_s: None })
 }

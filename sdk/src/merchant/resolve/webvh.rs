@@ -51,19 +51,20 @@ impl Merchant {
         let other = |error: Error| ResolveError::Other(Box::new(error));
         let key = Key::new(Seen::KIND, base64url_encode(&sha256(log.did().as_str().as_bytes())), "");
         let found = log.entries();
+        let version_id = log.version_id(found).unwrap_or_default();
         for _ in 0..RACES_MAX {
             let mut expect = Expect::Absent;
             if let Some(stored) = self.load_one(&key).await.map_err(other)? {
                 expect = Expect::Version(stored.version);
                 let seen: Seen = stored.read().map_err(|error| other(error.into()))?;
-                if log.version_id(seen.entries).as_ref() != Some(&seen.version_id) {
+                if log.version_id(seen.entries) != Some(&seen.version_id) {
                     return Err(WebvhError::RolledBack { found, seen: seen.entries }.into());
                 }
                 if seen.entries == found {
                     return Ok(());
                 }
             }
-            let seen = Seen { entries: found, version_id: log.version_id(found).unwrap_or_default() };
+            let seen = Seen { entries: found, version_id: version_id.to_owned() };
             let write = put(key.clone(), &seen, None, expect).map_err(|error| other(error.into()))?;
             match self.0.store.commit(&[write], self.now()).await {
                 Err(error) if lost_the_race(&error) => {}
