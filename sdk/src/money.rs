@@ -1,7 +1,9 @@
 //! Amounts of money: whole minor units of one currency, exact in every step, never below zero.
 //!
-//! There is no rate and no rounding here. What does not come out exactly is refused, and what is divided is divided so
-//! that the parts add up to the whole.
+//! What does not come out exactly is refused, and what is divided is divided so that the parts add up to the whole. A
+//! [`Rate`] of an amount alone is rounded, half up: a tax, a percentage off.
+
+mod rate;
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -10,6 +12,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub use self::rate::Rate;
 
 /// A currency of ISO 4217 that is in use: a code of List One that has a minor unit.
 ///
@@ -424,6 +428,9 @@ pub enum MoneyError {
         /// How many were asked for.
         parts: usize,
     },
+    /// Not a rate.
+    #[error("not a rate: from 0 to 100 percent, with at most two decimals")]
+    Rate,
 }
 
 impl MoneyError {
@@ -441,6 +448,7 @@ impl MoneyError {
             Self::NotAQuantity => "quantity_invalid",
             Self::NoWeights => "weights_missing",
             Self::TooManyParts { .. } => "parts_too_many",
+            Self::Rate => "rate_invalid",
         }
     }
 }

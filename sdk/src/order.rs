@@ -12,15 +12,18 @@ mod delivery;
 mod draft;
 mod event;
 mod refund;
+mod totals;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::delivery::DeliverTo;
+use self::totals::Parts;
 pub use self::{
     delivery::{Address, AddressError, DeliveryAddress, DeliveryRecord, DeliverySource},
     draft::{Draft, DraftError, Line},
     event::{Happened, OrderEvent},
     refund::{BankAccount, RefundReason, RefundRecord, RefundState},
+    totals::{Carriage, LineTax, Reduction, TaxPart, Totals},
 };
 use crate::{
     ask::Proof,
@@ -274,6 +277,12 @@ pub struct OrderRecord {
     pub buyer: Buyer,
     /// What was bought.
     pub lines: Vec<Line>,
+    /// What was let off, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reductions: Vec<Reduction>,
+    /// How it is sent, and for how much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carriage: Option<Carriage>,
     /// What it costs.
     pub total: Money,
     /// What was proved for it: outcomes without values.
@@ -440,6 +449,8 @@ impl OrderRecord {
             reference,
             buyer,
             lines: draft.lines().to_vec(),
+            reductions: draft.reductions().to_vec(),
+            carriage: draft.carriage().cloned(),
             total,
             proofs,
             placed_at: at,
@@ -465,6 +476,15 @@ impl OrderRecord {
             (Some(look), Some(end)) => Some(look.min(end)),
             (look, end) => look.or(end),
         }
+    }
+
+    /// What it adds up to.
+    ///
+    /// # Errors
+    /// Never for a record that transitions made.
+    pub fn totals(&self) -> Result<Totals, MoneyError> {
+        let currency = self.total.currency();
+        Totals::of(Parts { currency, lines: &self.lines, carriage: self.carriage.as_ref() })
     }
 
     /// What is still to be paid.

@@ -33,7 +33,8 @@ use crate::{
     money::Money,
     order::{
         Address, Attempt, Buyer, DeliverTo, DeliveryAddress, DeliveryRecord, DeliverySource, Draft, DraftError, Ledger,
-        Line, OrderEvent, OrderId, OrderRecord, OrderState, Placing, RefundRecord, RefundState, Step,
+        Line, OrderError, OrderEvent, OrderId, OrderRecord, OrderState, Placing, RefundRecord, RefundState, Step,
+        Totals,
     },
     protocol::jose::base64url_encode,
     rail::Reference,
@@ -501,6 +502,14 @@ impl Order {
     #[must_use]
     pub const fn total(&self) -> Money {
         self.record.total
+    }
+
+    /// What it adds up to: prices, what was let off, what it costs to send it, and tax.
+    ///
+    /// # Errors
+    /// Never for an order that this library placed.
+    pub fn totals(&self) -> Result<Totals, Error> {
+        Ok(self.record.totals().map_err(OrderError::from)?)
     }
 
     /// Where it stands.

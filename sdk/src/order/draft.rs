@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::delivery::{Address, AddressError, DeliverTo};
+use super::{
+    delivery::{Address, AddressError, DeliverTo},
+    totals::{Carriage, LineTax, Parts, Reduction, Totals},
+};
 use crate::{
     ask::Ask,
     money::{Currency, Money, MoneyError, Quantity},
@@ -17,6 +20,7 @@ const TITLE_BYTES_MAX: usize = 256;
 
 /// One line of an order, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Line {
     /// The merchant's name for what is sold.
     pub item: String,
@@ -26,15 +30,55 @@ pub struct Line {
     pub unit: Money,
     /// How many.
     pub quantity: Quantity,
+    /// What is let off the line in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<Money>,
+    /// The tax on it, where the merchant says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<LineTax>,
 }
 
 impl Line {
-    /// What the line costs.
+    /// A line at its price: the merchant's name for what is sold, what the customer reads, what one costs, and how many.
+    #[must_use]
+    pub fn new(item: impl Into<String>, title: impl Into<String>, unit: Money, quantity: Quantity) -> Self {
+        Self { item: item.into(), title: title.into(), unit, quantity, discount: None, tax: None }
+    }
+
+    /// So much is let off the line in all.
+    #[must_use]
+    pub const fn less(mut self, discount: Money) -> Self {
+        self.discount = Some(discount);
+        self
+    }
+
+    /// This is the tax on it, after what is let off.
+    #[must_use]
+    pub const fn taxed(mut self, tax: LineTax) -> Self {
+        self.tax = Some(tax);
+        self
+    }
+
+    /// What is let off it.
+    #[must_use]
+    pub fn discount(&self) -> Money {
+        self.discount.unwrap_or(Money::zero(self.unit.currency()))
+    }
+
+    /// What the line costs before anything is let off.
     ///
     /// # Errors
     /// [`MoneyError`] if that is more than can be counted.
-    pub fn amount(&self) -> Result<Money, MoneyError> {
+    pub fn price(&self) -> Result<Money, MoneyError> {
         self.unit.times(self.quantity)
+    }
+
+    /// What the line costs, with the tax that is in the price, and without one that comes on top.
+    ///
+    /// # Errors
+    /// [`MoneyError`] if that is more than can be counted, or more is let off than it costs.
+    pub fn amount(&self) -> Result<Money, MoneyError> {
+        self.price()?.minus(self.discount())
     }
 }
 
@@ -56,6 +100,8 @@ impl Line {
 pub struct Draft {
     currency: Currency,
     lines: Vec<Line>,
+    reductions: Vec<Reduction>,
+    carriage: Option<Carriage>,
     delivery: Option<DeliverTo>,
     needs: Vec<Ask>,
     shown: Option<Money>,
@@ -65,13 +111,41 @@ impl Draft {
     /// An empty draft.
     #[must_use]
     pub const fn new(currency: Currency) -> Self {
-        Self { currency, lines: Vec::new(), delivery: None, needs: Vec::new(), shown: None }
+        Self {
+            currency,
+            lines: Vec::new(),
+            reductions: Vec::new(),
+            carriage: None,
+            delivery: None,
+            needs: Vec::new(),
+            shown: None,
+        }
     }
 
     /// Adds a line: the merchant's name for what is sold, what the customer reads, what one costs, and how many.
     #[must_use]
-    pub fn line(mut self, item: impl Into<String>, title: impl Into<String>, unit: Money, quantity: Quantity) -> Self {
-        self.lines.push(Line { item: item.into(), title: title.into(), unit, quantity });
+    pub fn line(self, item: impl Into<String>, title: impl Into<String>, unit: Money, quantity: Quantity) -> Self {
+        self.add(Line::new(item, title, unit, quantity))
+    }
+
+    /// Adds a line with what is let off it and its tax.
+    #[must_use]
+    pub fn add(mut self, line: Line) -> Self {
+        self.lines.push(line);
+        self
+    }
+
+    /// It is sent like this, for so much.
+    #[must_use]
+    pub fn sent_by(mut self, carriage: Carriage) -> Self {
+        self.carriage = Some(carriage);
+        self
+    }
+
+    /// Names what is let off. Its amount is a part of what the lines say ([`Line::less`]): both must add up to the same.
+    #[must_use]
+    pub fn reduced(mut self, reduction: Reduction) -> Self {
+        self.reductions.push(reduction);
         self
     }
 
@@ -113,28 +187,55 @@ impl Draft {
         &self.lines
     }
 
+    /// How it is sent, and for how much.
+    #[must_use]
+    pub const fn carriage(&self) -> Option<&Carriage> {
+        self.carriage.as_ref()
+    }
+
+    /// What is let off, by name.
+    #[must_use]
+    pub fn reductions(&self) -> &[Reduction] {
+        &self.reductions
+    }
+
     /// What it costs.
     ///
     /// # Errors
-    /// [`DraftError`] if nothing is in it, a line is out of bounds, or the sum is.
+    /// As [`Draft::totals`].
     pub fn total(&self) -> Result<Money, DraftError> {
+        Ok(self.totals()?.total)
+    }
+
+    /// What it adds up to.
+    ///
+    /// # Errors
+    /// [`DraftError`] if nothing is in it, a text is out of bounds, or the sums are.
+    pub fn totals(&self) -> Result<Totals, DraftError> {
         if self.lines.is_empty() {
             return Err(DraftError::Empty);
         }
         if self.lines.len() > LINES_MAX {
             return Err(DraftError::TooManyLines(self.lines.len()));
         }
-        let mut total = Money::zero(self.currency);
-        for line in &self.lines {
-            let plain = |text: &str, most: usize| {
-                !text.trim().is_empty() && text.len() <= most && !text.chars().any(char::is_control)
-            };
-            if !plain(&line.item, ITEM_BYTES_MAX) || !plain(&line.title, TITLE_BYTES_MAX) {
-                return Err(DraftError::Line(line.item.chars().take(ITEM_BYTES_MAX).collect()));
+        let plain = |text: &str, most: usize| {
+            !text.trim().is_empty() && text.len() <= most && !text.chars().any(char::is_control)
+        };
+        let carriage = self.carriage.iter().map(|carriage| (&carriage.method, &carriage.title));
+        for (item, title) in self.lines.iter().map(|line| (&line.item, &line.title)).chain(carriage) {
+            if !plain(item, ITEM_BYTES_MAX) || !plain(title, TITLE_BYTES_MAX) {
+                return Err(DraftError::Line(item.chars().take(ITEM_BYTES_MAX).collect()));
             }
-            total = total.plus(line.amount()?)?;
         }
-        Ok(total)
+        let parts = Parts { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
+        let totals = Totals::of(parts)?;
+        let fits = |part: &Reduction| plain(&part.title, TITLE_BYTES_MAX);
+        let named = Money::sum(self.reductions.iter().map(|part| part.amount), self.currency)?;
+        let is_named = self.reductions.is_empty() || named == totals.discounts;
+        if self.reductions.len() > LINES_MAX || !self.reductions.iter().all(fits) || !is_named {
+            return Err(DraftError::Reductions { named, lines: totals.discounts });
+        }
+        Ok(totals)
     }
 
     /// Checks all of it, as it is when it is placed.
@@ -171,7 +272,9 @@ impl Draft {
         // Not what the shop says of it: a price or a title that changed meanwhile makes it no other form.
         let lines: Vec<(&str, u32)> =
             self.lines.iter().map(|line| (line.item.as_str(), line.quantity.count())).collect();
-        let content = (lines, &self.delivery);
+        let chosen = self.carriage.as_ref().map(|carriage| &carriage.method);
+        let codes: Vec<&String> = self.reductions.iter().filter_map(|part| part.code.as_ref()).collect();
+        let content = (lines, &self.delivery, chosen, codes);
         zeroize::Zeroizing::new(serde_json::to_string(&content).unwrap_or_default())
     }
 }
@@ -189,6 +292,14 @@ pub enum DraftError {
     /// A line's texts are empty, too long, or hold control characters.
     #[error("the line {0:?} has an empty or overlong text")]
     Line(String),
+    /// What is let off by name is not what is let off the lines.
+    #[error("{named} are let off by name, and {lines} off the lines: say Line::less and Draft::reduced of the same")]
+    Reductions {
+        /// What the names add up to.
+        named: Money,
+        /// What the lines add up to.
+        lines: Money,
+    },
     /// It costs nothing.
     #[error("the order costs nothing, so there is nothing to pay")]
     NothingToPay,
@@ -216,6 +327,7 @@ impl DraftError {
             Self::Empty => "order_empty",
             Self::TooManyLines(_) => "too_many_lines",
             Self::Line(_) => "invalid_line",
+            Self::Reductions { .. } => "invalid_reductions",
             Self::NothingToPay => "nothing_to_pay",
             Self::PriceChanged { .. } => "price_changed",
             Self::Address(_) => "invalid_address",
