@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firsthand::fetch::{Fetch, FetchError, FetchRequest, Fetched, Https};
+use firsthand::fetch::{Fetch, FetchError, FetchRequest, Fetched, Https, Post};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -29,7 +29,7 @@ enum Answer {
     Endless(Vec<u8>, Vec<u8>),
 }
 
-/// A server on `127.0.0.1` that remembers the head of each request.
+/// A server on `127.0.0.1` that remembers each request: its head, and what was posted.
 struct Server {
     base: Url,
     heads: Arc<Mutex<Vec<String>>>,
@@ -63,7 +63,7 @@ impl Server {
         development().fetch(&self.request(path)).await
     }
 
-    /// The heads of the requests so far, in lower case.
+    /// The requests so far, their heads in lower case.
     fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -77,14 +77,17 @@ async fn answer(
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(connection.read_u8().await?);
-        if head[0] != b'G' {
+        if !matches!(head[0], b'G' | b'P') {
             // Not HTTP: a greeting of TLS.
             return Ok(());
         }
     }
     let head = String::from_utf8(head).unwrap().to_lowercase();
     let path = head.split(' ').nth(1).unwrap().to_owned();
-    heads.lock().unwrap().push(head);
+    let sent = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+    let mut body = vec![0; sent.map_or(0, |bytes| bytes.parse().unwrap())];
+    connection.read_exact(&mut body).await?;
+    heads.lock().unwrap().push(head + std::str::from_utf8(&body).unwrap());
     match answers.get(path.as_str()) {
         None => connection.write_all(&reply("404 Not Found", "", "")).await,
         Some(Answer::Bytes(bytes)) => connection.write_all(bytes).await,
@@ -111,11 +114,9 @@ fn redirect(target: &str) -> Answer {
 
 fn request(url: &str) -> FetchRequest {
     FetchRequest {
-        url: url.parse().unwrap(),
-        accept: "application/statuslist+jwt",
-        body_bytes_max: BODY_MAX,
         redirects_max: 3,
         timeout: Duration::from_secs(20),
+        ..FetchRequest::get(url.parse().unwrap(), "application/statuslist+jwt", BODY_MAX)
     }
 }
 
@@ -316,6 +317,85 @@ async fn only_200_is_an_answer() {
         let refused = server.fetch("").await;
         assert!(matches!(refused, Err(FetchError::Status(s)) if s == status), "{line}: {refused:?}");
     }
+}
+
+fn post(headers: Vec<(&'static str, String)>) -> Post {
+    Post { content_type: "application/json", headers, body: "{\"Amount\":1}".into() }
+}
+
+#[tokio::test]
+async fn a_post_arrives_as_it_was_sent_and_any_2xx_answers_it() {
+    let lines = ["200 OK", "201 Created", "202 Accepted", "204 No Content", "299 Whatever"];
+    for line in lines {
+        let body = if line.starts_with("204") { "" } else { "a.b.c" };
+        let server = Server::start([("/", Answer::Bytes(reply(line, "Content-Type: Text/Plain\r\n", body)))]).await;
+        let post = post(vec![("webhook-id", "msg_1".into()), ("webhook-signature", "v1,aGk=".into())]);
+        let fetched = development().fetch(&server.request("").post(post)).await.unwrap();
+        assert_eq!((fetched.body.as_ref(), fetched.content_type.as_deref()), (body.as_bytes(), Some("text/plain")));
+        let sent = &server.heads()[0];
+        assert!(sent.starts_with("post / http/1.1\r\n") && sent.ends_with("\r\n\r\n{\"Amount\":1}"), "{sent}");
+        for header in ["accept: application/statuslist+jwt", "content-type: application/json", "webhook-id: msg_1"] {
+            assert!(sent.contains(&format!("\r\n{header}\r\n")), "{sent}");
+        }
+        assert_eq!(sent.matches("content-type").count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_post_is_sent_nowhere_else_and_what_is_not_2xx_is_no_answer() {
+    for (line, status) in [
+        ("301 Moved Permanently", 301),
+        ("302 Found", 302),
+        ("303 See Other", 303),
+        ("307 Temporary Redirect", 307),
+        ("308 Permanent Redirect", 308),
+        ("300 Multiple Choices", 300),
+        ("400 Bad Request", 400),
+        ("409 Conflict", 409),
+        ("500 Internal Server Error", 500),
+    ] {
+        let answers = [
+            ("/", Answer::Bytes(reply(line, "Location: /end\r\n", "a.b.c"))),
+            ("/end", Answer::Bytes(reply("200 OK", "", "end"))),
+        ];
+        let server = Server::start(answers).await;
+        // Whoever asks for redirects gets none, too.
+        let posting = FetchRequest { redirects_max: 3, ..server.request("").post(post(Vec::new())) };
+        let refused = development().fetch(&posting).await;
+        assert!(matches!(refused, Err(FetchError::Status(s)) if s == status), "{line}: {refused:?}");
+        assert_eq!(server.heads().len(), 1, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_keeps_the_rules_of_addresses_bounds_and_time() {
+    let server = Server::start([
+        ("/over", Answer::Bytes(reply("200 OK", "", &"x".repeat(BODY_MAX + 1)))),
+        ("/silent", Answer::Silent(Vec::new())),
+    ])
+    .await;
+    let port = server.base.port().unwrap();
+    let here = request(&format!("https://127.0.0.1:{port}/")).post(post(Vec::new()));
+    let refused = Https::new().unwrap().fetch(&here).await;
+    assert!(matches!(refused, Err(FetchError::Refused { .. })), "{refused:?}");
+    for url in ["http://10.0.0.1/", "http://issuer.example/", "https://a:b@issuer.example/"] {
+        let refused = development().fetch(&request(url).post(post(Vec::new()))).await;
+        assert!(matches!(refused, Err(FetchError::Refused { .. })), "{url}: {refused:?}");
+    }
+    let broken = post(vec![("webhook-id", "two\r\nlines: secret".into())]);
+    let refused = development().fetch(&server.request("over").post(broken)).await.unwrap_err();
+    assert!(matches!(refused, FetchError::Refused { .. }) && !format!("{refused:?}").contains("secret"), "{refused:?}");
+    assert_eq!(server.connections.load(Ordering::SeqCst), 0);
+
+    let over = development().fetch(&server.request("over").post(post(Vec::new()))).await;
+    assert!(matches!(over, Err(FetchError::TooLarge { max: BODY_MAX })), "{over:?}");
+    let timeout = Duration::from_millis(200);
+    let posting = FetchRequest { timeout, ..server.request("silent").post(post(Vec::new())) };
+    let late = development().fetch(&posting).await;
+    assert!(matches!(late, Err(FetchError::Timeout(_))), "{late:?}");
+    let gone = request("http://127.0.0.1:1/secret-path").post(post(vec![("webhook-id", "secret-id".into())]));
+    let failed = development().fetch(&gone).await.unwrap_err();
+    assert!(!format!("{failed:?} {gone:?}").contains("secret-id") && !format!("{failed:?}").contains("secret-path"));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ mod https;
 #[cfg(feature = "https")]
 pub use https::Https;
 
-/// One GET.
+/// One GET, or one POST.
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
     /// Where from.
@@ -28,13 +28,55 @@ pub struct FetchRequest {
     pub accept: &'static str,
     /// The largest body, in bytes; reading stops there.
     pub body_bytes_max: usize,
-    /// How many redirects may be followed, each checked like the first address. 0 for most; 3 for status lists.
+    /// How many redirects may be followed, each checked like the first address. 0 for most; 3 for status lists. A POST
+    /// follows none, whatever stands here.
     pub redirects_max: u8,
     /// How long the whole fetch may take.
     pub timeout: Duration,
+    /// What is sent: none for a GET.
+    pub post: Option<Post>,
 }
 
-/// What came back with status 200.
+impl FetchRequest {
+    /// A GET that follows no redirect and may take five seconds.
+    #[must_use]
+    pub const fn get(url: Url, accept: &'static str, body_bytes_max: usize) -> Self {
+        Self { url, accept, body_bytes_max, redirects_max: 0, timeout: TIMEOUT, post: None }
+    }
+
+    /// The same as a POST of this.
+    #[must_use]
+    pub fn post(self, post: Post) -> Self {
+        Self { redirects_max: 0, post: Some(post), ..self }
+    }
+}
+
+/// How long a fetch may take unless somebody says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a POST sends. Its answer is never kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Post {
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// More headers, by names in lower case. Their values may be secrets.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("Post")
+            .field("content_type", &self.content_type)
+            .field("headers", &names)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came back: with status 200 to a GET, with any of 200 to 299 to a POST.
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// `Content-Type`, lower case, without parameters.
@@ -67,7 +109,7 @@ pub enum FetchError {
         /// The bound.
         max: u8,
     },
-    /// The server answered, but not with 200.
+    /// The server answered, but not with 200 (to a POST: not with 200 to 299).
     #[error("the server answered {0}")]
     Status(u16),
     /// It took too long.
@@ -99,7 +141,8 @@ impl FetchError {
 
 /// All egress of the library.
 pub trait Fetch: fmt::Debug + Send + Sync + 'static {
-    /// Fetches one document: everything that [`FetchRequest`] bounds is bounded, and only status 200 is an answer.
+    /// Fetches one document: everything that [`FetchRequest`] bounds is bounded, and only status 200 is an answer. To a
+    /// POST any status from 200 to 299 is one, and a redirect is none: what is sent goes to one address.
     ///
     /// # Errors
     /// Why there is no document.

@@ -9,15 +9,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::{
-    Client, Response,
+    Client, RequestBuilder, Response,
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
 use crate::{
     fetch::{
-        Fetch, FetchError, FetchRequest, Fetched,
+        Fetch, FetchError, FetchRequest, Fetched, Post,
         address::{NOT_PUBLIC, Policy, check_url, is_loopback, is_public},
     },
     store::BoxError,
@@ -77,9 +77,11 @@ impl Https {
         let mut policy = self.policy;
         for _ in 0..=request.redirects_max {
             check_url(&url, policy)?;
-            let response = self
-                .client
-                .get(url.clone())
+            let asking = match &request.post {
+                None => self.client.get(url.clone()),
+                Some(post) => posting(self.client.post(url.clone()), post)?,
+            };
+            let response = asking
                 .header(header::ACCEPT, request.accept)
                 .header(header::ACCEPT_ENCODING, "identity")
                 .send()
@@ -87,6 +89,14 @@ impl Https {
                 .map_err(failed)?;
             match response.status() {
                 StatusCode::OK => return read(response, request.body_bytes_max).await,
+                // What is sent goes to one address, whoever points elsewhere.
+                other if request.post.is_some() => {
+                    return if other.is_success() {
+                        read(response, request.body_bytes_max).await
+                    } else {
+                        Err(FetchError::Status(other.as_u16()))
+                    };
+                }
                 StatusCode::MOVED_PERMANENTLY
                 | StatusCode::FOUND
                 | StatusCode::SEE_OTHER
@@ -113,6 +123,16 @@ impl Fetch for Https {
             .await
             .unwrap_or(Err(FetchError::Timeout(request.timeout)))
     }
+}
+
+fn posting(mut request: RequestBuilder, post: &Post) -> Result<RequestBuilder, FetchError> {
+    for (name, value) in &post.headers {
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| FetchError::Refused { reason: "a header cannot be sent as it is" })?;
+        value.set_sensitive(true);
+        request = request.header(*name, value);
+    }
+    Ok(request.header(header::CONTENT_TYPE, post.content_type).body(post.body.clone()))
 }
 
 /// Reads the body, and stops at the first byte too many.
@@ -263,11 +283,8 @@ mod tests {
 
     fn request(url: &str) -> FetchRequest {
         FetchRequest {
-            url: url.parse().unwrap(),
-            accept: "application/json",
-            body_bytes_max: 1024,
-            redirects_max: 0,
             timeout: Duration::from_secs(5),
+            ..FetchRequest::get(url.parse().unwrap(), "application/json", 1024)
         }
     }
 

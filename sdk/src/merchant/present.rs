@@ -1,6 +1,6 @@
 //! From the ask to an answer that holds: ask, request, answer, decline.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
@@ -61,8 +61,6 @@ const AGE_EU_SCHEME: &str = "av://";
 const ISSUER_DOCUMENT_BYTES: usize = 64 * 1024;
 /// How long an issuer's documents are kept unless the issuer says less, in seconds: a withdrawn key is gone by then.
 pub(super) const ISSUER_DOCUMENT_S: u64 = 3600;
-/// How long an issuer's server may take.
-pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// What decides that a sealed text is a claim or a key, whatever record it is put into.
 const CLAIMS: &str = "presentation claims";
 const DECRYPTION_KEY: &str = "presentation key";
@@ -802,13 +800,7 @@ impl Merchant {
     async fn issuer_document(&self, url: &Url) -> Result<Arc<bytes::Bytes>, Arc<FetchError>> {
         let now = self.now();
         let load = async {
-            let request = FetchRequest {
-                url: url.clone(),
-                accept: "application/json",
-                body_bytes_max: ISSUER_DOCUMENT_BYTES,
-                redirects_max: 0,
-                timeout: FETCH_TIMEOUT,
-            };
+            let request = FetchRequest::get(url.clone(), "application/json", ISSUER_DOCUMENT_BYTES);
             let fetched = self.0.fetch.fetch(&request).await?;
             let fresh_s = fetched.max_age_s.unwrap_or(ISSUER_DOCUMENT_S).clamp(60, ISSUER_DOCUMENT_S);
             Ok((fetched.body, now.plus_s(fresh_s)))

@@ -79,7 +79,8 @@ impl Merchant {
     /// Promise: https alone, bounded, to a public address, without redirects.
     async fn did_file(&self, url: Url, accept: &'static str, body_bytes_max: usize) -> Result<Fetched, FetchError> {
         check_url(&url, Policy::Public)?;
-        self.0.fetch.fetch(&FetchRequest { url, accept, body_bytes_max, redirects_max: 0, timeout: TIMEOUT }).await
+        let request = FetchRequest { timeout: TIMEOUT, ..FetchRequest::get(url, accept, body_bytes_max) };
+        self.0.fetch.fetch(&request).await
     }
 }
 

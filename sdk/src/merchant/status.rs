@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::{Merchant, present::FETCH_TIMEOUT};
+use super::Merchant;
 #[cfg(feature = "mdoc")]
 use crate::protocol::status_list::cwt::{self, IdentifierList};
 use crate::{
@@ -124,11 +124,8 @@ impl Merchant {
 
     async fn status_token(&self, uri: &Url, accept: &'static str) -> Result<bytes::Bytes, FetchError> {
         let request = FetchRequest {
-            url: uri.clone(),
-            accept,
-            body_bytes_max: self.0.limits.status_token_bytes,
             redirects_max: 3,
-            timeout: FETCH_TIMEOUT,
+            ..FetchRequest::get(uri.clone(), accept, self.0.limits.status_token_bytes)
         };
         Ok(self.0.fetch.fetch(&request).await?.body)
     }

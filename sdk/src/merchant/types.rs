@@ -6,10 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
 
-use super::{
-    Merchant,
-    present::{FETCH_TIMEOUT, ISSUER_DOCUMENT_S},
-};
+use super::{Merchant, present::ISSUER_DOCUMENT_S};
 use crate::{
     error::{AnswerError, Error},
     fetch::{FetchError, FetchRequest},
@@ -118,13 +115,7 @@ impl Merchant {
     async fn type_document(&self, url: &Url, integrity: Option<&str>) -> Result<Arc<Bytes>, Arc<FetchError>> {
         let now = self.now();
         let load = async {
-            let request = FetchRequest {
-                url: url.clone(),
-                accept: "application/json",
-                body_bytes_max: DOCUMENT_BYTES_MAX,
-                redirects_max: 0,
-                timeout: FETCH_TIMEOUT,
-            };
+            let request = FetchRequest::get(url.clone(), "application/json", DOCUMENT_BYTES_MAX);
             let fetched = self.0.fetch.fetch(&request).await?;
             let fresh_s = fetched.max_age_s.unwrap_or(ISSUER_DOCUMENT_S).clamp(60, ISSUER_DOCUMENT_S);
             Ok((fetched.body, now.plus_s(fresh_s)))

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use url::Url;
 
-use crate::fetch::{Fetch, FetchError, FetchRequest, Fetched};
+use crate::fetch::{Fetch, FetchError, FetchRequest, Fetched, Post};
 
 /// A [`Fetch`] that opens no socket: it answers what was put there, and counts who asks.
 ///
@@ -23,13 +23,7 @@ use crate::fetch::{Fetch, FetchError, FetchRequest, Fetched};
 /// let network = Network::new();
 /// network.serve(&url, "application/json", r#"{"keys":[]}"#);
 ///
-/// let request = FetchRequest {
-///     url: url.clone(),
-///     accept: "application/json",
-///     body_bytes_max: 1024,
-///     redirects_max: 0,
-///     timeout: std::time::Duration::from_secs(5),
-/// };
+/// let request = FetchRequest::get(url.clone(), "application/json", 1024);
 /// assert_eq!(network.fetch(&request).await?.body, r#"{"keys":[]}"#);
 /// network.fail(&url);
 /// assert!(network.fetch(&request).await.is_err());
@@ -45,6 +39,7 @@ pub struct Network {
 #[derive(Clone, Debug, Default)]
 struct Server {
     calls: usize,
+    posted: Vec<Post>,
     answer: Answer,
 }
 
@@ -111,6 +106,12 @@ impl Network {
         self.servers().values().map(|server| server.calls).sum()
     }
 
+    /// What was posted to `url`, in order.
+    #[must_use]
+    pub fn posted(&self, url: &Url) -> Vec<Post> {
+        self.servers().get(url).map(|server| server.posted.clone()).unwrap_or_default()
+    }
+
     /// Everything that anybody would be answered now.
     pub(super) fn served(&self) -> Vec<Bytes> {
         let body = |server: &Server| match &server.answer {
@@ -137,9 +138,14 @@ impl Fetch for Network {
                 let mut servers = self.servers();
                 let server = servers.entry(url.clone()).or_default();
                 server.calls = server.calls.saturating_add(1);
+                server.posted.extend(request.post.clone());
                 server.answer.clone()
             };
             match answer {
+                Answer::Status(200..300) if request.post.is_some() => {
+                    return Ok(Fetched { content_type: None, body: Bytes::new(), max_age_s: None });
+                }
+                Answer::Redirect(_) if request.post.is_some() => return Err(FetchError::Status(302)),
                 Answer::Offline => return Err(FetchError::Failed("nobody listens there".into())),
                 Answer::Slow => return Err(FetchError::Timeout(request.timeout)),
                 Answer::Status(status) => return Err(FetchError::Status(status)),
@@ -156,8 +162,6 @@ impl Fetch for Network {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::fetch::any::AnyFetch;
 
@@ -166,13 +170,7 @@ mod tests {
     }
 
     fn request(path: &str) -> FetchRequest {
-        FetchRequest {
-            url: url(path),
-            accept: "application/json",
-            body_bytes_max: 4,
-            redirects_max: 1,
-            timeout: Duration::from_secs(5),
-        }
+        FetchRequest { redirects_max: 1, ..FetchRequest::get(url(path), "application/json", 4) }
     }
 
     #[tokio::test]
@@ -199,5 +197,22 @@ mod tests {
         assert_eq!(network.calls(&url("four")), 2);
         assert_eq!(network.calls(&url("never")), 0);
         assert_eq!(network.calls_in_all(), 9);
+    }
+
+    #[tokio::test]
+    async fn what_is_posted_is_remembered_and_sent_on_nowhere() {
+        let network = Network::new();
+        network.serve(&url("four"), "application/json", "1234");
+        network.redirect(&url("one"), &url("four"));
+        network.status(&url("done"), 204);
+        let headers = vec![("webhook-id", "secret-header".to_owned())];
+        let post = Post { content_type: "application/json", headers, body: Bytes::from_static(b"secret-body") };
+        assert!(!format!("{post:?}").contains("secret"), "{post:?}");
+        let posting = |path| request(path).post(post.clone());
+        assert_eq!(network.fetch(&posting("four")).await.unwrap().body, "1234");
+        assert!(network.fetch(&posting("done")).await.unwrap().body.is_empty());
+        assert!(matches!(network.fetch(&posting("one")).await, Err(FetchError::Status(302))));
+        assert!(matches!(network.fetch(&request("done")).await, Err(FetchError::Status(204))));
+        assert_eq!((network.posted(&url("four")), network.posted(&url("done")).len()), (vec![post], 1));
     }
 }

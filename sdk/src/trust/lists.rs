@@ -201,16 +201,15 @@ impl TrustList {
     }
 
     pub(crate) fn request(&self, limits: &Limits) -> FetchRequest {
+        let accept = match self.kind {
+            Kind::Lote => lote::MEDIA_TYPE,
+            #[cfg(feature = "mdoc")]
+            Kind::Vical => vical::MEDIA_TYPE,
+        };
         FetchRequest {
-            url: self.url.clone(),
-            accept: match self.kind {
-                Kind::Lote => lote::MEDIA_TYPE,
-                #[cfg(feature = "mdoc")]
-                Kind::Vical => vical::MEDIA_TYPE,
-            },
-            body_bytes_max: limits.trust_list_bytes,
             redirects_max: 3,
             timeout: FETCH_TIMEOUT,
+            ..FetchRequest::get(self.url.clone(), accept, limits.trust_list_bytes)
         }
     }
 
