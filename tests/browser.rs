@@ -27,6 +27,8 @@ mod formats;
 mod leaving;
 #[path = "browser/looks.rs"]
 mod looks;
+#[path = "browser/payment.rs"]
+mod payment;
 #[path = "browser/relationship.rs"]
 mod relationship;
 #[path = "browser/restart.rs"]
@@ -37,6 +39,9 @@ mod sale;
 mod sign_in;
 #[path = "browser/trouble.rs"]
 mod trouble;
+
+#[path = "support/statements.rs"]
+mod made_statements;
 
 use driver::{Browser, Options, installed};
 use shop::Storefront;

@@ -26,6 +26,8 @@ mod issuer;
 mod layer;
 #[path = "http/limits.rs"]
 mod limits;
+#[path = "support/statements.rs"]
+mod made_statements;
 #[path = "http/mdoc.rs"]
 mod mdoc;
 #[path = "http/meetings.rs"]
@@ -34,12 +36,18 @@ mod meetings;
 mod orders;
 #[path = "http/passkeys.rs"]
 mod passkeys;
+#[path = "http/payments.rs"]
+mod payments;
 #[path = "http/privacy.rs"]
 mod privacy;
 #[path = "http/probe.rs"]
 mod probe;
 #[path = "http/proofs.rs"]
 mod proofs;
+#[path = "support/psp.rs"]
+mod provider;
+#[path = "http/psp.rs"]
+mod psp;
 #[path = "http/redeem.rs"]
 mod redeem;
 #[path = "http/requests.rs"]
@@ -52,10 +60,14 @@ mod routes;
 mod sessions;
 #[path = "http/setting.rs"]
 mod setting;
+#[path = "http/statements.rs"]
+mod statements;
 #[path = "http/status.rs"]
 mod status;
 #[path = "http/till.rs"]
 mod till;
+#[path = "http/together.rs"]
+mod together;
 #[path = "http/trust.rs"]
 mod trust;
 #[path = "http/unlinkable.rs"]
@@ -63,3 +75,7 @@ mod unlinkable;
 #[cfg(feature = "w3c")]
 #[path = "http/w3c.rs"]
 mod w3c;
+#[path = "http/webhooks.rs"]
+mod webhooks;
+#[path = "support/xmllint.rs"]
+mod xmllint;

@@ -10,6 +10,8 @@ mod foreign;
 mod iaca;
 #[path = "interop/mdoc.rs"]
 mod mdoc;
+#[path = "interop/payment.rs"]
+mod payment;
 #[path = "interop/relationship.rs"]
 mod relationship;
 #[cfg(feature = "w3c")]

@@ -25,6 +25,8 @@ mod jose;
 mod json;
 #[path = "protocol/jwt_negative.rs"]
 mod jwt_negative;
+#[path = "support/statements.rs"]
+mod made_statements;
 #[path = "protocol/mdoc.rs"]
 mod mdoc;
 #[path = "protocol/money.rs"]
@@ -42,6 +44,8 @@ mod reference;
 mod sd_jwt;
 #[path = "protocol/sd_jwt_vc.rs"]
 mod sd_jwt_vc;
+#[path = "protocol/statements.rs"]
+mod statements;
 #[path = "protocol/status_list.rs"]
 mod status_list;
 #[path = "protocol/type_metadata.rs"]
@@ -54,9 +58,13 @@ mod vc_jose_cose;
 mod w3c_differential;
 #[path = "protocol/webauthn.rs"]
 mod webauthn;
+#[path = "protocol/webhook.rs"]
+mod webhook;
 #[path = "protocol/webvh.rs"]
 mod webvh;
 #[path = "protocol/wycheproof.rs"]
 mod wycheproof;
 #[path = "protocol/x509.rs"]
 mod x509;
+#[path = "support/xmllint.rs"]
+mod xmllint;

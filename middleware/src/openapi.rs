@@ -42,6 +42,7 @@ pub fn openapi_json(mount: &str) -> String {
     paths(
         routes::ask,
         routes::standing,
+        routes::withdraw,
         routes::follow,
         routes::request,
         routes::request_post,

@@ -174,8 +174,10 @@ fn status_of(error: &Error) -> StatusCode {
         }
         Error::Step(_) | Error::Draft(DraftError::PriceChanged { .. }) => StatusCode::CONFLICT,
         Error::Draft(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Order(OrderError::NoSuchAttempt(_)) => StatusCode::NOT_FOUND,
-        Error::Order(OrderError::NoAmount | OrderError::Money(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Order(OrderError::NoSuchAttempt(_) | OrderError::NoSuchCapture) => StatusCode::NOT_FOUND,
+        Error::Order(OrderError::NoAmount | OrderError::CaptureKey | OrderError::Money(_)) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Error::Order(_) => StatusCode::CONFLICT,
         Error::Meeting(meeting) => match meeting {
             MeetingError::NoSuchMeeting => StatusCode::NOT_FOUND,
@@ -190,6 +192,7 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Notice(NoticeError::NoNotices) => StatusCode::NOT_FOUND,
         Error::Notice(NoticeError::NotAuthentic) => StatusCode::UNAUTHORIZED,
         Error::Notice(_) => StatusCode::BAD_REQUEST,
+        Error::Statement(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Issue(IssueError::NotIssuing | IssueError::NoSuchList) => StatusCode::NOT_FOUND,
         Error::Issue(IssueError::OtherCustomer) => StatusCode::FORBIDDEN,
         Error::Issue(_) => StatusCode::BAD_REQUEST,
@@ -207,11 +210,16 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::NoSuchRail
             | Refusal::NoSuchTransfer
             | Refusal::NothingOwed
+            | Refusal::NoSuchRefundFile
+            | Refusal::NoSuchWebhook
             | Refusal::NoSuchAccount => StatusCode::NOT_FOUND,
-            Refusal::ReturnTo | Refusal::WalletNonce(_) => StatusCode::BAD_REQUEST,
+            Refusal::ReturnTo | Refusal::WalletNonce(_) | Refusal::NotTogether { .. } | Refusal::PaymentAsk => {
+                StatusCode::BAD_REQUEST
+            }
             Refusal::NotKnown => StatusCode::UNAUTHORIZED,
             Refusal::AnotherPerson { .. }
             | Refusal::AlreadyBound
+            | Refusal::AuthorisationUsed
             | Refusal::AnotherCustomer
             | Refusal::AccountLinked
             | Refusal::NothingToUndo
@@ -220,6 +228,7 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::TooManyMerged { .. }
             | Refusal::FormUsed { .. }
             | Refusal::RefundDiffers
+            | Refusal::RefundFileDiffers
             | Refusal::TransferDiffers
             | Refusal::Overtaken => StatusCode::CONFLICT,
             Refusal::FormExpired | Refusal::CeremonyOver => StatusCode::GONE,

@@ -13,7 +13,8 @@ use firsthand::{
     Device, Error, Merchant,
     customer::{DeviceName, NotADeviceName},
     error::Refusal,
-    merchant::{AskRequest, BrowserProof, Ending, Recognised, Redemption, SessionGrant},
+    merchant::{AskTogether, BrowserProof, Ending, GuestLink, Order, Recognised, Redemption, SessionGrant},
+    order::OrderId,
     presentation::{PresentationId, RequestId, ResponseCode},
     protocol::openid4vp::{RequestPost, read_request_post},
     rail::{NoticeError, NoticeRequest},
@@ -81,7 +82,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
     let router = router.merge(passkeys::routes());
     router
         .route("/presentations", post(ask).layer(small))
-        .route("/presentations/{id}", get(standing))
+        .route("/presentations/{id}", get(standing).delete(withdraw))
         .route("/presentations/{id}/events", get(follow))
         .route("/requests/{id}", get(request).post(request_post).layer(DefaultBodyLimit::max(REQUEST_POST_BYTES_MAX)))
         .route("/responses/{id}", post(respond).layer(DefaultBodyLimit::max(merchant.limits().response_bytes)))
@@ -119,13 +120,27 @@ async fn limited_at_least(State(limits): State<Limits>, mut request: Request, ne
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct AskBody {
-    /// The name of a declared ask.
+    /// The names of declared asks with a space between them, at most eight: all is asked in one presentation.
     ask: String,
     /// Where the wallet is expected.
     flow: Flow,
+    /// What is paid, for one of the asks that is for payments.
+    #[serde(default)]
+    payment: Option<PaymentBody>,
     /// The path of this shop to go to afterwards; begins with one `/`.
     #[serde(default)]
     return_to: Option<String>,
+}
+
+/// The payment of an order.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct PaymentBody {
+    /// The order: `o_` and 32 hexadecimal digits. One of the customer's own, whose session is sent along.
+    order: String,
+    /// The link of the order, for a guest's.
+    #[serde(default)]
+    link: Option<String>,
 }
 
 /// Where a wallet is, as seen from the browser.
@@ -333,39 +348,50 @@ pub(crate) struct KeptBody {
 
 /// A browser asks, and gets what brings a wallet here.
 ///
-/// The key of the proof is the only one that can redeem the answer.
+/// Several asks are answered by one presentation, as a whole or not at all. With a payment, an attempt to pay the order begins;
+/// it is authorised when the answer is redeemed, and declined if the wallet declines. The key of the proof is the only one that can redeem the answer.
 #[cfg_attr(feature = "openapi", utoipa::path(
     post, path = "/presentations", tag = "browser", request_body = AskBody,
     params(("DPoP" = String, Header, description = "A proof by the browser's key (RFC 9449)")),
     responses(
         (status = 201, body = InvitationBody),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`return_to` is no path of this shop, or the body is not what it should be"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`return_to` is no path of this shop, these are not asked together, or the body is not what it should be"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "No proof, a wrong one, or one without a fresh nonce: `DPoP-Nonce` brings it"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "The customer signed out with this key"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such ask"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such ask, or no such order of this browser's"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "The order is paid, over, or being paid in another way"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "The amount cannot be paid by wallet"),
         (status = 429, body = Problem, content_type = "application/problem+json"),
     )
 ))]
 pub(crate) async fn ask(
     State(merchant): State<Merchant>,
-    Proved(Signed { proof, .. }): Proved,
+    Proved(signed): Proved,
     Extension(limits): Extension<Limits>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let answer = async {
-        let bytes = body.json(&headers)?;
+        let (bytes, proof) = (body.json(&headers)?, &signed.proof);
         proof.check_body(&bytes, false)?;
         let body: AskBody = parse(&bytes)?;
         // What cannot be asked costs nobody one of the asks that they have.
-        merchant.declared(&body.ask).ok_or(Refusal::NoSuchAsk)?;
-        limits.ask(&proof)?;
+        let asks: Vec<&str> = body.ask.split(' ').collect();
+        if asks.iter().any(|name| merchant.declared(name).is_none()) {
+            return Err(Refusal::NoSuchAsk.into());
+        }
+        limits.ask(proof)?;
+        let order = match &body.payment {
+            Some(payment) => Some(payable(&merchant, &signed, payment).await?),
+            None => None,
+        };
         let device = match body.flow {
             Flow::SameDevice => Device::SameDevice,
             Flow::CrossDevice => Device::CrossDevice,
         };
-        let request = AskRequest { ask: &body.ask, device, return_to: body.return_to.as_deref() };
-        let invitation = merchant.ask(&proof, &request).await?;
+        let return_to = body.return_to.as_deref();
+        let request = AskTogether { asks: &asks, payment: order.as_ref(), device, return_to };
+        let invitation = merchant.ask_together(proof, &request).await?;
         let body = InvitationBody {
             id: invitation.id.as_str().to_owned(),
             expires_in: invitation.expires_in_s,
@@ -396,6 +422,33 @@ pub(crate) async fn standing(
     let answer = async {
         let standing = merchant.standing(&presentation(&id)?, &proof).await?;
         Ok(Json(StandingBody { state: standing.state.name(), refused: standing.last_refusal }))
+    };
+    Answer::signed(&merchant, answer.await)
+}
+
+/// The browser that asked gives up: no wallet answers any more, and an attempt to pay is declined.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    delete, path = "/presentations/{id}", tag = "browser",
+    params(("id" = String, Path), ("DPoP" = String, Header, description = "A proof by the key that asked")),
+    responses(
+        (status = 204, description = "Nobody answers it any more"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such presentation, or another key's"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "Answered already"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "Expired"),
+    )
+))]
+pub(crate) async fn withdraw(
+    State(merchant): State<Merchant>,
+    Proved(Signed { proof, .. }): Proved,
+    Named(id): Named,
+    body: Body,
+) -> Answer {
+    let answer = async {
+        let bytes = body.0?;
+        proof.check_body(&bytes, !bytes.is_empty())?;
+        merchant.withdraw(&presentation(&id)?, &proof).await?;
+        Ok(StatusCode::NO_CONTENT)
     };
     Answer::signed(&merchant, answer.await)
 }
@@ -785,8 +838,9 @@ pub(crate) async fn rename_device(
         (status = 204, description = "Written down, or known already"),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "The notice is the rail's, and cannot be read"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "The notice is not the rail's, or too old"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such rail, or none that sends notices; or it speaks of an order or an attempt that there is not"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "It speaks of another amount than the attempt's"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such rail, or none that sends notices; or it speaks of an order, an attempt, a capture or a refund that there is not"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It speaks of another amount than there is, or of more parts of an attempt than are kept"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "It gives a capture a name that is none"),
     )
 ))]
 pub(crate) async fn notice(
@@ -891,6 +945,19 @@ async fn act(merchant: &Merchant, signed: &Signed, body: &Body) -> Result<Recogn
     let bytes = body.0.as_ref().map_err(Clone::clone)?;
     signed.proof.check_body(bytes, !bytes.is_empty())?;
     recognise(merchant, signed).await
+}
+
+/// The order that is to be paid, if it is this browser's: the customer's own, or a guest's with its link.
+async fn payable(merchant: &Merchant, signed: &Signed, payment: &PaymentBody) -> Result<Order, Problem> {
+    let id: OrderId = payment.order.parse().map_err(|_| Refusal::NoSuchOrder)?;
+    let order = match &payment.link {
+        Some(link) => {
+            let link: GuestLink = link.parse().map_err(|_| Refusal::NoSuchOrder)?;
+            merchant.guest_order(&link).await?
+        }
+        None => recognise(merchant, signed).await?.order(&id).await?,
+    };
+    if *order.id() == id { Ok(order) } else { Err(Refusal::NoSuchOrder.into()) }
 }
 
 fn device_name(text: &str) -> Result<DeviceName, Problem> {

@@ -10,15 +10,20 @@ use crate::time::UnixTime;
 
 pub mod documents;
 mod proof;
+mod together;
 mod wanted;
 
 pub use documents::PID;
 pub use proof::{Established, Proof};
+pub(crate) use together::{Combined, Serves, Together};
 pub use wanted::{AnyOf, AskedFor, Wanted};
 pub(crate) use wanted::{MSO_MDOC, SD_JWT_VC};
 
 /// The id of the credential that [`Ask::over`] asks for.
 pub(crate) const AGE: &str = "age";
+
+/// The id of the credential that [`Ask::payment`] asks for.
+pub(crate) const PAYMENT: &str = "payment";
 
 /// The id of the credential by which a customer is recognised.
 pub(crate) const RELATIONSHIP: &str = "relationship";
@@ -51,6 +56,7 @@ pub struct Ask {
     transactions: Vec<Transaction>,
     recognises: bool,
     age_eu: bool,
+    pays: bool,
 }
 
 /// How long a proof counts unless the ask says otherwise: long enough to finish a purchase, short enough that a
@@ -75,6 +81,7 @@ impl Ask {
             transactions: Vec::new(),
             recognises: false,
             age_eu: false,
+            pays: false,
         }
     }
 
@@ -127,6 +134,24 @@ impl Ask {
         self.over = Some(years);
         self.age_eu = true;
         self.asked_for.push(AskedFor::new(AGE, documents::age_eu(years)));
+        self
+    }
+
+    /// Asks for the payment of an order, authorised with one of these attestations, which banks and schemes give to those who
+    /// pay (EUDI TS12): SD-JWT VCs of types that the merchant's [`TypeMetadata`](crate::merchant::TypeMetadata) knows. Such an
+    /// ask is for payments alone, and is asked together with the others
+    /// ([`ask_together`](crate::Merchant::ask_together)); what is paid, and to whom, comes from the order. It leaves no proof.
+    ///
+    /// ```
+    /// use firsthand::{Ask, ask::Wanted};
+    ///
+    /// let account = Wanted::sd_jwt_vc("https://webuildconsortium.eu/sca/sca-iban/1.0");
+    /// assert!(Ask::new("pay", "To pay for what you order").payment(account).check().is_ok());
+    /// ```
+    #[must_use]
+    pub fn payment(mut self, attestation: impl Into<AnyOf>) -> Self {
+        self.pays = true;
+        self.asked_for.push(AskedFor::new(PAYMENT, attestation));
         self
     }
 
@@ -231,6 +256,12 @@ impl Ask {
         self.age_eu
     }
 
+    /// Whether it is for payments.
+    #[must_use]
+    pub const fn is_payment(&self) -> bool {
+        self.pays
+    }
+
     /// The claims whose values are kept.
     #[must_use]
     pub fn kept(&self) -> &[Keep] {
@@ -293,6 +324,16 @@ impl Ask {
             let alone = self.over.is_some_and(|years| self.asked_for == [AskedFor::new(AGE, documents::age_eu(years))]);
             if !alone || self.recognises || !self.kept.is_empty() || !self.transactions.is_empty() {
                 return Err(AskError::AgeEu(self.name.clone()));
+            }
+        }
+        if self.pays {
+            // Somebody's identity, or a format without a place for the signature, authorises nothing.
+            let fits = |one: &Wanted| {
+                one.format() == SD_JWT_VC && !one.types().iter().any(|kind| documents::is_identity(kind))
+            };
+            let alone = matches!(&*self.asked_for, [one] if one.alternatives().iter().all(fits));
+            if !alone || self.recognises || !self.kept.is_empty() || !self.transactions.is_empty() {
+                return Err(AskError::Payment(self.name.clone()));
             }
         }
         ids.sort_unstable();
@@ -384,6 +425,11 @@ pub enum AskError {
     /// More than the attestation of age is asked by the profile that is for it alone.
     #[error("the ask {0:?} is by .age_eu(..), unsigned and in clear: it may ask for nothing else")]
     AgeEu(String),
+    /// A payment is asked with something beside it, or with what signs none.
+    #[error(
+        "the ask {0:?} is by .payment(..): it takes attestations as SD-JWT VC, no identification data, and nothing beside it"
+    )]
+    Payment(String),
     /// Two asks of one name.
     #[error("two asks are named {0:?}")]
     Twice(String),
@@ -504,6 +550,25 @@ mod tests {
             ask(Wanted::sd_jwt_vc("urn:example:sca")).transaction(pay("other")),
             Err(AskError::NoSuchCredential("other".into()))
         );
+    }
+
+    #[test]
+    fn a_payment_is_asked_by_itself_and_by_nobodys_identity() {
+        let pay = |wanted: AnyOf| Ask::new("pay", "To pay").payment(wanted);
+        let account = || Wanted::sd_jwt_vc("urn:example:sca");
+        assert_eq!(pay(account().claim(["masked_iban"]).into()).check(), Ok(()));
+        let refused = Err(AskError::Payment("pay".into()));
+        for other in [
+            pay(account().into()).recognise(),
+            pay(account().into()).credential("card", Wanted::sd_jwt_vc("urn:card")),
+            pay(account().claim(["masked_iban"]).into()).keep("masked_iban", "p", 1),
+            pay(Wanted::sd_jwt_vc(PID).into()),
+            pay(account().or_type("urn:eudi:pid:de:1").into()),
+            pay(account().or(Wanted::sd_jwt_vc(PID))),
+            pay(account().or(Wanted::mdoc("org.example.sca", "org.example.sca").claim(["iban"]))),
+        ] {
+            assert_eq!(other.check(), refused, "{other:?}");
+        }
     }
 
     #[test]

@@ -20,9 +20,9 @@ use crate::{
     presentation::StepError,
     protocol::{
         dbsc::DbscError, dcql::DcqlError, did::proof::DidProofError, dpop::DpopError, openid4vp::ResponseError,
-        status_list::StatusError, type_metadata::TypeMetadataError,
+        sca::ScaError, status_list::StatusError, type_metadata::TypeMetadataError,
     },
-    rail::{CannotCollect, NoticeError},
+    rail::{CannotCollect, NoticeError, sepa::StatementError},
     resolve::ResolveError,
     store::{BoxError, StoreError},
     time::UnixTime,
@@ -57,6 +57,9 @@ pub enum Error {
     /// A message that claims to be a rail's is not believed.
     #[error(transparent)]
     Notice(#[from] NoticeError),
+    /// A file is no statement of the merchant's account.
+    #[error("the statement is refused: {0}")]
+    Statement(#[from] StatementError),
     /// A wallet does not get what it asked for.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -175,6 +178,14 @@ pub enum AnswerError {
     /// What came back does not answer the query.
     #[error(transparent)]
     Query(#[from] DcqlError),
+    /// The presentation authorises no payment.
+    #[error("credential {credential}: {source}")]
+    Authorisation {
+        /// The query's id for it.
+        credential: String,
+        /// The rule that it breaks.
+        source: ScaError,
+    },
     /// What the wallet was to sign beside its answer was signed with none of the credentials.
     #[error("no credential of the answer signs the transaction")]
     TransactionUnsigned,
@@ -249,6 +260,18 @@ pub enum Refusal {
     /// No ask of that name.
     #[error("this shop asks for nothing of that name")]
     NoSuchAsk,
+    /// These are not asked in one question: one of them is asked in a way of its own, or nothing certifies them together.
+    #[error("the ask {ask:?} is not asked together with the others")]
+    NotTogether {
+        /// The ask.
+        ask: String,
+    },
+    /// A payment is asked by exactly one ask that is for payments, and such an ask for a payment alone.
+    #[error("name an order, and one ask that is for payments: they belong together")]
+    PaymentAsk,
+    /// What would authorise a payment has authorised one.
+    #[error("this authorisation was used for a payment already")]
+    AuthorisationUsed,
     /// No presentation of that name, or not any more.
     #[error("no such presentation, or not any more")]
     NoSuchPresentation,
@@ -388,6 +411,15 @@ pub enum Refusal {
     /// A refund of that name was made, of another amount.
     #[error("a refund of that name was made, of another amount")]
     RefundDiffers,
+    /// A file of refunds of that name was made, for another day or in another version.
+    #[error("a file of refunds of that name was made, for another day or in another version")]
+    RefundFileDiffers,
+    /// No endpoint of that name.
+    #[error("this shop has no webhook of that name")]
+    NoSuchWebhook,
+    /// No file of refunds of that name.
+    #[error("no such file of refunds")]
+    NoSuchRefundFile,
     /// Nothing of that name is owed back, or nothing at all.
     #[error("nothing is owed back here")]
     NothingOwed,
@@ -424,6 +456,7 @@ impl Error {
             Self::Order(e) => e.code(),
             Self::Meeting(e) => e.code(),
             Self::Notice(e) => e.code(),
+            Self::Statement(e) => e.code(),
             Self::Issue(e) => e.code(),
             #[cfg(feature = "passkey")]
             Self::Passkey(e) => e.code(),
@@ -446,6 +479,7 @@ impl Error {
             Self::Answer(_) | Self::Issue(_) | Self::DidProof(_) => Fault::Wallet,
             Self::Proof(_) => Fault::Browser,
             Self::Notice(_) => Fault::Rail,
+            Self::Statement(_) => Fault::Merchant,
             #[cfg(feature = "passkey")]
             Self::Passkey(_) => Fault::Browser,
             Self::Step(_) | Self::Draft(_) | Self::Order(_) | Self::Meeting(_) | Self::Refused(_) => Fault::Customer,
@@ -470,6 +504,7 @@ impl AnswerError {
             Self::Revoked { .. } => "credential_revoked",
             Self::StatusUnknown { .. } => "status_unknown",
             Self::Query(e) => e.code(),
+            Self::Authorisation { source, .. } => source.code(),
             Self::TransactionUnsigned => "transaction_unsigned",
             Self::AgeNotReached => "age_not_reached",
         }
@@ -495,6 +530,9 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoSuchAsk => "no_such_ask",
+            Self::NotTogether { .. } => "not_asked_together",
+            Self::PaymentAsk => "payment_ask",
+            Self::AuthorisationUsed => "authorisation_used",
             Self::NoSuchPresentation => "no_such_presentation",
             Self::NoSuchSession => "no_such_session",
             Self::ReturnTo => "invalid_return_to",
@@ -531,6 +569,9 @@ impl Refusal {
             Self::CannotCollect(_) => "rail_cannot_take",
             Self::RefundKey(_) => "invalid_refund_key",
             Self::RefundDiffers => "refund_differs",
+            Self::RefundFileDiffers => "refund_file_differs",
+            Self::NoSuchWebhook => "no_such_webhook",
+            Self::NoSuchRefundFile => "no_such_refund_file",
             Self::NothingOwed => "nothing_owed",
             Self::NoSuchTransfer => "no_such_transfer",
             Self::TransferDiffers => "transfer_differs",

@@ -59,12 +59,22 @@ pub struct Captured<'a> {
     issuer_documents: Vec<&'a [u8]>,
     status_lists: Vec<&'a [u8]>,
     over: Option<u8>,
+    /// The ages that were asked about, where it is known which claims say them.
+    ages: Vec<AgeAsked>,
     show_claims: bool,
     /// Whether the answer is what was posted, whatever it looks like.
     posted: bool,
     /// Whether the merchant also checks the rules of types, whose documents are not here.
     type_rules: bool,
     limits: Limits,
+}
+
+/// An age that an ask demands, and the claims that say it.
+#[derive(Clone, Debug)]
+pub(crate) struct AgeAsked {
+    pub(crate) years: u8,
+    /// By the id of the query and the path, what says least first.
+    pub(crate) claims: Vec<(String, Vec<String>)>,
 }
 
 impl<'a> Captured<'a> {
@@ -94,6 +104,7 @@ impl<'a> Captured<'a> {
             issuer_documents: Vec::new(),
             status_lists: Vec::new(),
             over: None,
+            ages: Vec::new(),
             show_claims: false,
             posted: false,
             type_rules: false,
@@ -159,6 +170,12 @@ impl<'a> Captured<'a> {
     #[must_use]
     pub const fn over(mut self, years: u8) -> Self {
         self.over = Some(years);
+        self
+    }
+
+    /// With the ages that the asks demand, as the merchant knows them.
+    pub(crate) fn ages(mut self, ages: &[AgeAsked]) -> Self {
+        self.ages = ages.to_vec();
         self
     }
 

@@ -6,6 +6,7 @@
 use std::{fmt, future::Future, time::Duration};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use url::Url;
 
 use crate::store::BoxError;
@@ -85,6 +86,8 @@ pub struct Fetched {
     pub body: Bytes,
     /// How long the sender says it may be kept, in seconds, by `Cache-Control`.
     pub max_age_s: Option<u64>,
+    /// All headers, for whoever checks a signature that stands there.
+    pub headers: HeaderMap,
 }
 
 /// Why nothing was fetched.

@@ -67,6 +67,9 @@ pub struct Limits {
     pub merge_undo_s: u64,
     /// How long a customer's history says what happened, in seconds: a year.
     pub history_kept_s: u64,
+    /// How long what a wallet signed for a payment is kept, in seconds: 450 days, since a payer has 13 months to dispute it (PSD2,
+    /// article 71).
+    pub evidence_kept_s: u64,
     /// How long the delivery address of an order is kept, in seconds: 90 days, to deliver and to take goods back.
     pub delivery_kept_s: u64,
 }
@@ -87,7 +90,7 @@ impl Default for Limits {
             status_token_bytes: 4 * 1024 * 1024,
             status_list_bytes: 16 * 1024 * 1024,
             trust_list_bytes: 4 * 1024 * 1024,
-            dcql_credentials: 16,
+            dcql_credentials: 32,
             dcql_claims: 64,
             dcql_path: 16,
             dcql_values: 256,
@@ -103,6 +106,7 @@ impl Default for Limits {
             cool_down_s: 3 * 24 * 3600,
             merge_undo_s: 14 * 24 * 3600,
             history_kept_s: 365 * 24 * 3600,
+            evidence_kept_s: 450 * 24 * 3600,
             delivery_kept_s: 90 * 24 * 3600,
         }
     }

@@ -23,7 +23,7 @@ use crate::{
         registration::RegistrationCertificate,
         status_list::StatusList,
     },
-    rail::{AnyRail, Rail},
+    rail::{AnyRail, Rail, WalletRail},
     resolve::{DidResolver, ResolveError, any::AnyResolver},
     session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
@@ -74,14 +74,17 @@ pub use merge::MergeOffered;
 pub use passkey::PasskeyView;
 #[cfg(feature = "mdoc")]
 pub use present::ReaderSession;
-pub use present::{Answered, AskRequest, BrowserAnswered, BrowserRequest, Changes, Invitation, Standing, WalletLink};
+pub use present::{
+    Answered, AskRequest, AskTogether, BrowserAnswered, BrowserRequest, Changes, Invitation, Standing, WalletLink,
+};
 pub use proof::{BrowserProof, ProofRequest};
 pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refreshed, SessionGrant, SessionView};
 pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use registration::{ByHand, RegistrationDraft};
 pub use sell::{
-    Booking, Feed, FeedBatch, FeedEvent, GuestLink, GuestOrder, NotAGuestLink, NotATransferId, Order, Pending,
-    Provisional, RecentProof, Refund, Transfer, TransferId, UnmatchedTransfer,
+    Became, Booking, DeadWebhook, Delivered, Feed, FeedBatch, FeedEvent, GuestLink, GuestOrder, NotAGuestLink,
+    NotATransferId, Order, Pending, Provisional, RecentProof, Refund, RefundFile, StatementLine, Transfer, TransferId,
+    UnmatchedTransfer, WaitsBecause, Webhook,
 };
 pub use trusted::TrustListStanding;
 pub use types::TypeMetadata;
@@ -113,8 +116,12 @@ struct Inner {
     challenges: Challenges,
     replays: proof::ReplayWindow,
     rails: Vec<AnyRail>,
+    /// The one of them by which wallets authorise payments.
+    wallet_rail: Option<WalletRail>,
     /// Whether events are announced to the feed.
     feed: bool,
+    /// Who is told of events.
+    webhooks: Vec<Webhook>,
     /// The did:webvh of the shop, and its log.
     public_log: Option<(Did, String)>,
     issuer: Option<issue::Issuer>,
@@ -171,7 +178,9 @@ pub struct MerchantBuilder {
     response_mode: ResponseMode,
     names_authorities: bool,
     rails: Vec<AnyRail>,
+    wallet_rail: Option<WalletRail>,
     feed: bool,
+    webhooks: Vec<Webhook>,
     #[cfg(feature = "webvh")]
     webvh: Option<crate::webvh::WebvhLog>,
     relationship: issue::Relationship,
@@ -213,7 +222,9 @@ impl Merchant {
             response_mode: ResponseMode::DirectPostJwt,
             names_authorities: false,
             rails: Vec::new(),
+            wallet_rail: None,
             feed: false,
+            webhooks: Vec::new(),
             #[cfg(feature = "webvh")]
             webvh: None,
             relationship: issue::Relationship::default(),
@@ -305,10 +316,10 @@ impl Merchant {
     /// Spawn it. An expired record is absent for every reader at once, but it leaves the disk by this alone: the sealed
     /// claims of a visit, and a value whose time to be kept is over, would stay in the database and its backups. A payment
     /// that nobody knows about is asked about, and an unpaid order expires, by this alone as well. So are published
-    /// [lists of issuers](crate::trust::TrustList) refreshed.
+    /// [lists of issuers](crate::trust::TrustList) refreshed, and [webhooks](MerchantBuilder::webhook) sent.
     pub async fn housekeeping(self) {
         // Side by side: a publisher who does not answer holds up no order.
-        tokio::join!(self.keep_house(), self.keep_trust_lists());
+        tokio::join!(self.keep_house(), self.keep_trust_lists(), self.keep_webhooks());
     }
 
     async fn keep_house(&self) {
@@ -534,10 +545,26 @@ impl MerchantBuilder {
         self
     }
 
+    /// The way to be paid by what the customer's wallet authorises: see [`ask_together`](Merchant::ask_together).
+    #[must_use]
+    pub fn wallet_rail(mut self, rail: WalletRail) -> Self {
+        self.rails.push(AnyRail::new(rail.clone()));
+        self.wallet_rail = Some(rail);
+        self
+    }
+
     /// Announces what happens to orders to the [`Feed`], for a worker that takes it: what nobody takes piles up.
     #[must_use]
     pub const fn feed(mut self) -> Self {
         self.feed = true;
+        self
+    }
+
+    /// Tells another program what happens to orders: signed, at least once, and again until it is taken
+    /// ([`Merchant::deliver_webhooks`]).
+    #[must_use]
+    pub fn webhook(mut self, webhook: Webhook) -> Self {
+        self.webhooks.push(webhook);
         self
     }
 
@@ -667,7 +694,7 @@ impl MerchantBuilder {
                     tracing::warn!(ask, format, types = ?one.types(), "not asked for: the format's feature is off");
                 }
             }
-            let query = query_of(&ask, &relationship, meta);
+            let query = query_of(&[&ask], &relationship, meta);
             query
                 .check(&self.limits)
                 .map_err(|e| AskError::Query { name: ask.name().to_owned(), reason: e.to_string() })?;
@@ -682,6 +709,28 @@ impl MerchantBuilder {
             }
             if self.rails.iter().take(place).any(|other| other.id() == id) {
                 return misuse(format!("two rails are named {id:?}"));
+            }
+        }
+        let payment = asks.values().find(|ask| ask.is_payment());
+        match (payment, &self.wallet_rail) {
+            (Some(ask), None) => {
+                return misuse(format!(
+                    "the ask {:?} is for payments: add .wallet_rail(..), which executes them",
+                    ask.name()
+                ));
+            }
+            (Some(ask), Some(_)) if self.type_metadata.is_ignored() => {
+                return misuse(format!(
+                    "the ask {:?} takes attestations that are known by the metadata of their types: add .type_metadata(..)",
+                    ask.name()
+                ));
+            }
+            _ => {}
+        }
+        for (place, webhook) in self.webhooks.iter().enumerate() {
+            webhook.check(loopback).map_err(Error::Misuse)?;
+            if self.webhooks.iter().take(place).any(|other| other.name() == webhook.name()) {
+                return misuse(format!("two webhooks are named {:?}", webhook.name()));
             }
         }
         let now = self.env.now();
@@ -700,7 +749,8 @@ impl MerchantBuilder {
                     "the ask {name:?} is asked unsigned, so nothing would bind its registration certificate to this shop"
                 ));
             }
-            let covered = registration.covers(&query_of(ask, &relationship, |one| meta_of(one, &self.formats, &trust)));
+            let covered =
+                registration.covers(&query_of(&[ask], &relationship, |one| meta_of(one, &self.formats, &trust)));
             covered.map_err(|error| {
                 Error::Misuse(format!("the ask {name:?} asks for more than is registered: {error}"))
             })?;
@@ -734,7 +784,9 @@ impl MerchantBuilder {
             names_authorities: self.names_authorities,
             replays: proof::ReplayWindow::default(),
             rails: self.rails,
+            wallet_rail: self.wallet_rail,
             feed: self.feed,
+            webhooks: self.webhooks,
             public_log,
             issuer,
             capture: self.capture,

@@ -1,16 +1,19 @@
 //! An order: what was sold to whom, what was paid for it, and what goes back.
 //!
-//! `Draft -> Placed -> Paying -> Paid | Declined | Unknown | Cancelled | Expired`. A [`Draft`] is what the merchant's
-//! server puts together; from `Placed` on it is an [`OrderRecord`], whose transitions take it and give back a [`Step`]:
-//! the next record, and everything that is committed with it.
+//! `Draft -> Placed -> Paying -> Authorised -> Paid | Declined | Unknown | Cancelled | Expired`. A [`Draft`] is what the
+//! merchant's server puts together; from `Placed` on it is an [`OrderRecord`], whose transitions take it and give back a
+//! [`Step`]: the next record, and everything that is committed with it.
 //!
 //! Every cent that ever arrived has one place: `received = settled + owed + refunded`. What counts towards the price is
 //! settled; what came too much, too late or is refunded is owed back until it has been given back. Money never revives an
 //! order that is over.
 
+mod authorised;
+mod capture;
 mod delivery;
 mod draft;
 mod event;
+mod filed;
 mod refund;
 mod totals;
 
@@ -19,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::delivery::DeliverTo;
 use self::totals::Parts;
 pub use self::{
+    capture::{AUTHORISED_LOOK_S, CAPTURES_MAX, Capture, Void},
     delivery::{Address, AddressError, DeliveryAddress, DeliveryRecord, DeliverySource},
     draft::{Draft, DraftError, Line},
     event::{Happened, OrderEvent},
@@ -29,7 +33,7 @@ use crate::{
     ask::Proof,
     customer::CustomerId,
     money::{Money, MoneyError},
-    rail::{Outcome, Reference, RefundOutcome},
+    rail::{ActOutcome, Outcome, Reference, RefundOutcome},
     store::Persisted,
     time::UnixTime,
 };
@@ -124,7 +128,10 @@ pub enum OrderState {
     Placed,
     /// A payment is under way.
     Paying,
-    /// The whole price arrived. Refunds do not change this: what is still settled stands in the ledger.
+    /// The price is promised, and not here, or not all of it: deliver, and capture.
+    Authorised,
+    /// The whole price arrived, or all of it that is to come: see [`OrderRecord::waived`]. Refunds do not change this: what
+    /// is still settled stands in the ledger.
     Paid,
     /// The last attempt was declined: another one may be made.
     Declined,
@@ -143,6 +150,7 @@ impl OrderState {
         match self {
             Self::Placed => "placed",
             Self::Paying => "paying",
+            Self::Authorised => "authorised",
             Self::Paid => "paid",
             Self::Declined => "declined",
             Self::Unknown => "unknown",
@@ -154,7 +162,7 @@ impl OrderState {
     /// Whether money that arrives still counts towards the price.
     #[must_use]
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::Placed | Self::Paying | Self::Declined | Self::Unknown)
+        matches!(self, Self::Placed | Self::Paying | Self::Authorised | Self::Declined | Self::Unknown)
     }
 }
 
@@ -173,6 +181,15 @@ pub struct Attempt {
     pub outcome: Option<Outcome>,
     /// Whether something was said later that does not fit.
     pub contradicted: bool,
+    /// What was captured of it, or is being captured, if it was authorised first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub captures: Vec<Capture>,
+    /// That what is left of it is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<Void>,
+    /// What the provider took back by itself, by the names that it gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_back: Vec<String>,
 }
 
 impl Attempt {
@@ -264,6 +281,18 @@ impl Ledger {
         self.owed = self.owed.plus(amount)?;
         Ok(drawn)
     }
+
+    /// Money of this source is gone without our doing. Says how much of it had counted.
+    fn take_back(&mut self, by: Source, amount: Money) -> Result<Money, MoneyError> {
+        let Some(part) = self.settled.iter_mut().find(|part| part.by == by) else {
+            return Ok(Money::zero(amount.currency()));
+        };
+        let taken = part.amount.at_most(amount)?;
+        part.amount = part.amount.minus(taken)?;
+        self.settled.retain(|part| !part.amount.is_zero());
+        self.refunded = self.refunded.plus(taken)?;
+        Ok(taken)
+    }
 }
 
 /// An order as it is stored. Its delivery address, what happened and what goes back are records of their own.
@@ -285,6 +314,8 @@ pub struct OrderRecord {
     pub carriage: Option<Carriage>,
     /// What it costs.
     pub total: Money,
+    /// What of that will not be collected: an authorisation ended, or was given up, before all of it was captured.
+    pub waived: Money,
     /// What was proved for it: outcomes without values.
     pub proofs: Vec<Proof>,
     /// When it was placed.
@@ -388,6 +419,38 @@ pub enum OrderError {
     /// Nothing is in doubt here.
     #[error("nothing is in doubt here")]
     NotInDoubt,
+    /// The refund stands in no file for the bank.
+    #[error("this refund stands in no file for the bank")]
+    NotInFile,
+    /// Nothing is authorised, so there is nothing to capture.
+    #[error("the order is {}: only an authorised one is captured", .0.name())]
+    NotAuthorised(OrderState),
+    /// The rail has said that nothing can be captured any more.
+    #[error("the authorisation has ended: nothing can be captured any more")]
+    AuthorisationEnded,
+    /// More than is left of what was authorised, or of the price.
+    #[error("{asked} is more than the {left} that can be captured")]
+    CaptureTooLarge {
+        /// What was asked for.
+        asked: Money,
+        /// What is left.
+        left: Money,
+    },
+    /// The key was used for a capture of another amount.
+    #[error("this key was used to capture another amount")]
+    CaptureDiffers,
+    /// A key that is none.
+    #[error("the key of a capture is 1 to 64 visible ASCII characters without `/`")]
+    CaptureKey,
+    /// No such capture.
+    #[error("the attempt has no such capture")]
+    NoSuchCapture,
+    /// The attempt has as many parts as are kept.
+    #[error("an attempt is captured in {CAPTURES_MAX} parts at most, and as many are taken back")]
+    AttemptFull,
+    /// Nothing of the price has arrived: an order of which nothing comes is cancelled.
+    #[error("nothing was captured: cancel the order instead")]
+    NothingCaptured,
     /// The amounts do not fit together: another currency, or more than can be counted.
     #[error(transparent)]
     Money(#[from] MoneyError),
@@ -413,6 +476,15 @@ impl OrderError {
             Self::RefundNotBegun => "refund_not_begun",
             Self::NoAccount => "refund_account_unknown",
             Self::NotInDoubt => "not_in_doubt",
+            Self::NotInFile => "refund_not_in_file",
+            Self::NotAuthorised(_) => "order_not_authorised",
+            Self::AuthorisationEnded => "authorisation_ended",
+            Self::CaptureTooLarge { .. } => "capture_too_large",
+            Self::CaptureDiffers => "capture_differs",
+            Self::CaptureKey => "capture_key",
+            Self::NoSuchCapture => "no_such_capture",
+            Self::AttemptFull => "attempt_full",
+            Self::NothingCaptured => "nothing_captured",
             Self::Money(e) => e.code(),
         }
     }
@@ -452,6 +524,7 @@ impl OrderRecord {
             reductions: draft.reductions().to_vec(),
             carriage: draft.carriage().cloned(),
             total,
+            waived: Money::zero(total.currency()),
             proofs,
             placed_at: at,
             state: OrderState::Placed,
@@ -492,7 +565,7 @@ impl OrderRecord {
     /// # Errors
     /// Never for a record that transitions made.
     pub fn outstanding(&self) -> Result<Money, MoneyError> {
-        self.total.minus(self.ledger.settled()?)
+        self.total.minus(self.waived)?.minus(self.ledger.settled()?)
     }
 
     /// The attempt that decides where the order stands.
@@ -506,7 +579,12 @@ impl OrderRecord {
         match self.last_attempt() {
             Some(Attempt { outcome: None, .. }) => Err(OrderError::PaymentUnderWay),
             Some(Attempt { outcome: Some(Outcome::Unknown), .. }) => Err(OrderError::PaymentInDoubt),
-            _ => Ok(()),
+            Some(last) => match last.captures.iter().find(|capture| capture.is_open()) {
+                Some(Capture { outcome: None, .. }) => Err(OrderError::PaymentUnderWay),
+                Some(_) => Err(OrderError::PaymentInDoubt),
+                None => Ok(()),
+            },
+            None => Ok(()),
         }
     }
 
@@ -520,8 +598,12 @@ impl OrderRecord {
         let order = &mut step.order;
         match order.state {
             OrderState::Placed | OrderState::Declined => {}
-            OrderState::Paying if order.last_attempt().is_some_and(|last| last.rail == rail) => return Ok(None),
-            OrderState::Paying => return Err(OrderError::PaymentUnderWay),
+            OrderState::Paying | OrderState::Authorised
+                if order.last_attempt().is_some_and(|last| last.rail == rail) =>
+            {
+                return Ok(None);
+            }
+            OrderState::Paying | OrderState::Authorised => return Err(OrderError::PaymentUnderWay),
             OrderState::Paid => return Err(OrderError::AlreadyPaid),
             OrderState::Unknown => return Err(OrderError::PaymentInDoubt),
             // What just expired is told as an expiry, by whoever makes it one.
@@ -538,6 +620,9 @@ impl OrderRecord {
             begun_at: now,
             outcome: None,
             contradicted: false,
+            captures: Vec::new(),
+            void: None,
+            taken_back: Vec::new(),
         });
         order.state = OrderState::Paying;
         order.expires_at = Some(now.plus_s(patience_s));
@@ -570,7 +655,8 @@ impl OrderRecord {
         }
         let was = found.outcome.clone();
         let decided = matches!(was, Some(Outcome::Paid | Outcome::Declined(_)));
-        if was.as_ref() == Some(&outcome) && outcome != Outcome::Unknown {
+        let held = matches!(was, Some(Outcome::Authorised { .. }));
+        if was.as_ref() == Some(&outcome) && outcome != Outcome::Unknown && !held {
             return Ok(None);
         }
         if was == Some(Outcome::Paid) || (decided && outcome != Outcome::Paid) {
@@ -581,22 +667,39 @@ impl OrderRecord {
             let happened = vec![Happened::Contradicted { attempt, outcome: outcome.name() }];
             return Ok(Some(Step { happened, ..Step::of(order) }));
         }
-        found.outcome = Some(outcome.clone());
-        let unchanged = was.as_ref() == Some(&outcome);
+        let before = found.captured()?;
+        let given_up = found.void.as_ref().is_some_and(|void| void.outcome == Some(ActOutcome::Done));
+        // What was promised is not undone by who does not know, or says late what was before.
+        let stale = held && matches!(outcome, Outcome::Unknown | Outcome::Pending | Outcome::Continue(_));
+        if !stale {
+            found.outcome = Some(outcome.clone());
+        }
+        let unchanged = stale || was.as_ref() == Some(&outcome);
+        let lies = outcome == Outcome::Paid && given_up && !std::mem::replace(&mut found.contradicted, true);
         let mut step = Step::of(order);
+        if lies {
+            step.happened.push(Happened::Contradicted { attempt, outcome: outcome.name() });
+        }
         if !unchanged {
             step.happened.push(Happened::PaymentAnswered { attempt, outcome: outcome.name() });
         }
         let waiting = matches!(step.order.state, OrderState::Paying | OrderState::Unknown);
         match outcome {
-            Outcome::Paid => step.receive(Source::Attempt(attempt), &format!("attempt-{attempt}"), amount)?,
+            // A part may have been captured before.
+            Outcome::Paid => {
+                let rest = amount.minus(before.at_most(amount)?)?;
+                step.receive(Source::Attempt(attempt), &format!("attempt-{attempt}"), rest)?;
+            }
             Outcome::Declined(_) if last && waiting => step.order.state = OrderState::Declined,
             Outcome::Unknown if last && waiting => step.order.state = OrderState::Unknown,
-            Outcome::Authorised | Outcome::Pending | Outcome::Continue(_) if last && waiting => {
-                step.order.state = OrderState::Paying;
+            Outcome::Authorised { .. } if last && waiting => {
+                step.order.state = OrderState::Authorised;
+                step.order.expires_at = None;
             }
+            Outcome::Pending | Outcome::Continue(_) if last && waiting => step.order.state = OrderState::Paying,
             _ => {}
         }
+        step.conclude(now)?;
         step.order.inquire_later(now);
         Ok(Some(step))
     }
@@ -612,10 +715,12 @@ impl OrderRecord {
         }
         let mut step = self.caught_up(now)?;
         step.receive(Source::Transfer, receipt, amount)?;
+        step.order.mind_authorisations(now);
         Ok(step)
     }
 
-    /// The order is called off, and what was paid of it is owed back. `Ok(None)` if it was already.
+    /// The order is called off: what was paid of it is owed back, and what is authorised is given up. `Ok(None)` if it was
+    /// already.
     ///
     /// # Errors
     /// If it is paid (refund it), has expired, or a rail has not answered yet, or nobody knows what it did.
@@ -626,9 +731,12 @@ impl OrderRecord {
             OrderState::Paid => return Err(OrderError::AlreadyPaid),
             OrderState::Expired => return Err(OrderError::Over(OrderState::Expired)),
             OrderState::Unknown => return Err(OrderError::PaymentInDoubt),
-            OrderState::Placed | OrderState::Paying | OrderState::Declined => step.order.no_payment_in_flight()?,
+            OrderState::Placed | OrderState::Paying | OrderState::Authorised | OrderState::Declined => {
+                step.order.no_payment_in_flight()?;
+            }
         }
         step.end(OrderState::Cancelled)?;
+        step.order.mind_authorisations(now);
         Ok(Some(step))
     }
 
@@ -815,21 +923,25 @@ impl OrderRecord {
         let open = matches!(step.order.state, OrderState::Placed | OrderState::Paying | OrderState::Declined);
         if is_late && open && step.order.no_payment_in_flight().is_ok() {
             step.end(OrderState::Expired)?;
+            step.order.mind_authorisations(now);
         }
         Ok(step)
     }
 
-    /// Sets when to ask again about what is in doubt, later each time.
+    /// Sets when to ask again: about what is in doubt later each time, about what is promised when that ends.
     fn inquire_later(&mut self, now: UnixTime) {
-        let in_doubt = self.attempts.iter().any(Attempt::is_in_doubt) || !self.sending.is_empty();
+        let in_doubt = self.attempts.iter().any(Attempt::is_in_doubt)
+            || !self.sending.is_empty()
+            || self.authorisations_in_doubt(now);
         if in_doubt {
             let wait_s = (2 * RAIL_ANSWER_S) << self.inquiries.min(8);
             self.inquire_at = Some(now.plus_s(wait_s.min(INQUIRY_PAUSE_MAX_S)));
             self.inquiries = self.inquiries.saturating_add(1);
         } else {
-            self.inquire_at = None;
+            self.inquire_at = self.look_at_authorisations(now);
             self.inquiries = 0;
         }
+        self.mind_authorisations(now);
     }
 }
 
@@ -851,6 +963,9 @@ impl Step {
     /// Gives every cent its place, and the order its state.
     fn receive(&mut self, by: Source, receipt: &str, amount: Money) -> Result<(), OrderError> {
         let order = &mut self.order;
+        if amount.is_zero() {
+            return Ok(());
+        }
         order.ledger.received = order.ledger.received.plus(amount)?;
         let counts =
             if order.state.is_open() { amount.at_most(order.outstanding()?)? } else { Money::zero(amount.currency()) };

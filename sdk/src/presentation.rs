@@ -10,9 +10,14 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
-    ask::{AnyOf, Ask, AskedFor, Device, Established, Keep, MSO_MDOC, RELATIONSHIP, Transaction, Wanted},
+    ask::{
+        AnyOf, Ask, AskedFor, Combined, Device, Established, Keep, MSO_MDOC, RELATIONSHIP, Serves, Together,
+        Transaction, Wanted,
+    },
     customer::Alias,
     format::Authentic,
+    money::Money,
+    order::OrderId,
     protocol::{
         dcql::{ClaimQuery, CredentialQuery, CredentialSet, Query, SD_JWT_VC},
         jose::{ContentEncryption, base64url_decode, base64url_encode, sha256},
@@ -131,8 +136,8 @@ impl ResponseCode {
 pub struct Asked {
     /// The browser's name for it.
     pub id: PresentationId,
-    /// The name of the ask.
-    pub ask: String,
+    /// What was asked.
+    pub asks: Vec<AskedOne>,
     /// Where the wallet is expected.
     pub device: Device,
     /// The thumbprint of the only key that may redeem the answer.
@@ -144,12 +149,37 @@ pub struct Asked {
     pub client_id: ClientId,
     /// The query, as it is sent and as the answer is evaluated.
     pub query: Query,
-    /// The age in years that was asked about: what is judged is what was asked, also after the ask was changed.
-    pub over: Option<u8>,
     /// The transaction data strings, exactly as they are sent and hashed.
     pub transaction_data: Vec<String>,
+    /// The payment that is to be authorised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<AskedPayment>,
     /// When the browser asked.
     pub at: UnixTime,
+}
+
+/// One of the asks of a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedOne {
+    /// Its name.
+    pub name: String,
+    /// The age in years that was asked about: what is judged is what was asked, also after the ask was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<u8>,
+}
+
+/// The payment that a question asks for: what its answer is held against, besides the transaction data that say the same to
+/// the wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedPayment {
+    /// The order.
+    pub order: OrderId,
+    /// Which attempt to pay it.
+    pub attempt: u32,
+    /// How much.
+    pub amount: Money,
+    /// The type of the transaction data.
+    pub kind: String,
 }
 
 /// A presentation as it is stored.
@@ -224,10 +254,8 @@ pub struct Answered {
     pub asked: Asked,
     /// The digest of the response code; none on another device, which carries nothing back.
     pub code: Option<String>,
-    /// The sealed claims.
+    /// What it established and says, sealed.
     pub sealed: String,
-    /// What the answer established, without its values.
-    pub outcome: Established,
     /// When the wallet answered.
     pub at: UnixTime,
 }
@@ -235,10 +263,8 @@ pub struct Answered {
 /// The browser that asked has fetched the result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Redeemed {
-    /// Who asked for what.
+    /// Who asked for what. What was shown went to the customer with it.
     pub asked: Asked,
-    /// The sealed claims, until they expire or are taken.
-    pub sealed: String,
     /// When it was redeemed.
     pub at: UnixTime,
 }
@@ -468,10 +494,26 @@ impl Presentation {
                 if answered.code != code.map(ResponseCode::digest) {
                     return Err(StepError::WrongCode);
                 }
-                let redeemed = Redeemed { asked: answered.asked.clone(), sealed: answered.sealed.clone(), at: now };
+                let redeemed = Redeemed { asked: answered.asked.clone(), at: now };
                 Ok((redeemed, answered))
             }
             Self::Requested(_) | Self::Delivered(_) => Err(StepError::NotAnswered),
+            Self::Redeemed(_) => Err(StepError::AlreadyRedeemed),
+            Self::Declined(_) => Err(StepError::Declined),
+        }
+    }
+
+    /// The browser that asked gives up.
+    ///
+    /// # Errors
+    /// If it is over, or was answered.
+    pub fn withdrawn(self, reason: &str, now: UnixTime) -> Result<Declined, StepError> {
+        self.open(now)?;
+        match self {
+            Self::Requested(Requested { asked }) | Self::Delivered(Delivered { asked, .. }) => {
+                Ok(Declined { asked, reason: reason.to_owned(), at: now })
+            }
+            Self::Answered(_) => Err(StepError::AlreadyAnswered),
             Self::Redeemed(_) => Err(StepError::AlreadyRedeemed),
             Self::Declined(_) => Err(StepError::Declined),
         }
@@ -489,14 +531,8 @@ impl Delivered {
 
     /// The answer holds.
     #[must_use]
-    pub fn answered(
-        self,
-        code: Option<&ResponseCode>,
-        sealed: String,
-        outcome: Established,
-        now: UnixTime,
-    ) -> Answered {
-        Answered { asked: self.asked, code: code.map(ResponseCode::digest), sealed, outcome, at: now }
+    pub fn answered(self, code: Option<&ResponseCode>, sealed: String, now: UnixTime) -> Answered {
+        Answered { asked: self.asked, code: code.map(ResponseCode::digest), sealed, at: now }
     }
 
     /// The answer was refused: the wallet may answer again, and if it was `wrong`, only so often.
@@ -508,6 +544,14 @@ impl Delivered {
     }
 
     /// The wallet said no: this does.
+    #[must_use]
+    pub fn declined(self, reason: String, now: UnixTime) -> Declined {
+        Declined { asked: self.asked, reason, at: now }
+    }
+}
+
+impl Answered {
+    /// What it was for cannot be any more: this ends it.
     #[must_use]
     pub fn declined(self, reason: String, now: UnixTime) -> Declined {
         Declined { asked: self.asked, reason, at: now }
@@ -545,14 +589,42 @@ pub(crate) struct Relationship {
     pub(crate) did: String,
 }
 
-/// What stands sealed in a presentation's record, from answer to use.
+/// What authorises a payment, as it was received: evidence for whoever executes it (EUDI TS12, 3.6).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Authorisation {
+    /// The presentation, byte for byte.
+    pub(crate) presentation: String,
+    /// Whom its holder's proof is for.
+    pub(crate) audience: String,
+    /// The nonce that it carries.
+    pub(crate) nonce: String,
+    /// The transaction data string that it signs, as it was sent.
+    pub(crate) transaction_data: String,
+    /// The type of the attestation.
+    pub(crate) attestation: String,
+    /// Its authentication code.
+    pub(crate) jti: String,
+    /// When the wallet says that it was made.
+    pub(crate) made_at: UnixTime,
+}
+
+/// What an answer says to one ask: sealed in the presentation's record until it is redeemed, and in one of the ask's own
+/// from then on.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Answer {
     ask: String,
     outcome: Established,
     credentials: Vec<Claims>,
+}
+
+/// What an answer says to all that was asked.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Answers {
+    asks: Vec<Answer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     relationship: Option<Relationship>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authorisation: Option<Authorisation>,
 }
 
 /// The claims of one credential of an answer: those that were asked for, and no others.
@@ -562,19 +634,45 @@ pub(crate) struct Claims {
     values: Map<String, Value>,
 }
 
-impl Verified {
-    pub(crate) const fn of(ask: String, outcome: Established, credentials: Vec<Claims>, device: Device) -> Self {
-        Self { answer: Answer { ask, outcome, credentials, relationship: None }, device }
+impl Answers {
+    pub(crate) fn of(asks: Vec<Verified>, relationship: Option<Relationship>) -> Self {
+        Self { asks: asks.into_iter().map(|one| one.answer).collect(), relationship, authorisation: None }
     }
 
-    pub(crate) fn with_relationship(mut self, relationship: Option<Relationship>) -> Self {
-        self.answer.relationship = relationship;
+    pub(crate) fn with_authorisation(mut self, authorisation: Option<Authorisation>) -> Self {
+        self.authorisation = authorisation;
         self
     }
 
-    /// The relationship credential that was shown with it.
+    /// What it says to each ask, in the order in which they were asked.
+    pub(crate) fn each(&self, device: Device) -> Vec<Verified> {
+        self.asks.iter().map(|answer| Verified { answer: answer.clone(), device }).collect()
+    }
+
+    /// The relationship credential that was shown.
     pub(crate) const fn relationship(&self) -> Option<&Relationship> {
-        self.answer.relationship.as_ref()
+        self.relationship.as_ref()
+    }
+
+    /// The payment that was authorised.
+    pub(crate) const fn authorisation(&self) -> Option<&Authorisation> {
+        self.authorisation.as_ref()
+    }
+
+    /// The text to seal: see [`Verified::to_seal`].
+    pub(crate) fn to_seal(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// What was sealed, and opened again under the record's own key.
+    pub(crate) fn opened(text: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+}
+
+impl Verified {
+    pub(crate) const fn of(ask: String, outcome: Established, credentials: Vec<Claims>, device: Device) -> Self {
+        Self { answer: Answer { ask, outcome, credentials }, device }
     }
 
     /// The text to seal. It holds the values in clear: forget it when it is sealed.
@@ -686,31 +784,29 @@ fn put_at(into: &mut Map<String, Value>, name: &[String], value: Value) {
     }
 }
 
-/// The query that an ask makes (OpenID4VP 1.0, section 6): one credential query for each format of each wanted credential,
-/// of which one is enough (6.2), and, if it [recognises](Ask::recognise), one for the credential of the type `relationship`
-/// that the shop itself issues. Beside others that one is optional: the same question serves who comes back and who is new,
-/// and a wallet without one shows nothing by that.
+/// The query that these asks make (OpenID4VP 1.0, section 6): one credential query for each format of each wanted credential,
+/// of which one is enough (6.2), and, if one of them [recognises](Ask::recognise), one for the credential of the type
+/// `relationship` that the shop itself issues. Beside others that one is optional: the same question serves who comes back and
+/// who is new, and a wallet without one shows nothing by that. What several asks want of one credential is asked once.
 ///
 /// `meta` says how a format asks for a credential of these types; what it has no answer for is not asked.
 #[must_use]
-pub fn query_of(ask: &Ask, relationship: &str, meta: impl Fn(&Wanted) -> Option<Value>) -> Query {
-    let mut credentials = Vec::new();
-    let mut sets = Vec::new();
+pub fn query_of(asks: &[&Ask], relationship: &str, meta: impl Fn(&Wanted) -> Option<Value>) -> Query {
+    let Together { queries, sets } = Together::of(asks, |one| meta(one).is_some());
+    let asked = queries.iter().filter_map(|query| Some(combined_query(query, meta(&query.wanted)?)));
+    let mut credentials: Vec<CredentialQuery> = asked.collect();
     let set = |options: Vec<Vec<String>>, required| CredentialSet { options, required };
-    for wanted in ask.asked_for() {
-        let asked = wanted.queries(|one| meta(one).is_some());
-        let asked: Vec<_> =
-            asked.filter_map(|(id, one)| Some(credential_query(&id, one, meta(one)?, ask.kept()))).collect();
-        sets.push(set(asked.iter().map(|query| vec![query.id.clone()]).collect(), true));
-        credentials.extend(asked);
-    }
+    let mut sets: Vec<CredentialSet> = sets.into_iter().map(|options| set(options, true)).collect();
+    let recognises = asks.iter().any(|ask| ask.recognises());
     // Without sets all are required (6.4.2), which is what most asks mean.
-    let simple = !ask.recognises() && sets.iter().all(|set| set.options.len() == 1);
-    if ask.recognises() {
+    let simple = !recognises && sets.iter().all(|set| set.options.len() == 1);
+    if recognises {
         let own = own_credential(relationship);
-        let asked = own.queries(|_| true).map(|(id, one)| credential_query(&id, one, own_meta(one), &[]));
+        let asked = own.queries(|_| true).map(|(id, one)| credential_query(&id, one, own_meta(one), |_| false));
         let asked: Vec<_> = asked.collect();
-        sets.push(set(asked.iter().map(|query| vec![query.id.clone()]).collect(), sets.is_empty()));
+        // An ask that wants nothing else is answered by this alone.
+        let required = asks.iter().any(|ask| ask.asked_for().is_empty());
+        sets.push(set(asked.iter().map(|query| vec![query.id.clone()]).collect(), required));
         credentials.extend(asked);
     }
     let simple = simple || credentials.len() == 1;
@@ -734,27 +830,36 @@ fn own_meta(one: &Wanted) -> Value {
     }
 }
 
-fn credential_query(id: &str, one: &Wanted, meta: Value, kept: &[Keep]) -> CredentialQuery {
-    let (all_of, one_of) = one.paths();
+fn combined_query(query: &Combined<'_>, meta: Value) -> CredentialQuery {
     // Only a wallet with mdocs can be told, and tells its owner.
     let is_kept = |path: &[String]| {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        let name = one.name_of(&path).map(|name| name.join("."));
-        one.format() == MSO_MDOC && kept.iter().any(|keep| name.as_deref() == Some(&keep.claim))
+        let keeps = |one: &Serves<'_>| {
+            let name = one.wanted.name_of(&path).map(|name| name.join("."));
+            one.ask.kept().iter().any(|keep: &Keep| name.as_deref() == Some(&keep.claim))
+        };
+        query.wanted.format() == MSO_MDOC && query.serves.iter().any(keeps)
     };
+    credential_query(&query.id, &query.wanted, meta, is_kept)
+}
+
+fn credential_query(id: &str, one: &Wanted, meta: Value, is_kept: impl Fn(&[String]) -> bool) -> CredentialQuery {
+    let (all_of, one_of) = one.paths();
     let claim = |path: &Vec<String>| ClaimQuery {
         // Only sets refer to claims by id, and ids that nothing refers to are noise for every wallet.
-        id: (!one_of.is_empty()).then(|| path.join("_").replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "-")),
+        id: (!one_of.is_empty()).then(|| claim_id(path)),
         path: path.iter().cloned().map(Value::String).collect(),
         values: None,
         intent_to_retain: is_kept(path).then_some(true),
     };
-    let claims: Vec<ClaimQuery> = all_of.iter().chain(&one_of).map(claim).collect();
-    let ids: Vec<String> = claims.iter().filter_map(|c| c.id.clone()).collect();
-    let (always, alternatives) = ids.split_at_checked(all_of.len()).unwrap_or((&[], &[]));
-    // One alternative is none: the claim is asked for like any other.
-    let sets: Vec<Vec<String>> =
-        alternatives.iter().map(|one| always.iter().chain(std::iter::once(one)).cloned().collect()).collect();
+    // What is asked for anyhow may be one of several for another ask.
+    let besides = one_of.iter().filter(|path| !all_of.contains(path));
+    let claims: Vec<ClaimQuery> = all_of.iter().chain(besides).map(claim).collect();
+    let set = |one: &Vec<String>| {
+        let besides = (!all_of.contains(one)).then_some(one);
+        all_of.iter().chain(besides).map(|path| claim_id(path)).collect()
+    };
+    let sets: Vec<Vec<String>> = one_of.iter().map(set).collect();
     CredentialQuery {
         id: id.to_owned(),
         format: one.format().to_owned(),
@@ -767,20 +872,27 @@ fn credential_query(id: &str, one: &Wanted, meta: Value, kept: &[Keep]) -> Crede
     }
 }
 
-/// The transaction data of an ask: made once, sent and hashed as it is (OpenID4VP 1.0, 8.4).
+/// The id of a claim, for sets to refer to.
+fn claim_id(path: &[String]) -> String {
+    path.join("_").replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "-")
+}
+
+/// The transaction data of asks: made once, sent and hashed as it is (OpenID4VP 1.0, 8.4).
 ///
 /// # Errors
 /// If a transaction names a member that the standard has for itself.
-pub fn transaction_data(ask: &Ask, query: &Query) -> Result<Vec<String>, RequestError> {
-    let encode = |transaction: &Transaction| {
+pub(crate) fn transaction_data(
+    together: &Together<'_>,
+    asks: &[&Ask],
+    query: &Query,
+) -> Result<Vec<String>, RequestError> {
+    let encode = |(ask, transaction): (&Ask, &Transaction)| {
         let Transaction { kind, credential, details } = transaction;
         // 8.4: any one of these authorises it, so whichever alternative a wallet shows is one of them.
-        let asked_for = ask.asked_for().iter().find(|one| one.id() == credential);
-        let ids: Vec<String> = asked_for.into_iter().flat_map(|one| one.queries(|_| true)).map(|(id, _)| id).collect();
-        let ids: Vec<&str> = ids.iter().map(String::as_str).filter(|id| query.credential(id).is_some()).collect();
+        let ids: Vec<&str> = together.answering(ask, credential).collect();
         TransactionData::new(kind, &ids, Some(&["sha-256"]), details.clone(), query).map(String::from)
     };
-    ask.transactions().iter().map(encode).collect()
+    asks.iter().flat_map(|ask| ask.transactions().iter().map(move |one| (*ask, one))).map(encode).collect()
 }
 
 /// Whether a transaction data string, as we made it, is to be signed with the credential `id`.
@@ -806,14 +918,14 @@ mod tests {
         Presentation::Requested(Requested {
             asked: Asked {
                 id: PresentationId::from_random([1; 32]),
-                ask: "age".into(),
+                asks: vec![AskedOne { name: "age".into(), over: Some(18) }],
                 device,
                 key: "mine".into(),
                 return_to: None,
                 client_id: ClientId::x509_hash(b"leaf"),
-                query: query_of(&ask, "https://shop.example/wallet/relationship", sd_jwt_alone),
-                over: Some(18),
+                query: query_of(&[&ask], "https://shop.example/wallet/relationship", sd_jwt_alone),
                 transaction_data: Vec::new(),
+                payment: None,
                 at: NOON,
             },
         })
@@ -830,7 +942,7 @@ mod tests {
     fn answered(device: Device) -> Presentation {
         let delivered = requested(device).fetched(NOON, || Ok::<_, StepError>(delivery())).unwrap();
         let carried = (device == Device::SameDevice).then(code);
-        Presentation::Answered(delivered.answered(carried.as_ref(), "sealed".into(), Established::over(18), NOON))
+        Presentation::Answered(delivered.answered(carried.as_ref(), "sealed".into(), NOON))
     }
 
     #[test]
@@ -892,7 +1004,7 @@ mod tests {
     #[test]
     fn an_age_is_asked_in_the_form_that_says_least() {
         let query = serde_json::to_value(query_of(
-            &Ask::new("age", "Wine").over(18),
+            &[&Ask::new("age", "Wine").over(18)],
             "https://shop.example/wallet/relationship",
             sd_jwt_alone,
         ))
@@ -917,7 +1029,7 @@ mod tests {
     fn what_comes_in_several_formats_is_asked_for_once() {
         let meta = |one: &Wanted| (one.format() != "ldp_vc").then(|| serde_json::json!({ "types": one.types() }));
         let age = Ask::new("age", "Wine").over(18);
-        let query = query_of(&age, "https://shop.example/wallet/relationship", meta);
+        let query = query_of(&[&age], "https://shop.example/wallet/relationship", meta);
         let ids: Vec<_> = query.credentials.iter().map(|one| (one.id.as_str(), one.format.as_str())).collect();
         assert_eq!(
             ids,
@@ -934,7 +1046,7 @@ mod tests {
         let options = serde_json::json!([["age"], ["age-2"], ["age-3"], ["age-4"], ["age-5"], ["age-6"]]);
         assert_eq!(sets[0]["options"], options);
         assert_eq!(sets.as_array().unwrap().len(), 1);
-        let back = query_of(&age.recognise(), "https://shop.example/wallet/relationship", meta);
+        let back = query_of(&[&age.recognise()], "https://shop.example/wallet/relationship", meta);
         let sets = serde_json::to_value(back.credential_sets).unwrap();
         let own = match cfg!(feature = "mdoc") {
             true => serde_json::json!([["relationship"], ["relationship-2"]]),
@@ -973,12 +1085,18 @@ mod tests {
         };
         let all = |one: &Wanted| Some(serde_json::json!({ "vct_values": one.types() }));
         let signing = |query: &Query| {
-            let data = transaction_data(&ask, query).unwrap();
+            let known = |one: &Wanted| {
+                query.credentials.iter().any(|it| it.meta["vct_values"] == serde_json::json!(one.types()))
+            };
+            let data = transaction_data(&Together::of(&[&ask], known), &[&ask], query).unwrap();
             ["card", "card-2"].map(|id| signs_with(&data[0], id))
         };
-        assert_eq!(signing(&query_of(&ask, "https://shop.example/wallet/relationship", all)), [true, true]);
+        assert_eq!(signing(&query_of(&[&ask], "https://shop.example/wallet/relationship", all)), [true, true]);
         // Of what is not asked for, nothing is said.
-        assert_eq!(signing(&query_of(&ask, "https://shop.example/wallet/relationship", meta("urn:b"))), [true, false]);
+        assert_eq!(
+            signing(&query_of(&[&ask], "https://shop.example/wallet/relationship", meta("urn:b"))),
+            [true, false]
+        );
     }
 
     #[test]

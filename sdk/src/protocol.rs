@@ -19,6 +19,7 @@ pub mod mdoc;
 pub mod openid4vci;
 pub mod openid4vp;
 pub mod registration;
+pub mod sca;
 pub mod sd_jwt;
 pub mod status_list;
 pub mod status_ref;
@@ -30,4 +31,5 @@ pub mod vc;
 pub(crate) mod watch;
 #[cfg(feature = "passkey")]
 pub mod webauthn;
+pub mod webhook;
 pub mod x509;

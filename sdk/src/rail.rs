@@ -4,12 +4,15 @@
 //! twice is acting once. It says what it knows and nothing else: an answer that did not come is [`Outcome::Unknown`],
 //! which is asked about again ([`Rail::inquire`]) and never executed again.
 //!
-//! [`sepa`] is the rail that needs nobody but a bank account. Implementations run
+//! [`sepa`] is the rail that needs nobody but a bank account, [`psp`] the one for any payment provider; by [`wallet`], the
+//! customer's wallet authorises what somebody with a licence executes. Implementations run
 //! `firsthand::testing::rail_conformance`.
 
 mod any;
+pub mod psp;
 pub mod reference;
 pub mod sepa;
+pub mod wallet;
 
 use std::{fmt, future::Future};
 
@@ -18,8 +21,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::{
+    psp::{Psp, PspError},
     reference::Reference,
-    sepa::{Iban, Sepa, TransferRequest},
+    sepa::{Iban, Sepa, Statement, TransferRequest},
+    wallet::WalletRail,
 };
 use crate::{money::Money, order::OrderId, time::UnixTime};
 
@@ -63,15 +68,19 @@ pub struct RefundRequest {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The money is promised, and not here yet.
-    Authorised,
+    /// The money is promised, and not here yet: it comes when it is [captured](Rail::capture).
+    Authorised {
+        /// Until when, as far as the rail says.
+        until: Option<UnixTime>,
+    },
     /// The money is here, whole.
     Paid,
     /// Nothing is decided: the customer has to act, as with a transfer.
     Pending,
     /// The customer has to go on at this address.
     Continue(Url),
-    /// It will not happen.
+    /// It will not happen. Of what was authorised before: it has ended, or was given up, and what is not captured will not
+    /// come.
     Declined(DeclineCode),
     /// Nobody knows whether it happened. It is asked again, and never done again.
     Unknown,
@@ -124,10 +133,50 @@ impl Outcome {
     /// Its name, as events tell it.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Authorised => "authorised".to_owned(),
+            Self::Authorised { .. } => "authorised".to_owned(),
             Self::Paid => "paid".to_owned(),
             Self::Pending => "pending".to_owned(),
             Self::Continue(_) => "continue".to_owned(),
+            Self::Declined(code) => format!("declined: {}", code.as_str()),
+            Self::Unknown => "unknown".to_owned(),
+        }
+    }
+}
+
+/// What a rail is asked to collect of an amount that is authorised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CaptureRequest {
+    /// The payment that was authorised.
+    pub payment: PaymentRequest,
+    /// Which capture of it this is: 1 to 64 visible ASCII characters without `/`. Order, attempt and key together are the
+    /// idempotency key towards the rail.
+    pub key: String,
+    /// How much: a part of what was authorised, or all of it.
+    pub amount: Money,
+}
+
+/// How a capture stands, or the giving up of an authorisation, as far as the rail knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ActOutcome {
+    /// It is done.
+    Done,
+    /// The rail is at it: it is asked again.
+    UnderWay,
+    /// It will not happen.
+    Declined(DeclineCode),
+    /// Nobody knows whether it happened. It is asked again, and a capture is never done again.
+    Unknown,
+}
+
+impl ActOutcome {
+    /// Its name, as events tell it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Done => "done".to_owned(),
+            Self::UnderWay => "under way".to_owned(),
             Self::Declined(code) => format!("declined: {}", code.as_str()),
             Self::Unknown => "unknown".to_owned(),
         }
@@ -170,10 +219,46 @@ pub struct Notice {
     pub order: OrderId,
     /// The attempt.
     pub attempt: u32,
-    /// The amount that it speaks of: one that is not the attempt's is refused.
+    /// The amount that it speaks of: the attempt's, the capture's, the refund's, or what was taken back. Another one than
+    /// was asked for is refused.
     pub amount: Money,
     /// What happened.
-    pub outcome: Outcome,
+    pub said: Said,
+}
+
+/// What a notice says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Said {
+    /// How the attempt stands: authorised, paid, ended.
+    Payment(Outcome),
+    /// How a capture of it stands. One that nobody asked for counts if it is done: it was made at the provider's own desk.
+    Capture {
+        /// Which.
+        key: String,
+        /// How it stands.
+        outcome: ActOutcome,
+    },
+    /// How a refund stands.
+    Refund {
+        /// Which.
+        key: String,
+        /// Which time of telling the rail it speaks of.
+        number: u32,
+        /// How it stands.
+        outcome: RefundOutcome,
+    },
+    /// The provider took money back by itself, as after a dispute.
+    TakenBack {
+        /// What it calls that: 1 to 64 visible ASCII characters without `/`. Said twice, it happened once.
+        id: String,
+    },
+}
+
+impl From<Outcome> for Said {
+    fn from(outcome: Outcome) -> Self {
+        Self::Payment(outcome)
+    }
 }
 
 /// A message that somebody sent to the notice address of a rail: a stranger's, until the rail has checked it.
@@ -237,8 +322,11 @@ pub struct CannotCollect {
 
 /// A way to be paid.
 ///
-/// Every act is idempotent in the order and the attempt (a refund: in the order, its key and number): said twice, it
-/// happens once. An act that fails half-way is [`Outcome::Unknown`]; there is no other error.
+/// Every act is idempotent in the order and the attempt (a capture: and its key; a refund: in the order, its key and
+/// number): said twice, it happens once. An act that fails half-way is [`Outcome::Unknown`]; there is no other error.
+///
+/// A rail that collects at once says [`Outcome::Paid`], and need not care for captures. One that authorises first says
+/// [`Outcome::Authorised`]; the merchant captures then, in parts if need be, and what an order does not need is given up.
 pub trait Rail: fmt::Debug + Send + Sync + 'static {
     /// Its name in records and addresses: `[a-z0-9-]`, at most 16 bytes.
     fn id(&self) -> &'static str;
@@ -259,12 +347,38 @@ pub trait Rail: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// The account on which arrives what customers transfer by hand: only such a rail has one.
+    fn account(&self) -> Option<&Sepa> {
+        None
+    }
+
     /// Collects.
     fn pay(&self, payment: &PaymentRequest) -> impl Future<Output = Outcome> + Send;
 
     /// What became of a payment: looks, and never executes. A payment that never reached the rail is
     /// [`Outcome::Declined`] once it cannot reach it any more.
     fn inquire(&self, payment: &PaymentRequest) -> impl Future<Output = Outcome> + Send;
+
+    /// Collects a part of what is authorised, or all of it: never more than was authorised, in all captures together, and
+    /// nothing after it was given up or has ended.
+    fn capture(&self, capture: &CaptureRequest) -> impl Future<Output = ActOutcome> + Send {
+        let _ = capture;
+        async { ActOutcome::Declined("no_captures".into()) }
+    }
+
+    /// What became of a capture: looks, and never executes. One that never reached the rail is [`ActOutcome::Declined`] once
+    /// it cannot reach it any more.
+    fn inquire_capture(&self, capture: &CaptureRequest) -> impl Future<Output = ActOutcome> + Send {
+        let _ = capture;
+        async { ActOutcome::Declined("no_captures".into()) }
+    }
+
+    /// Gives up what is left of an authorisation, after all of its captures are decided. What was captured stays so. It may
+    /// be told again: [`Rail::inquire`] says before whether anything is left.
+    fn void(&self, payment: &PaymentRequest) -> impl Future<Output = ActOutcome> + Send {
+        let _ = payment;
+        async { ActOutcome::Declined("no_voids".into()) }
+    }
 
     /// Gives back.
     fn refund(&self, refund: &RefundRequest) -> impl Future<Output = RefundOutcome> + Send;

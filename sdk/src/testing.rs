@@ -7,6 +7,7 @@ pub mod authority;
 pub mod cast;
 pub mod collector;
 mod conformance;
+mod fake_executor;
 mod fake_rail;
 pub mod faulty;
 pub mod issuer;
@@ -21,6 +22,7 @@ pub mod w3c;
 pub mod wallet;
 
 pub use conformance::store_conformance;
+pub use fake_executor::{FakeExecutor, Handling};
 pub use fake_rail::{FakeRail, Mood};
 pub use network::Network;
 pub use rail_conformance::{RailKind, rail_conformance};

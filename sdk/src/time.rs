@@ -49,3 +49,57 @@ impl std::fmt::Display for UnixTime {
         }
     }
 }
+
+/// A day of the calendar, as banks write it: `2026-11-23`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Day(String);
+
+/// A text that is no day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a day is written as 2026-11-23")]
+pub struct NotADay;
+
+impl Day {
+    /// The day that it is at a time, in UTC.
+    #[must_use]
+    pub fn of(at: UnixTime) -> Self {
+        Self(at.to_string().chars().take(10).collect())
+    }
+
+    /// As it stands in a file.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Day {
+    type Err = NotADay;
+
+    fn from_str(text: &str) -> Result<Self, NotADay> {
+        let digits = |at: usize, b: u8| if matches!(at, 4 | 7) { b == b'-' } else { b.is_ascii_digit() };
+        let form = text.len() == 10 && text.bytes().enumerate().all(|(at, b)| digits(at, b));
+        if form && text.parse::<jiff::civil::Date>().is_ok() { Ok(Self(text.to_owned())) } else { Err(NotADay) }
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = NotADay;
+
+    fn try_from(text: String) -> Result<Self, NotADay> {
+        text.parse()
+    }
+}
+
+impl From<Day> for String {
+    fn from(day: Day) -> Self {
+        day.0
+    }
+}
+
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

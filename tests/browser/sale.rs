@@ -1,7 +1,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use crate::{Browser, Options, Storefront, installed, walk};
+use crate::{Browser, Options, Storefront, installed, made_statements, walk};
 
 const CHECKOUT_WINE: &str = "/checkout?cart=etnax2";
 const CHECKOUT_TEA: &str = "/checkout?cart=senchax1";
@@ -269,5 +269,42 @@ async fn a_shop_that_is_killed_while_an_order_is_placed_has_it_or_has_it_not() {
     println!("{there} of 6 orders were there after the shop was killed, and {stock} packets on the shelf");
     // The page of a shop that was gone is none of ours.
     browser.open("/").await;
+    browser.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_merchant_hands_in_a_statement_and_takes_the_repayments_to_the_bank() {
+    if !installed("the way of a statement") {
+        return;
+    }
+    let shop = Storefront::start();
+    let browser = Browser::new(&shop).await;
+    browser.open(CHECKOUT_TEA).await;
+    type_address(&browser).await;
+    place(&browser, 2).await;
+    let reference = reference(&browser).await;
+    let entry = |amount: &str, name: &str, text: &str| {
+        let detail = made_statements::Detail {
+            iban: "AT611904300234573201".to_owned(),
+            ..made_statements::Detail::saying(text)
+        };
+        made_statements::Entry::credit(amount, name, detail)
+    };
+    let entries = vec![entry("60.00", "B1", &reference), entry("5.00", "B2", "Tee")];
+    let file = shop.folder.path().join("auszug.xml");
+    std::fs::write(&file, made_statements::Camt::statement("DE89370400440532013000", entries).xml()).unwrap();
+
+    let merchant = desk(&shop).await;
+    merchant.find("input[name=statement]").await.send_keys(file.to_str().unwrap()).await.unwrap();
+    merchant.press("Book what it says").await;
+    merchant.sees("For you to look at").await;
+    merchant.picture("statement").await;
+    merchant.press("Back to the desk").await;
+    merchant.sees("Transfers without an order").await;
+    merchant.sees("Make the file").await;
+    merchant.picture("desk-bank").await;
+    merchant.leave().await;
+    browser.client.refresh().await.unwrap();
+    browser.sees("Paid. We are packing.").await;
     browser.leave().await;
 }

@@ -213,3 +213,44 @@ async fn row_25_a_document_for_another_origin_or_request_is_refused() {
     let reply = browser.dc_brings(&asking, ISO, &json!({ "error": "access_denied" })).await;
     assert_eq!(reply.json(), json!({ "state": "declined" }));
 }
+
+#[tokio::test]
+async fn two_asks_are_one_document_in_its_own_words() {
+    const BOTH: [(&str, &str); 2] = [(MDL_NAMESPACE, "family_name"), (MDL_NAMESPACE, "age_over_18")];
+    let now = TestShop::new().clock().now();
+    let iaca = Authority::new("Utopia IACA", now);
+    let trust = Trust::new().roots(&iaca.root_pem(), &[MDL, AGE_EU]).unwrap();
+    let adult = Ask::new("adult", "For adults").over(18);
+    let name =
+        Ask::new("name", "To greet you").credential("licence", Wanted::mdoc(MDL, MDL_NAMESPACE).claim(["family_name"]));
+    let shop = TestShop::with(|builder| builder.store(Memory::new()).trust(trust).ask(&adult).ask(&name));
+    for (over, code) in [(false, "age_not_reached"), (true, "")] {
+        let credential = Credential::new(MDL, now.minus_s(1000)).says(MDL_NAMESPACE, "age_over_18", over).says(
+            MDL_NAMESPACE,
+            "family_name",
+            "Adler",
+        );
+        let holder = SigningKey::from_p256_scalar(&[9; 32]).unwrap();
+        let held = Issuer::below(&iaca, now).issue(&credential, holder, shop.clock()).unwrap();
+        let mut browser = browser(&shop);
+        let asking = browser.ask("adult name", Device::SameDevice).await;
+        let reply = browser.dc_requests(&asking).await.json();
+        let requests = reply["requests"].as_array().unwrap().iter();
+        let iso: Vec<Iso> = requests.filter(|one| one["protocol"] == ISO).map(|one| Iso::read(&one["data"])).collect();
+        let [iso] = iso.as_slice() else { panic!("one document that answers both") };
+        assert_eq!(
+            (iso.doc_type.as_str(), iso.elements.as_slice()),
+            (MDL, &["family_name", "age_over_18"].map(String::from)[..])
+        );
+        let sealed = held.present_sealed(&iso.transcript(ORIGIN), &iso.recipient, &BOTH, &[], shop.clock()).unwrap();
+        let reply = browser.dc_brings(&asking, ISO, &json!({ "response": sealed })).await;
+        if !code.is_empty() {
+            assert_eq!(reply.code(), "answer_refused");
+            assert_eq!(standing(&mut browser, &asking).await.1, code);
+            continue;
+        }
+        redeems(&mut browser, &asking, &reply).await;
+        let me = browser.get("/wallet/me").await.json();
+        assert_eq!(me["proofs"][1]["outcome"], "family_name");
+    }
+}

@@ -122,7 +122,7 @@ impl Selling {
 
     /// A notice of the rail, signed by it, that says this.
     fn notice(&self, order: &OrderId, attempt: u32, amount: Money, outcome: Outcome) -> (http::HeaderMap, Vec<u8>) {
-        let notice = Notice { order: order.clone(), attempt, amount, outcome };
+        let notice = Notice { order: order.clone(), attempt, amount, said: outcome.into() };
         self.rail.signed(&notice, self.shop.merchant().now())
     }
 

@@ -191,7 +191,7 @@ async fn each_route_has_its_methods() {
     let mut browser = browser(&shop);
     for (path, allowed) in [
         ("/wallet/presentations", "POST"),
-        ("/wallet/presentations/x", "GET,HEAD"),
+        ("/wallet/presentations/x", "GET,HEAD,DELETE"),
         ("/wallet/presentations/x/events", "GET,HEAD"),
         ("/wallet/requests/x", "GET,HEAD,POST"),
         ("/wallet/responses/x", "POST"),

@@ -1,13 +1,13 @@
 // A wallet for SD-JWT VCs, of published parts: OpenID4VCI and SD-JWT of the Open Wallet Foundation. `receive` takes an offer,
-// `present` answers a request with what was received.
+// `present` answers a request with what was received, `pay` authorises a payment with what somebody gave it to `hold`.
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
 import { SDJwtInstance } from '@sd-jwt/core';
 import * as jose from 'jose';
 
 import { collect } from './openid4vci.mjs';
-import { answer, hash, privateOf, read } from './openid4vp.mjs';
+import { answer, hash, newKey, privateOf, read } from './openid4vp.mjs';
 import { keyOf, listen } from './world.mjs';
 
 let held;
@@ -47,4 +47,36 @@ async function present({ link, data, origin }) {
   return answer(request, { [id]: [await sdJwt().present(held.credential, {}, { kb })] });
 }
 
-await listen({ receive, present });
+/** A key that a bank gives an attestation to. */
+async function key() {
+  const holder = await newKey();
+  held = { holder };
+  return holder.publicJwk;
+}
+
+async function hold({ credential }) {
+  held.credential = credential;
+  return {};
+}
+
+/** Authorises the payment that is asked for (EUDI TS12), but for the claim of the holder's proof that is `left_out`. */
+async function pay({ link, data, origin, left_out: leftOut }) {
+  const request = await read({ link, data, origin });
+  const [asked] = request.payload.transaction_data;
+  const { type, credential_ids: [id], payload } = JSON.parse(Buffer.from(asked, 'base64url').toString());
+  if (type !== 'urn:eudi:sca:payment:1' || payload.amount !== 21.5 || payload.currency !== 'EUR') throw new Error('another payment');
+  const claims = {
+    aud: origin ? `origin:${origin}` : request.client_id,
+    nonce: request.nonce,
+    iat: Math.floor(Date.now() / 1000),
+    jti: randomUUID(),
+    response_mode: request.payload.response_mode,
+    amr: [{ inherence: 'face_device' }, { possession: 'key_in_local_native_wscd' }],
+    transaction_data_hashes: [Buffer.from(hash(asked, 'sha-256')).toString('base64url')],
+    transaction_data_hashes_alg: 'sha-256',
+  };
+  delete claims[leftOut];
+  return answer(request, { [id]: [await sdJwt().present(held.credential, { masked_iban: true }, { kb: { payload: claims } })] });
+}
+
+await listen({ receive, present, key, hold, pay });

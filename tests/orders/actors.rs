@@ -7,7 +7,7 @@ use firsthand::{
     merchant::{Booking, Order, Recognised, Refund, Transfer},
     money::{Currency, Money, Quantity},
     order::{BankAccount, Draft, OrderId, OrderState, RefundState},
-    rail::{Notice, NoticeRequest, Outcome, Reference},
+    rail::{ActOutcome, Notice, NoticeRequest, Outcome, Reference, RefundOutcome, Said},
     testing::FakeRail,
 };
 use http::HeaderMap;
@@ -56,16 +56,20 @@ pub struct Memories {
 pub type People = std::sync::Arc<std::sync::Mutex<Memories>>;
 
 /// The things that are done, and how often of a hundred.
-pub const DEEDS: [(&str, usize); 16] = [
+pub const DEEDS: [(&str, usize); 20] = [
     ("place", 9),
     ("pay", 21),
-    ("cancel", 3),
+    ("capture", 22),
+    ("close short", 3),
+    ("desk", 2),
+    ("take back", 1),
+    ("cancel", 4),
     ("decide", 6),
     ("notice", 6),
     ("lie", 4),
     ("book", 9),
     ("assign", 3),
-    ("refund", 9),
+    ("refund", 11),
     ("give back", 14),
     ("by hand", 6),
     ("account", 2),
@@ -100,6 +104,10 @@ impl Doing {
         let done = match deed {
             "place" => self.place().await,
             "pay" => self.pay().await,
+            "capture" => self.capture().await,
+            "close short" => self.close_short().await,
+            "desk" => self.desk().await,
+            "take back" => self.take_back().await,
             "cancel" => self.cancel().await,
             "decide" => self.decide(),
             "notice" => self.notice().await,
@@ -156,6 +164,22 @@ impl Doing {
         match fitting.or_else(|| self.some_order()) {
             Some(id) => self.node.merchant.order(&id).await,
             None => Ok(None),
+        }
+    }
+
+    /// An order that is authorised; now and then another one, when there is none.
+    async fn authorised(&self) -> Result<Option<Order>, Error> {
+        let authorised = |state| state == OrderState::Authorised;
+        let one = {
+            let mut world = self.stage.world();
+            let all = world.oracle.orders.iter().filter(|(_, (order, _))| authorised(order.state));
+            let all: Vec<OrderId> = all.map(|(id, _)| id.clone()).collect();
+            world.numbers.of(&all)
+        };
+        match one {
+            Some(id) if self.chance(950) => self.node.merchant.order(&id).await,
+            _ if self.chance(30) => self.order(authorised).await,
+            _ => Ok(None),
         }
     }
 
@@ -219,7 +243,69 @@ impl Doing {
 
     async fn cancel(&self) -> Result<(), Error> {
         let Some(order) = self.order(OrderState::is_open).await? else { return Ok(()) };
-        order.cancel().await?.commit().await.map(drop)
+        let order = order.cancel().await?.commit().await?;
+        if self.chance(500) {
+            order.release().await?;
+        }
+        Ok(())
+    }
+
+    /// A parcel is sent, and its price captured.
+    async fn capture(&self) -> Result<(), Error> {
+        let Some(order) = self.authorised().await? else { return Ok(()) };
+        let total = order.total().minor();
+        let open = order.outstanding().minor();
+        let minor = [open, open, open / 2, open / 3, 1, total + 1, 0][self.below(7)];
+        let key = ["p1", "p2", "p3", "p4"][self.below(4)];
+        let amount = Money::new(minor, order.total().currency()).unwrap();
+        self.stage.note(|| format!("{amount} of {} are captured as {key}", order.id()));
+        order.capture(amount, key).await.map(drop)
+    }
+
+    /// Nothing more is delivered.
+    async fn close_short(&self) -> Result<(), Error> {
+        let Some(order) = self.authorised().await? else { return Ok(()) };
+        let order = order.close_short().await?.commit().await?;
+        if self.chance(500) {
+            order.release().await?;
+        }
+        Ok(())
+    }
+
+    /// Somebody presses a button at the provider's own desk: a capture, or the end.
+    async fn desk(&self) -> Result<(), Error> {
+        let notice = {
+            let mut world = self.stage.world();
+            let some: Vec<_> =
+                world.asked.iter().filter(|a| world.rail.held_minor(&a.order, a.attempt) > 0).cloned().collect();
+            let Some(asked) = world.numbers.of(&some) else { return Ok(()) };
+            if world.numbers.chance(400) {
+                world.end_authorisation(&asked.order, asked.attempt);
+                world.rail.notice_of(&asked.order, asked.attempt, world.now)
+            } else {
+                let key = world.capture_at_the_desk(&asked.order, asked.attempt, asked.amount.currency());
+                key.and_then(|key| world.rail.notice_of_capture(&asked.order, asked.attempt, &key, world.now))
+            }
+        };
+        let Some(notice) = notice else { return Ok(()) };
+        self.people().notices.push(notice.clone());
+        if self.chance(500) { self.tell(&notice).await } else { Ok(()) }
+    }
+
+    /// A customer disputes a payment, and the provider takes money back.
+    async fn take_back(&self) -> Result<(), Error> {
+        let notice = {
+            let mut world = self.stage.world();
+            let some = world.asked.clone();
+            let Some(asked) = world.numbers.of(&some) else { return Ok(()) };
+            let minor = 1 + world.numbers.below(usize::try_from(asked.amount.minor()).unwrap());
+            let amount = Money::new(i64::try_from(minor).unwrap(), asked.amount.currency()).unwrap();
+            let said = Said::TakenBack { id: format!("dispute-{}", world.numbers.below(4)) };
+            let notice = Notice { order: asked.order, attempt: asked.attempt, amount, said };
+            world.rail.signed(&notice, world.now)
+        };
+        self.people().notices.push(notice.clone());
+        self.tell(&notice).await
     }
 
     /// The rail decides about something that it had left open.
@@ -229,6 +315,13 @@ impl Doing {
         let some = world.asked.clone();
         let Some(asked) = world.numbers.of(&some) else { return Ok(()) };
         let paid = world.numbers.chance(600);
+        if matches!(world.truth(&asked.order, asked.attempt), Some(Outcome::Authorised { .. })) {
+            // Now and then a rail collects by itself what it had authorised.
+            if world.numbers.chance(800) {
+                return Ok(());
+            }
+            world.count("rail: an authorisation collected or ended by itself");
+        }
         world.decide(&asked.order, asked.attempt, paid);
         Ok(())
     }
@@ -242,6 +335,10 @@ impl Doing {
             if world.numbers.chance(300) {
                 world.count("notice: again");
                 world.numbers.of(&old)
+            } else if world.numbers.chance(300) {
+                let all: Vec<_> = world.oracle.told_to_capture.union(&world.at_the_desk).cloned().collect();
+                let capture = world.numbers.of(&all);
+                capture.and_then(|(order, attempt, key)| world.rail.notice_of_capture(&order, attempt, &key, world.now))
             } else {
                 let asked = world.numbers.of(&some);
                 asked.and_then(|a| world.rail.notice_of(&a.order, a.attempt, world.now))
@@ -264,23 +361,29 @@ impl Doing {
             let (some, placed) = (world.asked.clone(), world.oracle.placed.clone());
             let Some(payment) = world.numbers.of(&some) else { return Ok(()) };
             let (mut order, mut attempt, mut amount) = (payment.order, payment.attempt, payment.amount);
-            let outcome = match world.numbers.below(6) {
-                0 | 1 => Outcome::Paid,
-                2 => Outcome::Declined("a_lie".into()),
-                3 => Outcome::Unknown,
-                4 => Outcome::Pending,
-                _ => Outcome::Authorised,
+            let key = ["p1", "p2", "lie-1", "lie-2"][world.numbers.below(4)].to_owned();
+            let said: Said = match world.numbers.below(10) {
+                0 | 1 => Outcome::Paid.into(),
+                2 => Outcome::Declined("a_lie".into()).into(),
+                3 => Outcome::Unknown.into(),
+                4 => Outcome::Pending.into(),
+                5 => Outcome::Authorised { until: None }.into(),
+                6 | 7 => Said::Capture { key, outcome: ActOutcome::Done },
+                8 => Said::Capture { key, outcome: ActOutcome::Declined("a_lie".into()) },
+                // Of what it was never told.
+                _ => Said::Refund { key: "refund/a/attempt-1".to_owned(), number: 9, outcome: RefundOutcome::Done },
             };
+            if matches!(said, Said::Capture { .. }) && world.numbers.chance(500) {
+                amount = Money::new(1 + world.numbers.below(1_500) as i64, amount.currency()).unwrap();
+            }
             match world.numbers.below(4) {
                 0 => amount = Money::new(amount.minor() + 1, amount.currency()).unwrap(),
                 1 => amount = Money::new(amount.minor(), Currency::JPY).unwrap(),
                 2 => order = world.numbers.of(&placed).unwrap(),
                 _ => attempt = world.numbers.below(3) as u32,
             }
-            if outcome == Outcome::Paid {
-                world.lied_paid.insert((order.clone(), attempt));
-            }
-            let notice = Notice { order, attempt, amount, outcome };
+            world.lied.insert((order.clone(), attempt));
+            let notice = Notice { order, attempt, amount, said };
             world.note(|| format!("a lie: {notice:?}"));
             world.rail.signed(&notice, world.now)
         };
@@ -429,8 +532,21 @@ impl Doing {
 
     /// The merchant looks into the books of whoever runs the rail, and says what stands there.
     async fn find_out(&self) -> Result<(), Error> {
-        let Some(order) = self.order(|state| state == OrderState::Unknown).await? else { return Ok(()) };
-        let Some(attempt) = order.attempts().last().map(|attempt| attempt.number) else { return Ok(()) };
+        let open = |state| matches!(state, OrderState::Unknown | OrderState::Authorised);
+        let Some(order) = self.order(open).await? else { return Ok(()) };
+        let Some(last) = order.attempts().last().cloned() else { return Ok(()) };
+        let attempt = last.number;
+        if let Some(capture) = last.captures.iter().find(|capture| capture.is_open()) {
+            let truth = self.stage.world().rail.capture_of(order.id(), attempt, &capture.key);
+            let was_captured = match truth {
+                Some(ActOutcome::Done) => true,
+                Some(ActOutcome::Declined(_)) => false,
+                _ => return Ok(()),
+            };
+            order.decide_capture(attempt, &capture.key, was_captured).await?.commit().await?;
+            self.stage.count("merchant: found out about a capture");
+            return Ok(());
+        }
         let truth = self.stage.world().truth(order.id(), attempt);
         let was_paid = match truth {
             Some(Outcome::Paid) => true,
@@ -490,20 +606,75 @@ impl Doing {
         Ok(())
     }
 
-    /// Everything that the rail has to say is said, and heard.
+    /// Everything that the rail has to say is said, and heard. What it holds is left to the shop to capture or give up.
     pub async fn last_words(self) {
         let asked = self.stage.world().asked.clone();
         for asked in asked {
             let notice = {
                 let mut world = self.stage.world();
-                let paid = world.numbers.chance(500);
-                world.decide(&asked.order, asked.attempt, paid);
+                if !matches!(world.truth(&asked.order, asked.attempt), Some(Outcome::Authorised { .. })) {
+                    let paid = world.numbers.chance(500);
+                    world.decide(&asked.order, asked.attempt, paid);
+                }
                 world.rail.notice_of(&asked.order, asked.attempt, world.now)
             };
             if let Some(notice) = notice
                 && let Err(error) = self.tell(&notice).await
             {
                 self.stage.world().oracle.broken(format!("a true notice is refused: {error}"));
+            }
+        }
+        let captures: Vec<_> = {
+            let world = self.stage.world();
+            world.oracle.told_to_capture.union(&world.at_the_desk).cloned().collect()
+        };
+        for (order, attempt, key) in captures {
+            let notice = {
+                let world = self.stage.world();
+                world.rail.notice_of_capture(&order, attempt, &key, world.now)
+            };
+            // A capture that the shop had given up before it was told is known to nobody.
+            if let Some(notice) = notice
+                && let Err(error) = self.tell(&notice).await
+                && !(self.stage.world().lied.contains(&(order, attempt)) && error.code() == "other_amount")
+            {
+                self.stage.world().oracle.broken(format!("a true notice of a capture is refused: {error}"));
+            }
+        }
+    }
+
+    /// Whatever is still authorised is delivered, or not: the shop captures the rest, closes short, or cancels.
+    pub async fn settle(self) {
+        let open: Vec<OrderId> = {
+            let world = self.stage.world();
+            let all = world.oracle.orders.iter();
+            all.filter(|(_, (order, _))| order.state == OrderState::Authorised).map(|(id, _)| id.clone()).collect()
+        };
+        for id in open {
+            let what = self.below(3);
+            let settled = async {
+                let order = self.node.merchant.order(&id).await?.expect("an order");
+                match what {
+                    0 => order.capture(order.outstanding(), "the-rest").await.map(drop),
+                    1 => order.close_short().await?.commit().await.map(drop),
+                    _ => order.cancel().await?.commit().await.map(drop),
+                }
+            };
+            let settled: Result<(), Error> = settled.await;
+            if let Err(error) = settled
+                && !matches!(
+                    error.code(),
+                    "payment_in_doubt"
+                        | "payment_under_way"
+                        | "nothing_captured"
+                        | "capture_too_large"
+                        | "attempt_full"
+                        | "authorisation_ended"
+                        | "capture_differs"
+                        | "no_amount"
+                )
+            {
+                self.stage.world().oracle.broken(format!("settling {id}: {error}"));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firsthand::{
     order::{Happened, OrderEvent, OrderId, OrderRecord, OrderState, RefundRecord, RefundState},
-    rail::{Outcome, PaymentRequest, RefundRequest},
+    rail::{ActOutcome, CaptureRequest, Outcome, PaymentRequest, RefundRequest},
     store::{Key, Write},
     time::UnixTime,
 };
@@ -23,6 +23,10 @@ pub struct Told {
     pub settled: i64,
     pub owed: i64,
     pub refunded: i64,
+    /// What a provider took back of what had counted, and what of the price is not to come.
+    pub taken_back: i64,
+    pub taken_later: i64,
+    pub waived: i64,
     /// What became of the attempts, by number from 1.
     pub attempts: Vec<String>,
     /// By what money arrived: attempts, and digests of transfers.
@@ -46,6 +50,8 @@ pub struct Oracle {
     pub by_hand: BTreeSet<(OrderId, String)>,
     pub told_to_refund: BTreeSet<(OrderId, String, u32)>,
     asked_about: BTreeSet<(OrderId, String, u32)>,
+    pub told_to_capture: BTreeSet<(OrderId, u32, String)>,
+    captures_asked_about: BTreeSet<(OrderId, u32, String)>,
     called: BTreeSet<(OrderId, u32)>,
     /// What the feed's workers saw of each order.
     seen: BTreeMap<OrderId, u32>,
@@ -95,6 +101,41 @@ impl Oracle {
     /// The rail is asked about a refund: from now on it does nothing about it that it had not done.
     pub fn refund_asked_about(&mut self, refund: &RefundRequest) {
         self.asked_about.insert((refund.order.clone(), refund.key.clone(), refund.number));
+    }
+
+    /// The rail is told to capture: from a committed record, once, and no more than is authorised. Says whether it knows of
+    /// it, and does nothing new.
+    pub fn capture_called(&mut self, actor: Actor, capture: &CaptureRequest) -> bool {
+        self.paying.insert(actor, "capture called");
+        let PaymentRequest { order, attempt, amount, .. } = &capture.payment;
+        let found = self.orders.get(order).and_then(|(order, _)| order.attempts.iter().find(|a| a.number == *attempt));
+        let committed = found.is_some_and(|found| {
+            found.amount == *amount && found.captures.iter().any(|c| c.key == capture.key && c.amount == capture.amount)
+        });
+        self.must(committed, || format!("the rail is to capture what nobody committed: {capture:?}"));
+        let name = (order.clone(), *attempt, capture.key.clone());
+        let known = self.captures_asked_about.contains(&name);
+        let first = self.told_to_capture.insert(name);
+        self.must(first, || format!("the rail is told to capture twice: {capture:?}"));
+        known
+    }
+
+    /// The rail is asked about a capture: from now on it does nothing about it that it had not done.
+    pub fn capture_asked_about(&mut self, capture: &CaptureRequest) {
+        let name = (capture.payment.order.clone(), capture.payment.attempt, capture.key.clone());
+        self.captures_asked_about.insert(name);
+    }
+
+    /// The rail is told to give up an authorisation: only one that its order needs nothing of any more.
+    pub fn void_called(&mut self, payment: &PaymentRequest) {
+        let idle = self.orders.get(&payment.order).is_some_and(|(order, _)| {
+            let found = order.attempts.iter().find(|a| a.number == payment.attempt);
+            found.is_some_and(|found| {
+                let over = !order.state.is_open() || order.attempts.last() != Some(found);
+                over && found.void.is_some() && !found.captures.iter().any(|c| c.is_open())
+            })
+        });
+        self.must(idle, || format!("what is needed is given up: {payment:?}"));
     }
 
     pub fn refund(&self, order: &OrderId, key: &str) -> Option<RefundRecord> {
@@ -187,6 +228,21 @@ impl Oracle {
             format!("{id} is {}, its events say {}", order.state.name(), told.state)
         });
         self.must(order.events == told.events, || format!("{id} has {} events, not {}", told.events, order.events));
+        for event in events {
+            let Happened::CaptureBegun { attempt, .. } = &event.what else { continue };
+            let Some(found) = order.attempts.iter().find(|a| a.number == *attempt) else { continue };
+            let all = |open: bool| -> i64 {
+                let counts =
+                    found.captures.iter().filter(|c| c.is_open() || !open && c.outcome == Some(ActOutcome::Done));
+                counts.map(|capture| capture.amount.minor()).sum()
+            };
+            self.must(all(false) <= found.amount.minor(), || {
+                format!("{id} captures more than was promised: {found:?}")
+            });
+            let price = told.settled + all(true) <= told.total - told.waived;
+            self.must(price, || format!("{id} captures more than its price: {found:?}"));
+        }
+        self.must(minor(order.waived) == told.waived, || format!("{id} waives {}", order.waived));
         let outcomes: Vec<String> = order.attempts.iter().map(|a| outcome_of(a.outcome.as_ref())).collect();
         self.must(outcomes == told.attempts, || format!("{id}: attempts {outcomes:?}, events say {:?}", told.attempts));
         if let Some(before) = before {
@@ -254,14 +310,49 @@ impl Oracle {
                 }
             }
             Happened::Contradicted { .. } => "a contradiction",
+            Happened::CaptureBegun { .. } => {
+                self.paying.insert(actor, "capture begun");
+                if told.receipts.is_empty() { "a capture" } else { "a capture after another" }
+            }
+            Happened::CaptureAnswered { outcome, .. } => {
+                self.paying.remove(&actor);
+                match outcome.as_str() {
+                    "done" => "a capture done",
+                    "unknown" | "under way" => "a capture in doubt",
+                    _ => "a capture declined",
+                }
+            }
+            Happened::AuthorisationEnded { .. } => "an authorisation ended",
+            Happened::ClosedShort { .. } if actor.does == "close short" || actor.does == "settle" => "closed short",
+            Happened::ClosedShort { .. } => "closed short by the end of its authorisation",
+            Happened::VoidBegun { .. } => "an authorisation is given up",
+            Happened::VoidAnswered { outcome, .. } => match outcome.as_str() {
+                "done" => "an authorisation given up",
+                "unknown" | "under way" => "a giving up in doubt",
+                _ => "a giving up declined",
+            },
+            Happened::TakenBack { .. } => "money taken back",
             Happened::Received { by, amount } => {
-                if let Some(attempt) = by.strip_prefix("attempt-") {
-                    let expected = self.orders.get(id).and_then(|(order, _)| {
-                        order.attempts.iter().find(|a| a.number.to_string() == attempt).map(|a| a.amount)
-                    });
-                    self.must(expected == Some(*amount), || {
-                        format!("{id} received {amount} by {by}, not {expected:?}")
-                    });
+                if let Some(name) = by.strip_prefix("attempt-") {
+                    let (attempt, key) = name.split_once('/').unwrap_or((name, ""));
+                    let order = self.orders.get(id).map(|(order, _)| order);
+                    let found = order.and_then(|order| order.attempts.iter().find(|a| a.number.to_string() == attempt));
+                    let asked = found.and_then(|found| found.captures.iter().find(|capture| capture.key == key));
+                    let parts: i64 = told.parts_of(attempt);
+                    let fits = match (found, key, asked) {
+                        // The rest of an attempt that was captured in parts before.
+                        (Some(found), "", _) => {
+                            amount.minor() == found.amount.minor() - parts.min(found.amount.minor())
+                        }
+                        (Some(_), _, Some(asked)) => asked.amount == *amount,
+                        // At the rail's own desk.
+                        (Some(_), _, None) => true,
+                        (None, ..) => false,
+                    };
+                    self.must(fits, || format!("{id} received {amount} by {by}"));
+                    if key.starts_with("desk") {
+                        self.happened.push("order: money captured at the desk".to_owned());
+                    }
                 } else {
                     let meant = self.meant.get(by).is_some_and(|meant| meant.contains(id));
                     self.must(meant, || format!("{id} is paid by a transfer for somebody else: {by}"));
@@ -321,7 +412,8 @@ impl Oracle {
     }
 
     /// At the end, when nothing is under way any more and nothing is left open.
-    pub fn at_the_end(&mut self, truth: impl Fn(&OrderId, u32) -> Option<Outcome>, lied: &BTreeSet<(OrderId, u32)>) {
+    /// `truth` is what the rail took for an attempt, and what it still holds; of attempts that it lied about less is known.
+    pub fn at_the_end(&mut self, truth: impl Fn(&OrderId, u32) -> (i64, i64), lied: &BTreeSet<(OrderId, u32)>) {
         for kind in ["order_due", "feed"] {
             let left: Vec<String> = self.all_of(kind).map(|(key, _)| key.sort.clone()).collect();
             self.must(left.is_empty(), || format!("left in {kind}: {left:?}"));
@@ -360,22 +452,28 @@ impl Oracle {
             let transfers = by_transfer.get(id.as_str()).copied().unwrap_or_default();
             let mut taken = 0;
             for attempt in &order.attempts {
-                let really = truth(id, attempt.number) == Some(Outcome::Paid);
-                let believed = really || lied.contains(&(id.clone(), attempt.number));
-                let counted = told.receipts.contains_key(&format!("attempt-{}", attempt.number));
-                if really && !counted || counted && !believed {
-                    wrong.push(format!("attempt {} of {id}: taken {really}, counted {counted}", attempt.number));
+                let (really, held) = truth(id, attempt.number);
+                let lied = lied.contains(&(id.clone(), attempt.number));
+                let name = attempt.number.to_string();
+                let whole = told.receipts.get(&format!("attempt-{name}")).copied().unwrap_or_default();
+                let counted = whole + told.parts_of(&name);
+                if counted != really && !lied || counted < really {
+                    wrong.push(format!("attempt {name} of {id}: taken {really}, counted {counted}"));
                 }
-                if counted {
-                    taken += attempt.amount.minor();
+                if held != 0 && !lied {
+                    wrong.push(format!("attempt {name} of {id}: {held} are held for ever"));
                 }
+                taken += counted;
             }
             if told.received != taken + transfers {
                 wrong.push(format!("{id} received {}; taken {taken}, transferred {transfers}", told.received));
             }
             let refunded: i64 =
                 told.giving.iter().filter(|(key, _)| key.starts_with("refund/")).map(|(_, (minor, _))| minor).sum();
-            let (rest, expected) = (told.settled + refunded, if told.state == "paid" { told.total } else { 0 });
+            let (rest, expected) = (
+                told.settled + refunded + if told.state == "paid" { told.taken_later + told.waived } else { 0 },
+                if told.state == "paid" { told.total } else { 0 },
+            );
             if rest != expected {
                 wrong.push(format!("{id} is {} with {rest} of {}", told.state, told.total));
             }
@@ -388,10 +486,16 @@ impl Oracle {
 }
 
 impl Told {
+    /// What arrived by captures of an attempt.
+    pub fn parts_of(&self, attempt: &str) -> i64 {
+        let begin = format!("attempt-{attempt}/");
+        self.receipts.iter().filter(|(by, _)| by.starts_with(&begin)).map(|(_, minor)| minor).sum()
+    }
+
     /// The order after one event more, or why it cannot be.
     fn next(&mut self, what: &Happened) -> Result<(), &'static str> {
         let is = |holds: bool, what: &'static str| if holds { Ok(()) } else { Err(what) };
-        let open = matches!(self.state, "placed" | "paying" | "declined" | "unknown");
+        let open = matches!(self.state, "placed" | "paying" | "authorised" | "declined" | "unknown");
         match what {
             Happened::Placed { total } => {
                 is(self.events == 1, "placed again")?;
@@ -412,7 +516,8 @@ impl Told {
                     match outcome.as_str() {
                         "paid" => {}
                         "unknown" => self.state = "unknown",
-                        "pending" | "authorised" | "continue" => self.state = "paying",
+                        "authorised" => self.state = "authorised",
+                        "pending" | "continue" => self.state = "paying",
                         _ => self.state = "declined",
                     }
                 }
@@ -421,11 +526,11 @@ impl Told {
                 is(self.receipts.insert(by.clone(), amount.minor()).is_none(), "received twice")?;
                 self.received += amount.minor();
                 if open {
-                    self.settled += amount.minor().min(self.total - self.settled);
+                    self.settled += amount.minor().min(self.total - self.waived - self.settled);
                 }
             }
             Happened::Paid => {
-                is(open && self.settled == self.total, "paid too early")?;
+                is(open && self.settled == self.total - self.waived, "paid too early")?;
                 self.state = "paid";
             }
             Happened::RefundOwed { key, amount } => {
@@ -445,8 +550,37 @@ impl Told {
             Happened::RefundBegun { key, amount } => {
                 is(self.giving.get(key) == Some(&(amount.minor(), false)), "giving back otherwise")?;
             }
+            Happened::CaptureBegun { attempt, .. } => {
+                let last = usize::try_from(*attempt) == Ok(self.attempts.len());
+                let promised =
+                    last && self.state == "authorised" && self.attempts.last().is_some_and(|a| a == "authorised");
+                is(promised, "a capture of what is not authorised")?;
+            }
+            Happened::AuthorisationEnded { attempt } => {
+                let last = usize::try_from(*attempt) == Ok(self.attempts.len());
+                is(last && self.state == "authorised", "the end of no authorisation")?;
+                self.state = "declined";
+            }
+            Happened::ClosedShort { waived } => {
+                is(self.state == "authorised", "closed short from where it cannot")?;
+                self.waived += waived.minor();
+                is(self.waived == self.total - self.settled, "waived otherwise")?;
+            }
+            Happened::TakenBack { amount, settled, .. } => {
+                is(settled.minor() <= amount.minor(), "more is taken back than is said")?;
+                self.settled -= settled.minor();
+                self.refunded += settled.minor();
+                self.taken_back += settled.minor();
+                if open {
+                    self.waived += settled.minor();
+                } else {
+                    self.taken_later += settled.minor();
+                }
+            }
             Happened::Cancelled | Happened::Expired => {
-                is(matches!(self.state, "placed" | "paying" | "declined"), "ended from where it cannot")?;
+                let may = matches!(self.state, "placed" | "paying" | "declined")
+                    || self.state == "authorised" && *what == Happened::Cancelled;
+                is(may, "ended from where it cannot")?;
                 let in_doubt = self.attempts.last().is_some_and(|last| matches!(last.as_str(), "none" | "unknown"));
                 is(!in_doubt, "ended while nobody knows whether it is paid")?;
                 self.state = if *what == Happened::Cancelled { "cancelled" } else { "expired" };
@@ -461,7 +595,9 @@ impl Told {
 /// When an order has to be looked at: to ask about what is in doubt, and to let it expire; not before it is known how its
 /// last attempt went.
 fn due_of(order: &OrderRecord) -> Option<UnixTime> {
-    let in_doubt = order.attempts.last().is_some_and(|last| matches!(last.outcome, None | Some(Outcome::Unknown)));
+    let in_doubt = order.attempts.last().is_some_and(|last| {
+        matches!(last.outcome, None | Some(Outcome::Unknown)) || last.captures.iter().any(|capture| capture.is_open())
+    });
     let end = order.expires_at.filter(|_| !(in_doubt && order.inquire_at.is_some()));
     order.inquire_at.into_iter().chain(end).min()
 }
@@ -470,7 +606,7 @@ fn outcome_of(outcome: Option<&Outcome>) -> String {
     match outcome {
         None => "none".to_owned(),
         Some(Outcome::Declined(code)) => format!("declined: {}", code.as_str()),
-        Some(Outcome::Authorised) => "authorised".to_owned(),
+        Some(Outcome::Authorised { .. }) => "authorised".to_owned(),
         Some(Outcome::Paid) => "paid".to_owned(),
         Some(Outcome::Pending) => "pending".to_owned(),
         Some(Outcome::Continue(_)) => "continue".to_owned(),

@@ -164,6 +164,8 @@ impl Run<'_> {
             let what = world.oracle.paying.remove(&busy.actor);
             world.count(match what {
                 Some("begun") => "crash: between the attempt and the rail",
+                Some("capture begun") => "crash: between the capture and the rail",
+                Some("capture called") => "crash: between the rail's capture and its answer",
                 Some(_) => "crash: between the rail and its answer",
                 None => "crash: elsewhere",
             });
@@ -204,7 +206,7 @@ impl Run<'_> {
                 // Somebody stands still in the middle of a payment, and housekeeping is done meanwhile.
                 18..30 if !self.busy.is_empty() => {
                     let stands = &mut self.busy[which];
-                    if matches!(stands.actor.does, "pay" | "give back") {
+                    if matches!(stands.actor.does, "pay" | "capture" | "give back") {
                         stands.still = 8;
                         self.advance(61).await;
                         let doing = self.doing(node);
@@ -240,9 +242,12 @@ impl Run<'_> {
         self.theatre.stage.world().trouble = false;
         self.theatre.stage.note(|| "peace".to_owned());
         self.theatre.stage.world().decide_refunds();
+        self.theatre.stage.world().decide_captures();
         let doing = self.doing(0);
         self.alone("last words", doing.last_words()).await;
         for round in 0.. {
+            let doing = self.doing(0);
+            self.alone("settle", doing.settle()).await;
             let doing = self.doing(0);
             self.alone("quiet", doing.quietly()).await;
             let (is_empty, broken) = {
@@ -272,15 +277,16 @@ impl Run<'_> {
                     .collect::<Vec<_>>()
             })
             .map(|(name, ())| {
-                let truth = world.truth(&name.0, name.1);
-                (name, truth)
+                let taken = (world.rail.taken_by_minor(&name.0, name.1), world.rail.held_minor(&name.0, name.1));
+                (name, taken)
             })
             .collect();
         let returned: Vec<_> =
             world.oracle.placed.iter().map(|id| (id.clone(), world.rail.refunded_minor(id))).collect();
-        world
-            .oracle
-            .at_the_end(|order, attempt| attempts.get(&(order.clone(), attempt)).cloned().flatten(), &world.lied_paid);
+        world.oracle.at_the_end(
+            |order, attempt| attempts.get(&(order.clone(), attempt)).copied().unwrap_or_default(),
+            &world.lied,
+        );
         // What went back by hand, and what the rail sent, is all that went back.
         for (id, by_rail) in returned {
             let Some((_, told)) = world.oracle.orders.get(&id) else { continue };
@@ -288,7 +294,7 @@ impl Run<'_> {
                 world.oracle.by_hand.iter().filter(|(order, _)| *order == id).map(|(_, key)| key).collect();
             let by_hand: i64 =
                 told.giving.iter().filter(|(key, _)| hands.contains(key)).map(|(_, (minor, _))| minor).sum();
-            if by_hand + by_rail != told.refunded {
+            if by_hand + by_rail + told.taken_back != told.refunded {
                 let wrong = format!("{id} gave back {}: {by_hand} by hand, {by_rail} by the rail", told.refunded);
                 world.oracle.broken(wrong);
             }

@@ -11,10 +11,11 @@ use std::{
 
 use firsthand::{
     env::Env,
-    money::Money,
+    money::{Currency, Money},
     order::OrderId,
     rail::{
-        CannotCollect, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, RefundOutcome, RefundRequest,
+        ActOutcome, CannotCollect, CaptureRequest, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail,
+        RefundOutcome, RefundRequest,
     },
     store::{Key, Memory, Prefix, Store, StoreError, Stored, Version, Write},
     testing::{FakeRail, Mood},
@@ -81,8 +82,10 @@ pub struct World {
     pub oracle: Oracle,
     /// What the rail was asked to collect, in order.
     pub asked: Vec<PaymentRequest>,
-    /// Payments of which a message that carries the rail's signature said, against the truth, that they are paid.
-    pub lied_paid: BTreeSet<(OrderId, u32)>,
+    /// Payments of which a message that carries the rail's signature said something against the truth.
+    pub lied: BTreeSet<(OrderId, u32)>,
+    /// Captures that the shop never asked for: made at the rail's own desk.
+    pub at_the_desk: BTreeSet<(OrderId, u32, String)>,
     /// How often what happened, over all runs.
     pub counts: BTreeMap<String, u64>,
     pub trace: Option<Vec<String>>,
@@ -104,7 +107,8 @@ impl Stage {
             actor: Actor { number: 0, does: "nobody" },
             oracle: Oracle::default(),
             asked: Vec::new(),
-            lied_paid: BTreeSet::new(),
+            lied: BTreeSet::new(),
+            at_the_desk: BTreeSet::new(),
             counts: BTreeMap::new(),
             trace: None,
         })))
@@ -125,7 +129,8 @@ impl Stage {
         world.trouble = true;
         world.oracle = Oracle::default();
         world.asked.clear();
-        world.lied_paid.clear();
+        world.lied.clear();
+        world.at_the_desk.clear();
         world.trace = trace.then(Vec::new);
     }
 
@@ -157,7 +162,7 @@ impl World {
     pub fn truth(&self, order: &OrderId, attempt: u32) -> Option<Outcome> {
         let (_, body) = self.rail.notice_of(order, attempt, self.now)?;
         let body: Value = serde_json::from_slice(&body).ok()?;
-        serde_json::from_value(body["outcome"].clone()).ok()
+        serde_json::from_value(body["said"]["payment"].clone()).ok()
     }
 }
 
@@ -295,13 +300,15 @@ impl Far {
         let mut world = self.0.world();
         let mood = if world.trouble {
             let says = |outcome: Outcome| Mood::Says(outcome);
+            let until = world.numbers.chance(500).then(|| world.now.plus_s(50 + world.numbers.next() % 7_000));
             match world.numbers.below(100) {
-                0..30 => Mood::Does,
-                30..48 => Mood::Declines,
-                48..56 => says(Outcome::Pending),
-                56..62 => says(Outcome::Continue(Url::parse("https://rail.example/go/on").unwrap())),
-                62..68 => says(Outcome::Authorised),
-                68..74 => says(Outcome::Unknown),
+                0..22 => Mood::Does,
+                22..31 => Mood::Declines,
+                31..36 => says(Outcome::Pending),
+                36..41 => says(Outcome::Continue(Url::parse("https://rail.example/go/on").unwrap())),
+                41..54 => Mood::Authorises,
+                54..69 => says(Outcome::Authorised { until }),
+                69..74 => says(Outcome::Unknown),
                 74..82 => Mood::DoesAndForgets,
                 82..88 => Mood::ForgetsWithout,
                 88..94 => Mood::DoesAndHangs,
@@ -313,6 +320,7 @@ impl Far {
         world.note(|| format!("the rail's mood: {mood:?}"));
         world.count(match mood {
             Mood::Does => "rail: does",
+            Mood::Authorises => "rail: authorises",
             Mood::Declines => "rail: declines",
             Mood::Says(_) => "rail: leaves it open",
             Mood::DoesAndForgets => "rail: does and forgets",
@@ -365,6 +373,43 @@ impl Rail for Far {
         outcome
     }
 
+    async fn capture(&self, capture: &CaptureRequest) -> ActOutcome {
+        let_others_go_first().await;
+        let is_known = {
+            let mut world = self.0.world();
+            let actor = world.actor;
+            world.oracle.capture_called(actor, capture)
+        };
+        if is_known {
+            self.0.count("rail: told too late to capture");
+        } else {
+            self.mood();
+        }
+        self.0.note(|| format!("the rail is told to capture {capture:?}"));
+        let outcome = self.rail().capture(capture).await;
+        let_others_go_first().await;
+        outcome
+    }
+
+    async fn inquire_capture(&self, capture: &CaptureRequest) -> ActOutcome {
+        let_others_go_first().await;
+        self.0.world().oracle.capture_asked_about(capture);
+        let outcome = self.rail().inquire_capture(capture).await;
+        self.0.note(|| format!("the rail is asked about the capture {}: {outcome:?}", capture.key));
+        let_others_go_first().await;
+        outcome
+    }
+
+    async fn void(&self, payment: &PaymentRequest) -> ActOutcome {
+        let_others_go_first().await;
+        self.0.world().oracle.void_called(payment);
+        self.mood();
+        self.0.note(|| format!("the rail is told to give up attempt {} of {}", payment.attempt, payment.order));
+        let outcome = self.rail().void(payment).await;
+        let_others_go_first().await;
+        outcome
+    }
+
     async fn refund(&self, refund: &RefundRequest) -> RefundOutcome {
         let_others_go_first().await;
         let is_known = self.0.world().oracle.refund_called(refund);
@@ -402,6 +447,38 @@ impl World {
             self.note(|| format!("the rail decides: attempt {attempt} of {order} is {outcome:?}"));
             self.count(if paid { "rail: paid late" } else { "rail: declined late" });
             self.rail.decide(order, attempt, outcome);
+        }
+    }
+
+    /// The rail ends an authorisation, or collects all of it by itself.
+    pub fn end_authorisation(&mut self, order: &OrderId, attempt: u32) {
+        if matches!(self.truth(order, attempt), Some(Outcome::Authorised { .. })) {
+            self.count("rail: an authorisation ended");
+            self.rail.decide(order, attempt, Outcome::Declined("ended".into()));
+        }
+    }
+
+    /// The rail captures something that nobody told it to.
+    pub fn capture_at_the_desk(&mut self, order: &OrderId, attempt: u32, currency: Currency) -> Option<String> {
+        let held = usize::try_from(self.rail.held_minor(order, attempt)).unwrap_or_default();
+        if held == 0 {
+            return None;
+        }
+        let minor = 1 + self.numbers.below(held);
+        let key = format!("desk-{}", self.at_the_desk.len());
+        let amount = Money::new(i64::try_from(minor).unwrap(), currency).unwrap();
+        self.note(|| format!("the rail's desk captures {amount} of attempt {attempt} of {order}"));
+        self.rail.capture_itself(order, attempt, &key, amount);
+        self.at_the_desk.insert((order.clone(), attempt, key.clone()));
+        self.count("rail: captures at its own desk");
+        Some(key)
+    }
+
+    /// What was left open of captures is decided.
+    pub fn decide_captures(&mut self) {
+        for (order, attempt, key) in self.oracle.told_to_capture.clone() {
+            let outcome = if self.numbers.chance(500) { ActOutcome::Done } else { ActOutcome::Declined("no".into()) };
+            self.rail.decide_capture(&order, attempt, &key, outcome);
         }
     }
 

@@ -109,8 +109,9 @@ fn the_library_knows_no_web_framework() {
 
 #[test]
 fn each_large_library_is_known_in_one_place() {
-    let places: [(&str, &[&str]); 7] = [
+    let places: [(&str, &[&str]); 8] = [
         ("josekit", &["sdk/src/protocol/jose.rs", "sdk/src/protocol/jose/"]),
+        ("quick_xml", &["sdk/src/rail/sepa/xml.rs"]),
         ("moka", &["sdk/src/fetch/cached.rs", "sdk/src/trust/chains.rs"]),
         ("sqlx", &["sdk/src/store/"]),
         ("reqwest", &["sdk/src/fetch/https.rs"]),

@@ -4,6 +4,7 @@
 //! Browsers send that by themselves, also with forms of other sites, so every form has to come from a page of ours and
 //! carries a token.
 
+mod bank;
 mod calls;
 
 use std::{
@@ -31,6 +32,7 @@ use firsthand_axum::{
     order::{BankAccount, Buyer, OrderError, OrderId, OrderState},
     protocol::jose::{base64url_decode, base64url_encode, sha256},
     rail::reference::Reference,
+    time::Day,
 };
 use serde::Deserialize;
 
@@ -137,10 +139,14 @@ pub fn routes(till: &Till, key: OperatorKey) -> Router {
         .route("/merchant/owed", get(back).post(owed))
         .route("/merchant/calls", get(calls::ask).post(calls::open))
         .route("/merchant/calls/look", get(calls::ask).post(calls::look))
+        .route("/merchant/files", get(back).post(bank::make))
+        .route("/merchant/files/{id}", get(bank::file))
         .route("/merchant/orders", get(orders))
         .route("/merchant/orders/{id}", get(sale))
         .route("/merchant/orders/{id}/refund", get(back).post(refund))
         .layer(DefaultBodyLimit::max(FORM_MAX))
+        // A file is larger than a form.
+        .route("/merchant/statement", get(back).post(bank::statement).layer(DefaultBodyLimit::max(bank::STATEMENT_MAX)))
         // Recognises nobody here: it tells `SameOrigin` what our origin is.
         .layer(CustomerLayer::new(till.merchant.clone()))
         .layer(from_fn_with_state(desk.clone(), guard))
@@ -244,6 +250,7 @@ impl Desk {
             payer: transfer.payer.as_ref().map(|payer| payer.holder().to_owned()).unwrap_or_default(),
             payer_iban: transfer.payer.as_ref().map(|payer| payer.iban().as_str().to_owned()),
             booked_s: transfer.booked_at.as_secs(),
+            why: bank::waits(transfer.why),
         });
         let mut owed = Vec::new();
         for refund in merchant.open_refunds(LIST).await? {
@@ -257,6 +264,7 @@ impl Desk {
                 payee: to.as_ref().map(|to| to.holder().to_owned()),
                 iban: to.as_ref().map(|to| to.iban().as_str().to_owned()),
                 reference: order.reference().printed(),
+                filed: refund.end_to_end().is_some(),
             });
         }
         let open = merchant.open_orders(LIST).await?;
@@ -269,6 +277,8 @@ impl Desk {
                 typed,
                 unmatched: unmatched.collect(),
                 owed,
+                files: merchant.refund_files(bank::FILES).await?,
+                file_on: Day::of(merchant.now().plus_s(24 * 60 * 60)).to_string(),
                 steps: self.till.database.steps().await?,
                 stock: self.till.database.stock().await?,
             },
@@ -331,6 +341,10 @@ impl Desk {
                 Ok(step) => step.commit().await.map(|_| Notice::MarkedSentBack),
                 Err(error) => Err(error),
             },
+            UnmatchedAct::Same => match merchant.transfer_is_the_same(&form.transfer).await {
+                Ok(step) => step.commit().await.map(|_| Notice::MarkedSame),
+                Err(error) => Err(error),
+            },
             UnmatchedAct::Assign => {
                 let Ok(number) = form.number.parse::<Reference>() else { return Ok(Notice::NumberUnknown) };
                 let Some(order) = merchant.order_by_reference(&number).await? else {
@@ -361,6 +375,7 @@ impl Desk {
             _ if refund.account()?.is_none() => return Ok(Notice::AccountUnknown),
             OwedAct::CarryOut => return settled(refund.send().await.map(|_| Notice::CarriedOut)),
             OwedAct::Done => refund.sent_by_hand().await,
+            OwedAct::Reopen => return settled(commit(refund.reopen().await, Notice::Reopened).await),
         };
         settled(commit(step, Notice::Done).await)
     }

@@ -49,8 +49,13 @@ pub(crate) async fn order_view(order: &Order, door: Door, view: &View) -> Result
         delivery: delivery.as_ref().map_or(Delivery::Erased, |to| delivery_view(to, &to.for_page(), view)),
         status: status(order),
         transfer: transfer(order)?,
-        may_cancel: matches!(order.state(), OrderState::Placed | OrderState::Paying | OrderState::Declined)
-            && !order.attempts().last().is_some_and(|attempt| attempt.is_in_doubt()),
+        may_cancel: matches!(
+            order.state(),
+            OrderState::Placed | OrderState::Paying | OrderState::Authorised | OrderState::Declined
+        ) && !order
+            .attempts()
+            .last()
+            .is_some_and(|attempt| attempt.is_in_doubt() || attempt.is_capturing()),
         owed,
         events: order.events().await?.into_iter().filter_map(event).collect(),
         wrong_account: None,
@@ -128,6 +133,7 @@ fn status(order: &Order) -> Status {
         OrderState::Placed => Status::Placed,
         OrderState::Paying if order.ledger().received.is_zero() => Status::Paying,
         OrderState::Paying => Status::PartlyPaid,
+        OrderState::Authorised => Status::Authorised,
         OrderState::Paid => Status::Paid,
         OrderState::Declined => Status::Declined,
         OrderState::Cancelled => Status::Cancelled,

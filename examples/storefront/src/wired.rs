@@ -20,6 +20,7 @@ use crate::{
     shop::{Shop, catalogue::Product, database::Database},
 };
 
+mod bank;
 mod formats;
 
 /// A shop with a file of its own, which goes when this is dropped.
@@ -111,6 +112,13 @@ impl Wired {
             ("origin", from),
         ];
         self.browser().plain(method, path, &headers, form.as_bytes()).await
+    }
+
+    /// A form of another kind.
+    async fn send(&self, path: &str, kind: &str, body: &[u8], from: &str) -> Reply {
+        let basic = format!("Basic {}", STANDARD.encode(format!("merchant:{}", self.key.reveal())));
+        let headers = [("authorization", basic.as_str()), ("content-type", kind), ("origin", from)];
+        self.browser().plain(&Method::POST, path, &headers, body).await
     }
 
     async fn look(&self, path: &str) -> String {

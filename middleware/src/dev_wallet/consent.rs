@@ -77,7 +77,19 @@ struct WhoBody {
 struct TransactionBody {
     #[serde(rename = "type")]
     kind: String,
+    /// What is paid and to whom, if that is what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<PaymentBody>,
     members: Vec<LineBody>,
+}
+
+/// A payment (EUDI TS12, 4.3.1): what whoever signs it must see first.
+#[derive(Serialize)]
+struct PaymentBody {
+    payee: String,
+    /// As it is signed, with all of its decimals.
+    amount: String,
+    currency: String,
 }
 
 /// What one person would show.
@@ -297,9 +309,24 @@ fn transaction(data: &str, lang: Lang) -> Result<TransactionBody, Problem> {
     let bytes = base64url_decode(data).map_err(|_| wrong())?;
     let Ok(Value::Object(mut members)) = json::parse(&bytes, 8) else { return Err(wrong()) };
     let Some(Value::String(kind)) = members.remove("type") else { return Err(wrong()) };
+    let payment = payment(&bytes, &members);
     let members: Map<String, Value> = members.into_iter().filter(|(name, _)| !is_protocols(name)).collect();
     let members = members.iter().map(|(name, value)| (vec![name.as_str()], value)).collect();
-    Ok(TransactionBody { kind, members: leaves(members, lang) })
+    Ok(TransactionBody { kind, payment, members: leaves(members, lang) })
+}
+
+/// The payment that transaction data are, if they are one.
+fn payment(bytes: &[u8], members: &Map<String, Value>) -> Option<PaymentBody> {
+    let payload = members.get("payload")?;
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let payee = text(payload.get("payee").and_then(|payee| payee.get("name")))?;
+    let currency = text(payload.get("currency"))?;
+    payload.get("amount").filter(|amount| amount.is_number())?;
+    // As it was sent: read as a number, 21.50 would be 21.5.
+    let sent = std::str::from_utf8(bytes).ok()?;
+    let (_, rest) = sent.rsplit_once("\"amount\":")?;
+    let amount = rest.trim_start().chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | '-')).collect();
+    Some(PaymentBody { payee, amount, currency })
 }
 
 /// Members of transaction data that say how, not what.
@@ -330,5 +357,22 @@ mod tests {
             assert!(transaction(&encode(wrong), Lang::En).is_err());
         }
         assert!(transaction("%", Lang::En).is_err());
+    }
+
+    #[test]
+    fn a_payment_is_shown_with_the_digits_that_are_signed() {
+        let shown = |payload: &str| {
+            let data = format!(r#"{{"type":"t","credential_ids":["c"],"payload":{payload}}}"#);
+            transaction(&base64url_encode(data.as_bytes()), Lang::De).unwrap().payment
+        };
+        let payee = r#""payee":{"name":"Sonnberg \"amount\":1","id":"1"},"currency":"EUR""#;
+        for (amount, text) in [("21.50", "21.50"), ("0.05", "0.05"), (" 1299", "1299")] {
+            let payment = shown(&format!(r#"{{{payee},"amount":{amount}}}"#)).unwrap();
+            assert_eq!((payment.amount.as_str(), payment.currency.as_str()), (text, "EUR"));
+            assert_eq!(payment.payee, "Sonnberg \"amount\":1");
+        }
+        for other in [r#"{"amount":1}"#.to_owned(), format!("{{{payee}}}"), format!(r#"{{{payee},"amount":"1"}}"#)] {
+            assert!(shown(&other).is_none(), "{other}");
+        }
     }
 }

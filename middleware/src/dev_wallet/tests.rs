@@ -5,14 +5,19 @@ use firsthand::{
     Ask, Device, Wanted,
     ask::PID,
     limits::Limits,
-    merchant::{AskRequest, BrowserProof, Invitation, IssuerProfile, ProofRequest, Redemption, SessionGrant},
+    merchant::{
+        AskRequest, AskTogether, BrowserProof, Invitation, IssuerProfile, ProofRequest, Redemption, SessionGrant,
+    },
+    money::{Currency, Money, Quantity},
+    order::Draft,
     presentation::{PresentationId, ResponseCode},
     protocol::{
         jose::{Jws, SigningKey, base64url_encode, sha256},
         status_list::StatusList,
         x509::Certificate,
     },
-    testing::wallet::Link,
+    rail::{Outcome, WalletRail, wallet::Payee},
+    testing::{FakeExecutor, cast::ACCOUNT, wallet::Link},
 };
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
@@ -60,6 +65,14 @@ impl Shop {
             .ask(&Ask::new("address", "To send you what you order").credential("pid", name))
             .ask(&Ask::new("welcome", "So that we know you again").recognise())
             .relationship(IssuerProfile::Open)
+            .ask(
+                &Ask::new("pay", "To pay for what you order")
+                    .payment(Wanted::sd_jwt_vc(ACCOUNT).claim(["masked_iban"])),
+            )
+            .wallet_rail(WalletRail::new(
+                Payee::new("Weingut Sonnberg", "DE89370400440532013000").unwrap(),
+                FakeExecutor::new(),
+            ))
             .build()
             .unwrap()
     }
@@ -257,6 +270,38 @@ async fn an_address_is_shown_line_by_line_and_in_german_on_demand() {
     let mut names: Vec<_> = names.collect();
     names.sort_unstable();
     assert_eq!(names, ["Land", "Ort", "Postleitzahl", "Straße", "Vorname"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_is_shown_before_it_is_signed_and_answers_with_the_rest() {
+    let shop = Shop::open().await;
+    let price = Money::new(2150, Currency::EUR).unwrap();
+    let draft = Draft::new(Currency::EUR).line("riesling", "Riesling", price, Quantity::new(1).unwrap());
+    let placing = shop.merchant.place_as_guest(draft, &shop.merchant.guest_form()).await.unwrap();
+    let order = placing.commit().await.unwrap().order;
+    let (asks, device) = (["age", "address", "pay"], Device::SameDevice);
+    let together = AskTogether { asks: &asks, payment: Some(&order), device, return_to: None };
+    let invitation = shop.merchant.ask_together(&shop.proof("/wallet/presentations"), &together).await.unwrap();
+    let held = shop.fetch(&invitation).await;
+    let (status, consent) = shop.step("read", &held).await;
+    assert_eq!(status, StatusCode::OK, "{consent}");
+    let signed = &consent["transactions"][0];
+    let payment = json!({ "payee": "Weingut Sonnberg", "amount": "21.50", "currency": "EUR" });
+    assert_eq!((&signed["type"], &signed["payment"]), (&json!("urn:eudi:sca:payment:1"), &payment));
+    let names: Vec<&str> =
+        signed["members"].as_array().unwrap().iter().map(|line| line["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Transaction", "Begun", "Payee", "Payee's account", "Currency", "Amount"]);
+    let adult = consent["people"].as_array().unwrap().iter().find(|it| it["id"] == "adult").unwrap();
+    let shown = adult["choices"][0]["shown"].as_array().unwrap();
+    let cards: Vec<&str> = shown.iter().map(|card| card["name"].as_str().unwrap()).collect();
+    assert_eq!(cards, ["Proof of age", "EU identity", "Bank account"]);
+
+    let (status, answer) = shop.share(&invitation, "adult").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    shop.redeem(&invitation.id, Some(&answer)).await;
+    let order = order.reload().await.unwrap();
+    assert_eq!(order.attempts()[0].outcome, Some(Outcome::Authorised { until: None }));
+    assert!(order.evidence(1).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,8 @@ const WORDS = {
     choices: 'With what do you answer?',
     shows: (who) => `This is shown to ${who}`,
     signs: 'You also sign',
+    pays: (payee) => `You pay ${payee}`,
+    pay: 'Confirm payment',
     beside: 'With it goes what every credential says about itself: its type, its issuer, how long it holds, and where its status is published.',
     unanswerable: (name) => `${name} has nothing in the wallet that answers this.`,
     yes: 'yes',
@@ -77,6 +79,8 @@ const WORDS = {
     choices: 'Womit antworten Sie?',
     shows: (who) => `Das wird ${who} gezeigt`,
     signs: 'Sie unterschreiben außerdem',
+    pays: (payee) => `Sie zahlen an ${payee}`,
+    pay: 'Zahlung bestätigen',
     beside: 'Dazu kommt, was jeder Nachweis über sich selbst sagt: seine Art, wer ihn ausgestellt hat, wie lange er gilt und wo sein Status steht.',
     unanswerable: (name) => `${name} hat nichts in der Wallet, das darauf antwortet.`,
     yes: 'ja',
@@ -312,7 +316,8 @@ function toShop() {
 }
 
 function ask(held, consent) {
-  const { who, people } = consent;
+  const { who, people, transactions } = consent;
+  const [payments, others] = [transactions.filter(({ payment }) => payment), transactions.filter(({ payment }) => !payment)];
   const name = who.name ?? who.host;
   const certificate = who.certified ? WORDS.certified : WORDS.uncertified;
   const seal = who.name ? `${who.host} · ${certificate}` : certificate;
@@ -320,7 +325,7 @@ function ask(held, consent) {
   let choice = 0;
 
   const card = el('section', { class: 'shown', 'aria-live': 'polite' });
-  const share = button(WORDS.share, () => send('answer'), true);
+  const share = button(payments.length > 0 ? WORDS.pay : WORDS.share, () => send('answer'), true);
   const choices = el('div');
   const pick = (at) => {
     choice = at;
@@ -339,10 +344,12 @@ function ask(held, consent) {
   show(
     WORDS.asks(name),
     el('p', { class: who.certified ? 'seal' : 'seal warn' }, seal),
+    // What is paid is seen before anything else (EUDI TS12, 3.3.1).
+    payments.map((transaction) => signed(transaction)),
     chooser,
     choices,
     card,
-    consent.transactions.map((transaction) => signed(transaction)),
+    others.map((transaction) => signed(transaction)),
     details(consent),
     el('footer', {}, button(WORDS.decline, () => send('decline')), share),
   );
@@ -395,7 +402,23 @@ function shownBy(person, choice, to) {
   ];
 }
 
-const signed = ({ type, members }) => el('section', { class: 'shown' }, el('h2', {}, `${WORDS.signs}: ${type}`), lines(members));
+function signed({ type, payment, members }) {
+  if (!payment) return el('section', { class: 'shown' }, el('h2', {}, `${WORDS.signs}: ${type}`), lines(members));
+  const { payee, amount, currency } = payment;
+  return el(
+    'section',
+    { class: 'shown payment' },
+    el('h2', {}, WORDS.pays(payee)),
+    el('p', { class: 'amount' }, money(amount, currency)),
+    el('details', {}, el('summary', {}, `${WORDS.signs}: ${type}`), lines(members)),
+  );
+}
+
+/** The digits as they are signed, in the reader's punctuation. */
+function money(amount, currency) {
+  const shown = new Intl.NumberFormat(LANG, { style: 'currency', currency, minimumFractionDigits: amount.split('.')[1]?.length ?? 0 });
+  return shown.format(amount);
+}
 
 const lines = (claims) =>
   el('dl', {}, claims.map(({ name, path, value }) => el('div', {}, el('dt', { title: path }, name), el('dd', {}, inWords(value)))));

@@ -7,12 +7,17 @@ use crate::web::Lang;
 /// How the type of a card ends that a shop gives to its customers.
 pub(super) const RELATIONSHIP: &str = "/relationship";
 
+/// How the types of accounts end that the development issuer gives to its people.
+const ACCOUNT: &str = ":account:1";
+
 pub(super) fn type_in_words(kind: &str, lang: Lang) -> String {
     match (kind, lang) {
         (PID | PID_MDOC, Lang::En) => "EU identity".to_owned(),
         (PID | PID_MDOC, Lang::De) => "EU-Identität".to_owned(),
         (MDL | VDL, Lang::En) => "Driving licence".to_owned(),
         (MDL | VDL, Lang::De) => "Führerschein".to_owned(),
+        (account, Lang::En) if account.ends_with(ACCOUNT) => "Bank account".to_owned(),
+        (account, Lang::De) if account.ends_with(ACCOUNT) => "Bankkonto".to_owned(),
         (AGE_EU, Lang::En) => "Proof of age".to_owned(),
         (AGE_EU, Lang::De) => "Altersnachweis".to_owned(),
         (national, Lang::En) if national.starts_with("urn:eudi:pid:") => "National identity".to_owned(),
@@ -36,6 +41,9 @@ pub(super) fn in_words(names: &[&str], lang: Lang) -> String {
             Lang::De => format!("Mindestens {years} Jahre alt"),
         };
     }
+    if let ["payload", member @ ..] = names {
+        return of_a_payment(member, lang).map_or_else(|| names.join("."), str::to_owned);
+    }
     let [en, de] = match names.last().copied().unwrap_or_default() {
         "given_name" => ["Given name", "Vorname"],
         "family_name" => ["Family name", "Nachname"],
@@ -58,6 +66,8 @@ pub(super) fn in_words(names: &[&str], lang: Lang) -> String {
         "phone_number" => ["Phone number", "Telefonnummer"],
         "picture" | "portrait" => ["Portrait", "Lichtbild"],
         "sex" => ["Sex", "Geschlecht"],
+        "masked_iban" => ["Account", "Konto"],
+        "display_name" => ["Called", "Name"],
         "shop_did" => {
             ["The name that the shop has towards you alone", "Der Name, den der Shop nur Ihnen gegenüber hat"]
         }
@@ -68,4 +78,24 @@ pub(super) fn in_words(names: &[&str], lang: Lang) -> String {
         Lang::En => en.to_owned(),
         Lang::De => de.to_owned(),
     }
+}
+
+/// What a payment says (EUDI TS12, 4.3.1).
+fn of_a_payment(member: &[&str], lang: Lang) -> Option<&'static str> {
+    let [en, de] = match member {
+        ["transaction_id"] => ["Transaction", "Vorgang"],
+        ["date_time"] => ["Begun", "Begonnen"],
+        ["payee", "name"] => ["Payee", "Empfänger"],
+        ["payee", "id"] => ["Payee's account", "Konto des Empfängers"],
+        ["payee", "website"] => ["Payee's page", "Seite des Empfängers"],
+        ["currency"] => ["Currency", "Währung"],
+        ["amount"] => ["Amount", "Betrag"],
+        ["execution_date"] => ["Executed", "Ausführung"],
+        ["sct_inst"] => ["Instant transfer", "Echtzeitüberweisung"],
+        _ => return None,
+    };
+    Some(match lang {
+        Lang::En => en,
+        Lang::De => de,
+    })
 }

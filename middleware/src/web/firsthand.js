@@ -525,8 +525,8 @@ function nobody(problem) {
 // --- presentations
 
 /** A presentation of flow `same_device` or `cross_device`, with `until` by our own clock. */
-async function present(ask, flow, returnTo) {
-  const made = await byKey('POST', 'presentations', { ask, flow, return_to: returnTo });
+async function present(ask, flow, returnTo, payment) {
+  const made = await byKey('POST', 'presentations', { ask, flow, return_to: returnTo, payment });
   const until = Date.now() + made.expires_in * 1000;
   await device.change((record) => {
     const open = Object.entries(record.asks).filter(([, ask]) => ask.until > Date.now());
@@ -1328,7 +1328,8 @@ async function prepare(host) {
 /**
  * `<firsthand-button ask="age" return-to="/wine">Show that I am 18</firsthand-button>`
  *
- * Attributes: `ask`, `return-to` (a path), `remember="no"` (the box starts empty), `lang`. Slots: label, `purpose`.
+ * Attributes: `ask` (several with spaces between them), `order` (what is paid, for one that is for payments; a guest's with its
+ * `link`), `return-to` (a path), `remember="no"` (the box starts empty), `lang`. Slots: label, `purpose`.
  * Parts: button dialog title close qr links link remember status retry.
  * Properties: `--firsthand-` accent on-accent background color line radius font warning.
  * Events: `firsthand-` recognised (cancel it to go on yourself), declined, error (`detail.code`).
@@ -1361,7 +1362,8 @@ class FirsthandButton extends HTMLElement {
   }
 
   ask(flow) {
-    return present(this.getAttribute('ask'), flow, this.returnTo ?? here());
+    const [order, link] = ['order', 'link'].map((name) => this.getAttribute(name) ?? undefined);
+    return present(this.getAttribute('ask'), flow, this.returnTo ?? here(), order && { order, link });
   }
 
   get returnTo() {
@@ -1606,8 +1608,8 @@ const emit = (host, name, detail) =>
   host.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, cancelable: true, detail }));
 
 /** Opens the dialog without a button. @returns {Promise<boolean>} false when the customer closed it */
-export function ask(name, { returnTo, lang } = {}) {
-  const host = make('firsthand-button', { ask: name, 'return-to': returnTo, lang, 'dialog-only': true });
+export function ask(name, { returnTo, lang, order, link } = {}) {
+  const host = make('firsthand-button', { ask: name, 'return-to': returnTo, lang, order, link, 'dialog-only': true });
   document.body.append(host);
   return new Promise((resolve) => {
     const end = (answer) => {

@@ -152,6 +152,28 @@ impl Wanted {
         Some(&found.name)
     }
 
+    /// Both in one: the claims of both, of a credential that is wanted by both. None if one query cannot say it: another
+    /// credential, or two lists of which each has its own first that a wallet gives.
+    pub(crate) fn united(&self, other: &Self) -> Option<Self> {
+        if (self.format, &self.types, &self.within) != (other.format, &other.types, &other.within) {
+            return None;
+        }
+        let paths = |one_of: &[Asked]| one_of.iter().map(|asked| asked.path.clone()).collect::<Vec<_>>();
+        let one_of = match (self.one_of.as_slice(), other.one_of.as_slice()) {
+            (own, []) => own,
+            ([], its) => its,
+            (own, its) if paths(own) == paths(its) => own,
+            _ => return None,
+        };
+        let mut all_of = self.all_of.clone();
+        for asked in &other.all_of {
+            if !all_of.iter().any(|known| known.path == asked.path) {
+                all_of.push(asked.clone());
+            }
+        }
+        Some(Self { all_of, one_of: one_of.to_vec(), ..self.clone() })
+    }
+
     /// Whether showing claims of these names answers it.
     pub(crate) fn is_answered_by(&self, shown: impl Fn(&str) -> bool) -> bool {
         let is_shown = |asked: &Asked| asked.name.first().is_some_and(|name| shown(name));
@@ -225,8 +247,16 @@ impl AskedFor {
         &'a self,
         can: impl Fn(&Wanted) -> bool + 'a,
     ) -> impl Iterator<Item = (String, &'a Wanted)> {
-        let id = |at: usize| if at == 0 { self.id.clone() } else { format!("{}-{}", self.id, at + 1) };
-        self.alternatives().iter().filter(move |one| can(one)).enumerate().map(move |(at, one)| (id(at), one))
+        self.alternatives()
+            .iter()
+            .filter(move |one| can(one))
+            .enumerate()
+            .map(move |(at, one)| (self.query_id(at), one))
+    }
+
+    /// The id of the credential query for the alternative at this place among those that can be asked for.
+    pub(super) fn query_id(&self, at: usize) -> String {
+        if at == 0 { self.id.clone() } else { format!("{}-{}", self.id, at + 1) }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
         did::{Did, DidDocument, DidError, Relationship},
         jose::{DecryptionKey, PublicKey},
         json,
+        openid4vp::dc_api::RESPONSE_MODE,
         x509::Certificate,
     },
     trust::{Decision, IssuerId, MetadataKey, metadata_key},
@@ -59,6 +60,8 @@ pub(super) struct Terms<'a> {
     pub(super) nonce: &'a str,
     pub(super) transaction_data: &'a [String],
     pub(super) holder_binding: bool,
+    /// How the answer was asked for, as the request calls it.
+    pub(super) response_mode: &'static str,
 }
 
 impl Terms<'_> {
@@ -130,6 +133,10 @@ pub(super) fn judge(
         nonce: met.nonce,
         transaction_data: &transaction_data,
         holder_binding: wanted.require_cryptographic_holder_binding,
+        response_mode: match met.channel {
+            Channel::DcApi { .. } => RESPONSE_MODE,
+            _ => asked.mode.name(),
+        },
     };
     let mut verified = Check::group("verification");
     let verdict = key.as_ref().map(|key| {
@@ -167,6 +174,9 @@ pub(super) fn judge(
         verified.push(Check::made("name of the customer", &alias));
     }
     group.checks.append(&mut verified.checks);
+    if authentic.is_some() && wanted.format == SD_JWT_VC {
+        group.checks.extend(sd_jwt_vc::payment(&terms, presented));
+    }
 
     match &authentic {
         Some(authentic) => group.push(claims(captured, authentic)),
@@ -182,6 +192,9 @@ pub(super) fn judge(
     }
     group.push(status::judge(captured, id, authentic.as_ref(), issuer.zip(key.as_ref())));
     let authentic = authentic.filter(|_| believed && group.first_failure().is_none());
+    // What a payment's attestation counts as is said by the documents of types, too.
+    let pays = captured.type_rules && transaction_data.iter().any(|data| sd_jwt_vc::is_payment(data));
+    let authentic = authentic.filter(|_| !pays);
     let format = wanted.format.clone();
     (group, authentic.map(|authentic| Believed { authentic, format, counts_as, authority_key_ids }))
 }

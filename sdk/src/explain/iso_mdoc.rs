@@ -17,7 +17,7 @@ use crate::{
     protocol::{
         cbor::{self, Item},
         cose::{self, Sign1},
-        dcql::{MSO_MDOC, Query},
+        dcql::{ClaimQuery, CredentialQuery, MSO_MDOC, Query},
         jose::{DecryptionKey, Jws, PublicKey, base64url_decode, base64url_encode},
         mdoc::{MdocError, SessionTranscript, annex_c},
         openid4vp::{Answer, ResponseError, dc_api::read_error},
@@ -66,11 +66,14 @@ pub(super) fn read(
     let query = whole.or_else(own);
     let mut taken: Vec<String> = Vec::new();
     for request in &mut requests {
-        let asks = |one: &&crate::protocol::dcql::CredentialQuery| {
+        let asks = |one: &&CredentialQuery| {
             let doc_type = one.meta.get("doctype_value").and_then(Value::as_str);
             one.format == MSO_MDOC && doc_type == Some(&request.doc_type) && !taken.contains(&one.id)
         };
-        let found = query.iter().flat_map(|query| &query.credentials).find(asks);
+        // Several may ask for such a document, each for other elements of it.
+        let mut found = query.iter().flat_map(|query| &query.credentials).filter(asks).peekable();
+        let first = found.peek().copied();
+        let found = found.find(|one| request.says(one)).or(first);
         if let Some(found) = found {
             request.id.clone_from(&found.id);
             taken.push(found.id.clone());
@@ -175,12 +178,24 @@ fn reader(captured: &Captured<'_>, signed: Option<&Item<'_>>, info: &str, items:
 }
 
 impl Request {
+    /// Whether a credential query asks for these elements: of alternatives, the first.
+    fn says(&self, query: &CredentialQuery) -> bool {
+        let first = query.claim_sets.as_ref().and_then(|sets| sets.first());
+        let is_asked = |id: &Option<String>| first.is_none_or(|set| id.as_ref().is_some_and(|id| set.contains(id)));
+        let asked: Vec<&ClaimQuery> = query.claims.iter().flatten().filter(|claim| is_asked(&claim.id)).collect();
+        let is_here = |claim: &&ClaimQuery| match claim.path.as_slice() {
+            [Value::String(space), Value::String(name)] => self.elements.contains(&(space.clone(), name.clone())),
+            _ => false,
+        };
+        asked.len() == self.elements.len() && asked.iter().all(is_here)
+    }
+
     /// The same as a credential query: the elements as claims.
     fn query(&self, captured: &Captured<'_>, at: usize) -> Value {
         let id = match (captured.over, at) {
             (Some(_), 0) => AGE.to_owned(),
             (Some(_), at) => format!("{AGE}-{}", at.saturating_add(1)),
-            (None, at) => format!("document-{at}"),
+            (None, at) => format!("{}{at}", query::DOCUMENT),
         };
         let claims: Vec<Value> = self.elements.iter().map(|(space, name)| json!({ "path": [space, name] })).collect();
         json!({ "id": id, "format": MSO_MDOC, "meta": { "doctype_value": self.doc_type }, "claims": claims })

@@ -11,8 +11,11 @@ use super::{
 use crate::{
     ask::{AGE, is_of_age},
     error::AnswerError,
-    protocol::dcql::{Candidate, CredentialQuery},
+    protocol::dcql::{Candidate, ClaimQuery, CredentialQuery, Matched},
 };
+
+/// How the queries are named that are made of a request in the words of documents.
+pub(super) const DOCUMENT: &str = "document-";
 
 /// What each credential answers of the query, and the whole of it as the verifier evaluates it.
 pub(super) fn judge(captured: &Captured<'_>, asked: &Asked, believed: &[(String, Believed)]) -> Check {
@@ -38,17 +41,34 @@ pub(super) fn judge(captured: &Captured<'_>, asked: &Asked, believed: &[(String,
     group.settle("whole query", &evaluated.as_ref().map_err(|error| Failed::new(error.code(), error)));
     let Ok(matched) = evaluated else { return group };
     group.push(Check::holds("whole query"));
+    for age in &captured.ages {
+        let path =
+            |claim: &ClaimQuery| claim.path.iter().map_while(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+        // Where the request is in the words of documents, its queries are named here.
+        let is_of = |id: &str, one: &str| id == one || id.starts_with(DOCUMENT);
+        let says = |one: &Matched<'_, '_>| {
+            let mut own = age.claims.iter().filter(|(id, _)| is_of(one.id, id));
+            let found = own.find_map(|(_, own)| one.claims.iter().find(|(claim, _)| path(claim) == *own))?;
+            Some(is_of_age(&found.1, age.years, captured.now))
+        };
+        let reached = matched.iter().find_map(says).unwrap_or_default();
+        group.push(reaches(age.years, reached));
+    }
     if let Some(years) = captured.over {
         let is_age = |id: &str| id == AGE || id.strip_prefix(AGE).is_some_and(|rest| rest.starts_with('-'));
         let mut shown = matched.iter().filter(|one| is_age(one.id)).filter_map(|one| one.claims.first());
         let reached = shown.next().is_some_and(|(_, values)| is_of_age(values, years, captured.now));
-        let error = AnswerError::AgeNotReached;
-        group.push(match reached {
-            true => Check::holds("age").text(format!("{years} or more")),
-            false => Check::fails("age", error.code(), error),
-        });
+        group.push(reaches(years, reached));
     }
     group
+}
+
+fn reaches(years: u8, reached: bool) -> Check {
+    let error = AnswerError::AgeNotReached;
+    match reached {
+        true => Check::holds("age").text(format!("{years} or more")),
+        false => Check::fails("age", error.code(), error),
+    }
 }
 
 /// One credential against its own query.

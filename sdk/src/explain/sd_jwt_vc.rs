@@ -9,12 +9,12 @@ use super::{
 use crate::{
     format::{
         Format, FormatError,
-        sd_jwt_vc::{check_beginning, check_end, check_in_clear, take_types},
+        sd_jwt_vc::{authentication, check_beginning, check_end, check_in_clear, take_types},
     },
     presentation::{HOLDER_PROOF_AGE_S, SKEW_S},
     protocol::{
         claims::numeric_date,
-        jose::{JoseError, Jws, PublicKey},
+        jose::{JoseError, Jws, PublicKey, base64url_decode},
         sd_jwt::{IssuerVerified, KEY_BINDING_TYPES, KeyBinding, ProofCheck, SdJwt, SdJwtError},
         status_ref::StatusRef,
     },
@@ -175,6 +175,25 @@ fn holder_binding(terms: &Terms<'_>, opened: &IssuerVerified<'_>) -> Check {
         group.push(proof_check(check, made, &binding, proof, &sd_hash));
     }
     group
+}
+
+/// What the proof of a holder who authorises a payment must say besides.
+pub(super) fn payment(terms: &Terms<'_>, presented: &Value) -> Option<Check> {
+    if !terms.transaction_data.iter().any(|data| is_payment(data)) {
+        return None;
+    }
+    let read = authentication(presented, terms.response_mode, &terms.captured.limits);
+    Some(match read {
+        Ok(read) => Check::made("payment", &read.map_err(|error| Failed::new(error.code(), error))),
+        Err(error) => Check::fails("payment", error.code(), error),
+    })
+}
+
+/// Whether transaction data are a payment of EUDI TS12.
+pub(super) fn is_payment(data: &str) -> bool {
+    let object: Value = serde_json::from_slice(&base64url_decode(data).unwrap_or_default()).unwrap_or_default();
+    let payload = object.get("payload");
+    payload.is_some_and(|payload| payload.get("transaction_id").is_some() && payload.get("payee").is_some())
 }
 
 /// One check of the proof, with what it compares.

@@ -1,8 +1,7 @@
 //! What was fetched and checked, kept for as long as its sender allows: one load however many ask at once.
 //!
 //! Only what belongs to many customers is kept here (status lists, key sets), never anything of one credential, and never
-//! the answer to a POST. It is a
-//! cache: it forgets what it has no room for, and nothing depends on its memory.
+//! the answer to a POST. It is a cache: it forgets what it has no room for, and nothing depends on its memory.
 
 use std::{fmt, sync::Arc};
 

@@ -148,8 +148,9 @@ async fn read(mut response: Response, max: usize) -> Result<Fetched, FetchError>
         }
         body.extend_from_slice(&chunk);
     }
-    let headers = response.headers();
-    Ok(Fetched { content_type: content_type(headers), body: Bytes::from(body), max_age_s: max_age_s(headers) })
+    let headers = std::mem::take(response.headers_mut());
+    let (content_type, max_age_s) = (content_type(&headers), max_age_s(&headers));
+    Ok(Fetched { content_type, body: Bytes::from(body), max_age_s, headers })
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {
@@ -328,7 +329,7 @@ mod tests {
         let of = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for value in values {
-                headers.append(header::CACHE_CONTROL, http::HeaderValue::from_static(value));
+                headers.append(header::CACHE_CONTROL, HeaderValue::from_static(value));
             }
             max_age_s(&headers)
         };
@@ -346,7 +347,7 @@ mod tests {
     #[test]
     fn the_content_type_comes_without_parameters() {
         let of = |value: &'static str| {
-            content_type(&HeaderMap::from_iter([(header::CONTENT_TYPE, http::HeaderValue::from_static(value))]))
+            content_type(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]))
         };
         assert_eq!(of("Application/StatusList+JWT; charset=utf-8").as_deref(), Some("application/statuslist+jwt"));
         assert_eq!(of("; x"), None);

@@ -17,6 +17,7 @@ use crate::{
         did::Did,
         jose::PublicKey,
         openid4vp::SD_JWT_ALGORITHMS,
+        sca::{Authentication, ScaError},
         sd_jwt::{KeyBinding, SdJwt, SdJwtError, shape::Place},
         status_ref::StatusRef,
     },
@@ -156,6 +157,23 @@ pub(crate) fn relationship(presented: &Value, limits: &Limits) -> Result<Relatio
         alias: alias.ok_or(FormatError::Claim { claim: "sub" })?,
         did: Did::jwk(&key).as_str().to_owned(),
     })
+}
+
+/// What the holder's proof says beside the hash of a payment (EUDI TS12, 3.6), and when it says that it was made: after its
+/// signature was checked.
+///
+/// # Errors
+/// If it is not of the form that was verified; the first rule that it breaks.
+pub(crate) fn authentication(
+    presented: &Value,
+    response_mode: &str,
+    limits: &Limits,
+) -> Result<Result<(Authentication, UnixTime), ScaError>, FormatError> {
+    let text = presented.as_str().ok_or(FormatError::Form("it must be a JSON string"))?;
+    let sd_jwt = SdJwt::parse(text, limits)?;
+    let proof = sd_jwt.key_binding().ok_or(SdJwtError::KeyBindingMissing)?.unverified_claims();
+    let made_at = numeric_date(proof, "iat").ok().flatten().ok_or(FormatError::Claim { claim: "iat" })?;
+    Ok(Authentication::read(proof, response_mode).map(|read| (read, made_at)))
 }
 
 /// How a credential is built, and what its type's document must hash to (`vct#integrity`): for the rules of types, once its

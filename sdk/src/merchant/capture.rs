@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::{BrowserRequest, Merchant, MerchantBuilder};
 use crate::{
+    ask::{AGE, Ask},
     error::Error,
-    explain::{Captured, Explanation},
+    explain::{AgeAsked, Captured, Explanation},
     format::Format,
     limits::Limits,
-    presentation::{Delivered, RequestId},
+    presentation::{Asked, AskedOne, Delivered, RequestId},
     protocol::{
         jose::{DecryptionKey, base64url_encode},
         openid4vp::{RequestPost, dc_api::Protocol},
@@ -36,7 +37,7 @@ pub struct Capture<'a> {
     trust: &'a Trust,
     formats: &'a [Arc<dyn Format>],
     limits: &'a Limits,
-    over: Option<u8>,
+    ages: Vec<AgeAsked>,
     type_rules: bool,
     origin: Option<&'a str>,
 }
@@ -64,10 +65,7 @@ impl Capture<'_> {
         for document in fetched {
             captured = captured.issuer_document(document).status_list(document);
         }
-        if let Some(years) = self.over {
-            captured = captured.over(years);
-        }
-        captured.explain()
+        captured.ages(&self.ages).explain()
     }
 
     /// The private keys as the command `firsthand explain` reads them, a JWK set. They open this answer and no other.
@@ -181,6 +179,23 @@ impl Merchant {
         self.show(delivered, refused, at, code);
     }
 
+    /// The ages that were asked about, and which claims say them.
+    fn ages_in(&self, asked: &Asked) -> Vec<AgeAsked> {
+        let asks: Vec<&Ask> = asked.asks.iter().filter_map(|one| self.declared(&one.name)).collect();
+        let together = self.together(&asks);
+        let said = |one: &AskedOne| {
+            let mut claims = Vec::new();
+            for query in &together.queries {
+                for serves in query.serves.iter().filter(|it| it.ask.name() == one.name && it.asked_for.id() == AGE) {
+                    let (all_of, one_of) = serves.wanted.paths();
+                    claims.extend(all_of.into_iter().chain(one_of).map(|path| (query.id.clone(), path)));
+                }
+            }
+            Some(AgeAsked { years: one.over?, claims })
+        };
+        asked.asks.iter().filter_map(said).collect()
+    }
+
     fn show(&self, delivered: &Delivered, refused: Result<Refused<'_>, Error>, at: UnixTime, code: &'static str) {
         let Some(Hook(look)) = &self.0.capture else { return };
         let Ok(Refused { request, response, keys, origin }) = refused else {
@@ -197,7 +212,7 @@ impl Merchant {
             trust: &trust,
             formats: &self.0.formats,
             limits: &self.0.limits,
-            over: delivered.asked.over,
+            ages: self.ages_in(&delivered.asked),
             type_rules: !self.0.type_metadata.is_ignored(),
             origin,
         });

@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Merchant, MerchantBuilder};
+use super::{Merchant, MerchantBuilder, TypeMetadata};
 use crate::{
     env::{Env, SystemEnv},
     error::Error,
@@ -208,6 +208,8 @@ impl MerchantBuilder {
     fn development(mut self, cast: Cast, cards: Cards) -> Result<Self, Error> {
         let wallet = below(&self.origin, WALLET_PATH);
         self = self.trust(cast.trust_in_all()?.danger_loopback()).wallet("Development wallet", wallet);
+        let types = TypeMetadata::pinned(Cast::account_types());
+        self = self.type_metadata(types.map_err(|e| Error::Misuse(e.to_string()))?);
         #[cfg(feature = "https")]
         {
             let fetch = crate::fetch::Https::danger_loopback_http();

@@ -6,43 +6,35 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use url::Url;
 
-use super::{
-    ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put, status::Vouched,
-};
+use super::{ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put};
 use crate::{
-    ask::{self, AGE, Ask, AskedFor, Device, Established, RELATIONSHIP, StatusPolicy, Wanted, is_relationship},
-    customer::BindingName,
+    ask::{Ask, Device, PAYMENT, RELATIONSHIP, Together, Wanted, is_relationship},
     error::{AnswerError, Error, Fault, ProofError, Refusal},
-    fetch::{FetchError, FetchRequest},
-    format::{
-        Against, Authentic, Channel, Format, IssuerRef, Unverified,
-        sd_jwt_vc::{self, SdJwtVc},
-    },
-    keys::Identity,
-    merchant::BrowserProof,
+    format::{Channel, Format},
+    merchant::{BrowserProof, Order},
     presentation::{
-        ANSWER_WITHIN_S, Asked, Claims, Declined, Delivered, Delivery, ENCRYPTIONS, HOLDER_PROOF_AGE_S, Presentation,
-        PresentationId, Redeemed, Relationship, RequestId, Requested, ResponseCode, SKEW_S, State, Verified, query_of,
-        signs_with, transaction_data,
+        ANSWER_WITHIN_S, Answers, Asked, AskedOne, AskedPayment, Declined, Delivered, Delivery, ENCRYPTIONS,
+        Presentation, PresentationId, RequestId, Requested, ResponseCode, State, query_of, signs_with,
+        transaction_data,
     },
     protocol::{
-        dcql::{Candidate, ClaimQuery, DcqlError, Query},
-        jose::{DecryptionKey, JoseError, PublicKey},
+        dcql::{Candidate, DcqlError, Query},
+        jose::{DecryptionKey, JoseError},
         openid4vp::{
-            Answer, ClientId, RequestObject, RequestPost, ResponseContext, ResponseError, ResponseMode, read_response,
-            wallet_link, wallet_link_by_value,
+            Answer, ClientId, RequestObject, RequestPost, ResponseContext, ResponseError, ResponseMode,
+            TransactionData, read_response, wallet_link, wallet_link_by_value,
         },
-        registration::types_in,
-        status_list::Status,
+        registration::{RegistrationCertificate, types_in},
     },
-    store::{Expect, Key, Persisted, StoreError, Version},
+    store::{Expect, Key, Persisted, StoreError, Version, Write},
     time::UnixTime,
-    trust::{Decision, MetadataKey, TrustError, metadata_key},
 };
 
+mod believe;
 mod dc_api;
 #[cfg(feature = "mdoc")]
 mod iso_mdoc;
+mod shown;
 #[cfg(feature = "mdoc")]
 mod till;
 
@@ -50,15 +42,12 @@ pub use dc_api::{BrowserAnswered, BrowserRequest};
 #[cfg(feature = "mdoc")]
 pub use till::ReaderSession;
 
-#[cfg(feature = "mdoc")]
-use crate::{format::mdoc::OwnMdoc, protocol::dcql::MSO_MDOC};
+use self::shown::Shown;
 
 /// What opens whichever wallet is installed (OpenID4VP 1.0, 13.1.2).
 const SCHEME: &str = "openid4vp://";
 /// What opens an age verification app (EU age verification, annex A.5).
 const AGE_EU_SCHEME: &str = "av://";
-/// An issuer's metadata or key set, in bytes.
-const ISSUER_DOCUMENT_BYTES: usize = 64 * 1024;
 /// How long an issuer's documents are kept unless the issuer says less, in seconds: a withdrawn key is gone by then.
 pub(super) const ISSUER_DOCUMENT_S: u64 = 3600;
 /// What decides that a sealed text is a claim or a key, whatever record it is put into.
@@ -75,6 +64,23 @@ pub struct AskRequest<'a> {
     /// The path of this shop to go to afterwards.
     pub return_to: Option<&'a str>,
 }
+
+/// What a browser asks for in one presentation.
+#[derive(Clone, Copy, Debug)]
+pub struct AskTogether<'a> {
+    /// The names of declared asks, at most eight, each once.
+    pub asks: &'a [&'a str],
+    /// The order that is paid, for one of the asks that [is for payments](Ask::payment). Whether this browser may pay it is for
+    /// the caller to know: it is the customer's own ([`Recognised::order`](super::Recognised::order)), or a guest has its link.
+    pub payment: Option<&'a Order>,
+    /// Where the wallet is expected.
+    pub device: Device,
+    /// The path of this shop to go to afterwards.
+    pub return_to: Option<&'a str>,
+}
+
+/// The most asks in one presentation.
+const TOGETHER_MAX: usize = 8;
 
 /// What a browser needs to bring a wallet here.
 #[derive(Clone, Debug)]
@@ -123,8 +129,56 @@ impl Merchant {
     /// [`Refusal::NoSuchAsk`], [`Refusal::ReturnTo`], [`Refusal::BindingLocked`] if the customer signed out with this
     /// key, [`ProofError::Replayed`].
     pub async fn ask(&self, browser: &BrowserProof, request: &AskRequest<'_>) -> Result<Invitation, Error> {
-        let ask = self.declared(request.ask).ok_or(Refusal::NoSuchAsk)?;
-        self.ask_for(browser, ask, request.device, request.return_to).await
+        let AskRequest { ask, device, return_to } = *request;
+        self.ask_together(browser, &AskTogether { asks: &[ask], payment: None, device, return_to }).await
+    }
+
+    /// A browser asks several things, and for a payment, in one presentation: a wallet shows one card for what stands in one.
+    /// It is answered as a whole or not at all, and each ask is then worth what it would be worth alone: a proof of its own,
+    /// claims that no other ask reads, what it keeps.
+    ///
+    /// A payment begins an attempt on the rail [`wallet`](crate::rail::wallet). What the wallet signed authorises it when this
+    /// browser redeems the answer, and is then handed to whoever executes it. A wallet that declines, or cannot, declines the
+    /// attempt: offer another rail.
+    ///
+    /// # Errors
+    /// As [`Merchant::ask`]; [`Refusal::NotTogether`] for an ask that is asked by itself, or more than is registered in one
+    /// certificate; [`Refusal::PaymentAsk`]; and what [`Order::pay`] refuses.
+    pub async fn ask_together(&self, browser: &BrowserProof, request: &AskTogether<'_>) -> Result<Invitation, Error> {
+        let declared = |name: &&str| self.declared(name).ok_or(Refusal::NoSuchAsk);
+        let asks = request.asks.iter().map(declared).collect::<Result<Vec<_>, _>>()?;
+        self.question(browser, &asks, request.payment, request.device, request.return_to).await
+    }
+
+    /// The browser that asked gives up: no wallet answers any more, and the attempt to pay is declined.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchPresentation`] also for another key; [`ProofError::Replayed`]; or where the presentation stands.
+    pub async fn withdraw(&self, id: &PresentationId, browser: &BrowserProof) -> Result<(), Error> {
+        let request = id.request();
+        for _ in 0..RACES_MAX {
+            let (presentation, version) = self.presentation(&request).await?;
+            if presentation.asked().key != browser.key_name() {
+                return Err(Refusal::NoSuchPresentation.into());
+            }
+            let now = self.now();
+            let mut writes = vec![browser.spent(now)?];
+            if let Some(payment) = &presentation.asked().payment {
+                writes.extend(self.unauthorised(payment, WITHDRAWN).await?);
+            }
+            let next = Presentation::Declined(presentation.withdrawn(WITHDRAWN, now)?);
+            writes.push(put(presentation_key(&request), &next, Some(next.kept_until()), Expect::Version(version))?);
+            match self.0.store.commit(&writes, now).await {
+                Err(e) if was_spent(&e) => return Err(ProofError::Replayed.into()),
+                Err(e) if lost_the_race(&e) => {}
+                other => {
+                    other?;
+                    self.tell(&request);
+                    return Ok(());
+                }
+            }
+        }
+        Err(busy())
     }
 
     /// The same for a declared ask with a [transaction](Ask::transaction) of this moment.
@@ -142,18 +196,32 @@ impl Merchant {
         if !self.declared(ask.name()).ok_or(Refusal::NoSuchAsk)?.is_the_same_question(ask) {
             return Err(Error::Misuse(format!("the ask {:?} is not the one that was declared", ask.name())));
         }
+        self.question(browser, &[ask], None, device, return_to).await
+    }
+
+    async fn question(
+        &self,
+        browser: &BrowserProof,
+        asks: &[&Ask],
+        order: Option<&Order>,
+        device: Device,
+        return_to: Option<&str>,
+    ) -> Result<Invitation, Error> {
         if !return_to.is_none_or(is_own_path) {
             return Err(Refusal::ReturnTo.into());
         }
+        self.check_together(asks, order.is_some())?;
         // What recognises does so on this device alone: by a code between two devices such an ask would say nothing but that
         // somebody is a customer here.
         match device {
-            Device::CrossDevice if ask.asked_for().is_empty() => return Err(Refusal::AcrossDevices.into()),
+            Device::CrossDevice if asks.iter().any(|ask| ask.asked_for().is_empty()) => {
+                return Err(Refusal::AcrossDevices.into());
+            }
             Device::AtTheTill => return Err(Error::Misuse("no browser asks for a wallet at the till".into())),
             _ => {}
         }
         // A key that was signed out is opened again by a credential that recognises, so it may ask for one.
-        if !ask.recognises()
+        if !asks.iter().any(|ask| ask.recognises())
             && let Some((binding, _)) = self.binding_of(browser).await?
             && binding.locked
         {
@@ -161,29 +229,50 @@ impl Merchant {
         }
         let now = self.now();
         let id = PresentationId::from_random(self.random());
-        let meta = |one: &Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured());
-        let mut query = query_of(ask, self.relationship_type().as_str(), meta);
+        let mut query = self.query_of(asks);
+        if let [one, _, ..] = asks {
+            // What the asks want was checked, each by itself.
+            let refused = |_| Refusal::NotTogether { ask: one.name().to_owned() };
+            query.check(&self.0.limits).map_err(refused)?;
+            self.registered_together(asks, &query)?;
+        }
         if self.0.names_authorities {
             self.name_authorities(&mut query);
         }
-        let transaction_data = transaction_data(ask, &query).map_err(|e| Error::Misuse(e.to_string()))?;
+        let misuse = |e: crate::protocol::openid4vp::RequestError| Error::Misuse(e.to_string());
+        let together = self.together(asks);
+        let mut signed = transaction_data(&together, asks, &query).map_err(misuse)?;
+        let payment = match order {
+            Some(order) => Some(self.payment_to_ask(order).await?),
+            None => None,
+        };
+        if let Some(payment) = &payment {
+            let pays = asks.iter().find(|ask| ask.is_payment()).ok_or(Refusal::PaymentAsk)?;
+            let ids: Vec<&str> = together.answering(pays, PAYMENT).collect();
+            // 128 random bits, which mean nothing to whoever reads the wallet's log (TS12, 5.3).
+            let name = crate::protocol::jose::base64url_encode(&self.random::<16>());
+            let payload = self.wallet_rail()?.payment(name, payment.amount, now);
+            let payload = payload.map_err(|e| Error::Misuse(e.to_string()))?;
+            signed.push(TransactionData::payment(&payment.kind, &ids, &payload, &query).map_err(misuse)?.into());
+        }
         let request = id.request();
         let asked = Asked {
             id: id.clone(),
-            ask: ask.name().to_owned(),
+            asks: asks.iter().map(|ask| AskedOne { name: ask.name().to_owned(), over: ask.age() }).collect(),
             device,
             key: browser.key_name(),
             return_to: return_to.map(str::to_owned),
-            client_id: self.client_id(ask, &request),
+            client_id: self.client_id(asks, &request),
             query,
-            over: ask.age(),
-            transaction_data,
+            transaction_data: signed,
+            payment,
             at: now,
         };
         let mut presentation = Presentation::Requested(Requested { asked });
         if !presentation.asked().client_id.prefix().is_signed() {
             // What nobody fetches stands in the link, so it is made now.
-            let mode = if ask.is_age_eu() { ResponseMode::DirectPost } else { self.0.response_mode };
+            let age_eu = asks.iter().any(|ask| ask.is_age_eu());
+            let mode = if age_eu { ResponseMode::DirectPost } else { self.0.response_mode };
             presentation = Presentation::Delivered(presentation.fetched(now, || self.delivery(mode, &request))?);
         }
         let record = put(presentation_key(&request), &presentation, Some(presentation.kept_until()), Expect::Absent)?;
@@ -192,6 +281,56 @@ impl Merchant {
             Err(e) if was_spent(&e) => Err(ProofError::Replayed.into()),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Whether these are asked in one question.
+    fn check_together(&self, asks: &[&Ask], pays: bool) -> Result<(), Refusal> {
+        let mut names: Vec<&str> = asks.iter().map(|ask| ask.name()).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).any(|pair| matches!(pair, [one, other] if one == other));
+        if asks.is_empty() || asks.len() > TOGETHER_MAX || twice {
+            return Err(Refusal::NoSuchAsk);
+        }
+        // That one is asked by a scheme of its own, in clear.
+        if let Some(alone) = asks.iter().find(|ask| ask.is_age_eu() && asks.len() > 1) {
+            return Err(Refusal::NotTogether { ask: alone.name().to_owned() });
+        }
+        if asks.iter().filter(|ask| ask.is_payment()).count() != usize::from(pays) {
+            return Err(Refusal::PaymentAsk);
+        }
+        Ok(())
+    }
+
+    /// That one certificate covers all of it, where any of the asks is certified: a wallet compares each with the whole question
+    /// (ETSI TS 119 475, 5.2).
+    fn registered_together(&self, asks: &[&Ask], query: &Query) -> Result<(), Refusal> {
+        let certified = |ask: &&&Ask| self.0.registrations.contains_key(ask.name());
+        match asks.iter().find(certified) {
+            Some(ask) if self.registration_of(asks.iter().map(|ask| ask.name()), query).is_none() => {
+                Err(Refusal::NotTogether { ask: ask.name().to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The first of the certificates of these asks that covers the question.
+    fn registration_of<'a>(
+        &self,
+        mut asks: impl Iterator<Item = &'a str>,
+        query: &Query,
+    ) -> Option<&RegistrationCertificate> {
+        asks.find_map(|ask| self.0.registrations.get(ask).filter(|one| one.covers(query).is_ok()))
+    }
+
+    /// What these asks ask for, in one query.
+    fn query_of(&self, asks: &[&Ask]) -> Query {
+        let meta = |one: &Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured());
+        query_of(asks, self.relationship_type().as_str(), meta)
+    }
+
+    /// What each credential of that query answers.
+    pub(super) fn together<'a>(&self, asks: &[&'a Ask]) -> Together<'a> {
+        Together::of(asks, |one| meta_of(one, &self.0.formats, self.0.trusted.configured()).is_some())
     }
 
     fn invitation(
@@ -211,7 +350,7 @@ impl Merchant {
             };
             link.map_err(|e| Error::Misuse(format!("the wallet endpoint {endpoint:?}: {e}")))
         };
-        let age_eu = self.declared(&asked.ask).is_some_and(Ask::is_age_eu);
+        let age_eu = asked.asks.iter().any(|ask| self.declared(&ask.name).is_some_and(Ask::is_age_eu));
         let (scheme, wallets) = if age_eu { (AGE_EU_SCHEME, &[][..]) } else { (SCHEME, &*self.0.wallets) };
         let wallets = wallets
             .iter()
@@ -226,9 +365,9 @@ impl Merchant {
     }
 
     /// Who we are in this request.
-    fn client_id(&self, ask: &Ask, request: &RequestId) -> ClientId {
+    fn client_id(&self, asks: &[&Ask], request: &RequestId) -> ClientId {
         let Inner { prefix, origin, keys, .. } = &*self.0;
-        let prefix = if ask.is_age_eu() { &ClientIdPrefix::RedirectUri } else { prefix };
+        let prefix = if asks.iter().any(|ask| ask.is_age_eu()) { &ClientIdPrefix::RedirectUri } else { prefix };
         prefix.client_id(origin, keys, &self.response_uri(request))
     }
 
@@ -387,9 +526,14 @@ impl Merchant {
         }))
     }
 
-    /// What others say of us, about this ask.
+    /// What others say of us, about this question.
     fn verifier_info(&self, asked: &Asked) -> Vec<Value> {
-        let registration = self.0.registrations.get(&asked.ask);
+        let names = || asked.asks.iter().map(|ask| ask.name.as_str());
+        let registration = match names().next() {
+            // Its own was checked when the merchant was set up.
+            Some(alone) if asked.asks.len() == 1 => self.0.registrations.get(alone),
+            _ => self.registration_of(names(), &asked.query),
+        };
         registration.iter().map(|registration| registration.verifier_info()).collect()
     }
 
@@ -445,14 +589,14 @@ impl Merchant {
         // The answer may have taken a fetch: what counts is the time at which it is taken.
         let now = self.now();
         match checked {
-            Ok(Checked::Holds(verified)) => {
+            Ok(Checked::Holds(answers)) => {
                 let code = match delivered.asked.device {
                     Device::SameDevice => Some(ResponseCode::from_random(self.random())),
                     Device::CrossDevice | Device::AtTheTill => None,
                 };
-                let text = verified.to_seal();
+                let text = answers.to_seal();
                 let sealed = self.seal(CLAIMS, &presentation_key(request), &text);
-                let answered = delivered.answered(code.as_ref(), sealed, verified.outcome().clone(), now);
+                let answered = delivered.answered(code.as_ref(), sealed, now);
                 self.end(request, &Presentation::Answered(answered), version).await?;
                 Ok(Ended { code, declined: false })
             }
@@ -481,13 +625,27 @@ impl Merchant {
             let (presentation, version) = self.presentation(request).await?;
             // Answered or ended by another in between: there is nothing left to guess at.
             let Ok(delivered) = presentation.answering(self.now()) else { return Ok(()) };
+            let mut writes = Vec::new();
+            if let Some(payment) = delivered.asked.payment.as_ref().filter(|_| wrong) {
+                writes.extend(self.refused_for(payment, error.code()).await?);
+            }
             let refused = Presentation::Delivered(delivered.refused(error.code(), wrong));
-            match self.save(request, &refused, version).await {
+            match self.save_with(request, &refused, version, writes).await {
                 Err(e) if lost_the_race(&e) => {}
                 other => return Ok(other?),
             }
         }
         Err(busy())
+    }
+
+    /// Ends a presentation whose answer holds, and cannot authorise the payment that it was for.
+    pub(super) async fn authorises_nothing(&self, request: &RequestId, error: &Error) -> Result<(), Error> {
+        let (presentation, version) = self.presentation(request).await?;
+        let Presentation::Answered(answered) = presentation else { return Ok(()) };
+        let Some(payment) = answered.asked.payment.clone() else { return Ok(()) };
+        let writes = self.refused_for(&payment, error.code()).await?;
+        let next = Presentation::Declined(answered.declined(error.code().to_owned(), self.now()));
+        Ok(self.save_with(request, &next, version, writes).await?)
     }
 
     async fn check_answer(
@@ -515,6 +673,7 @@ impl Merchant {
             },
             encryption_key: key.map(|key| *key.thumbprint().as_bytes()),
             nonce: &delivered.delivery.nonce,
+            response_mode: delivered.delivery.response_mode.name(),
         };
         self.check(&delivered.asked, met, answer, now).await
     }
@@ -529,9 +688,11 @@ impl Merchant {
             }
             Answer::Presentations(answer) => {
                 // A name that is not declared any more is an ask that nobody can judge.
-                let ask = self.declared(&asked.ask).ok_or(Refusal::NoSuchAsk)?;
-                let Asked { query, over, transaction_data, device, .. } = asked;
-                let question = Question { ask, query, over: *over, transaction_data, device: *device };
+                let declared = |one: &AskedOne| Ok((self.declared(&one.name).ok_or(Refusal::NoSuchAsk)?, one.over));
+                let asks = asked.asks.iter().map(declared).collect::<Result<Vec<_>, Error>>()?;
+                let Asked { query, transaction_data, payment, device, .. } = asked;
+                let payment = payment.as_ref();
+                let question = Question { asks: &asks, query, transaction_data, payment, device: *device };
                 Ok(Checked::Holds(self.verify(&question, met, &answer, now).await?))
             }
         }
@@ -544,8 +705,9 @@ impl Merchant {
         met: Met<'_>,
         answer: &[(String, Vec<Value>)],
         now: UnixTime,
-    ) -> Result<Verified, Error> {
-        let &Question { ask, query, over, transaction_data, device } = question;
+    ) -> Result<Answers, Error> {
+        let &Question { asks, query, transaction_data, device, .. } = question;
+        let together = self.together(&asks.iter().map(|(ask, _)| *ask).collect::<Vec<_>>());
         let mut believed = Vec::new();
         let mut relationship = None;
         for (id, presentations) in answer {
@@ -554,7 +716,7 @@ impl Merchant {
                     let believed_own = self.believe_own(query, met, id, presented, now).await;
                     // One that was revoked proves nothing, and takes nothing from what was asked beside it.
                     if matches!(believed_own, Err(Error::Answer(AnswerError::Revoked { .. })))
-                        && !ask.asked_for().is_empty()
+                        && !asks.iter().any(|(ask, _)| ask.asked_for().is_empty())
                     {
                         continue;
                     }
@@ -566,7 +728,9 @@ impl Merchant {
                     believed.push((id.as_str(), credential));
                     continue;
                 }
-                believed.push((id.as_str(), self.believe(question, met, id, presented, now).await?));
+                // An ask that was changed since it was asked cannot be judged.
+                let serves = together.query(id).map(|one| one.serves.as_slice()).ok_or(Refusal::NoSuchAsk)?;
+                believed.push((id.as_str(), self.believe(question, serves, met, id, presented, now).await?));
             }
         }
         // 8.6 and 14.9: what came back is measured by the query again; the wallet's matching counts for nothing.
@@ -591,221 +755,30 @@ impl Merchant {
         if !transaction_data.iter().all(is_signed) {
             return Err(AnswerError::TransactionUnsigned.into());
         }
-        let meant_by = self.asked_by(ask);
-        let mut age = None;
-        let mut names: Vec<&str> = Vec::new();
-        let mut claims: Vec<Claims> = Vec::new();
-        for m in matched.iter().filter(|m| !is_relationship(m.id)) {
-            let credential =
-                believed.iter().filter(|(id, _)| *id == m.id).nth(m.position).map(|(_, believed)| believed);
-            let meant = meant_by.iter().find(|(id, _, _)| id == m.id);
-            // An ask that was changed since it was asked cannot be judged.
-            let (Some(credential), Some((_, wanted, one))) = (credential, meant) else {
-                return Err(Refusal::NoSuchAsk.into());
-            };
-            let is_age = over.is_some() && wanted.id() == AGE;
-            if is_age {
-                age = age.or_else(|| m.claims.first());
-            }
-            // The date of birth was asked for to compute an age, and that is done: the value goes no further.
-            let selected = || m.claims.iter().filter(|_| !is_age);
-            let name = |claim: &ClaimQuery| {
-                let path: Vec<&str> = claim.path.iter().map_while(Value::as_str).collect();
-                one.name_of(&path)?.first().map(String::as_str)
-            };
-            // A claim that says no was shown, and opens no gate.
-            let says_no = |values: &[&Value]| !values.is_empty() && values.iter().all(|value| *value == &json!(false));
-            for name in selected().filter(|(_, values)| !says_no(values)).filter_map(|(claim, _)| name(claim)) {
-                if !names.contains(&name) {
-                    names.push(name);
+        let shown = |id: &str, at: usize| {
+            believed.iter().filter(|(known, _)| *known == id).nth(at).map(|(_, credential)| credential)
+        };
+        let recognised = matched.iter().any(|m| is_relationship(m.id));
+        let mut answers = Vec::new();
+        for (ask, over) in asks.iter().filter(|(ask, _)| !ask.is_payment()) {
+            let mut answer = Shown::to(*over);
+            for m in matched.iter().filter(|m| !is_relationship(m.id)) {
+                let serves = together.query(m.id).map_or(&[][..], |one| &one.serves);
+                let credential = shown(m.id, m.position).ok_or(Refusal::NoSuchAsk)?;
+                for one in serves.iter().filter(|one| one.ask.name() == ask.name()) {
+                    answer.take(one, serves.len() > 1, m, &credential.authentic);
                 }
             }
-            let selected: Vec<_> = selected().map(|(claim, _)| *claim).collect();
-            claims.push(Claims::selected(wanted.id(), one, &credential.authentic, &selected));
+            answers.push(answer.verified(ask, recognised && ask.recognises(), device, now)?);
         }
-        if over.is_some_and(|years| !age.is_some_and(|(_, values)| ask::is_of_age(values, years, now))) {
-            return Err(AnswerError::AgeNotReached.into());
-        }
-        let outcome = Established {
-            over,
-            shown: names.into_iter().map(str::to_owned).collect(),
-            recognised: matched.iter().any(|m| is_relationship(m.id)),
-        };
-        let verified = Verified::of(ask.name().to_owned(), outcome, claims, device);
-        Ok(verified.with_relationship(relationship))
-    }
-
-    /// What a declared ask asks for, by the ids of its credential queries.
-    fn asked_by<'a>(&'a self, ask: &'a Ask) -> Vec<(String, &'a AskedFor, &'a Wanted)> {
-        let can = |one: &Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured()).is_some();
-        let of = |wanted: &'a AskedFor| wanted.queries(can).map(move |(id, one)| (id, wanted, one));
-        ask.asked_for().iter().flat_map(of).collect()
+        let authorisation = believed.into_iter().find_map(|(_, credential)| credential.authorisation);
+        Ok(Answers::of(answers, relationship).with_authorisation(authorisation))
     }
 
     /// The type of the credential that this shop issues to its customers, an address below the mount: nobody else's
     /// credential counts as one.
     pub(super) fn relationship_type(&self) -> Url {
         self.address("/relationship")
-    }
-
-    /// The same for a credential that this shop issued itself. Its issuer is whoever holds one of our signing keys, the
-    /// current one or an earlier one, and its status is what our own records say at this moment.
-    async fn believe_own(
-        &self,
-        query: &Query,
-        met: Met<'_>,
-        id: &str,
-        presented: &Value,
-        now: UnixTime,
-    ) -> Result<(Believed, Relationship), Error> {
-        let limits = &self.0.limits;
-        let own_type = self.relationship_type();
-        let format_error = |source| AnswerError::Format { credential: id.to_owned(), source };
-        let unknown = || AnswerError::Trust { credential: id.to_owned(), source: TrustError::Unknown };
-        let own_key = |issuer: &IssuerRef<'_>| {
-            let IssuerRef::X5c { chain, .. } = issuer else { return Err(unknown()) };
-            let is_leaf = |identity: &&Identity| chain.first().is_some_and(|leaf| leaf == identity.leaf().der());
-            let identity = self.0.keys.identities().iter().find(is_leaf);
-            Ok(identity.ok_or_else(unknown)?.key().public_key())
-        };
-        let against = |issuer_key| Against {
-            issuer_key,
-            channel: met.channel,
-            encryption_key: met.encryption_key,
-            nonce: met.nonce,
-            transaction_data: &[],
-            holder_binding: true,
-            now,
-            holder_proof_age_s: HOLDER_PROOF_AGE_S,
-            skew_s: SKEW_S,
-            limits,
-        };
-        let (authentic, shown) = match query.credential(id).map(|query| query.format.as_str()) {
-            #[cfg(feature = "mdoc")]
-            Some(MSO_MDOC) => {
-                let own = OwnMdoc::parse(presented, limits).map_err(format_error)?;
-                let key = own_key(&own.issuer())?;
-                own.verify_own(own_type.as_str(), &against(key)).map_err(format_error)?
-            }
-            _ => {
-                let unverified = SdJwtVc::new().parse(presented, limits).map_err(format_error)?;
-                let key = own_key(&unverified.issuer())?;
-                let authentic = unverified.verify(&against(key)).map_err(format_error)?;
-                (authentic, sd_jwt_vc::relationship(presented, limits).map_err(format_error)?)
-            }
-        };
-        let counts_as: Vec<String> =
-            authentic.types().first().filter(|t| *t == own_type.as_str()).cloned().into_iter().collect();
-        match self.binding(&BindingName::credential(&shown.alias)).await? {
-            Some((binding, _)) if !binding.locked => {}
-            // Not there any more: its customer is forgotten.
-            _ => return Err(revoked(id, "revoked").into()),
-        }
-        Ok((Believed { authentic, counts_as, authority_key_ids: Vec::new() }, shown))
-    }
-
-    /// `Unverified -> Authentic`, and its status: no step can be left out, and nothing is fetched before the issuer is
-    /// trusted, no status before the signature holds.
-    async fn believe(
-        &self,
-        question: &Question<'_>,
-        met: Met<'_>,
-        id: &str,
-        presented: &Value,
-        now: UnixTime,
-    ) -> Result<Believed, Error> {
-        let limits = &self.0.limits;
-        let &Question { ask, query, transaction_data, .. } = question;
-        let credential = || id.to_owned();
-        let wanted = query.credential(id);
-        let format = wanted.and_then(|q| self.0.formats.iter().find(|f| f.id() == q.format));
-        let (Some(wanted), Some(format)) = (wanted, format) else {
-            return Err(Error::Misuse(format!("no format is set up for the credential {id:?}")));
-        };
-        let format_error = |source| AnswerError::Format { credential: credential(), source };
-        let trust_error = |source| AnswerError::Trust { credential: credential(), source };
-
-        let unverified: Box<dyn Unverified + '_> = format.parse(presented, limits).map_err(format_error)?;
-        let trust = self.trust();
-        let (issuer_key, issuer, authority_key_ids) = match trust
-            .decide(&unverified.issuer(), now, limits)
-            .map_err(trust_error)?
-        {
-            Decision::Believed { key, issuer, path } => (key, issuer, path.authority_key_ids().to_vec()),
-            Decision::Fetch { metadata, iss, kid, issuer } => {
-                (self.issuer_key(id, &metadata, &iss, kid.as_deref()).await?, issuer, Vec::new())
-            }
-            Decision::Resolve { did, method, issuer } => (self.did_key(id, &did, &method).await?, issuer, Vec::new()),
-        };
-        let signs = |data: &&String| signs_with(data, id);
-        let transactions: Vec<String> = transaction_data.iter().filter(signs).cloned().collect();
-        let against = Against {
-            issuer_key: &issuer_key,
-            channel: met.channel,
-            encryption_key: met.encryption_key,
-            nonce: met.nonce,
-            transaction_data: &transactions,
-            holder_binding: wanted.require_cryptographic_holder_binding,
-            now,
-            holder_proof_age_s: HOLDER_PROOF_AGE_S,
-            skew_s: SKEW_S,
-            limits,
-        };
-        let authentic = unverified.verify(&against).map_err(format_error)?;
-        let counts_as = trust.counts_as(issuer, &authentic.types);
-        // Rules are fetched from where a type says only if its issuer may issue it.
-        let is_sd_jwt_vc = format.id() == SdJwtVc::new().id() && !counts_as.is_empty();
-        if let Some(vct) = authentic.types.first().filter(|_| is_sd_jwt_vc) {
-            self.check_type(id, vct, presented).await?;
-        }
-        if let Some(status) = &authentic.status {
-            match self
-                .status(&Vouched { trust: &trust, issuer, types: &counts_as, key: &issuer_key }, status, now)
-                .await
-            {
-                Ok(Status::Valid) => {}
-                Ok(Status::Invalid) => return Err(revoked(id, "revoked").into()),
-                Ok(Status::Suspended) => return Err(revoked(id, "suspended").into()),
-                Ok(Status::Other(number)) => return Err(revoked(id, &format!("status {number}")).into()),
-                Err(source) if ask.status_policy() == StatusPolicy::AcceptUndetermined && !source.is_final() => {
-                    tracing::warn!(credential = id, error = %source, "a status is unknown and accepted by policy");
-                }
-                Err(source) => return Err(AnswerError::StatusUnknown { credential: credential(), source }.into()),
-            }
-        }
-        Ok(Believed { authentic, counts_as, authority_key_ids })
-    }
-
-    /// The key of an issuer that is known by its address: from its metadata, or the key set that they name.
-    pub(super) async fn issuer_key(
-        &self,
-        id: &str,
-        metadata: &Url,
-        iss: &str,
-        kid: Option<&str>,
-    ) -> Result<PublicKey, Error> {
-        let unreachable = |source| AnswerError::IssuerKeys { credential: id.to_owned(), source };
-        let untrusted = |source| AnswerError::Trust { credential: id.to_owned(), source };
-        let document = self.issuer_document(metadata).await.map_err(unreachable)?;
-        let limits = &self.0.limits;
-        match metadata_key(iss, &document, kid, limits).map_err(untrusted)? {
-            MetadataKey::Found(key) => Ok(key),
-            MetadataKey::Fetch(jwks_uri) => {
-                let document = self.issuer_document(&jwks_uri).await.map_err(unreachable)?;
-                Ok(crate::trust::jwks_key(&document, kid, limits).map_err(untrusted)?)
-            }
-        }
-    }
-
-    async fn issuer_document(&self, url: &Url) -> Result<Arc<bytes::Bytes>, Arc<FetchError>> {
-        let now = self.now();
-        let load = async {
-            let request = FetchRequest::get(url.clone(), "application/json", ISSUER_DOCUMENT_BYTES);
-            let fetched = self.0.fetch.fetch(&request).await?;
-            let fresh_s = fetched.max_age_s.unwrap_or(ISSUER_DOCUMENT_S).clamp(60, ISSUER_DOCUMENT_S);
-            Ok((fetched.body, now.plus_s(fresh_s)))
-        };
-        self.0.issuer_documents.get_or_fetch(url.as_str(), now, load).await
     }
 
     fn redirect_uri(&self, asked: &Asked, code: Option<&ResponseCode>) -> Option<String> {
@@ -821,16 +794,27 @@ impl Merchant {
         Ok((stored.read::<Presentation>()?, stored.version))
     }
 
-    pub(super) fn opened(&self, request: &RequestId, redeemed: &Redeemed) -> Result<Verified, Error> {
-        let text = zeroize::Zeroizing::new(self.open(CLAIMS, &presentation_key(request), &redeemed.sealed)?);
-        Verified::opened(&text, redeemed.asked.device)
-            .map_err(|e| Error::Misuse(format!("a sealed answer cannot be read: {e}")))
+    /// What an answer says, which waits for the browser that asked.
+    pub(super) fn opened(&self, request: &RequestId, sealed: &str) -> Result<Answers, Error> {
+        let text = zeroize::Zeroizing::new(self.open(CLAIMS, &presentation_key(request), sealed)?);
+        Answers::opened(&text).map_err(|e| Error::Misuse(format!("a sealed answer cannot be read: {e}")))
     }
 
     async fn save(&self, request: &RequestId, next: &Presentation, version: Version) -> Result<(), StoreError> {
+        self.save_with(request, next, version, Vec::new()).await
+    }
+
+    /// Commits what a presentation is now, with what that means elsewhere.
+    async fn save_with(
+        &self,
+        request: &RequestId,
+        next: &Presentation,
+        version: Version,
+        mut writes: Vec<Write>,
+    ) -> Result<(), StoreError> {
         let now = self.now();
-        let write = put(presentation_key(request), next, Some(next.kept_until()), Expect::Version(version))?;
-        self.0.store.commit(&[write], now).await?;
+        writes.push(put(presentation_key(request), next, Some(next.kept_until()), Expect::Version(version))?);
+        self.0.store.commit(&writes, now).await?;
         self.tell(request);
         Ok(())
     }
@@ -839,7 +823,11 @@ impl Merchant {
     /// means that the presentation was answered by another.
     async fn end(&self, request: &RequestId, next: &Presentation, mut version: Version) -> Result<(), Error> {
         for _ in 0..RACES_MAX {
-            match self.save(request, next, version).await {
+            let mut writes = Vec::new();
+            if let (Presentation::Declined(declined), Some(payment)) = (next, &next.asked().payment) {
+                writes.extend(self.unauthorised(payment, &declined.reason).await?);
+            }
+            match self.save_with(request, next, version, writes).await {
                 Err(e) if lost_the_race(&e) => {
                     let (stored, now_at) = self.presentation(request).await?;
                     stored.answering(self.now())?;
@@ -889,10 +877,11 @@ impl Changes {
 
 /// What an answer is judged by.
 struct Question<'a> {
-    ask: &'a Ask,
+    /// The asks as they are declared, each with the age that was asked about.
+    asks: &'a [(&'a Ask, Option<u8>)],
     query: &'a Query,
-    over: Option<u8>,
     transaction_data: &'a [String],
+    payment: Option<&'a AskedPayment>,
     device: Device,
 }
 
@@ -902,10 +891,12 @@ struct Met<'a> {
     channel: Channel<'a>,
     encryption_key: Option<[u8; 32]>,
     nonce: &'a str,
+    /// How the answer was asked for, as the request calls it.
+    response_mode: &'static str,
 }
 
 enum Checked {
-    Holds(Verified),
+    Holds(Answers),
     Declined(String),
 }
 
@@ -916,11 +907,8 @@ struct Ended {
     declined: bool,
 }
 
-struct Believed {
-    authentic: Authentic,
-    counts_as: Vec<String>,
-    authority_key_ids: Vec<String>,
-}
+/// Why a browser ended its own question.
+const WITHDRAWN: &str = "withdrawn";
 
 /// The `kid` of the key that an answer is encrypted to: there is one a request, so its name says nothing.
 const ENCRYPTION_KID: &str = "response";
@@ -937,10 +925,6 @@ fn is_own_path(path: &str) -> bool {
         && !path.starts_with("//")
         && !path.contains('\\')
         && !path.chars().any(char::is_control)
-}
-
-fn revoked(credential: &str, status: &str) -> AnswerError {
-    AnswerError::Revoked { credential: credential.to_owned(), status: status.to_owned() }
 }
 
 fn unsigned(error: JoseError) -> Error {

@@ -30,13 +30,15 @@ use crate::{
     meeting::{AnnouncedCall, Patience},
     merchant::BrowserProof,
     pairwise::ShopDidRecord,
-    presentation::{Presentation, PresentationId, Relationship, RequestId, ResponseCode, Verified},
+    presentation::{AskedPayment, Presentation, PresentationId, Relationship, RequestId, ResponseCode, Verified},
     protocol::jose::base64url_encode,
     session::{AccessToken, LIFETIME_S, SessionId, SessionRecord, token_digest},
     store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Write},
     time::UnixTime,
 };
 
+/// What seals what was shown to an ask to its own record.
+const SHOWN: &str = "shown claims";
 /// What seals a kept value to its customer's record.
 const KEPT: &str = "kept value";
 /// How many records are looked at in one go when a list is walked.
@@ -170,10 +172,14 @@ pub(super) struct SessionEntry {
     cookie: bool,
 }
 
-/// Where the answer is found whose claims a key may still read, under the key and the ask.
+/// What a key may still read of an answer, under the key and the ask.
 #[derive(Serialize, Deserialize)]
 struct AnswerEntry {
+    /// The presentation that it came by.
     request: String,
+    device: Device,
+    /// What was shown to this ask alone.
+    sealed: String,
 }
 
 impl Persisted for SessionEntry {
@@ -194,13 +200,26 @@ impl Merchant {
     /// [`Refusal::AnotherPerson`] if the answer contradicts what is kept of this browser's customer: then nothing
     /// changes; [`Refusal::AnotherCustomer`] if a credential of the shop's own leads to somebody else: the answer is used
     /// up, and a merge is offered; [`Refusal::NotRecognised`] if that credential leads to nobody any more;
+    /// [`Refusal::AuthorisationUsed`] and [`Error::Order`] if a payment cannot be authorised by it any more;
     /// [`ProofError::Replayed`].
     pub async fn redeem(&self, browser: &BrowserProof, redemption: &Redemption<'_>) -> Result<SessionGrant, Error> {
         let request = redemption.presentation.request();
         for _ in 0..RACES_MAX {
             match self.try_redeem(browser, &request, redemption.response_code).await {
                 Err(Error::Unavailable { source, .. }) if is_race(source.as_ref()) => {}
-                other => return other,
+                Ok((grant, payment)) => {
+                    // What is committed is handed over; if that is interrupted, housekeeping goes on.
+                    if let Some(AskedPayment { order, attempt, .. }) = payment {
+                        self.handed_over(&order, attempt).await;
+                    }
+                    return Ok(grant);
+                }
+                Err(error @ (Error::Order(_) | Error::Refused(Refusal::AuthorisationUsed))) => {
+                    // It authorises nothing any more: that is the end of it, and the order remembers why.
+                    said_only(self.authorises_nothing(&request, &error).await);
+                    return Err(error);
+                }
+                Err(other) => return Err(other),
             }
         }
         Err(Error::Unavailable { seam: "the store", source: "the same customer changes too often".into() })
@@ -211,18 +230,21 @@ impl Merchant {
         browser: &BrowserProof,
         request: &RequestId,
         code: Option<&ResponseCode>,
-    ) -> Result<SessionGrant, Error> {
+    ) -> Result<(SessionGrant, Option<AskedPayment>), Error> {
         let now = self.now();
         let (presentation, version) = self.presentation(request).await?;
         let (redeemed, answered) = presentation.redeemed(&browser.key_name(), code, now)?;
         let (asked, answered_at) = (redeemed.asked.clone(), answered.at);
-        let ask = self.declared(&asked.ask).ok_or(Refusal::NoSuchAsk)?;
-        let verified = self.opened(request, &redeemed)?;
+        let answers = self.opened(request, &answered.sealed)?;
+        let mut shown_to = Vec::new();
+        for verified in answers.each(asked.device) {
+            shown_to.push((self.declared(verified.ask()).ok_or(Refusal::NoSuchAsk)?, verified));
+        }
         let across_devices = asked.device == Device::CrossDevice;
         let next = Presentation::Redeemed(redeemed);
 
         let mut writes = vec![browser.spent(now)?];
-        let came = self.who_came(browser, &verified, (across_devices, answered_at), &mut writes).await?;
+        let came = self.who_came(browser, answers.relationship(), (across_devices, answered_at), &mut writes).await?;
         let Some(came) = came else {
             // The answer has done what it can do: it says whose the other record is, once.
             writes.push(Write::delete(presentation_key(request), Expect::Version(version)));
@@ -231,14 +253,16 @@ impl Merchant {
             return Err(Refusal::AnotherCustomer.into());
         };
         let Came { customer, shown, is_new, has_joined } = came;
-        let proof = Proof {
-            ask: ask.name().to_owned(),
-            purpose: ask.purpose().to_owned(),
-            outcome: answered.outcome,
-            at: answered.at,
-            device: asked.device,
+        let proved = |record: CustomerRecord, (ask, verified): &(&Ask, Verified)| {
+            record.proved(Proof {
+                ask: ask.name().to_owned(),
+                purpose: ask.purpose().to_owned(),
+                outcome: verified.outcome().clone(),
+                at: answered_at,
+                device: asked.device,
+            })
         };
-        let (mut kept, said): (Vec<_>, Vec<_>) = self.kept(ask, &verified, &customer, now).into_iter().unzip();
+        let (mut kept, said) = self.kept_by(&shown_to, &customer, now)?;
         if across_devices {
             // It may be the wallet of somebody who was shown a code that is not theirs: a proof for this browser, and
             // nothing that is known of its customer from now on.
@@ -246,7 +270,7 @@ impl Merchant {
         }
         let mut is_them = true;
         if is_new {
-            let record = CustomerRecord::new(now).proved(proof);
+            let record = shown_to.iter().fold(CustomerRecord::new(now), proved);
             writes.push(put(customer_key(&customer), &record, None, Expect::Absent)?);
         } else {
             // The record first: whoever changes what is kept also changes its version.
@@ -262,19 +286,21 @@ impl Merchant {
             // of somebody who was lent this browser. One that holds our own credential is theirs.
             is_them =
                 shown.is_some() || known.is_empty() || known.iter().any(|(_, old)| old.is_confirmed_by(&said, now));
-            writes.push(put(customer_key(&customer), &record.proved(proof), None, Expect::Version(record_version))?);
+            let record = shown_to.iter().fold(record, proved);
+            writes.push(put(customer_key(&customer), &record, None, Expect::Version(record_version))?);
         }
         for kept in &kept {
             writes.push(put(kept_key(&customer, &kept.claim), kept, Some(kept.until), Expect::Any)?);
         }
-        let answer = AnswerEntry { request: request.as_str().to_owned() };
-        let entry = answer_entry(&customer, &browser.key_name(), ask.name());
-        // Nothing leads to the answer before it any more. (It is this one if somebody else redeems it at this moment.)
-        if let Some(earlier) = self.load_one(&entry).await? {
-            let earlier = answered_with(&entry, &earlier)?.filter(|earlier| *earlier != presentation_key(request));
-            writes.extend(earlier.map(deletion));
+        for (ask, verified) in &shown_to {
+            let entry = answer_entry(&customer, &browser.key_name(), ask.name());
+            let sealed = self.seal(SHOWN, &entry, &verified.to_seal());
+            let answer = AnswerEntry { request: request.as_str().to_owned(), device: asked.device, sealed };
+            writes.push(put(entry, &answer, Some(next.kept_until()), Expect::Any)?);
         }
-        writes.push(put(entry, &answer, Some(next.kept_until()), Expect::Any)?);
+        if let (Some(payment), Some(authorisation)) = (&asked.payment, answers.authorisation()) {
+            writes.extend(self.authorised(payment, authorisation, answered_at).await?);
+        }
         writes.push(put(presentation_key(request), &next, Some(next.kept_until()), Expect::Version(version))?);
         let begin = Begin {
             rung: if shown.is_some() { Rung::RelationshipCredential } else { Rung::BrowserKey },
@@ -286,7 +312,30 @@ impl Merchant {
         };
         let grant = self.begin(browser, &customer, &begin, asked.return_to, writes).await?;
         self.tell(request);
-        Ok(grant)
+        Ok((grant, asked.payment))
+    }
+
+    /// What these asks keep of one answer, and what it says of that: as if they had been asked one after the other.
+    fn kept_by(
+        &self,
+        shown_to: &[(&Ask, Verified)],
+        customer: &CustomerId,
+        now: UnixTime,
+    ) -> Result<(Vec<Kept>, Vec<Said>), Error> {
+        let (mut all, mut all_said): (Vec<Kept>, Vec<Said>) = (Vec::new(), Vec::new());
+        for (ask, verified) in shown_to {
+            let (kept, said): (Vec<_>, Vec<_>) = self.kept(ask, verified, customer, now).into_iter().unzip();
+            let contradicted = all.iter().filter(|old| old.is_contradicted_by(&said, now));
+            let claims: Vec<String> = contradicted.map(|old| old.claim.clone()).collect();
+            if !claims.is_empty() {
+                // Two cards that say different things are not of one person.
+                return Err(Refusal::AnotherPerson { claims }.into());
+            }
+            all.retain(|old| !kept.iter().any(|new| new.claim == old.claim));
+            all.extend(kept);
+            all_said.extend(said);
+        }
+        Ok((all, all_said))
     }
 
     /// Whose visit an answer begins: the customer of the credential that was shown on this device, else the one of this
@@ -295,12 +344,12 @@ impl Merchant {
     async fn who_came(
         &self,
         browser: &BrowserProof,
-        verified: &Verified,
+        relationship: Option<&Relationship>,
         (across_devices, answered_at): (bool, UnixTime),
         writes: &mut Vec<Write>,
     ) -> Result<Option<Came>, Error> {
         let now = self.now();
-        let shown = match verified.relationship() {
+        let shown = match relationship {
             Some(relationship) => Some(self.credential_shown(relationship).await?),
             None => None,
         };
@@ -968,19 +1017,14 @@ impl Recognised {
     }
 
     /// The same, with the writes that erase it: for whatever takes the values, in the commit that takes them.
-    pub(super) async fn answer_to_take(&self, ask: &Ask) -> Result<Option<(Verified, [Write; 2])>, Error> {
+    pub(super) async fn answer_to_take(&self, ask: &Ask) -> Result<Option<(Verified, Write)>, Error> {
         let key = answer_entry(self.id(), &self.session.key, ask.name());
         let Some(entry) = self.merchant.load_one(&key).await? else { return Ok(None) };
-        let Ok(request) = entry.read::<AnswerEntry>()?.request.parse::<RequestId>() else { return Ok(None) };
-        let presentation = presentation_key(&request);
-        let Some(stored) = self.merchant.load_one(&presentation).await? else { return Ok(None) };
-        let Presentation::Redeemed(redeemed) = stored.read::<Presentation>()? else { return Ok(None) };
-        let verified = self.merchant.opened(&request, &redeemed)?;
-        let erasing = [
-            Write::delete(key, Expect::Version(entry.version)),
-            Write::delete(presentation, Expect::Version(stored.version)),
-        ];
-        Ok(Some((verified, erasing)))
+        let AnswerEntry { device, sealed, .. } = entry.read()?;
+        let text = zeroize::Zeroizing::new(self.merchant.open(SHOWN, &key, &sealed)?);
+        let verified = Verified::opened(&text, device)
+            .map_err(|e| Error::Misuse(format!("what was shown cannot be read: {e}")))?;
+        Ok(Some((verified, Write::delete(key, Expect::Version(entry.version)))))
     }
 
     /// Signs out: the sessions of this key end, their claims are erased, and the key is locked.

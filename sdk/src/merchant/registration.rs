@@ -68,7 +68,7 @@ impl Merchant {
         let relationship = self.relationship_type();
         let meta = |one: &Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured());
         let intended_use = self.asks().filter(|ask| !ask.is_age_eu()).map(|ask| {
-            let query = query_of(ask, relationship.as_str(), meta);
+            let query = query_of(&[ask], relationship.as_str(), meta);
             let credentials = query.credentials.iter().map(|credential| {
                 let path = |path: &Vec<Value>| json!({ "path": Value::Array(path.clone()).to_string() });
                 let claims = credential.claims.iter().flatten().map(|claim| path(&claim.path));
@@ -127,7 +127,7 @@ mod tests {
         };
         let meta = |one: &Wanted| meta_of(one, &merchant.0.formats, merchant.0.trusted.configured());
         for (at, ask) in merchant.asks().enumerate() {
-            let query = query_of(ask, merchant.relationship_type().as_str(), meta);
+            let query = query_of(&[ask], merchant.relationship_type().as_str(), meta);
             for (of, one) in uses.iter().enumerate() {
                 let covers = certificate(&one["credentials"]).covers(&query);
                 assert_eq!(covers.is_ok(), at == of, "{} by {of}: {covers:?}", ask.name());

@@ -3,11 +3,16 @@
 //! One shape everywhere: load the order, take the transition, commit it together with what it causes; a rail is called
 //! only from a record that is committed.
 
+mod authorise;
 mod book;
+mod capture;
 mod feed;
+mod files;
 mod form;
+mod import;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod joined;
+mod outbox;
 mod pay;
 mod pending;
 mod refunds;
@@ -18,9 +23,12 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::pending::Plan;
 pub use self::{
-    book::{Booking, NotATransferId, Transfer, TransferId, UnmatchedTransfer},
+    book::{Booking, NotATransferId, Transfer, TransferId, UnmatchedTransfer, WaitsBecause},
     feed::{Feed, FeedBatch, FeedEvent},
+    files::RefundFile,
     form::{GuestLink, NotAGuestLink},
+    import::{Became, StatementLine},
+    outbox::{DeadWebhook, Delivered, Webhook},
     pending::{Pending, Provisional},
     refunds::{RecentProof, Refund},
 };
@@ -338,7 +346,7 @@ impl Merchant {
                 let address = ask.asked_for().iter().map(told).find(fits).or(first).ok_or(needed)?;
                 address.check().map_err(DraftError::from)?;
                 // The values are erased when the order takes them.
-                writes.extend(erasing);
+                writes.push(erasing);
                 (address, DeliverySource::Wallet(answer.device()))
             }
         };
@@ -439,14 +447,18 @@ impl Merchant {
             if self.0.feed {
                 writes.push(feed::announce(&event)?);
             }
+            writes.extend(self.outbox(&event)?);
         }
         for refund in owed {
             writes.push(put(refund_key(&order.id, &refund.key), &refund, None, Expect::Absent)?);
             writes.push(entry(owed_key(&order.id, &refund.key), &order.id, Expect::Any)?);
         }
         for refund in changed {
-            if refund.state == RefundState::Done {
-                writes.push(Write::delete(owed_key(&order.id, &refund.key), Expect::Any));
+            match refund.state {
+                RefundState::Done => writes.push(Write::delete(owed_key(&order.id, &refund.key), Expect::Any)),
+                // One that was done may have come back.
+                RefundState::Owed => writes.push(entry(owed_key(&order.id, &refund.key), &order.id, Expect::Any)?),
+                RefundState::Sending | RefundState::InDoubt | RefundState::ByHand => {}
             }
             // The order's version guards its refunds: whoever changes one changes both.
             writes.push(put(refund_key(&order.id, &refund.key), &refund, None, Expect::Any)?);
@@ -592,11 +604,12 @@ impl Order {
         self.merchant.all_of(self.id()).await
     }
 
-    /// Calls the order off; what was paid of it is owed back. Calling it off twice is calling it off once.
+    /// Calls the order off; what was paid of it is owed back, and what is authorised is given up, by [`Order::release`] or by
+    /// [housekeeping](Merchant::housekeeping). Calling it off twice is calling it off once.
     ///
     /// # Errors
     /// [`Error::Order`] if it is paid (refund it), has expired, or a rail has not answered yet, or nobody knows what it
-    /// did. An order that waits for a transfer can be called off.
+    /// did. An order that waits for a transfer, or is authorised, can be called off.
     pub async fn cancel(&self) -> Result<Pending<Self>, Error> {
         self.merchant.step(self.id(), |order, now| Ok(order.cancelled(now)?)).await
     }

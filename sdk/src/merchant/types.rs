@@ -86,11 +86,11 @@ enum Place<'a> {
 }
 
 impl Merchant {
-    /// Checks an SD-JWT VC whose signatures hold against the rules of its type.
-    pub(super) async fn check_type(&self, id: &str, vct: &str, presented: &Value) -> Result<(), Error> {
+    /// Checks an SD-JWT VC whose signatures hold against the rules of its type: what its documents say, if the merchant has them.
+    pub(super) async fn check_type(&self, id: &str, vct: &str, presented: &Value) -> Result<Option<Chain>, Error> {
         let policy = &self.0.type_metadata;
         if policy.place_of(vct).is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let limits = &self.0.limits;
         let credential = || id.to_owned();
@@ -109,7 +109,8 @@ impl Merchant {
             };
             chain.add(&document, limits).map_err(refused)?;
         }
-        Ok(chain.rules().and_then(|rules| rules.check(&shape)).map_err(refused)?)
+        chain.clone().rules().and_then(|rules| rules.check(&shape)).map_err(refused)?;
+        Ok(Some(chain))
     }
 
     async fn type_document(&self, url: &Url, integrity: Option<&str>) -> Result<Arc<Bytes>, Arc<FetchError>> {

@@ -125,12 +125,12 @@ impl Draft {
     /// Adds a line: the merchant's name for what is sold, what the customer reads, what one costs, and how many.
     #[must_use]
     pub fn line(self, item: impl Into<String>, title: impl Into<String>, unit: Money, quantity: Quantity) -> Self {
-        self.add(Line::new(item, title, unit, quantity))
+        self.with(Line::new(item, title, unit, quantity))
     }
 
     /// Adds a line with what is let off it and its tax.
     #[must_use]
-    pub fn add(mut self, line: Line) -> Self {
+    pub fn with(mut self, line: Line) -> Self {
         self.lines.push(line);
         self
     }

@@ -47,6 +47,13 @@ pub enum Happened {
         /// What it said.
         outcome: String,
     },
+    /// What a wallet sent to authorise an attempt was refused.
+    AuthorisationRefused {
+        /// Which attempt.
+        attempt: u32,
+        /// The name of the check that failed.
+        code: String,
+    },
     /// A rail said something that does not fit what it had said before; nothing came of it.
     Contradicted {
         /// Which attempt.
@@ -61,8 +68,59 @@ pub enum Happened {
         /// By what: an attempt, or the digest of a transfer.
         by: String,
     },
-    /// The whole price is here.
+    /// The whole price is here, or all of it that is to come.
     Paid,
+    /// A part of what is authorised is being captured, or all of it.
+    CaptureBegun {
+        /// Of which attempt.
+        attempt: u32,
+        /// Which capture.
+        key: String,
+        /// How much.
+        amount: Money,
+    },
+    /// A rail said how a capture went.
+    CaptureAnswered {
+        /// Of which attempt.
+        attempt: u32,
+        /// Which capture.
+        key: String,
+        /// What it said.
+        outcome: String,
+    },
+    /// An authorisation ended before anything was captured: the order is to be paid otherwise.
+    AuthorisationEnded {
+        /// Of which attempt.
+        attempt: u32,
+    },
+    /// No more will be captured than has been.
+    ClosedShort {
+        /// What of the price will not be collected.
+        waived: Money,
+    },
+    /// A rail is told to give up what is left of an authorisation.
+    VoidBegun {
+        /// Of which attempt.
+        attempt: u32,
+    },
+    /// A rail said whether it gave it up.
+    VoidAnswered {
+        /// Of which attempt.
+        attempt: u32,
+        /// What it said.
+        outcome: String,
+    },
+    /// A provider took money back by itself, as after a dispute.
+    TakenBack {
+        /// Of which attempt.
+        attempt: u32,
+        /// What the provider calls it.
+        id: String,
+        /// How much.
+        amount: Money,
+        /// How much of it had counted until then; the rest had been given back, or is owed.
+        settled: Money,
+    },
     /// Money is owed back.
     RefundOwed {
         /// Which.
@@ -97,6 +155,27 @@ pub enum Happened {
         key: String,
         /// How much.
         amount: Money,
+    },
+    /// Money that goes back by transfer stands in a file for the merchant's bank.
+    RefundFiled {
+        /// Which.
+        key: String,
+        /// The file.
+        file: String,
+    },
+    /// The merchant took a transfer back out of its file: the bank did not carry it out.
+    RefundReopened {
+        /// Which.
+        key: String,
+    },
+    /// Money that was given back by transfer came back itself: it is owed again.
+    RefundReturned {
+        /// Which.
+        key: String,
+        /// How much.
+        amount: Money,
+        /// The bank's code of the reason (ISO 20022, `ExternalReturnReason1Code`); empty if it gave none.
+        reason: String,
     },
     /// Where money goes back to was said.
     AccountNamed {

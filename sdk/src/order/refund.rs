@@ -35,6 +35,9 @@ pub struct RefundRecord {
     pub begun_at: Option<UnixTime>,
     /// The account it goes to, sealed; none if nobody has named it.
     pub sealed_account: Option<String>,
+    /// The name of the transfer in a file for the merchant's bank that carries it out; none while it stands in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_to_end: Option<String>,
 }
 
 impl RefundRecord {
@@ -49,6 +52,7 @@ impl RefundRecord {
             done_by: None,
             begun_at: None,
             sealed_account: None,
+            end_to_end: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Every state and every transition: what comes of it, and where the cents are.
 
+mod capture;
+
 use super::*;
 use crate::{
     money::{Currency, Quantity},
@@ -31,8 +33,9 @@ fn balanced(step: Step) -> Step {
     assert!(order.ledger.is_balanced(), "{order:?}");
     let settled = order.ledger.settled().unwrap();
     assert!(settled <= order.total && order.outstanding().is_ok());
-    // Where an order is over or paid is never a question of time any more.
-    assert_eq!(order.expires_at.is_some(), order.state.is_open(), "{:?}", order.state);
+    // Where an order is over, paid or authorised is never a question of our time any more.
+    let waits = order.state.is_open() && order.state != OrderState::Authorised;
+    assert_eq!(order.expires_at.is_some(), waits, "{:?}", order.state);
     assert!(!happened.contains(&Happened::Paid) || order.state == OrderState::Paid);
     assert!(
         changed
@@ -44,7 +47,9 @@ fn balanced(step: Step) -> Step {
         let told = Happened::RefundOwed { key: giving.key.clone(), amount: giving.amount };
         assert!(happened.contains(&told), "{giving:?} is not told");
     }
-    let in_doubt = order.attempts.iter().any(Attempt::is_in_doubt) || !order.sending.is_empty();
+    let in_doubt =
+        order.attempts.iter().any(|attempt| attempt.is_in_doubt() || attempt.is_capturing() || attempt.holds())
+            || !order.sending.is_empty();
     assert!(!in_doubt || order.inquire_at.is_some(), "nobody would ask: {order:?}");
     step
 }
@@ -62,6 +67,10 @@ fn declined() -> Outcome {
     Outcome::Declined("no".into())
 }
 
+fn authorised() -> Outcome {
+    Outcome::Authorised { until: Some(NOW.plus_s(7_000)) }
+}
+
 fn onward() -> Outcome {
     Outcome::Continue("https://rail.example/go".parse().unwrap())
 }
@@ -74,6 +83,7 @@ fn all() -> Vec<(&'static str, OrderRecord)> {
         ("placed", placed.clone()),
         ("asked", asked.clone()),
         ("open", answered(asked.clone(), Outcome::Pending)),
+        ("authorised", answered(asked.clone(), authorised())),
         ("paid", answered(asked.clone(), Outcome::Paid)),
         ("declined", answered(asked.clone(), declined())),
         ("unknown", answered(asked, Outcome::Unknown)),
@@ -87,7 +97,7 @@ fn in_state(name: &str) -> OrderRecord {
 }
 
 /// What a transition comes to in each state: the next state, `same` if there is nothing to do, or the code of a refusal.
-fn table(act: impl Fn(OrderRecord) -> Result<Option<Step>, OrderError>, expected: [(&str, &str); 8]) {
+fn table(act: impl Fn(OrderRecord) -> Result<Option<Step>, OrderError>, expected: [(&str, &str); 9]) {
     for ((name, order), (expected_name, expected)) in all().into_iter().zip(expected) {
         assert_eq!(name, expected_name);
         let was = order.state;
@@ -114,6 +124,7 @@ fn paying_begins_where_nothing_is_under_way() {
             ("placed", "paying"),
             ("asked", "same"),
             ("open", "same"),
+            ("authorised", "same"),
             ("paid", "already_paid"),
             ("declined", "paying"),
             ("unknown", "payment_in_doubt"),
@@ -127,6 +138,7 @@ fn paying_begins_where_nothing_is_under_way() {
             ("placed", "paying"),
             ("asked", "payment_under_way"),
             ("open", "payment_under_way"),
+            ("authorised", "payment_under_way"),
             ("paid", "already_paid"),
             ("declined", "paying"),
             ("unknown", "payment_in_doubt"),
@@ -144,6 +156,7 @@ fn cancelling_is_for_whoever_is_not_in_the_middle_of_paying() {
             ("placed", "cancelled"),
             ("asked", "payment_under_way"),
             ("open", "cancelled"),
+            ("authorised", "cancelled"),
             ("paid", "already_paid"),
             ("declined", "cancelled"),
             ("unknown", "payment_in_doubt"),
@@ -160,6 +173,7 @@ fn an_order_expires_at_the_second_and_not_before() {
             ("placed", placed),
             ("asked", "same"),
             ("open", open),
+            ("authorised", "same"),
             ("paid", "same"),
             ("declined", declined),
             ("unknown", "same"),
@@ -218,11 +232,12 @@ fn an_answer_moves_the_order_once() {
     let (no, go) = (declined(), onward());
     let first = |outcome: Outcome| move |order: OrderRecord| order.answered(1, eur(TOTAL), outcome.clone(), NOW);
     let nobody = "no_such_attempt";
-    let row = |asked, open, paid, declined, unknown| {
+    let row = |asked, open, authorised, paid, declined, unknown| {
         [
             ("placed", nobody),
             ("asked", asked),
             ("open", open),
+            ("authorised", authorised),
             ("paid", paid),
             ("declined", declined),
             ("unknown", unknown),
@@ -231,12 +246,13 @@ fn an_answer_moves_the_order_once() {
         ]
     };
     // What was decided is contradicted once; a decline that was paid after all is money that is here.
-    table(first(Outcome::Paid), row("paid", "paid", "same", "paid", "paid"));
-    table(first(no), row("declined", "declined", "paid", "same", "declined"));
-    table(first(Outcome::Unknown), row("unknown", "unknown", "paid", "declined", "silent"));
-    table(first(Outcome::Pending), row("paying", "same", "paid", "declined", "paying"));
-    table(first(Outcome::Authorised), row("paying", "paying", "paid", "declined", "paying"));
-    table(first(go), row("paying", "paying", "paid", "declined", "paying"));
+    table(first(Outcome::Paid), row("paid", "paid", "paid", "same", "paid", "paid"));
+    table(first(no), row("declined", "declined", "declined", "paid", "same", "declined"));
+    // What is promised stays so, whoever does not know, or says late what was before.
+    table(first(Outcome::Unknown), row("unknown", "unknown", "silent", "paid", "declined", "silent"));
+    table(first(Outcome::Pending), row("paying", "same", "silent", "paid", "declined", "paying"));
+    table(first(authorised()), row("authorised", "authorised", "silent", "paid", "declined", "authorised"));
+    table(first(go), row("paying", "paying", "silent", "paid", "declined", "paying"));
 }
 
 #[test]
@@ -341,6 +357,7 @@ fn only_what_was_paid_is_refunded() {
             ("placed", not_paid),
             ("asked", not_paid),
             ("open", not_paid),
+            ("authorised", not_paid),
             ("paid", "paid"),
             ("declined", not_paid),
             ("unknown", not_paid),

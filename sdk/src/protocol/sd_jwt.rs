@@ -105,6 +105,11 @@ impl<'a> SdJwt<'a> {
         opened(issuer_jwt.unverified_claims().clone(), disclosures, bound, key_binding, limits)
     }
 
+    /// The holder's proof, if one was sent.
+    pub(crate) const fn key_binding(&self) -> Option<&Jws<'a>> {
+        self.key_binding.as_ref()
+    }
+
     /// How many disclosures were sent.
     pub(crate) const fn disclosures(&self) -> usize {
         self.disclosures.len()

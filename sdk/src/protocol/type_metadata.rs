@@ -17,6 +17,7 @@ use crate::{
     limits::Limits,
     protocol::{
         json::{self, JsonError},
+        sca::{self, ScaError},
         sd_jwt::shape::{Place, Shape},
     },
 };
@@ -144,13 +145,22 @@ pub struct Chain {
     seen: Vec<String>,
     /// The rules of each document, the type's own first.
     rules: Vec<Vec<Rule>>,
+    /// What each says of authorising payments.
+    signing: Vec<Signing>,
+}
+
+/// What one document says of the transactions that credentials of the type sign (EUDI TS12, 4.1).
+#[derive(Clone, Debug)]
+struct Signing {
+    category: Option<Value>,
+    transaction_data_types: Option<Value>,
 }
 
 impl Chain {
     /// The chain that begins with the type of a credential.
     #[must_use]
     pub const fn of(first: Reference) -> Self {
-        Self { next: Some(first), seen: Vec::new(), rules: Vec::new() }
+        Self { next: Some(first), seen: Vec::new(), rules: Vec::new(), signing: Vec::new() }
     }
 
     /// The document that is wanted next; `None` if the chain is whole.
@@ -178,6 +188,9 @@ impl Chain {
             return Err(TypeMetadataError::OtherType { expected: vct });
         }
         self.rules.push(rules(&document)?);
+        let said = |name: &str| document.get(name).cloned();
+        let signing = Signing { category: said("category"), transaction_data_types: said("transaction_data_types") };
+        self.signing.push(signing);
         self.seen.push(vct);
         let Some(extends) = text(&document, "extends")? else { return Ok(()) };
         // "Circular 'extends' Dependencies of Types": refused, whatever else would hold.
@@ -190,6 +203,37 @@ impl Chain {
         let integrity = text(&document, "extends#integrity")?.map(str::to_owned);
         self.next = Some(Reference { vct: extends.to_owned(), integrity });
         Ok(())
+    }
+
+    /// The types whose documents are there: the type itself, and those that it extends.
+    #[must_use]
+    pub fn types(&self) -> &[String] {
+        &self.seen
+    }
+
+    /// That credentials of the type sign transaction data of the type `kind` whose payload is that of `schema` (EUDI TS12, 3
+    /// and 3.2). Of what a type and those that it extends say, the word of the nearest counts.
+    ///
+    /// # Errors
+    /// [`ScaError::NotSca`], [`ScaError::TransactionType`].
+    pub fn signs(&self, kind: &str, schema: &str) -> Result<(), ScaError> {
+        let vct = || self.seen.first().cloned().unwrap_or_default();
+        let category = self.signing.iter().find_map(|one| one.category.as_ref());
+        if category.and_then(Value::as_str) != Some(sca::CATEGORY) {
+            return Err(ScaError::NotSca { vct: vct() });
+        }
+        let types = self.signing.iter().find_map(|one| one.transaction_data_types.as_ref());
+        let entry = types.and_then(|types| types.get(kind)).and_then(Value::as_object);
+        // The text names it `schema_uri` (4.1), and the standard's own example `schema`; never both.
+        let named = |entry: &Map<String, Value>| match (entry.get("schema"), entry.get("schema_uri")) {
+            (Some(named), None) | (None, Some(named)) => named.as_str() == Some(schema),
+            _ => false,
+        };
+        if entry.is_some_and(named) {
+            Ok(())
+        } else {
+            Err(ScaError::TransactionType { vct: vct(), kind: kind.chars().take(256).collect() })
+        }
     }
 
     /// What the type demands, and the types that it extends.

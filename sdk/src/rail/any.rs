@@ -3,8 +3,8 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    CannotCollect, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, RefundOutcome, RefundRequest,
-    TransferRequest,
+    ActOutcome, CannotCollect, CaptureRequest, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail,
+    RefundOutcome, RefundRequest, TransferRequest,
 };
 use crate::money::Money;
 
@@ -37,6 +37,11 @@ impl AnyRail {
         self.0.transfer(payment, outstanding)
     }
 
+    /// [`Rail::account`].
+    pub(crate) fn account(&self) -> Option<&super::Sepa> {
+        self.0.account()
+    }
+
     /// [`Rail::pay`].
     pub(crate) async fn pay(&self, payment: &PaymentRequest) -> Outcome {
         self.0.pay(payment).await
@@ -45,6 +50,21 @@ impl AnyRail {
     /// [`Rail::inquire`].
     pub(crate) async fn inquire(&self, payment: &PaymentRequest) -> Outcome {
         self.0.inquire(payment).await
+    }
+
+    /// [`Rail::capture`].
+    pub(crate) async fn capture(&self, capture: &CaptureRequest) -> ActOutcome {
+        self.0.capture(capture).await
+    }
+
+    /// [`Rail::inquire_capture`].
+    pub(crate) async fn inquire_capture(&self, capture: &CaptureRequest) -> ActOutcome {
+        self.0.inquire_capture(capture).await
+    }
+
+    /// [`Rail::void`].
+    pub(crate) async fn void(&self, payment: &PaymentRequest) -> ActOutcome {
+        self.0.void(payment).await
     }
 
     /// [`Rail::refund`].
@@ -77,8 +97,12 @@ trait DynRail: fmt::Debug + Send + Sync {
     fn patience_s(&self) -> u64;
     fn takes(&self, amount: Money) -> Result<(), CannotCollect>;
     fn transfer(&self, payment: &PaymentRequest, outstanding: Money) -> Option<TransferRequest>;
+    fn account(&self) -> Option<&super::Sepa>;
     fn pay<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome>;
     fn inquire<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome>;
+    fn capture<'a>(&'a self, capture: &'a CaptureRequest) -> Answer<'a, ActOutcome>;
+    fn inquire_capture<'a>(&'a self, capture: &'a CaptureRequest) -> Answer<'a, ActOutcome>;
+    fn void<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, ActOutcome>;
     fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundOutcome>;
     fn inquire_refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundOutcome>;
     fn notice<'a>(&'a self, request: &'a NoticeRequest<'a>) -> Answer<'a, Result<Notice, NoticeError>>;
@@ -101,12 +125,28 @@ impl<R: Rail> DynRail for R {
         Rail::transfer(self, payment, outstanding)
     }
 
+    fn account(&self) -> Option<&super::Sepa> {
+        Rail::account(self)
+    }
+
     fn pay<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome> {
         Box::pin(Rail::pay(self, payment))
     }
 
     fn inquire<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome> {
         Box::pin(Rail::inquire(self, payment))
+    }
+
+    fn capture<'a>(&'a self, capture: &'a CaptureRequest) -> Answer<'a, ActOutcome> {
+        Box::pin(Rail::capture(self, capture))
+    }
+
+    fn inquire_capture<'a>(&'a self, capture: &'a CaptureRequest) -> Answer<'a, ActOutcome> {
+        Box::pin(Rail::inquire_capture(self, capture))
+    }
+
+    fn void<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, ActOutcome> {
+        Box::pin(Rail::void(self, payment))
     }
 
     fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundOutcome> {

@@ -2,10 +2,25 @@
 //!
 //! The customer transfers the money from their own bank: by a QR code that banks' apps read (EPC069-12), by a `payto:`
 //! link (RFC 8905), or by typing what the page shows. Nobody stands between, and nobody tells us either: the merchant
-//! books what arrived, by its [`Reference`].
+//! books what arrived, by its [`Reference`], from the bank's [`Statement`]. What goes back is a file of transfers for that
+//! bank ([`PainVersion`]).
+
+mod camt;
+mod csv;
+pub(crate) mod pain;
+pub(crate) mod statement;
+mod xml;
 
 use std::{fmt, str::FromStr};
 
+pub use self::{
+    csv::{CsvFormat, DayForm},
+    pain::PainVersion,
+    statement::{
+        Direction, FILE_BYTES_MAX, LeftOut, LeftOutBecause, MOVEMENTS_MAX, Movement, MovementKind, Party, Statement,
+        StatementError, StatementSource,
+    },
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -212,6 +227,12 @@ impl Sepa {
         self
     }
 
+    /// The bank, where the merchant named it.
+    #[must_use]
+    pub const fn bank(&self) -> Option<&Bic> {
+        self.bic.as_ref()
+    }
+
     /// Who is paid.
     #[must_use]
     pub fn payee(&self) -> &str {
@@ -276,6 +297,10 @@ impl Rail for Sepa {
         Self::transfer(self, outstanding, &payment.reference, self.due_at(payment.begun_at)).ok()
     }
 
+    fn account(&self) -> Option<&Sepa> {
+        Some(self)
+    }
+
     /// Nothing is to be done: the customer transfers, and the merchant books.
     async fn pay(&self, _: &PaymentRequest) -> Outcome {
         Outcome::Pending
@@ -315,7 +340,7 @@ pub(crate) fn fitting_name(name: &str) -> String {
     fits.trim().to_owned()
 }
 
-fn check_amount(amount: Money) -> Result<(), SepaError> {
+pub(crate) fn check_amount(amount: Money) -> Result<(), SepaError> {
     if amount.currency() != Currency::EUR {
         return Err(SepaError::OtherCurrency { found: amount.currency() });
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -22,7 +23,11 @@ use crate::{
     ask::PID,
     env::Env,
     error::Error,
-    protocol::{jose::SigningKey, status_list::Status},
+    protocol::{
+        jose::{SigningKey, sha256},
+        sca,
+        status_list::Status,
+    },
     testing::{
         authority::{Authority, Leaf},
         issuer::{Credential, Issuer},
@@ -34,6 +39,10 @@ use crate::{
 
 /// How long a status list may be kept, in seconds.
 const STATUS_TTL_S: u64 = 300;
+/// The type of the attestations by which these people authorise payments from their accounts.
+pub const ACCOUNT: &str = "urn:firsthand:development:account:1";
+/// What the issuer of the cast issues it as: a type of its own, which extends that one.
+const ACCOUNT_OF_BANK: &str = "urn:firsthand:development:bank:account:1";
 /// A national type of identification data, for the persona who holds one.
 const PID_OF_GERMANY: &str = "urn:eudi:pid:de:1";
 
@@ -109,6 +118,12 @@ impl Cast {
             for (document, says, holder) in documents {
                 wallet.hold_mdoc(document, says, holder);
             }
+            let holder = signing_key(env)?;
+            let account = issuer.issue(&role.account(&holder, now), env);
+            let account = account.map_err(|e| Error::Misuse(format!("the issuer: {e}")))?;
+            wallet
+                .hold_extending(&account, holder, &[ACCOUNT])
+                .map_err(|e| Error::Misuse(format!("the wallet: {e}")))?;
             #[cfg(feature = "w3c")]
             for licence in role.licences(&cast, now, env)? {
                 wallet.hold_w3c(licence);
@@ -118,13 +133,33 @@ impl Cast {
         Ok(cast)
     }
 
-    /// The trust that believes the development issuer, for identification data.
+    /// The metadata of the types of their accounts: of [`ACCOUNT`], and of the type that extends it.
+    #[must_use]
+    pub fn account_types() -> [Vec<u8>; 2] {
+        let base = json!({
+            "vct": ACCOUNT,
+            "name": "Account",
+            "category": sca::CATEGORY,
+            "transaction_data_types": { sca::PAYMENT: { "schema_uri": sca::PAYMENT } },
+        })
+        .to_string();
+        let integrity = BASE64_STANDARD.encode(sha256(base.as_bytes()));
+        let of_bank = json!({
+            "vct": ACCOUNT_OF_BANK,
+            "name": "Account",
+            "extends": ACCOUNT,
+            "extends#integrity": format!("sha256-{integrity}"),
+        });
+        [base.into_bytes(), of_bank.to_string().into_bytes()]
+    }
+
+    /// The trust that believes the development issuer, for identification data and accounts.
     ///
     /// # Errors
     /// Never in practice: the roots were just made.
     pub fn trust(&self) -> Result<Trust, Error> {
         Trust::new()
-            .roots_with_status(&self.root_pem, &self.status_root_pem, &[PID])
+            .roots_with_status(&self.root_pem, &self.status_root_pem, &[PID, ACCOUNT])
             .map_err(|e| Error::Misuse(e.to_string()))
     }
 
@@ -133,7 +168,7 @@ impl Cast {
     /// # Errors
     /// As [`trust`](Self::trust).
     pub fn trust_in_all(&self) -> Result<Trust, Error> {
-        let types = [PID];
+        let types = [PID, ACCOUNT];
         #[cfg(feature = "mdoc")]
         let types = [&types[..], &DOCUMENTS].concat();
         let trust = Trust::new().roots_with_status(&self.root_pem, &self.status_root_pem, &types);
@@ -316,6 +351,18 @@ impl Role {
         credential.status_index = Some(self.index);
         credential.expires_at = Some(if self.id == "expired" { now.minus_s(DAY_S) } else { now.plus_s(365 * DAY_S) });
         credential.claims = self.claims();
+        credential
+    }
+
+    /// The same person's account at a bank.
+    fn account(&self, holder: &SigningKey, now: UnixTime) -> Credential {
+        let mut credential = self.credential(holder, now);
+        credential.vct = ACCOUNT_OF_BANK.to_owned();
+        credential.aka_vcts = Vec::new();
+        credential.claims = Map::from_iter([
+            ("masked_iban".to_owned(), json!("DE** **** **** **** **30 00")),
+            ("display_name".to_owned(), json!(format!("{}, Musterbank", self.name))),
+        ]);
         credential
     }
 

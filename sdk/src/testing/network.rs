@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use url::Url;
 
 use crate::fetch::{Fetch, FetchError, FetchRequest, Fetched, Post};
@@ -65,13 +66,24 @@ impl Network {
     /// From now on `url` answers 200 with this body.
     pub fn serve(&self, url: &Url, content_type: &str, body: impl Into<Bytes>) {
         let content_type = Some(content_type.to_ascii_lowercase());
-        self.answer(url, Answer::Body(Fetched { content_type, body: body.into(), max_age_s: None }));
+        self.answer(
+            url,
+            Answer::Body(Fetched { content_type, body: body.into(), max_age_s: None, headers: HeaderMap::new() }),
+        );
     }
 
     /// From now on `url` answers 200 with this body, which may be kept for `max_age_s` seconds.
     pub fn serve_for(&self, url: &Url, content_type: &str, body: impl Into<Bytes>, max_age_s: u64) {
         let content_type = Some(content_type.to_ascii_lowercase());
-        self.answer(url, Answer::Body(Fetched { content_type, body: body.into(), max_age_s: Some(max_age_s) }));
+        self.answer(
+            url,
+            Answer::Body(Fetched {
+                content_type,
+                body: body.into(),
+                max_age_s: Some(max_age_s),
+                headers: HeaderMap::new(),
+            }),
+        );
     }
 
     /// From now on nobody listens at `url`.
@@ -143,7 +155,12 @@ impl Fetch for Network {
             };
             match answer {
                 Answer::Status(200..300) if request.post.is_some() => {
-                    return Ok(Fetched { content_type: None, body: Bytes::new(), max_age_s: None });
+                    return Ok(Fetched {
+                        content_type: None,
+                        body: Bytes::new(),
+                        max_age_s: None,
+                        headers: HeaderMap::new(),
+                    });
                 }
                 Answer::Redirect(_) if request.post.is_some() => return Err(FetchError::Status(302)),
                 Answer::Offline => return Err(FetchError::Failed("nobody listens there".into())),

@@ -28,6 +28,10 @@ pub struct DeskView {
     pub unmatched: Vec<UnmatchedView>,
     /// Money to be sent back.
     pub owed: Vec<DeskOwed>,
+    /// The files of repayments that were made for the bank, the newest first.
+    pub files: Vec<String>,
+    /// The day that a new file proposes for the bank to carry it out: `2026-11-23`.
+    pub file_on: String,
     /// What purchases took: guests, first, returning.
     pub steps: [Steps; 3],
     /// What stands on the shelf.
@@ -190,6 +194,8 @@ pub struct UnmatchedView {
     pub payer_iban: Option<String>,
     /// When it was booked, in seconds since 1970.
     pub booked_s: i64,
+    /// Why it waits, if not because it names no order.
+    pub why: Option<Words>,
 }
 
 /// Money to be sent back.
@@ -211,6 +217,8 @@ pub struct DeskOwed {
     pub iban: Option<String>,
     /// What to write on the transfer.
     pub reference: String,
+    /// Whether it stands in a file for the bank.
+    pub filed: bool,
 }
 
 /// The form that books a transfer, as typed from the bank's statement.
@@ -259,6 +267,8 @@ pub enum UnmatchedAct {
     Assign,
     /// It was sent back.
     SentBack,
+    /// It is the same money as one that was booked.
+    Same,
 }
 
 /// The form that carries a repayment out, or says that it is done.
@@ -288,6 +298,44 @@ pub enum OwedAct {
     CarryOut,
     /// It has left the account.
     Done,
+    /// The bank did not take the file that it stands in.
+    Reopen,
+}
+
+/// What a statement of the bank did.
+#[derive(Clone, Debug)]
+pub struct ReportView {
+    /// What became of how many of its movements.
+    pub counts: Vec<(Words, usize)>,
+    /// Those that somebody has to look at.
+    pub looks: Vec<ReportLine>,
+    /// Those that were booked, or are done.
+    pub done: Vec<ReportLine>,
+}
+
+/// One movement of a statement.
+#[derive(Clone, Debug)]
+pub struct ReportLine {
+    /// Which entry of the file.
+    pub place: u32,
+    /// How much, as it is read: `14,80 €`.
+    pub amount: String,
+    /// What became of it.
+    pub words: Words,
+    /// The order that it is about.
+    pub order: Option<String>,
+}
+
+/// The form that makes a file of repayments for the bank.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FileForm {
+    /// The token of the form.
+    pub form: String,
+    /// When the bank is to carry it out: `2026-11-23`.
+    pub on: String,
+    /// Whether the bank takes the old version of 2009 alone.
+    #[serde(default)]
+    pub old: Option<String>,
 }
 
 /// The form that refunds.
@@ -337,6 +385,18 @@ pub enum Notice {
     NumberUnknown,
     /// More was to be refunded than was received.
     RefundTooLarge,
+    /// The file is no statement that can be read.
+    StatementUnreadable,
+    /// The statement is another account's.
+    StatementOfOther,
+    /// The day cannot be read.
+    DayUnreadable,
+    /// No repayment is ready for a file.
+    NothingToFile,
+    /// A transfer is marked as known by another name.
+    MarkedSame,
+    /// A repayment was taken out of its file.
+    Reopened,
     /// Nobody knows where the money is to go.
     AccountUnknown,
     /// The form is too old, or was used for something else.
@@ -345,7 +405,7 @@ pub enum Notice {
 
 impl Notice {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::Paid,
         Self::PartlyPaid,
         Self::Excess,
@@ -363,6 +423,12 @@ impl Notice {
         Self::TransferDiffers,
         Self::NumberUnknown,
         Self::RefundTooLarge,
+        Self::StatementUnreadable,
+        Self::StatementOfOther,
+        Self::DayUnreadable,
+        Self::NothingToFile,
+        Self::MarkedSame,
+        Self::Reopened,
         Self::AccountUnknown,
         Self::FormOver,
     ];
@@ -394,6 +460,12 @@ impl Notice {
             Self::TransferDiffers => "transfer_differs",
             Self::NumberUnknown => "number_unknown",
             Self::RefundTooLarge => "refund_too_large",
+            Self::StatementUnreadable => "statement_unreadable",
+            Self::StatementOfOther => "statement_of_other",
+            Self::DayUnreadable => "day_unreadable",
+            Self::NothingToFile => "nothing_to_file",
+            Self::MarkedSame => "marked_same",
+            Self::Reopened => "reopened",
             Self::AccountUnknown => "account_unknown",
             Self::FormOver => "form_over",
         }
@@ -410,6 +482,10 @@ impl Notice {
                 | Self::TransferDiffers
                 | Self::NumberUnknown
                 | Self::RefundTooLarge
+                | Self::StatementUnreadable
+                | Self::StatementOfOther
+                | Self::DayUnreadable
+                | Self::NothingToFile
                 | Self::AccountUnknown
                 | Self::FormOver
         )
@@ -470,6 +546,30 @@ impl Notice {
             Self::RefundTooLarge => Words(
                 "That is more than can be refunded. Nothing changed.",
                 "Das ist mehr, als erstattet werden kann. Nichts hat sich geändert.",
+            ),
+            Self::StatementUnreadable => Words(
+                "That file is no statement that we can read, or not whole. Nothing was booked: hand in camt.053, camt.054 or CSV-CAMT, as \
+                 the bank gives it out.",
+                "Diese Datei ist kein Auszug, den wir lesen können, oder nicht ganz. Nichts wurde gebucht: Bitte reichen Sie camt.053, \
+                 camt.054 oder CSV-CAMT ein, wie die Bank es herausgibt.",
+            ),
+            Self::StatementOfOther => Words(
+                "That is the statement of another account. Nothing was booked.",
+                "Das ist der Auszug eines anderen Kontos. Nichts wurde gebucht.",
+            ),
+            Self::DayUnreadable => {
+                Words("That is no day. Nothing changed.", "Das ist kein Tag. Nichts hat sich geändert.")
+            }
+            Self::NothingToFile => Words(
+                "No repayment waits for a file: each stands in one, or nobody knows its account.",
+                "Keine Rückzahlung wartet auf eine Datei: Jede steht in einer, oder niemand kennt ihr Konto.",
+            ),
+            Self::MarkedSame => {
+                Words("Noted: it is the same money as before.", "Vermerkt: Es ist dasselbe Geld wie zuvor.")
+            }
+            Self::Reopened => Words(
+                "Noted: the bank did not carry it out. It may stand in the next file.",
+                "Vermerkt: Die Bank hat es nicht ausgeführt. Es kann in der nächsten Datei stehen.",
             ),
             Self::AccountUnknown => Words(
                 "Nobody has told us yet where this money is to go.",

@@ -77,6 +77,8 @@ pub enum Status {
     Paying,
     /// A transfer is awaited, and a part of it has come.
     PartlyPaid,
+    /// Promised by whoever pays for the customer; collected when it is sent.
+    Authorised,
     /// Paid in full.
     Paid,
     /// Whoever should have paid for the customer said no.
@@ -91,10 +93,11 @@ pub enum Status {
 
 impl Status {
     /// All of them, in the order in which they may come.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Placed,
         Self::Paying,
         Self::PartlyPaid,
+        Self::Authorised,
         Self::Paid,
         Self::Declined,
         Self::Unknown,
@@ -109,6 +112,7 @@ impl Status {
             Self::Placed => Words("Placed", "Bestellt"),
             Self::Paying => Words("Waiting for the transfer", "Überweisung erwartet"),
             Self::PartlyPaid => Words("Partly paid", "Teilweise bezahlt"),
+            Self::Authorised => Words("Payment authorised", "Zahlung zugesagt"),
             Self::Paid => Words("Paid", "Bezahlt"),
             Self::Declined => Words("Payment declined", "Zahlung abgelehnt"),
             Self::Unknown => Words("Asking the bank", "Rückfrage bei der Bank"),
@@ -122,7 +126,7 @@ impl Status {
     pub const fn class(self) -> &'static str {
         match self {
             Self::Placed | Self::Paying | Self::PartlyPaid | Self::Unknown => "open",
-            Self::Paid => "good",
+            Self::Authorised | Self::Paid => "good",
             Self::Declined => "bad",
             Self::Cancelled | Self::Expired => "over",
         }

@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 
 /// A text in both languages: English, German.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words(pub &'static str, pub &'static str);
 
 impl Words {

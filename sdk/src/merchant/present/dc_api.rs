@@ -25,7 +25,7 @@ use crate::{
     presentation::{
         Asked, BrowserDelivery, Delivered, Presentation, PresentationId, RequestId, ResponseCode, StepError,
     },
-    protocol::openid4vp::dc_api::{DcContext, DcRequest, Protocol, read_answer},
+    protocol::openid4vp::dc_api::{DcContext, DcRequest, Protocol, RESPONSE_MODE, read_answer},
     store::Expect,
     time::UnixTime,
 };
@@ -202,6 +202,7 @@ impl Merchant {
             channel: Channel::DcApi { origin: &origin },
             encryption_key: Some(*key.thumbprint().as_bytes()),
             nonce: &given.nonce,
+            response_mode: RESPONSE_MODE,
         };
         self.check(asked, met, answer, now).await
     }

@@ -93,7 +93,8 @@ impl Merchant {
         let asked = &delivered.asked;
         let origin = self.web_origin();
         if let Some(error) = read_error(data, &asked.query, &self.0.limits).map_err(AnswerError::from)? {
-            let met = Met { channel: Channel::DcApi { origin: &origin }, encryption_key: None, nonce: "" };
+            let channel = Channel::DcApi { origin: &origin };
+            let met = Met { channel, encryption_key: None, nonce: "", response_mode: "" };
             return self.check(asked, met, error, now).await;
         }
         let response = data.get("response").and_then(Value::as_str);
@@ -110,6 +111,7 @@ impl Merchant {
                         channel: Channel::Transcript { session_transcript: transcript.as_bytes(), reader_key: None },
                         encryption_key: Some(*key.thumbprint().as_bytes()),
                         nonce: &given.nonce,
+                        response_mode: "",
                     };
                     let presented = vec![Value::String(base64url_encode(&document))];
                     let answer = Answer::Presentations(vec![(id.clone(), presented)]);

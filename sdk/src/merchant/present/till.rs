@@ -7,12 +7,12 @@
 
 use serde_json::Value;
 
-use super::{Ask, Channel, Met, Question, is_relationship, query_of, transaction_data};
+use super::{Ask, Channel, Met, Question, is_relationship, transaction_data};
 use crate::{
-    ask::{AskedFor, Device, Wanted},
+    ask::{AskedFor, Device},
     error::{AnswerError, Error, Refusal},
     format::FormatError,
-    merchant::{Merchant, meta_of},
+    merchant::Merchant,
     presentation::Verified,
     protocol::{
         dcql::{DcqlError, MSO_MDOC},
@@ -79,9 +79,9 @@ impl Merchant {
     ) -> Result<Verified, Error> {
         let ask = self.declared(ask).ok_or(Refusal::NoSuchAsk)?;
         self.check_session(session)?;
-        let meta = |one: &Wanted| meta_of(one, &self.0.formats, self.0.trusted.configured());
-        let query = query_of(ask, self.relationship_type().as_str(), meta);
-        let transaction_data = transaction_data(ask, &query).map_err(|e| Error::Misuse(e.to_string()))?;
+        let query = self.query_of(&[ask]);
+        let transaction_data = transaction_data(&self.together(&[ask]), &[ask], &query);
+        let transaction_data = transaction_data.map_err(|e| Error::Misuse(e.to_string()))?;
         let document = Document::parse(device_response, &self.0.limits).map_err(|error| AnswerError::Format {
             credential: ask.name().to_owned(),
             source: FormatError::from(error),
@@ -93,18 +93,21 @@ impl Merchant {
         let presented = Value::String(base64url_encode(device_response));
         let answer: Vec<_> = ids.into_iter().map(|id| (id, vec![presented.clone()])).collect();
         let question = Question {
-            ask,
+            asks: &[(ask, ask.age())],
             query: &query,
-            over: ask.age(),
             transaction_data: &transaction_data,
+            payment: None,
             device: Device::AtTheTill,
         };
         let met = Met {
             channel: Channel::Transcript { session_transcript: session.transcript, reader_key: session.key },
             encryption_key: None,
             nonce: "",
+            response_mode: "",
         };
-        self.verify(&question, met, &answer, self.now()).await
+        let answers = self.verify(&question, met, &answer, self.now()).await?;
+        // One ask has one answer, but for one that is for payments.
+        Ok(answers.each(Device::AtTheTill).into_iter().next().ok_or(Refusal::PaymentAsk)?)
     }
 
     /// That the transcript is one of a reader's, and of the key that is said to be this session's.
@@ -120,9 +123,9 @@ impl Merchant {
     /// The credential queries of an ask that a document of this type answers: of each wanted credential the first.
     fn answered_by(&self, ask: &Ask, query: &crate::protocol::dcql::Query, doc_type: &str) -> Vec<String> {
         let mut ids: Vec<(&str, String)> = Vec::new();
-        let asked = self.asked_by(ask);
+        let asked = self.together(&[ask]);
         for one in query.credentials.iter().filter(|one| one.format == MSO_MDOC) {
-            let wanted = asked.iter().find(|(id, ..)| *id == one.id).map(|(_, wanted, _)| *wanted);
+            let wanted = asked.query(&one.id).and_then(|query| query.serves.first()).map(|serves| serves.asked_for);
             let name = wanted.map_or(super::RELATIONSHIP, AskedFor::id);
             let is_of_type = one.meta.get("doctype_value").and_then(Value::as_str) == Some(doc_type);
             let known = wanted.is_some() || is_relationship(&one.id);

@@ -54,7 +54,7 @@ impl TransferId {
     }
 
     /// The name under which it is stored: a bank's text is no key.
-    fn digest(&self) -> String {
+    pub(super) fn digest(&self) -> String {
         base64url_encode(&sha256(format!("firsthand transfer {}", self.0).as_bytes()))
     }
 }
@@ -79,6 +79,47 @@ pub enum Booking {
     Unmatched(UnmatchedTransfer),
     /// It was returned to whoever it came from.
     Returned,
+    /// It is the same money as a transfer that was booked under another name.
+    Same,
+    /// It is a refund of ours that came back, and is owed again.
+    RefundReturned {
+        /// The order.
+        order: OrderId,
+        /// The refund.
+        key: String,
+    },
+}
+
+/// Why a transfer waits for somebody to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WaitsBecause {
+    /// It names no order of ours, or is in another currency than its order.
+    #[default]
+    NoOrder,
+    /// Another one that says something else was booked under the bank's name for it.
+    Differs,
+    /// One that says the same was booked from another kind of file, under another name: it may be the same money.
+    MaybeSame,
+    /// It is one of ours that came back, or was taken back by the bank: no customer paid it.
+    CameBack,
+    /// It is a batch whose parts the statement does not tell.
+    Batch,
+}
+
+impl WaitsBecause {
+    /// A stable name of the reason.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoOrder => "waits_no_order",
+            Self::Differs => "waits_differs",
+            Self::MaybeSame => "waits_maybe_same",
+            Self::CameBack => "waits_came_back",
+            Self::Batch => "waits_batch",
+        }
+    }
 }
 
 /// A transfer that names no order.
@@ -94,6 +135,8 @@ pub struct UnmatchedTransfer {
     pub text: String,
     /// Who paid.
     pub payer: Option<BankAccount>,
+    /// Why it waits.
+    pub why: WaitsBecause,
 }
 
 impl std::fmt::Debug for Transfer {
@@ -110,6 +153,7 @@ impl std::fmt::Debug for UnmatchedTransfer {
             .field("name", &self.name)
             .field("amount", &self.amount)
             .field("booked_at", &self.booked_at)
+            .field("why", &self.why)
             .finish_non_exhaustive()
     }
 }
@@ -124,6 +168,9 @@ struct TransferRecord {
     /// A keyed digest of what the statement says.
     content: String,
     fate: Fate,
+    /// Why it waited, if it did.
+    #[serde(default)]
+    why: WaitsBecause,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +179,8 @@ enum Fate {
     Unmatched,
     For(OrderId),
     Returned,
+    Same,
+    RefundReturned(OrderId, String),
 }
 
 impl Persisted for TransferRecord {
@@ -213,7 +262,7 @@ impl Merchant {
             match &record.fate {
                 Fate::Unmatched => merchant.plan_for_order(&name, record, Expect::Version(version), &order).await,
                 Fate::For(id) if *id == order => merchant.plan_known(&name, &record).await,
-                Fate::For(_) | Fate::Returned => Err(Refusal::TransferDiffers.into()),
+                _ => Err(Refusal::TransferDiffers.into()),
             }
         })
         .await
@@ -222,22 +271,36 @@ impl Merchant {
     /// The merchant sent an unmatched transfer back to whoever it came from.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchTransfer`]; [`Refusal::TransferDiffers`] if it was for an order.
+    /// [`Refusal::NoSuchTransfer`]; [`Refusal::TransferDiffers`] if it waits no longer, and something else became of it.
     pub async fn transfer_returned(&self, transfer: &str) -> Result<Pending<Booking>, Error> {
-        Pending::new(self, transfer.to_owned(), |merchant, name| async move {
+        self.settle_transfer(transfer, Fate::Returned).await
+    }
+
+    /// An unmatched transfer is the same money as one that was booked under another name, or part of a batch whose parts
+    /// were booked: it waits no longer, and nothing is booked.
+    ///
+    /// # Errors
+    /// As [`Merchant::transfer_returned`].
+    pub async fn transfer_is_the_same(&self, transfer: &str) -> Result<Pending<Booking>, Error> {
+        self.settle_transfer(transfer, Fate::Same).await
+    }
+
+    async fn settle_transfer(&self, transfer: &str, fate: Fate) -> Result<Pending<Booking>, Error> {
+        Pending::new(self, (transfer.to_owned(), fate), |merchant, (name, fate)| async move {
             let (record, version) = merchant.transfer(&name).await?;
-            match record.fate {
-                Fate::For(_) => Err(Refusal::TransferDiffers.into()),
-                Fate::Returned => merchant.plan_known(&name, &record).await,
-                Fate::Unmatched => {
-                    let record = TransferRecord { fate: Fate::Returned, ..record };
-                    let writes = vec![
-                        put(transfer_key(&name), &record, None, Expect::Version(version))?,
-                        Write::delete(unmatched_key(&name), Expect::Any),
-                    ];
-                    Ok(Plan { writes, value: Booking::Returned, witness: None, at: merchant.now() })
-                }
+            if record.fate == fate {
+                return merchant.plan_known(&name, &record).await;
             }
+            if record.fate != Fate::Unmatched {
+                return Err(Refusal::TransferDiffers.into());
+            }
+            let record = TransferRecord { fate, ..record };
+            let writes = vec![
+                put(transfer_key(&name), &record, None, Expect::Version(version))?,
+                Write::delete(unmatched_key(&name), Expect::Any),
+            ];
+            let value = merchant.booking_of(&name, &record).await?;
+            Ok(Plan { writes, value, witness: None, at: merchant.now() })
         })
         .await
     }
@@ -259,11 +322,7 @@ impl Merchant {
 
     async fn plan_booking(&self, transfer: &Transfer) -> Result<Plan<Booking>, Error> {
         let name = transfer.id.digest();
-        let statement = Statement { text: transfer.text.clone(), payer: transfer.payer.clone() };
-        let text = zeroize::Zeroizing::new(serde_json::to_string(&statement).unwrap_or_default());
-        let info = zeroize::Zeroizing::new(format!("{name}\0{}\0{}", transfer.amount, text.as_str()));
-        let digests: Vec<String> =
-            self.0.keys.derive_all(CONTENT, info.as_bytes()).iter().map(|d| base64url_encode(d)).collect();
+        let digests = self.digests(&name, transfer);
         if let Some(stored) = self.load_one(&transfer_key(&name)).await? {
             let record: TransferRecord = stored.read()?;
             if !digests.contains(&record.content) {
@@ -271,30 +330,106 @@ impl Merchant {
             }
             return self.plan_known(&name, &record).await;
         }
-        let record = TransferRecord {
+        self.plan_new(&name, transfer, Reference::find_in(&transfer.text).as_ref()).await
+    }
+
+    /// What the record of a transfer says that is not booked yet, under this name in the store.
+    fn new_record(&self, name: &str, transfer: &Transfer, fate: Fate, why: WaitsBecause) -> TransferRecord {
+        let text = statement_text(transfer);
+        TransferRecord {
             amount: transfer.amount,
             booked_at: self.now(),
-            sealed: self.seal(PAYER, &transfer_key(&name), text.as_bytes()),
-            content: digests.into_iter().next().unwrap_or_default(),
-            fate: Fate::Unmatched,
-        };
-        let order = match Reference::find_in(&transfer.text) {
-            Some(reference) => self.order_by_reference(&reference).await?,
+            sealed: self.seal(PAYER, &transfer_key(name), text.as_bytes()),
+            content: self.digests(name, transfer).into_iter().next().unwrap_or_default(),
+            fate,
+            why,
+        }
+    }
+
+    /// Keyed digests of what a statement says of a transfer, under the current root secret first.
+    fn digests(&self, name: &str, transfer: &Transfer) -> Vec<String> {
+        let info = format!("{name}\0{}\0{}", transfer.amount, statement_text(transfer).as_str());
+        let info = zeroize::Zeroizing::new(info);
+        self.0.keys.derive_all(CONTENT, info.as_bytes()).iter().map(|digest| base64url_encode(digest)).collect()
+    }
+
+    /// Books a transfer that is not known: for the order of its reference, or it waits.
+    pub(super) async fn plan_new(
+        &self,
+        name: &str,
+        transfer: &Transfer,
+        reference: Option<&Reference>,
+    ) -> Result<Plan<Booking>, Error> {
+        let order = match reference {
+            Some(reference) => self.order_by_reference(reference).await?,
             None => None,
         };
         match order {
             Some(order) if order.total().currency() == transfer.amount.currency() => {
-                self.plan_for_order(&name, record, Expect::Absent, order.id()).await
+                let record = self.new_record(name, transfer, Fate::Unmatched, WaitsBecause::default());
+                self.plan_for_order(name, record, Expect::Absent, order.id()).await
             }
-            _ => {
-                let value = Booking::Unmatched(self.unmatched_of(&name, &record)?);
-                let writes = vec![
-                    put(transfer_key(&name), &record, None, Expect::Absent)?,
-                    put(unmatched_key(&name), &Receipt { transfer: name.clone(), counts: false }, None, Expect::Any)?,
-                ];
-                Ok(Plan { writes, value, witness: None, at: self.now() })
-            }
+            _ => self.plan_waiting(name, transfer, WaitsBecause::NoOrder),
         }
+    }
+
+    /// Keeps a transfer that is not known for somebody to look at.
+    pub(super) fn plan_waiting(
+        &self,
+        name: &str,
+        transfer: &Transfer,
+        why: WaitsBecause,
+    ) -> Result<Plan<Booking>, Error> {
+        let record = self.new_record(name, transfer, Fate::Unmatched, why);
+        let value = Booking::Unmatched(self.unmatched_of(name, &record)?);
+        let writes = vec![
+            put(transfer_key(name), &record, None, Expect::Absent)?,
+            put(unmatched_key(name), &Receipt { transfer: name.to_owned(), counts: false }, None, Expect::Any)?,
+        ];
+        Ok(Plan { writes, value, witness: None, at: self.now() })
+    }
+
+    /// The write that keeps a transfer by which a refund of ours came back.
+    pub(super) fn write_returned(
+        &self,
+        name: &str,
+        transfer: &Transfer,
+        order: &OrderId,
+        key: &str,
+    ) -> Result<Write, Error> {
+        let fate = Fate::RefundReturned(order.clone(), key.to_owned());
+        let record = self.new_record(name, transfer, fate, WaitsBecause::CameBack);
+        Ok(put(transfer_key(name), &record, None, Expect::Absent)?)
+    }
+
+    /// Whether a transfer by its name in the store is this one: of the same amount, and for the same order where both name
+    /// one. None if there is none of that name.
+    pub(super) async fn booked_before(
+        &self,
+        name: &str,
+        amount: Money,
+        reference: Option<&Reference>,
+    ) -> Result<Option<bool>, Error> {
+        let Some(stored) = self.load_one(&transfer_key(name)).await? else { return Ok(None) };
+        let record: TransferRecord = stored.read()?;
+        // What was sealed under a root that is gone is known by its amount.
+        let before = self.statement(name, &record).ok().and_then(|before| Reference::find_in(&before.text));
+        let other = matches!((&before, reference), (Some(before), Some(now)) if before != now);
+        Ok(Some(record.amount == amount && !other))
+    }
+
+    /// The writes by which a batch waits no longer whose parts are known now.
+    pub(super) async fn write_batch_known(&self, name: &str, amount: Money) -> Result<Vec<Write>, Error> {
+        let Some(stored) = self.load_one(&transfer_key(name)).await? else { return Ok(Vec::new()) };
+        let record: TransferRecord = stored.read()?;
+        if record.fate != Fate::Unmatched || record.why != WaitsBecause::Batch || record.amount != amount {
+            return Ok(Vec::new());
+        }
+        let known = TransferRecord { fate: Fate::Same, ..record };
+        Ok(vec![
+            put(transfer_key(name), &known, None, Expect::Version(stored.version))?,
+            Write::delete(unmatched_key(name), Expect::Any),
+        ])
     }
 
     async fn plan_for_order(
@@ -331,12 +466,17 @@ impl Merchant {
 
     /// A transfer that was booked before: what became of it.
     async fn plan_known(&self, name: &str, record: &TransferRecord) -> Result<Plan<Booking>, Error> {
-        let value = match &record.fate {
+        Ok(Plan::nothing(self.booking_of(name, record).await?, self.now()))
+    }
+
+    async fn booking_of(&self, name: &str, record: &TransferRecord) -> Result<Booking, Error> {
+        Ok(match &record.fate {
             Fate::Unmatched => Booking::Unmatched(self.unmatched_of(name, record)?),
             Fate::Returned => Booking::Returned,
+            Fate::Same => Booking::Same,
+            Fate::RefundReturned(order, key) => Booking::RefundReturned { order: order.clone(), key: key.clone() },
             Fate::For(id) => Booking::For(Box::new(self.order(id).await?.ok_or(Refusal::NoSuchOrder)?)),
-        };
-        Ok(Plan::nothing(value, self.now()))
+        })
     }
 
     async fn transfer(&self, name: &str) -> Result<(TransferRecord, Version), Error> {
@@ -355,8 +495,15 @@ impl Merchant {
 
     fn unmatched_of(&self, name: &str, record: &TransferRecord) -> Result<UnmatchedTransfer, Error> {
         let Statement { text, payer } = self.statement(name, record)?;
-        Ok(UnmatchedTransfer { name: name.to_owned(), amount: record.amount, booked_at: record.booked_at, text, payer })
+        let TransferRecord { amount, booked_at, why, .. } = *record;
+        Ok(UnmatchedTransfer { name: name.to_owned(), amount, booked_at, text, payer, why })
     }
+}
+
+/// What lies sealed in the record of a transfer.
+fn statement_text(transfer: &Transfer) -> zeroize::Zeroizing<String> {
+    let statement = Statement { text: transfer.text.clone(), payer: transfer.payer.clone() };
+    zeroize::Zeroizing::new(serde_json::to_string(&statement).unwrap_or_default())
 }
 
 fn transfer_key(name: &str) -> Key {

@@ -7,8 +7,8 @@ use super::{DUE, Loaded, Order, PAGE, Pending, read_entry, shards};
 use crate::{
     error::{Error, Refusal},
     merchant::Merchant,
-    order::{Attempt, OrderError, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S},
-    rail::{AnyRail, NoticeRequest, Outcome, PaymentRequest, TransferRequest},
+    order::{Attempt, OrderError, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S, RefundRecord, Source},
+    rail::{AnyRail, Notice, NoticeRequest, Outcome, PaymentRequest, Said, TransferRequest},
     store::{Key, Prefix},
     time::UnixTime,
 };
@@ -42,6 +42,26 @@ impl Order {
             }
             None => Ok(order),
         }
+    }
+
+    /// Asks the rail how the last attempt stands, where it was left open: for the page that a customer comes back to, which
+    /// believes nothing of how they come. What is decided, or is being asked for at this moment, is reported as it stands.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn ask_rail(&self) -> Result<Self, Error> {
+        let order = self.reload().await?;
+        let open = |attempt: &&Attempt| {
+            matches!(attempt.outcome, Some(Outcome::Pending | Outcome::Continue(_) | Outcome::Unknown))
+        };
+        let Some(attempt) = order.record.last_attempt().filter(open) else { return Ok(order) };
+        let (Ok(rail), Some(payment)) = (self.merchant.rail(&attempt.rail), payment(&order.record, attempt.number))
+        else {
+            return Ok(order);
+        };
+        let outcome = in_time(rail.inquire(&payment)).await.unwrap_or(Outcome::Unknown);
+        // That the rail does not answer a page makes nothing doubtful.
+        if outcome == Outcome::Unknown { Ok(order) } else { self.merchant.answered(&payment, outcome).await }
     }
 
     /// What the customer has to transfer, if the order is being paid by a rail on which they pay by hand, such as
@@ -78,7 +98,7 @@ impl Merchant {
     }
 
     /// Writes down what a rail said of an attempt.
-    async fn answered(&self, payment: &PaymentRequest, outcome: Outcome) -> Result<Order, Error> {
+    pub(super) async fn answered(&self, payment: &PaymentRequest, outcome: Outcome) -> Result<Order, Error> {
         let (attempt, amount) = (payment.attempt, payment.amount);
         self.step(&payment.order, move |order, now| Ok(order.answered(attempt, amount, outcome.clone(), now)?))
             .await?
@@ -90,32 +110,66 @@ impl Merchant {
     ///
     /// # Errors
     /// [`Refusal::NoSuchRail`]; [`Error::Notice`] if it is not authentic or cannot be read; [`Refusal::NoSuchOrder`] and
-    /// [`Error::Order`] if it speaks of an order, an attempt or an amount that there is not. What is refused is logged.
+    /// [`Error::Order`] if it speaks of an order, an attempt, a capture or an amount that there is not, and
+    /// [`Refusal::NothingOwed`] of a refund. What is refused is logged.
     pub async fn notice(&self, rail: &str, request: &NoticeRequest<'_>) -> Result<Order, Error> {
         let rail = self.rail(rail)?.clone();
         let notice = rail.notice(request).await.inspect_err(|error| {
             tracing::warn!(rail = rail.id(), code = error.code(), "a notice is refused");
         })?;
-        let (attempt, amount, name) = (notice.attempt, notice.amount, rail.id());
-        let outcome = notice.outcome;
-        let answered = self
-            .step(&notice.order, move |order, now| {
-                // A rail speaks of its own attempts.
-                let own = order.attempts.iter().any(|a| a.number == attempt && a.rail == name);
-                if !own {
-                    return Err(OrderError::NoSuchAttempt(attempt).into());
-                }
-                Ok(order.answered(attempt, amount, outcome.clone(), now)?)
-            })
-            .await;
-        let answered = match answered {
-            Ok(pending) => pending.commit().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = &answered {
-            tracing::warn!(rail = rail.id(), order = %notice.order, code = error.code(), "a notice is not followed");
+        let order = notice.order.clone();
+        let followed = self.follow(rail.id(), notice).await;
+        if let Err(error) = &followed {
+            tracing::warn!(rail = rail.id(), %order, code = error.code(), "a notice is not followed");
         }
-        answered
+        followed
+    }
+
+    async fn follow(&self, rail: &'static str, notice: Notice) -> Result<Order, Error> {
+        let Notice { order: id, attempt, amount, said } = notice;
+        // A rail speaks of its own attempts.
+        let check = move |order: &OrderRecord| {
+            let own = order.attempts.iter().any(|a| a.number == attempt && a.rail == rail);
+            if own { Ok(()) } else { Err(OrderError::NoSuchAttempt(attempt)) }
+        };
+        let step = match said {
+            Said::Payment(outcome) => {
+                let follow = move |order: OrderRecord, now| {
+                    check(&order)?;
+                    Ok(order.answered(attempt, amount, outcome.clone(), now)?)
+                };
+                self.step(&id, follow).await?
+            }
+            Said::Capture { key, outcome } => {
+                let follow = move |order: OrderRecord, now| {
+                    check(&order)?;
+                    Ok(order.capture_answered(attempt, &key, amount, &outcome, now)?)
+                };
+                self.step(&id, follow).await?
+            }
+            Said::Refund { key, number, outcome } => {
+                let follow = move |order: OrderRecord, refund: RefundRecord, now| {
+                    check(&order)?;
+                    // Of what it was never told it has nothing to say.
+                    if refund.by != Source::Attempt(attempt) || !(1..=refund.tries).contains(&number) {
+                        return Err(Refusal::NothingOwed.into());
+                    }
+                    if refund.amount != amount {
+                        return Err(OrderError::OtherAmount { attempt, expected: refund.amount, found: amount }.into());
+                    }
+                    Ok(order.refund_answered(refund, number, &outcome, now)?)
+                };
+                self.step_refund(&id, &key, follow).await?
+            }
+            Said::TakenBack { id: name } => {
+                let follow = move |order: OrderRecord, _| {
+                    check(&order)?;
+                    Ok(order.taken_back(attempt, &name, amount)?)
+                };
+                self.step(&id, follow).await?
+            }
+        };
+        step.commit().await
     }
 
     /// Does what is due by itself, on all orders: lets what nobody paid expire, and asks rails about payments and refunds in
@@ -125,6 +179,7 @@ impl Merchant {
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer. A single order that fails is logged, and tried again later.
     pub async fn bring_orders_up_to_date(&self) -> Result<usize, Error> {
+        self.hand_over_authorisations().await?;
         let (begun, mut looked) = (self.now(), 0);
         for partition in shards() {
             let prefix = Prefix { kind: DUE, partition, sort: String::new() };
@@ -160,16 +215,20 @@ impl Merchant {
         let Loaded { record, .. } = self.wanted(id).await?;
         let now = self.now();
         let ending = record.expires_at.is_some_and(|end| now >= end);
-        let undecided = |attempt: &Attempt| {
-            matches!(attempt.outcome, Some(Outcome::Authorised | Outcome::Pending | Outcome::Continue(_)))
-        };
+        let undecided = |attempt: &Attempt| matches!(attempt.outcome, Some(Outcome::Pending | Outcome::Continue(_)));
+        let is_due = record.inquire_at.is_some_and(|at| now >= at);
         let rail_of = |attempt: &Attempt| self.rail(&attempt.rail).ok();
         for attempt in record.attempts.iter().filter(|_| may_ask) {
             // An attempt that has just begun is being carried out by whoever began it.
             let silent = attempt.is_in_doubt() && now.since_s(attempt.begun_at) > RAIL_ANSWER_S;
             // Before it ends, what was left to the customer is asked about once more.
             let last_word = ending && undecided(attempt) && rail_of(attempt).is_some();
-            if !(silent || last_word) {
+            self.inquire_captures(&record, attempt).await?;
+            // What is promised is asked about when it may have ended, and before it is given up once more.
+            let fresh = attempt.void.is_none() && record.idle_authorisations().any(|a| a.number == attempt.number);
+            let told = attempt.void.as_ref().map(|void| void.begun_at);
+            let promised = is_due && attempt.holds() && !fresh && told.is_none_or(|at| now.since_s(at) > RAIL_ANSWER_S);
+            if !(silent || last_word || promised) {
                 continue;
             }
             let Some(payment) = payment(&record, attempt.number) else { continue };
@@ -183,8 +242,25 @@ impl Merchant {
         for key in record.sending.iter().filter(|_| may_ask) {
             self.inquire_refund(&record, key).await?;
         }
+        if is_due && may_ask {
+            self.release_idle(id).await?;
+        }
         if ending && (may_ask || !record.attempts.iter().any(undecided)) {
             self.step(id, |order, now| Ok(order.expired(now)?)).await?.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Merchant {
+    /// Has rails give up what the order needs no more: what nobody has told them yet, and what they have not done.
+    async fn release_idle(&self, id: &OrderId) -> Result<(), Error> {
+        let Loaded { record, .. } = self.wanted(id).await?;
+        let now = self.now();
+        for attempt in record.idle_authorisations() {
+            if attempt.void.as_ref().is_none_or(|void| now.since_s(void.begun_at) > RAIL_ANSWER_S) {
+                self.void(id, attempt.number).await?;
+            }
         }
         Ok(())
     }

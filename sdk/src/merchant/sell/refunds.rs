@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What seals an account to its refund.
-const ACCOUNT: &str = "refund account";
+pub(super) const ACCOUNT: &str = "refund account";
 /// The longest key of a refund, in bytes.
 const KEY_BYTES_MAX: usize = 64;
 
@@ -206,6 +206,23 @@ impl Refund {
             .map_err(|_| Error::Misuse("the account of a refund cannot be read back".to_owned()))
     }
 
+    /// The name of the transfer in a file for the bank that carries it out ([`Merchant::refund_file`]); none while it
+    /// stands in none.
+    #[must_use]
+    pub fn end_to_end(&self) -> Option<&str> {
+        self.record.end_to_end.as_deref()
+    }
+
+    /// The bank did not take the file that it stands in: it is owed as before, and may stand in another one. Whoever says so
+    /// has looked: what the bank carried out after all went back twice once another file is carried out.
+    ///
+    /// # Errors
+    /// [`Error::Order`] if it stands in no file, or is done.
+    pub async fn reopen(&self) -> Result<Pending<Order>, Error> {
+        let (merchant, id) = (&self.order.merchant, self.order.id());
+        merchant.step_refund(id, self.key(), |order, refund, _| Ok(Some(order.refund_reopened(refund)?))).await
+    }
+
     /// Has the rail carry it out. A rail that cannot (a transfer) leaves it [`ByHand`](RefundState::ByHand) to the
     /// merchant, who wires it to [`Refund::account`], which is settled from now on, and says so by
     /// [`Refund::sent_by_hand`].
@@ -315,7 +332,7 @@ impl Merchant {
         self.seal(ACCOUNT, &refund_key(id, key), &text)
     }
 
-    async fn refund_record(&self, id: &OrderId, key: &str) -> Result<RefundRecord, Error> {
+    pub(super) async fn refund_record(&self, id: &OrderId, key: &str) -> Result<RefundRecord, Error> {
         if key.len() > Key::PART_BYTES_MAX || key.contains('\0') {
             return Err(Refusal::NothingOwed.into());
         }
@@ -359,7 +376,7 @@ impl Merchant {
     }
 
     /// Takes a step of a refund, and of its order with it.
-    async fn step_refund<F>(&self, id: &OrderId, key: &str, decide: F) -> Result<Pending<Order>, Error>
+    pub(super) async fn step_refund<F>(&self, id: &OrderId, key: &str, decide: F) -> Result<Pending<Order>, Error>
     where
         F: Fn(OrderRecord, RefundRecord, UnixTime) -> Result<Option<Step>, Error> + Send + Sync + 'static,
     {

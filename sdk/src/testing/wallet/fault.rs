@@ -27,6 +27,22 @@ pub enum Fault {
     TransactionDataMissing,
     /// One hash more than there is transaction data.
     TransactionDataExtra,
+    /// No authentication code. With a payment to be authorised, like the next seven.
+    NoJti,
+    /// The authentication code of every other such answer.
+    SameJti,
+    /// The holder's proof does not say how the answer was asked for.
+    NoResponseMode,
+    /// The holder's proof says that the answer was asked for in another way.
+    WrongResponseMode,
+    /// Its owner was recognised by nothing.
+    NoFactors,
+    /// Its owner was recognised by one factor.
+    OneFactor,
+    /// Its owner was recognised by two factors of one category.
+    SameCategoryTwice,
+    /// Its owner was recognised by a factor that the standard does not have.
+    UnknownFactor,
     /// The issuer's signature is broken.
     IssuerSignatureBroken,
     /// A disclosure that no digest names.

@@ -32,6 +32,18 @@ impl Wallet {
         Ok(())
     }
 
+    /// The same for a credential whose type extends others: a wallet has the metadata of the types of its cards, and answers
+    /// with them whoever asks for what they extend (OpenID4VP 1.0, B.3.5).
+    ///
+    /// # Errors
+    /// As [`hold`](Self::hold).
+    pub fn hold_extending(&mut self, issued: &str, key: SigningKey, extended: &[&str]) -> Result<(), WalletError> {
+        let mut held = Holding::read(issued, key)?;
+        held.types.extend(extended.iter().map(|&kind| kind.to_owned()));
+        self.holdings.push(held);
+        Ok(())
+    }
+
     /// The same with the scalar of a P-256 key: what is held so can be [saved](Self::saved).
     ///
     /// # Errors

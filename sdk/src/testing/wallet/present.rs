@@ -9,7 +9,10 @@ use super::super::w3c;
 use super::{Chosen, Fault, Holding, Request, Wallet, WalletError, random, scalar, strings};
 use crate::{
     env::Env,
-    protocol::jose::{SigningKey, base64url_decode, base64url_encode},
+    protocol::{
+        jose::{SigningKey, base64url_decode, base64url_encode},
+        openid4vp::dc_api::RESPONSE_MODE,
+    },
     testing::issuer::Hash,
 };
 
@@ -149,6 +152,7 @@ impl Presenting<'_> {
             ("sd_hash".to_owned(), json!(holding.hash.of(hashed))),
         ]);
         self.add_transaction_data(&mut claims)?;
+        self.add_authentication(&mut claims);
         let foreign;
         let key = if self.faulty(Fault::ForeignHolderKey) {
             foreign = SigningKey::from_p256_scalar(&scalar(self.env))?;
@@ -207,6 +211,47 @@ impl Presenting<'_> {
             claims.insert("transaction_data_hashes_alg".to_owned(), json!(hash.name()));
         }
         Ok(())
+    }
+
+    /// How its owner authenticated, where this credential authorises a payment (EUDI TS12, 3.6).
+    fn add_authentication(&self, claims: &mut Map<String, Value>) {
+        let pays = |data: &String| {
+            let object: Value = serde_json::from_slice(&base64url_decode(data).unwrap_or_default()).unwrap_or_default();
+            let here = strings(object.get("credential_ids")).contains(&self.chosen.query);
+            here && object.get("payload").is_some_and(|payload| payload.get("payee").is_some())
+        };
+        if !self.request.transaction_data.iter().any(pays) {
+            return;
+        }
+        let mut say = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
+        if self.faulty(Fault::SameJti) {
+            say("jti", json!("deeec2b0-3bea-4477-bd5d-e3462a709481"));
+        } else if !self.faulty(Fault::NoJti) {
+            say("jti", json!(random(self.env)));
+        }
+        let mode = match self.request.origin {
+            Some(_) => RESPONSE_MODE,
+            None => self.request.response_mode.name(),
+        };
+        if self.faulty(Fault::WrongResponseMode) {
+            say("response_mode", json!("fragment"));
+        } else if !self.faulty(Fault::NoResponseMode) {
+            say("response_mode", json!(mode));
+        }
+        let (pin, key) =
+            (json!({ "knowledge": "pin_6_or_more_digits" }), json!({ "possession": "key_in_remote_wscd" }));
+        let factors = if self.faulty(Fault::OneFactor) {
+            json!([pin])
+        } else if self.faulty(Fault::SameCategoryTwice) {
+            json!([pin, { "knowledge": "pattern" }])
+        } else if self.faulty(Fault::UnknownFactor) {
+            json!([pin, { "inherence": "iris_scan" }])
+        } else {
+            json!([pin, key])
+        };
+        if !self.faulty(Fault::NoFactors) {
+            say("amr", factors);
+        }
     }
 
     /// A disclosure that no issuer signed.

@@ -1,5 +1,6 @@
 //! The merchant's desk.
 
+mod bank;
 mod call;
 mod orders;
 mod owed;
@@ -7,6 +8,7 @@ mod sale;
 mod steps;
 mod transfers;
 
+pub use bank::report;
 pub use call::call;
 use maud::{Markup, html};
 pub use orders::orders;
@@ -31,9 +33,11 @@ pub fn desk(view: &View, desk: &DeskView) -> Page {
             @if let Some(notice) = desk.notice { (said(view, notice)) }
             div.columns {
                 div {
+                    (bank::statement(view, desk))
                     (transfers::book(view, desk))
                     (transfers::unmatched(view, desk))
                     (owed::owed(view, desk))
+                    (bank::files(view, desk))
                 }
                 div {
                     h2 { (view.say("Open orders", "Offene Bestellungen")) }

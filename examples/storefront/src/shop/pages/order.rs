@@ -45,6 +45,7 @@ fn headline(view: &View, order: &OrderView) -> &'static str {
         Status::Placed => view.say("Your order is placed.", "Ihre Bestellung ist da."),
         Status::Paying => view.say("One transfer, and it is yours.", "Noch eine Überweisung, und es gehört Ihnen."),
         Status::PartlyPaid => view.say("Almost there.", "Fast geschafft."),
+        Status::Authorised => view.say("Authorised. We are packing.", "Zugesagt. Wir packen."),
         Status::Paid => view.say("Paid. We are packing.", "Bezahlt. Wir packen."),
         Status::Declined => view.say("The payment was declined.", "Die Zahlung wurde abgelehnt."),
         Status::Unknown => view.say("We are asking the bank.", "Wir fragen bei der Bank nach."),
@@ -73,6 +74,10 @@ fn explanation(view: &View, order: &OrderView) -> Markup {
                     " erhalten. Was fehlt, können Sie ebenso überweisen.",
                 ))
             },
+            Status::Authorised => (view.say(
+                "Your payment is promised to us. We collect it when we send what you ordered, and never more.",
+                "Ihre Zahlung ist uns zugesagt. Wir ziehen sie ein, wenn wir die Ware schicken, und nie mehr als das.",
+            )),
             Status::Paid => (view.say(
                 "Your money has come, all of it. Thank you.",
                 "Ihr Geld ist da, und zwar alles. Danke.",

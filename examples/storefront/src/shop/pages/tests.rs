@@ -91,7 +91,10 @@ fn placed(status: Status) -> OrderView {
         delivery: Delivery::Wallet(recipient()),
         status,
         transfer: matches!(status, Status::Paying | Status::PartlyPaid).then(transfer),
-        may_cancel: matches!(status, Status::Placed | Status::Paying | Status::PartlyPaid | Status::Declined),
+        may_cancel: matches!(
+            status,
+            Status::Placed | Status::Paying | Status::PartlyPaid | Status::Authorised | Status::Declined
+        ),
         owed: Vec::new(),
         events: vec![
             EventView { at_s: 1_795_356_300, what: Happened::Placed },
@@ -138,6 +141,8 @@ fn quiet_desk() -> DeskView {
         typed: TransferForm::default(),
         unmatched: Vec::new(),
         owed: Vec::new(),
+        files: Vec::new(),
+        file_on: "2026-11-24".to_owned(),
         steps: [Buyer::Guest, Buyer::First, Buyer::Returning].map(|buyer| Steps {
             buyer,
             sales: 0,
@@ -158,6 +163,7 @@ fn busy_desk() -> DeskView {
         payee: Some("Anna Kowalska".to_owned()),
         iban: (state != OwedState::NeedsAccount).then(|| "DE89370400440532013000".to_owned()),
         reference: "RF18539007547034".to_owned(),
+        filed: state == OwedState::OnItsWay,
     };
     let steps = |buyer, sales, steps_wallet, steps_form| Steps { buyer, sales, steps_wallet, steps_form };
     DeskView {
@@ -169,7 +175,9 @@ fn busy_desk() -> DeskView {
             payer: "Bert Brandt".to_owned(),
             payer_iban: Some("DE89370400440532013000".to_owned()),
             booked_s: 1_795_356_300,
+            why: Some(Words("It may be booked already", "Sie ist vielleicht schon gebucht")),
         }],
+        files: vec!["B0123456789ABCDEF01234567".to_owned()],
         owed: [OwedState::NeedsAccount, OwedState::Owed, OwedState::OnItsWay].map(owed).to_vec(),
         steps: [steps(Buyer::Guest, 4, 0, 5), steps(Buyer::First, 6, 11, 1), steps(Buyer::Returning, 3, 2, 0)],
         ..quiet_desk()
@@ -471,7 +479,7 @@ async fn my_orders_are_listed_or_said_to_be_none() {
         let page = text(orders(&view("", language), &anna(), &[], None)).await;
         assert!(page.contains(none) && !page.contains("order-list"), "{page}");
         let page = text(orders(&view("senchax1", language), &anna(), &Status::ALL.map(summary), Some("o_1"))).await;
-        assert_eq!(page.matches("href=\"/orders/o_00112233445566778899aabbccddeeff?cart=senchax1\"").count(), 8);
+        assert_eq!(page.matches("href=\"/orders/o_00112233445566778899aabbccddeeff?cart=senchax1\"").count(), 9);
         assert!(Status::ALL.iter().all(|status| page.contains(status.words().in_language(language))), "{page}");
         assert!(page.contains(language.say("received €50.00", "erhalten 50,00\u{a0}€")), "{page}");
     }
@@ -505,6 +513,7 @@ async fn nothing_from_outside_becomes_markup_on_any_page() {
     let summaries = [OrderSummary { id: evil(), number: evil(), ..summary(Status::Paying) }];
     let mut busy = busy_desk();
     busy.form = evil();
+    (busy.files, busy.file_on) = (vec![evil()], evil());
     busy.open = summaries.to_vec();
     busy.typed = TransferForm {
         form: evil(),

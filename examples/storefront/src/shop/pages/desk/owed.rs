@@ -47,7 +47,13 @@ fn one(view: &View, form: &str, owed: &DeskOwed) -> Markup {
             @match owed.state {
                 OwedState::NeedsAccount => (account(view, form, owed)),
                 OwedState::Owed => (act(view, form, owed, "carry_out", view.say("I have told the bank", "Bank ist beauftragt"))),
-                OwedState::OnItsWay => (act(view, form, owed, "done", view.say("The money has left", "Geld ist abgegangen"))),
+                OwedState::OnItsWay => {
+                    @if owed.filed { p.small { (view.say("In a file for the bank.", "In einer Datei für die Bank.")) } }
+                    (act(view, form, owed, "done", view.say("The money has left", "Geld ist abgegangen")))
+                    @if owed.filed {
+                        (act(view, form, owed, "reopen", view.say("The bank did not take the file", "Bank hat die Datei nicht ausgeführt")))
+                    }
+                },
                 OwedState::Done => p.small { (view.say("Done.", "Erledigt.")) },
             }
         }

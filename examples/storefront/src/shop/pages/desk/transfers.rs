@@ -65,6 +65,7 @@ fn one(view: &View, form: &str, transfer: &UnmatchedView) -> Markup {
                 @if transfer.reference.is_empty() { (view.say("Without a reference", "Ohne Verwendungszweck")) }
                 @else { (view.say("“", "„")) (transfer.reference) (view.say("”", "“")) }
             }
+            @if let Some(why) = transfer.why { p.notice { (why.in_language(view.language)) } }
             form.inline method="post" action=(action) {
                 (token)
                 input type="hidden" name="act" value="assign";
@@ -75,6 +76,15 @@ fn one(view: &View, form: &str, transfer: &UnmatchedView) -> Markup {
                 (token)
                 input type="hidden" name="act" value="sent_back";
                 button.link type="submit" { (view.say("I have sent it back", "Ich habe sie zurückgezahlt")) }
+            }
+            @if transfer.why.is_some() {
+                form method="post" action=(action) {
+                    (token)
+                    input type="hidden" name="act" value="same";
+                    button.link type="submit" {
+                        (view.say("It is no payment for us, or booked already", "Sie ist keine Zahlung an uns oder schon gebucht"))
+                    }
+                }
             }
         }
     }
