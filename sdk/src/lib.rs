@@ -195,6 +195,7 @@ pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod trade;
 pub mod trust;
 #[cfg(feature = "webvh")]
 pub mod webvh;

@@ -1,0 +1,211 @@
+//! The boxed adapters: whatever a merchant gave, the rest of the library holds these.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use super::{
+    Catalog, Consignment, Cut, Discount, Discountable, Held, Hold, Inventory, Item, Levy, Shipping, Tax, Taxable,
+    TradeError, Way,
+};
+use crate::{order::OrderId, time::UnixTime};
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, TradeError>> + Send + 'a>>;
+
+/// Some [`Catalog`]; a clone shares it.
+#[derive(Clone)]
+pub(crate) struct AnyCatalog(Arc<dyn DynCatalog>);
+
+impl AnyCatalog {
+    pub(crate) fn new(catalog: impl Catalog) -> Self {
+        Self(Arc::new(catalog))
+    }
+
+    /// [`Catalog::items`].
+    pub(crate) async fn items(&self, names: &[String]) -> Result<Vec<Option<Item>>, TradeError> {
+        self.0.items(names).await
+    }
+}
+
+impl fmt::Debug for AnyCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// [`Catalog`] with boxed futures, so that it can be an object.
+trait DynCatalog: fmt::Debug + Send + Sync {
+    fn items<'a>(&'a self, names: &'a [String]) -> Answer<'a, Vec<Option<Item>>>;
+}
+
+impl<T: Catalog> DynCatalog for T {
+    fn items<'a>(&'a self, names: &'a [String]) -> Answer<'a, Vec<Option<Item>>> {
+        Box::pin(Catalog::items(self, names))
+    }
+}
+
+/// Some [`Inventory`]; a clone shares it.
+#[derive(Clone)]
+pub(crate) struct AnyInventory(Arc<dyn DynInventory>);
+
+impl AnyInventory {
+    pub(crate) fn new(inventory: impl Inventory) -> Self {
+        Self(Arc::new(inventory))
+    }
+
+    /// [`Inventory::hold`].
+    pub(crate) async fn hold(&self, hold: &Hold) -> Result<Held, TradeError> {
+        self.0.hold(hold).await
+    }
+
+    /// [`Inventory::sell`].
+    pub(crate) async fn sell(&self, hold: &Hold) -> Result<Held, TradeError> {
+        self.0.sell(hold).await
+    }
+
+    /// [`Inventory::free`].
+    pub(crate) async fn free(&self, order: &OrderId, now: UnixTime) -> Result<(), TradeError> {
+        self.0.free(order, now).await
+    }
+
+    /// [`Inventory::left`].
+    pub(crate) async fn left(&self, items: &[String], now: UnixTime) -> Result<Vec<Option<u32>>, TradeError> {
+        self.0.left(items, now).await
+    }
+
+    /// [`Inventory::tidy`].
+    pub(crate) async fn tidy(&self, now: UnixTime) -> Result<(), TradeError> {
+        self.0.tidy(now).await
+    }
+}
+
+impl fmt::Debug for AnyInventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// [`Inventory`] with boxed futures, so that it can be an object.
+trait DynInventory: fmt::Debug + Send + Sync {
+    fn hold<'a>(&'a self, hold: &'a Hold) -> Answer<'a, Held>;
+    fn sell<'a>(&'a self, hold: &'a Hold) -> Answer<'a, Held>;
+    fn free<'a>(&'a self, order: &'a OrderId, now: UnixTime) -> Answer<'a, ()>;
+    fn left<'a>(&'a self, items: &'a [String], now: UnixTime) -> Answer<'a, Vec<Option<u32>>>;
+    fn tidy<'a>(&'a self, now: UnixTime) -> Answer<'a, ()>;
+}
+
+impl<T: Inventory> DynInventory for T {
+    fn hold<'a>(&'a self, hold: &'a Hold) -> Answer<'a, Held> {
+        Box::pin(Inventory::hold(self, hold))
+    }
+
+    fn sell<'a>(&'a self, hold: &'a Hold) -> Answer<'a, Held> {
+        Box::pin(Inventory::sell(self, hold))
+    }
+
+    fn free<'a>(&'a self, order: &'a OrderId, now: UnixTime) -> Answer<'a, ()> {
+        Box::pin(Inventory::free(self, order, now))
+    }
+
+    fn left<'a>(&'a self, items: &'a [String], now: UnixTime) -> Answer<'a, Vec<Option<u32>>> {
+        Box::pin(Inventory::left(self, items, now))
+    }
+
+    fn tidy<'a>(&'a self, now: UnixTime) -> Answer<'a, ()> {
+        Box::pin(Inventory::tidy(self, now))
+    }
+}
+
+/// Some [`Shipping`]; a clone shares it.
+#[derive(Clone)]
+pub(crate) struct AnyShipping(Arc<dyn DynShipping>);
+
+impl AnyShipping {
+    pub(crate) fn new(shipping: impl Shipping) -> Self {
+        Self(Arc::new(shipping))
+    }
+
+    /// [`Shipping::ways`].
+    pub(crate) async fn ways(&self, consignment: &Consignment) -> Result<Vec<Way>, TradeError> {
+        self.0.ways(consignment).await
+    }
+}
+
+impl fmt::Debug for AnyShipping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// [`Shipping`] with boxed futures, so that it can be an object.
+trait DynShipping: fmt::Debug + Send + Sync {
+    fn ways<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Vec<Way>>;
+}
+
+impl<T: Shipping> DynShipping for T {
+    fn ways<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Vec<Way>> {
+        Box::pin(Shipping::ways(self, consignment))
+    }
+}
+
+/// Some [`Tax`]; a clone shares it.
+#[derive(Clone)]
+pub(crate) struct AnyTax(Arc<dyn DynTax>);
+
+impl AnyTax {
+    pub(crate) fn new(tax: impl Tax) -> Self {
+        Self(Arc::new(tax))
+    }
+
+    /// [`Tax::levies`].
+    pub(crate) async fn levies(&self, taxable: &Taxable) -> Result<Vec<Levy>, TradeError> {
+        self.0.levies(taxable).await
+    }
+}
+
+impl fmt::Debug for AnyTax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// [`Tax`] with boxed futures, so that it can be an object.
+trait DynTax: fmt::Debug + Send + Sync {
+    fn levies<'a>(&'a self, taxable: &'a Taxable) -> Answer<'a, Vec<Levy>>;
+}
+
+impl<T: Tax> DynTax for T {
+    fn levies<'a>(&'a self, taxable: &'a Taxable) -> Answer<'a, Vec<Levy>> {
+        Box::pin(Tax::levies(self, taxable))
+    }
+}
+
+/// Some [`Discount`]; a clone shares it.
+#[derive(Clone)]
+pub(crate) struct AnyDiscount(Arc<dyn DynDiscount>);
+
+impl AnyDiscount {
+    pub(crate) fn new(discount: impl Discount) -> Self {
+        Self(Arc::new(discount))
+    }
+
+    /// [`Discount::cuts`].
+    pub(crate) async fn cuts(&self, discountable: &Discountable) -> Result<Vec<Cut>, TradeError> {
+        self.0.cuts(discountable).await
+    }
+}
+
+impl fmt::Debug for AnyDiscount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// [`Discount`] with boxed futures, so that it can be an object.
+trait DynDiscount: fmt::Debug + Send + Sync {
+    fn cuts<'a>(&'a self, discountable: &'a Discountable) -> Answer<'a, Vec<Cut>>;
+}
+
+impl<T: Discount> DynDiscount for T {
+    fn cuts<'a>(&'a self, discountable: &'a Discountable) -> Answer<'a, Vec<Cut>> {
+        Box::pin(Discount::cuts(self, discountable))
+    }
+}
