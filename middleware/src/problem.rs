@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use firsthand::protocol::webauthn::WebauthnError;
 use firsthand::{
     Error,
+    checkout::CheckoutError,
     customer::Rung,
     error::{Fault, IssueError, ProofError, Refusal},
     meeting::MeetingError,
@@ -179,6 +180,8 @@ fn status_of(error: &Error) -> StatusCode {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         Error::Order(_) => StatusCode::CONFLICT,
+        Error::Checkout(CheckoutError::Wish(_) | CheckoutError::Money(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Checkout(_) => StatusCode::CONFLICT,
         Error::Meeting(meeting) => match meeting {
             MeetingError::NoSuchMeeting => StatusCode::NOT_FOUND,
             MeetingError::Expired => StatusCode::GONE,
@@ -207,6 +210,7 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::NoSuchBinding
             | Refusal::NothingToMerge
             | Refusal::NoSuchOrder
+            | Refusal::NoSuchCheckout
             | Refusal::NoSuchRail
             | Refusal::NoSuchTransfer
             | Refusal::NothingOwed
@@ -227,6 +231,7 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::TooManyBindings { .. }
             | Refusal::TooManyMerged { .. }
             | Refusal::FormUsed { .. }
+            | Refusal::KeyUsed
             | Refusal::RefundDiffers
             | Refusal::RefundFileDiffers
             | Refusal::TransferDiffers

@@ -10,6 +10,7 @@ pub use issue::IssueError;
 use crate::protocol::webauthn::WebauthnError;
 use crate::{
     ask::AskError,
+    checkout::CheckoutError,
     customer::Rung,
     fetch::FetchError,
     format::FormatError,
@@ -51,6 +52,9 @@ pub enum Error {
     /// An order does not stand where this step begins.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// A checkout does not stand where this step begins.
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
     /// A meeting does not stand where this step begins.
     #[error(transparent)]
     Meeting(#[from] MeetingError),
@@ -387,6 +391,12 @@ pub enum Refusal {
     /// No order of that name, or not this customer's.
     #[error("no such order")]
     NoSuchOrder,
+    /// No checkout of that name, not any more, or not this customer's.
+    #[error("no such checkout, or not any more")]
+    NoSuchCheckout,
+    /// A key was used before, for something else.
+    #[error("this key was used before for something else: make a new one for each act")]
+    KeyUsed,
     /// The token of a form is not ours, or was made for somebody else.
     #[error("this form is not one of ours, or not yours: open the page again")]
     FormInvalid,
@@ -454,6 +464,7 @@ impl Error {
             Self::Step(e) => e.code(),
             Self::Draft(e) => e.code(),
             Self::Order(e) => e.code(),
+            Self::Checkout(e) => e.code(),
             Self::Meeting(e) => e.code(),
             Self::Notice(e) => e.code(),
             Self::Statement(e) => e.code(),
@@ -482,7 +493,12 @@ impl Error {
             Self::Statement(_) => Fault::Merchant,
             #[cfg(feature = "passkey")]
             Self::Passkey(_) => Fault::Browser,
-            Self::Step(_) | Self::Draft(_) | Self::Order(_) | Self::Meeting(_) | Self::Refused(_) => Fault::Customer,
+            Self::Step(_)
+            | Self::Draft(_)
+            | Self::Order(_)
+            | Self::Checkout(_)
+            | Self::Meeting(_)
+            | Self::Refused(_) => Fault::Customer,
             Self::Unavailable { .. } => Fault::Operations,
             Self::Misuse(_) => Fault::Merchant,
         }
@@ -562,6 +578,8 @@ impl Refusal {
             Self::ProofNeeded { .. } => "proof_needed",
             Self::StepUp { .. } => "step_up_needed",
             Self::NoSuchOrder => "no_such_order",
+            Self::NoSuchCheckout => "no_such_checkout",
+            Self::KeyUsed => "idempotency_key_used",
             Self::FormInvalid => "form_invalid",
             Self::FormExpired => "form_expired",
             Self::FormUsed { .. } => "form_used",

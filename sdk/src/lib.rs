@@ -170,6 +170,7 @@
 //! `cli` (the command `firsthand`), `vendored-openssl`.
 
 pub mod ask;
+pub mod checkout;
 pub mod customer;
 pub mod env;
 pub mod error;

@@ -28,6 +28,7 @@ use crate::{
     session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
     time::UnixTime,
+    trade::Trade,
     trust::{Trust, TrustList},
 };
 
@@ -82,9 +83,9 @@ pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refre
 pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use registration::{ByHand, RegistrationDraft};
 pub use sell::{
-    Became, Booking, DeadWebhook, Delivered, Feed, FeedBatch, FeedEvent, GuestLink, GuestOrder, NotAGuestLink,
-    NotATransferId, Order, Pending, Provisional, RecentProof, Refund, RefundFile, StatementLine, Transfer, TransferId,
-    UnmatchedTransfer, WaitsBecause, Webhook,
+    Basket, Became, Booking, Checkout, Completion, DeadWebhook, Delivered, Feed, FeedBatch, FeedEvent, GuestCheckout,
+    GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotAKey, NotATransferId, Order, Pending, Provisional,
+    RecentProof, Refund, RefundFile, StatementLine, Transfer, TransferId, UnmatchedTransfer, WaitsBecause, Webhook,
 };
 pub use trusted::TrustListStanding;
 pub use types::TypeMetadata;
@@ -115,6 +116,7 @@ struct Inner {
     nonces: Nonces,
     challenges: Challenges,
     replays: proof::ReplayWindow,
+    trade: Option<Trade>,
     rails: Vec<AnyRail>,
     /// The one of them by which wallets authorise payments.
     wallet_rail: Option<WalletRail>,
@@ -177,6 +179,7 @@ pub struct MerchantBuilder {
     registrations: BTreeMap<String, String>,
     response_mode: ResponseMode,
     names_authorities: bool,
+    trade: Option<Trade>,
     rails: Vec<AnyRail>,
     wallet_rail: Option<WalletRail>,
     feed: bool,
@@ -221,6 +224,7 @@ impl Merchant {
             registrations: BTreeMap::new(),
             response_mode: ResponseMode::DirectPostJwt,
             names_authorities: false,
+            trade: None,
             rails: Vec::new(),
             wallet_rail: None,
             feed: false,
@@ -330,6 +334,9 @@ impl Merchant {
         loop {
             if let Err(error) = self.bring_orders_up_to_date().await {
                 tracing::warn!(%error, "orders were not brought up to date");
+            }
+            if let Err(error) = self.bring_checkouts_up_to_date().await {
+                tracing::warn!(%error, "checkouts were not brought up to date");
             }
             match self.0.store.sweep(self.now(), BATCH).await {
                 // A full batch says that there is more.
@@ -538,6 +545,13 @@ impl MerchantBuilder {
         self
     }
 
+    /// How the shop sells: what checkouts are made of.
+    #[must_use]
+    pub fn trade(mut self, trade: Trade) -> Self {
+        self.trade = Some(trade);
+        self
+    }
+
     /// A way to be paid. Orders name it by its [`id`](Rail::id).
     #[must_use]
     pub fn rail(mut self, rail: impl Rail) -> Self {
@@ -711,6 +725,13 @@ impl MerchantBuilder {
                 return misuse(format!("two rails are named {id:?}"));
             }
         }
+        if let Some(name) = self.trade.as_ref().and_then(|trade| trade.address.as_ref())
+            && !asks.contains_key(name)
+        {
+            return misuse(format!(
+                "the trade takes addresses from the ask {name:?}, which is not declared: add .ask(..)"
+            ));
+        }
         let payment = asks.values().find(|ask| ask.is_payment());
         match (payment, &self.wallet_rail) {
             (Some(ask), None) => {
@@ -783,6 +804,7 @@ impl MerchantBuilder {
             response_mode: self.response_mode,
             names_authorities: self.names_authorities,
             replays: proof::ReplayWindow::default(),
+            trade: self.trade,
             rails: self.rails,
             wallet_rail: self.wallet_rail,
             feed: self.feed,

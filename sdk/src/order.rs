@@ -10,6 +10,7 @@
 
 mod authorised;
 mod capture;
+mod checkout;
 mod delivery;
 mod draft;
 mod event;
@@ -20,9 +21,10 @@ mod totals;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::delivery::DeliverTo;
-use self::totals::Parts;
+pub(crate) use self::totals::Parts;
 pub use self::{
     capture::{AUTHORISED_LOOK_S, CAPTURES_MAX, Capture, Void},
+    checkout::FromCheckout,
     delivery::{Address, AddressError, DeliveryAddress, DeliveryRecord, DeliverySource},
     draft::{Draft, DraftError, Line},
     event::{Happened, OrderEvent},
@@ -157,6 +159,12 @@ impl OrderState {
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
         }
+    }
+
+    /// Whether it came to nothing.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Expired)
     }
 
     /// Whether money that arrives still counts towards the price.
@@ -334,6 +342,9 @@ pub struct OrderRecord {
     pub inquiries: u32,
     /// The keys of the refunds that are on their way, or in doubt.
     pub sending: Vec<String>,
+    /// The checkout that it came from, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<FromCheckout>,
     /// How many events there are.
     pub events: u32,
     /// The last operation: says whether a commit happened whose answer was lost.
@@ -501,6 +512,8 @@ pub struct Placing {
     pub buyer: Buyer,
     /// What was proved for it.
     pub proofs: Vec<Proof>,
+    /// The checkout that it comes from, if it does.
+    pub checkout: Option<FromCheckout>,
     /// Now.
     pub at: UnixTime,
 }
@@ -512,10 +525,11 @@ impl OrderRecord {
     /// [`DraftError`] if nothing is in it, or its sums do not work out.
     pub fn placed(draft: &Draft, placing: Placing) -> Result<Step, DraftError> {
         let total = draft.total()?;
-        if total.is_zero() {
+        let Placing { id, reference, buyer, proofs, checkout, at } = placing;
+        let is_free = total.is_zero();
+        if is_free && checkout.is_none() {
             return Err(DraftError::NothingToPay);
         }
-        let Placing { id, reference, buyer, proofs, at } = placing;
         let order = Self {
             id,
             reference,
@@ -527,17 +541,19 @@ impl OrderRecord {
             waived: Money::zero(total.currency()),
             proofs,
             placed_at: at,
-            state: OrderState::Placed,
+            state: if is_free { OrderState::Paid } else { OrderState::Placed },
             attempts: Vec::new(),
             ledger: Ledger::new(Money::zero(total.currency())),
-            expires_at: Some(at.plus_s(UNPAID_S)),
+            expires_at: (!is_free).then(|| at.plus_s(UNPAID_S)),
             inquire_at: None,
             inquiries: 0,
             sending: Vec::new(),
+            checkout,
             events: 0,
             operation: String::new(),
         };
-        Ok(Step { happened: vec![Happened::Placed { total }], ..Step::of(order) })
+        let happened = std::iter::once(Happened::Placed { total }).chain(is_free.then_some(Happened::Paid)).collect();
+        Ok(Step { happened, ..Step::of(order) })
     }
 
     /// When something has to be done by itself: something in doubt is asked about, or the order expires.
@@ -949,6 +965,14 @@ impl Step {
     /// Nothing happened yet.
     const fn of(order: OrderRecord) -> Self {
         Self { order, happened: Vec::new(), owed: Vec::new(), changed: Vec::new() }
+    }
+
+    /// The next step of the same commit.
+    pub(crate) fn then(mut self, next: Self) -> Self {
+        self.happened.extend(next.happened);
+        self.owed.extend(next.owed);
+        self.changed.extend(next.changed);
+        Self { order: next.order, ..self }
     }
 
     /// A refund is done: it is owed no longer.

@@ -17,6 +17,7 @@ pub mod mdoc;
 mod network;
 mod rail_conformance;
 mod shop;
+pub mod trade;
 #[cfg(feature = "w3c")]
 pub mod w3c;
 pub mod wallet;

@@ -13,10 +13,24 @@
 //! | [`Discount`] | what is let off | [`Codes`], for a word or a proof |
 
 mod any;
+mod codes;
+mod flat_rates;
+mod items;
+mod shelf;
+mod vat;
 
 use std::future::Future;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use self::any::{AnyCatalog, AnyDiscount, AnyInventory, AnyShipping, AnyTax};
+pub use self::{
+    codes::{Codes, Off},
+    flat_rates::FlatRates,
+    items::{Items, ItemsError},
+    shelf::{Count, DELIVERY_S, HOLD_ITEMS_MAX, HeldFor, REMEMBERED_S, Shelf, ShelfError},
+    vat::{Vat, VatError},
+};
 use crate::{
     ask::Ask,
     money::{Currency, Money, Quantity, Rate},
@@ -27,6 +41,25 @@ use crate::{
 
 /// How long stock is held for a checkout that is being paid, in seconds, unless the merchant says otherwise.
 pub const HOLD_S: u64 = 15 * 60;
+
+/// The longest name of an item or of a way to send it, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// The longest text that a customer reads, in bytes.
+const TITLE_BYTES_MAX: usize = 256;
+
+/// Whether a text can name an item or a way to send it: 1 to 64 bytes, not only spaces, no control characters.
+pub(crate) fn is_name(text: &str) -> bool {
+    is_plain(text, NAME_BYTES_MAX)
+}
+
+/// Whether a text can be shown as a title: 1 to 256 bytes, not only spaces, no control characters.
+pub(crate) fn is_title(text: &str) -> bool {
+    is_plain(text, TITLE_BYTES_MAX)
+}
+
+fn is_plain(text: &str, bytes_max: usize) -> bool {
+    !text.trim().is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
+}
 
 /// Something of the merchant's did not answer: nothing is decided, and the customer may try again.
 #[derive(Debug, thiserror::Error)]
@@ -147,15 +180,19 @@ pub struct Shortage {
 /// It may count in the merchant's own tables. Where what is sold must be one commit with the merchant's own rows, take it
 /// from the [`Feed`](crate::merchant::Feed) within the merchant's transaction, and leave [`sell`](Self::sell) without effect.
 pub trait Inventory: std::fmt::Debug + Send + Sync + 'static {
-    /// Holds all of it or nothing. For an order that holds the very same already, it is held on until the later time; what
-    /// was let go or sold is not held anew: that is all too late, and answered by nothing to sell.
+    /// Holds all of it or nothing. For an order that holds the very same already, it is held on until the later time. What
+    /// was sold, or let go by [`free`](Self::free), is not held anew: that is all too late, and answered by
+    /// [`Held::Short`] with none left of each. What was held until before now may be gone: it is held anew if there is
+    /// enough.
     ///
     /// # Errors
-    /// [`TradeError`] if nobody can tell: it is let go later, in case it was held.
+    /// [`TradeError`] if nobody can tell: it is let go later, in case it was held. Also if something else is held for the
+    /// order.
     fn hold(&self, hold: &Hold) -> impl Future<Output = Result<Held, TradeError>> + Send;
 
     /// What is held for the order is sold. If it is held no more, it is taken from what is left, whole; [`Held::Short`] if
-    /// there is too little, and then nothing was taken. `hold` says what it was.
+    /// there is too little, and then nothing was taken. `hold` says what it was. What was let go by [`free`](Self::free) is
+    /// not sold any more: [`Held::Short`] with none left of each.
     ///
     /// # Errors
     /// [`TradeError`] if nobody can tell: it is said again.
@@ -205,7 +242,7 @@ pub struct Consignment {
 }
 
 /// One way to send it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Way {
     /// The merchant's name for it, at most 64 bytes.
@@ -393,6 +430,7 @@ pub struct Trade {
     pub(crate) discount: Option<AnyDiscount>,
     pub(crate) hold_s: u64,
     pub(crate) address: Option<String>,
+    pub(crate) home: Option<String>,
 }
 
 impl Trade {
@@ -408,6 +446,7 @@ impl Trade {
             discount: None,
             hold_s: HOLD_S,
             address: None,
+            home: None,
         }
     }
 
@@ -444,6 +483,14 @@ impl Trade {
     #[must_use]
     pub const fn hold_s(mut self, hold_s: u64) -> Self {
         self.hold_s = hold_s;
+        self
+    }
+
+    /// The country that most orders go to, as two letters: as long as nobody has said where to, prices are those of sending
+    /// it there. Without it sending has no price until the address is known.
+    #[must_use]
+    pub fn home(mut self, country: impl Into<String>) -> Self {
+        self.home = Some(country.into());
         self
     }
 

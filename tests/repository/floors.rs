@@ -85,7 +85,7 @@ fn only_the_merchant_calls_a_seam() {
     }
     // Who waits for a store or a fetch is the merchant, or the seam's own adapter, cache or test suite.
     let waits = |source: &Source| !source.naming(&[".await"]).is_empty();
-    let may = ["merchant", "store", "fetch", "resolve", "rail", "testing", "bin"];
+    let may = ["merchant", "store", "fetch", "resolve", "rail", "trade", "testing", "bin"];
     for source in rust("sdk/src").iter().filter(|source| waits(source)) {
         let place = source.path.trim_start_matches("sdk/src/").split(['/', '.']).next().unwrap();
         assert!(may.contains(&place), "{} waits", source.path);

@@ -20,7 +20,7 @@ use super::{
     present::presentation_key,
     proof::was_spent,
     put,
-    sell::{customer_drafts, customer_orders},
+    sell::{begun_checkout, customer_checkouts, customer_drafts, customer_orders, said_by},
 };
 use crate::{
     ask::{Ask, Device, Proof},
@@ -778,6 +778,8 @@ impl Merchant {
         self.erase(&of_customer(Replaced::KIND, customer), None, bound_by).await?;
         self.erase(&of_customer(AccountEntry::KIND, customer), None, account_of).await?;
         self.erase(&customer_orders(customer), None, nothing).await?;
+        self.erase(&customer_checkouts(customer), None, |entry, _| Ok(Some(begun_checkout(entry)))).await?;
+        self.erase(&said_by(customer), None, nothing).await?;
         self.erase(&customer_drafts(customer), None, nothing).await
     }
 

@@ -6,6 +6,7 @@
 mod authorise;
 mod book;
 mod capture;
+mod checkout;
 mod feed;
 mod files;
 mod form;
@@ -21,9 +22,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::checkout::{begun_checkout, customer_checkouts, said_by};
 pub(super) use self::pending::Plan;
 pub use self::{
     book::{Booking, NotATransferId, Transfer, TransferId, UnmatchedTransfer, WaitsBecause},
+    checkout::{Basket, Checkout, Completion, GuestCheckout, IdempotencyKey, NotAKey},
     feed::{Feed, FeedBatch, FeedEvent},
     files::RefundFile,
     form::{GuestLink, NotAGuestLink},
@@ -139,7 +142,8 @@ impl Recognised {
     /// # Errors
     /// [`Refusal::NoSuchOrder`] if there is none, or it is somebody else's.
     pub async fn order(&self, id: &OrderId) -> Result<Order, Error> {
-        let order = self.merchant().order(id).await?.ok_or(Refusal::NoSuchOrder)?;
+        let order = self.merchant().order(id).await?.filter(|order| order.record.is_confirmed());
+        let order = order.ok_or(Refusal::NoSuchOrder)?;
         match &order.record.buyer {
             Buyer::Customer(buyer) if buyer == self.id() => Ok(order),
             // Under a name that the customer had before two records became one.
@@ -163,7 +167,10 @@ impl Recognised {
         }
         found.sort_by(|(one, _), (other, _)| one.sort.cmp(&other.sort));
         found.truncate(limit);
-        merchant.orders_of(found).await
+        let mut orders = merchant.orders_of(found).await?;
+        // What a checkout only tries to become is no order of theirs yet.
+        orders.retain(|order| order.record.is_confirmed());
+        Ok(orders)
     }
 }
 
@@ -199,7 +206,8 @@ impl Merchant {
     pub async fn guest_order(&self, link: &GuestLink) -> Result<Order, Error> {
         let Some(stored) = self.load_one(&guest_key(link)).await? else { return Err(Refusal::NoSuchOrder.into()) };
         let placed: PlacedDraft = stored.read()?;
-        Ok(self.order(&placed.order).await?.ok_or(Refusal::NoSuchOrder)?)
+        let order = self.order(&placed.order).await?.filter(|order| order.record.is_confirmed());
+        Ok(order.ok_or(Refusal::NoSuchOrder)?)
     }
 
     /// An order by its name, whoever's it is: for the merchant's own pages and programs.
@@ -268,6 +276,7 @@ impl Merchant {
             reference: Reference::from_random(self.random()),
             buyer: known.map_or(Buyer::Guest, |known| Buyer::Customer(known.id().clone())),
             proofs,
+            checkout: None,
             at: now,
         };
         let step = OrderRecord::placed(draft, placing)?;
@@ -438,7 +447,10 @@ impl Merchant {
     /// `was` is the order that the step began from; none for a new one.
     fn plan_step(&self, step: Step, was: Option<&Loaded>, mut writes: Vec<Write>) -> Result<Plan<Order>, Error> {
         let at = self.now();
+        let by_hand = self.is_paid_by_hand(&step.order);
+        let step = step.follow_checkout(by_hand, at)?;
         let Step { mut order, happened, owed, changed } = step;
+        writes.extend(self.follow_up(&order, was, at)?);
         order.operation = base64url_encode(&self.random::<16>());
         for what in happened {
             order.events = order.events.saturating_add(1);
@@ -476,6 +488,18 @@ impl Merchant {
         writes.push(put(key.clone(), &order, None, expect)?);
         let witness = Some(Witness { key, operation: order.operation.clone() });
         Ok(Plan { writes, value: Order { merchant: self.clone(), record: order }, witness, at })
+    }
+}
+
+impl Merchant {
+    /// Whether the customer pays an order by hand, as by a transfer: all that the rail can do is done then.
+    fn is_paid_by_hand(&self, order: &OrderRecord) -> bool {
+        let by_hand = || {
+            let attempt = order.last_attempt()?;
+            let rail = self.rail(&attempt.rail).ok()?;
+            rail.transfer(&pay::payment(order, attempt.number)?, order.outstanding().ok()?)
+        };
+        by_hand().is_some()
     }
 }
 

@@ -4,7 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroize;
 
-use crate::{ask::Device, presentation::Verified, store::Persisted, time::UnixTime};
+use crate::{
+    ask::{Ask, AskedFor, Device},
+    presentation::Verified,
+    store::Persisted,
+    time::UnixTime,
+};
 
 /// The longest line of an address, in bytes.
 const FIELD_BYTES_MAX: usize = 200;
@@ -79,6 +84,12 @@ impl Address {
     pub fn lines(&self) -> Vec<String> {
         let town = format!("{} {}", self.postal_code, self.locality);
         vec![self.name.clone(), self.street.clone(), town.trim().to_owned(), self.country.clone()]
+    }
+
+    /// The address that a wallet told by an ask: of the first credential in which one stands that a parcel could go to.
+    pub(crate) fn told(ask: &Ask, answer: &Verified) -> Option<Self> {
+        let told = |wanted: &AskedFor| Self::from_verified(answer, wanted.id());
+        ask.asked_for().iter().map(told).find(|address| address.check().is_ok())
     }
 
     /// The address that identification data tell (PID Rulebook 1.7: `given_name`, `family_name`, `address.*`).

@@ -33,6 +33,14 @@ pub enum Happened {
         /// What it costs.
         total: Money,
     },
+    /// It is a sale: what a checkout led to is paid, authorised, or waits for a transfer. Told once, of orders that came
+    /// from a checkout; before that they are not shown to anybody.
+    Confirmed,
+    /// What was sold was not there any more when it was taken from stock: the merchant gets it, or calls the order off.
+    StockMissing {
+        /// The items that there is too little of.
+        items: Vec<String>,
+    },
     /// An attempt to pay it began.
     PaymentBegun {
         /// Which.

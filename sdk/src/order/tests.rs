@@ -22,6 +22,7 @@ fn order_of(minor: i64) -> OrderRecord {
         reference: Reference::from_random([7; 8]),
         buyer: Buyer::Guest,
         proofs: Vec::new(),
+        checkout: None,
         at: NOW,
     };
     balanced(OrderRecord::placed(&draft, placing).unwrap()).order

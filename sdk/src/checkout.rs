@@ -1,0 +1,358 @@
+//! A checkout: what somebody wants to buy, what the shop offers for it, and how far that has come.
+//!
+//! `Open -> Holding -> Paying -> Completed`, and back to `Open` when stock or payment fails; `Canceled` from `Open`. A
+//! [`CheckoutRecord`] holds the customer's [`Wishes`] and the shop's [`Offering`] for them; from both follows its
+//! [`Status`], one of the six of UCP 2026-08-25. While it is being completed nothing in it changes, so that the price that
+//! the customer agreed to is the price of the order.
+//!
+//! The order is the truth of what was sold: a checkout follows its order, and is never ahead of it.
+
+mod cart;
+mod id;
+mod message;
+mod offering;
+mod wishes;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::cart::{Cart, Known, consignment, short_of};
+pub use self::{
+    id::{CheckoutId, NotACheckoutId},
+    message::{Message, Severity},
+    offering::{Coupon, Offered, Offering},
+    wishes::{CODES_MAX, ITEMS_MAX, WishError, Wishes},
+};
+use crate::{
+    money::{Money, MoneyError},
+    order::{Buyer, DeliverySource, OrderId, OrderRecord, OrderState},
+    rail::{Outcome, Reference},
+    store::Persisted,
+    time::UnixTime,
+};
+
+/// How long a checkout stays as it is, in seconds, since it was last changed.
+pub const CHECKOUT_S: u64 = 30 * 60;
+/// For how long a checkout that is over can be looked at, in seconds.
+pub const OVER_S: u64 = 24 * 3600;
+/// How long holding stock may take, in seconds: whoever began it is taken for lost afterwards.
+pub const HOLDING_S: u64 = 60;
+
+/// Where a checkout stands (UCP 2026-08-25, checkout status).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Status {
+    /// Something is missing or wrong that whoever drives it can mend: see the messages.
+    Incomplete,
+    /// The customer has to do something themselves: prove what is needed.
+    RequiresEscalation,
+    /// It can be completed.
+    ReadyForComplete,
+    /// It is being completed: nothing in it changes until that is decided.
+    CompleteInProgress,
+    /// There is an order.
+    Completed,
+    /// It was given up, or nobody went on with it.
+    Canceled,
+}
+
+impl Status {
+    /// As it stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::RequiresEscalation => "requires_escalation",
+            Self::ReadyForComplete => "ready_for_complete",
+            Self::CompleteInProgress => "complete_in_progress",
+            Self::Completed => "completed",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// A checkout as it is stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckoutRecord {
+    /// Its name.
+    pub id: CheckoutId,
+    /// Who is buying.
+    pub buyer: Buyer,
+    /// The digest of the link by which a guest finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<String>,
+    /// Which state of it this is, from 1: each change is the next one.
+    pub revision: u64,
+    /// What the customer wants.
+    pub wishes: Wishes,
+    /// Where it goes, sealed: a part of the checkout until the order takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<SealedAddress>,
+    /// What the shop offers for it.
+    pub offering: Offering,
+    /// What came of the last attempt to complete it, if it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Message>,
+    /// How far it is.
+    pub stage: Stage,
+    /// When it began.
+    pub begun_at: UnixTime,
+    /// When it was changed last.
+    pub changed_at: UnixTime,
+    /// The last operation: says whether a commit happened whose answer was lost.
+    pub operation: String,
+}
+
+impl Persisted for CheckoutRecord {
+    const KIND: &'static str = "checkout";
+    const SCHEMA: u16 = 1;
+}
+
+impl std::fmt::Debug for CheckoutRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CheckoutRecord")
+            .field("id", &self.id)
+            .field("revision", &self.revision)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An address that lies sealed in its checkout.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedAddress {
+    /// The country, as two letters: what a price may depend on.
+    pub country: String,
+    /// Who said it.
+    pub source: DeliverySource,
+    /// All of it, sealed.
+    pub sealed: String,
+}
+
+impl std::fmt::Debug for SealedAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedAddress").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// How far a checkout is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It can be changed.
+    Open,
+    /// What the customer agreed to is settled, and stock is being held for it. No money is asked for yet.
+    Holding(Agreed),
+    /// The order is there, and its payment is under way.
+    Paying(Agreed),
+    /// There is an order.
+    Completed {
+        /// Which.
+        order: OrderId,
+    },
+    /// It was given up.
+    Canceled,
+}
+
+/// What the customer agreed to, and under which names it is carried out: settled once, so that carrying it out twice is
+/// carrying it out once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreed {
+    /// The order's name, also towards inventory and rail.
+    pub order: OrderId,
+    /// The order's reference.
+    pub reference: Reference,
+    /// How it is paid.
+    pub rail: String,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// Why a step cannot be taken from where a checkout stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckoutError {
+    /// What is wished for cannot be.
+    #[error(transparent)]
+    Wish(#[from] WishError),
+    /// Somebody changed it meanwhile.
+    #[error("the checkout is at revision {now}, not {said}: look at it again")]
+    Stale {
+        /// The revision that the caller saw.
+        said: u64,
+        /// The revision that it has.
+        now: u64,
+    },
+    /// It is being completed.
+    #[error("the checkout is being completed: nothing in it changes until that is decided")]
+    InProgress,
+    /// It is over.
+    #[error("the checkout is {}: begin another one", .0.name())]
+    Over(Status),
+    /// It cannot be completed as it is: its messages say why.
+    #[error("the checkout is {}: see its messages", .0.name())]
+    NotReady(Status),
+    /// The customer agreed to another total.
+    #[error("the total is {now}, not {said}: look at it again")]
+    OtherTotal {
+        /// What the customer agreed to.
+        said: Money,
+        /// What it is.
+        now: Money,
+    },
+    /// The amounts do not fit together.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+}
+
+impl CheckoutError {
+    /// The stable name of the refusal.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Wish(e) => e.code(),
+            Self::Stale { .. } => "checkout_changed",
+            Self::InProgress => "checkout_in_progress",
+            Self::Over(_) => "checkout_over",
+            Self::NotReady(_) => "checkout_not_ready",
+            Self::OtherTotal { .. } => "price_changed",
+            Self::Money(e) => e.code(),
+        }
+    }
+}
+
+impl CheckoutRecord {
+    /// Where it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self.stage {
+            Stage::Open => self.offering.status(),
+            Stage::Holding(_) | Stage::Paying(_) => Status::CompleteInProgress,
+            Stage::Completed { .. } => Status::Completed,
+            Stage::Canceled => Status::Canceled,
+        }
+    }
+
+    /// What it is said about: what came of the last attempt, and then what is missing.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        let open = self.stage == Stage::Open;
+        self.failed.iter().chain(&self.offering.messages).filter(move |_| open)
+    }
+
+    /// Until when it stays as it is if nobody goes on with it; none while it is being completed.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixTime> {
+        match self.stage {
+            Stage::Open => Some(self.changed_at.plus_s(CHECKOUT_S)),
+            Stage::Holding(_) | Stage::Paying(_) => None,
+            Stage::Completed { .. } | Stage::Canceled => Some(self.changed_at.plus_s(OVER_S)),
+        }
+    }
+
+    /// Its order, once there is one.
+    #[must_use]
+    pub const fn order(&self) -> Option<&OrderId> {
+        match &self.stage {
+            Stage::Completed { order } | Stage::Paying(Agreed { order, .. }) => Some(order),
+            _ => None,
+        }
+    }
+
+    /// Refuses what changes it, unless it is open and as the caller saw it.
+    ///
+    /// # Errors
+    /// [`CheckoutError::InProgress`], [`CheckoutError::Over`], [`CheckoutError::Stale`].
+    pub fn changeable(&self, revision: u64) -> Result<(), CheckoutError> {
+        match self.stage {
+            Stage::Open if revision == self.revision => Ok(()),
+            Stage::Open => Err(CheckoutError::Stale { said: revision, now: self.revision }),
+            Stage::Holding(_) | Stage::Paying(_) => Err(CheckoutError::InProgress),
+            Stage::Completed { .. } | Stage::Canceled => Err(CheckoutError::Over(self.status())),
+        }
+    }
+
+    /// The customer wants something else, or the shop offers something else: what failed before is past.
+    #[must_use]
+    pub fn changed(self, wishes: Wishes, offering: Offering, now: UnixTime) -> Self {
+        Self { wishes, offering, failed: Vec::new(), ..self }.next(now)
+    }
+
+    /// The customer agrees to it as it stands: from now on nothing in it changes.
+    ///
+    /// # Errors
+    /// As [`changeable`](Self::changeable); [`CheckoutError::OtherTotal`]; [`CheckoutError::NotReady`].
+    pub fn agreed(self, revision: u64, total: Money, agreed: Agreed) -> Result<Self, CheckoutError> {
+        self.changeable(revision)?;
+        let status = self.status();
+        if status != Status::ReadyForComplete {
+            return Err(CheckoutError::NotReady(status));
+        }
+        let now = self.offering.totals.total;
+        if total != now {
+            return Err(CheckoutError::OtherTotal { said: total, now });
+        }
+        let at = agreed.at;
+        Ok(Self { stage: Stage::Holding(agreed), failed: Vec::new(), ..self }.next(at))
+    }
+
+    /// Stock is held, and the order is committed with this: the payment begins.
+    #[must_use]
+    pub fn paying(self, now: UnixTime) -> Self {
+        match self.stage {
+            Stage::Holding(agreed) => Self { stage: Stage::Paying(agreed), ..self }.next(now),
+            _ => self,
+        }
+    }
+
+    /// Completing it came to nothing: it can be changed and tried again.
+    #[must_use]
+    pub fn reopened(self, why: Message, now: UnixTime) -> Self {
+        Self { stage: Stage::Open, failed: vec![why], ..self }.next(now)
+    }
+
+    /// It is given up.
+    ///
+    /// # Errors
+    /// [`CheckoutError::InProgress`], [`CheckoutError::Over`] if there is an order.
+    pub fn canceled(self, now: UnixTime) -> Result<Option<Self>, CheckoutError> {
+        match self.stage {
+            Stage::Canceled => Ok(None),
+            Stage::Open => {
+                Ok(Some(Self { stage: Stage::Canceled, address: None, failed: Vec::new(), ..self }.next(now)))
+            }
+            _ => self.changeable(self.revision).map(|()| None),
+        }
+    }
+
+    /// What its order says of a checkout that is being paid. `None` while that is not decided.
+    #[must_use]
+    pub fn settled(&self, order: &OrderRecord, now: UnixTime) -> Option<Self> {
+        let Stage::Paying(agreed) = &self.stage else { return None };
+        if agreed.order != order.id {
+            return None;
+        }
+        if order.is_confirmed() {
+            let stage = Stage::Completed { order: order.id.clone() };
+            // The order has the address.
+            return Some(Self { stage, address: None, ..self.clone() }.next(now));
+        }
+        let why = match order.state {
+            OrderState::Expired => Message::failed("payment_expired", "The payment was not made in time."),
+            OrderState::Cancelled => match order.last_attempt().and_then(|last| last.outcome.as_ref()) {
+                Some(Outcome::Declined(_)) => {
+                    Message::failed("payment_declined", "The payment was declined. Choose another way to pay.")
+                }
+                _ => Message::failed("order_cancelled", "The order was called off."),
+            },
+            _ => return None,
+        };
+        Some(self.clone().reopened(why, now))
+    }
+
+    fn next(self, now: UnixTime) -> Self {
+        Self { revision: self.revision.saturating_add(1), changed_at: now, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests;

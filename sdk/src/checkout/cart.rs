@@ -1,0 +1,330 @@
+//! From what the shop's parts say to an offer, step by step: what is sold, what is let off, how it is sent, the tax.
+
+use super::{
+    message::{Message, Severity},
+    offering::{Coupon, Offered, Offering},
+    wishes::Wishes,
+};
+use crate::{
+    money::{Currency, Money, MoneyError, Rate},
+    order::{Carriage, Line, LineTax, Parts, Reduction, Totals},
+    trade::{Consignment, Cut, Item, Levy, Way},
+};
+
+/// The most that is let off by name.
+const CUTS_MAX: usize = 20;
+/// The most ways to send something.
+const WAYS_MAX: usize = 20;
+
+/// What is known of the customer when prices depend on it.
+pub(crate) struct Known<'a> {
+    /// Whether they are somebody whom the shop knows.
+    pub(crate) is_customer: bool,
+    /// Whether an ask is answered, lately enough.
+    pub(crate) proved: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Whether something was let off before, and is not again.
+    pub(crate) used: &'a (dyn Fn(&Coupon) -> bool + Sync),
+}
+
+/// An offer that is being put together.
+pub(crate) struct Cart {
+    currency: Currency,
+    items: Vec<Item>,
+    lines: Vec<Line>,
+    /// What is let off, with how much of it falls on which line.
+    cuts: Vec<(Reduction, Vec<Money>)>,
+    way: Option<Way>,
+    carriage: Option<Carriage>,
+    ways: Vec<Way>,
+    needs: Vec<String>,
+    missing: Vec<String>,
+    provisional: bool,
+    offered: Vec<Offered>,
+    coupons: Vec<Coupon>,
+    reverse_charge: bool,
+    messages: Vec<Message>,
+}
+
+impl Cart {
+    /// What is sold of what is wished for: `found` is what the catalogue said, in the order of the wishes.
+    pub(crate) fn of(currency: Currency, wishes: &Wishes, found: Vec<Option<Item>>) -> Self {
+        let mut cart = Self {
+            currency,
+            items: Vec::new(),
+            lines: Vec::new(),
+            cuts: Vec::new(),
+            way: None,
+            carriage: None,
+            ways: Vec::new(),
+            needs: Vec::new(),
+            missing: Vec::new(),
+            provisional: false,
+            offered: Vec::new(),
+            coupons: Vec::new(),
+            reverse_charge: false,
+            messages: Vec::new(),
+        };
+        let found = found.into_iter().chain(std::iter::repeat(None));
+        for ((name, quantity), item) in wishes.items.iter().zip(found) {
+            let Some(item) = item else {
+                cart.wrong("item_unavailable", "This is not sold any more.", name);
+                continue;
+            };
+            if let Some(most) = item.at_most.filter(|most| quantity > most) {
+                cart.wrong("quantity_too_large", format!("At most {most} of this are sold at once."), name);
+            }
+            cart.lines.push(Line::new(name, &item.title, item.unit, *quantity));
+            cart.items.push(item);
+        }
+        cart
+    }
+
+    /// What the catalogue said of what is sold.
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// What is bought, after what is let off.
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Whether something of it is sent.
+    pub(crate) fn ships(&self) -> bool {
+        self.items.iter().any(|item| item.weight_g.is_some())
+    }
+
+    /// How many there are of each line; `None` for what is not counted.
+    pub(crate) fn stocked(&mut self, left: &[Option<u32>]) {
+        let short: Vec<(String, u32)> = (self.lines.iter().zip(left))
+            .filter_map(|(line, left)| Some((line.item.clone(), (*left)?, line.quantity.count())))
+            .filter(|(_, left, wanted)| left < wanted)
+            .map(|(item, left, _)| (item, left))
+            .collect();
+        for (item, left) in short {
+            self.messages.push(short_of(item, left));
+        }
+    }
+
+    /// What has to be proved for what is bought.
+    pub(crate) fn prove(&mut self, known: &Known<'_>) {
+        let needs: Vec<String> = self.items.iter().flat_map(|item| item.needs.iter().cloned()).collect();
+        needs.into_iter().for_each(|ask| self.need(ask, known));
+    }
+
+    /// Takes off what is let off. What was entered and lets nothing off is told.
+    ///
+    /// # Errors
+    /// [`MoneyError`] if the merchant lets off another currency.
+    pub(crate) fn cut(&mut self, cuts: Vec<Cut>, wishes: &Wishes, known: &Known<'_>) -> Result<(), MoneyError> {
+        let mut counted: Vec<String> = Vec::new();
+        for cut in cuts.into_iter().take(CUTS_MAX) {
+            let coupon = Coupon::of(&cut);
+            let Cut { code, title, off, needs, .. } = cut;
+            let off = self.capped(&off)?;
+            let amount = Money::sum(off.iter().copied(), self.currency)?;
+            if amount.is_zero() {
+                continue;
+            }
+            counted.extend(code.clone());
+            let about = code.clone().unwrap_or_else(|| title.clone());
+            if coupon.as_ref().is_some_and(|coupon| coupon.per_customer && !known.is_customer) {
+                self.note("discount_for_customers", "This is let off once for each customer: show who you are.", about);
+                continue;
+            }
+            if coupon.as_ref().is_some_and(|coupon| (known.used)(coupon)) {
+                self.note("discount_used", "This was let off before.", about);
+                continue;
+            }
+            if let Some(ask) = needs {
+                let proved = (known.proved)(&ask);
+                if !proved && code.is_none() && !wishes.claims.contains(&ask) {
+                    self.offered.push(Offered { title, ask, amount });
+                    continue;
+                }
+                self.provisional |= !proved;
+                self.need(ask, known);
+            }
+            for (line, off) in self.lines.iter_mut().zip(&off) {
+                *line = line.clone().less(line.discount().plus(*off)?);
+            }
+            self.cuts.push((Reduction { code, title, amount }, off));
+            self.coupons.extend(coupon);
+        }
+        for code in wishes.codes.iter().filter(|code| !counted.contains(code)) {
+            self.note("discount_code_invalid", "This word lets nothing off here.", code);
+        }
+        Ok(())
+    }
+
+    /// How it is sent: by the way that was chosen, or the first one. `is_known` says whether it is known where to.
+    pub(crate) fn send(&mut self, ways: Vec<Way>, wished: Option<&str>, is_known: bool) {
+        self.ways = ways.into_iter().take(WAYS_MAX).collect();
+        let chosen = wished.and_then(|wished| self.ways.iter().find(|way| way.method == wished));
+        if wished.is_some() && chosen.is_none() && !self.ways.is_empty() {
+            self.messages.push(Message::new(
+                Severity::Warning,
+                "way_changed",
+                "It is not sent that way: choose again.",
+            ));
+        }
+        self.way = self.ways.iter().find(|way| wished == Some(way.method.as_str())).or(self.ways.first()).cloned();
+        if self.way.is_none() && is_known {
+            self.messages.push(Message::new(
+                Severity::Recoverable,
+                "not_sent_there",
+                "This is not sent to that address.",
+            ));
+        }
+        self.carriage = self.way.as_ref().map(|way| Carriage {
+            method: way.method.clone(),
+            title: way.title.clone(),
+            amount: way.price,
+            tax: None,
+        });
+    }
+
+    /// It is not known where to send it.
+    pub(crate) fn lacks_address(&mut self) {
+        self.messages.push(Message::new(Severity::Recoverable, "address_missing", "Where is it to be sent?"));
+    }
+
+    /// How each line is taxed, by the merchant's names, and the sending at the end.
+    pub(crate) fn classes(&self) -> Vec<String> {
+        self.items.iter().map(|item| item.tax.clone()).chain(self.way.iter().map(|way| way.tax.clone())).collect()
+    }
+
+    /// Adds the tax, in the order of [`classes`](Self::classes).
+    ///
+    /// # Errors
+    /// Never for amounts of one currency.
+    pub(crate) fn tax(&mut self, levies: &[Levy]) -> Result<(), MoneyError> {
+        let mut levies = levies.iter().copied();
+        for at in 0..self.lines.len() {
+            let levy = levies.next().unwrap_or(Levy::None);
+            if let Levy::ReverseCharge { included } = levy {
+                self.reverse_charge = true;
+                self.without_tax(at, included.unwrap_or(Rate::ZERO))?;
+            }
+            if let Some(line) = self.lines.get_mut(at) {
+                let tax = line_tax(levy, line.amount()?)?;
+                line.tax = tax;
+            }
+        }
+        if let (Some(carriage), Some(levy)) = (&mut self.carriage, levies.next()) {
+            if let Levy::ReverseCharge { included } = levy {
+                carriage.amount = net(carriage.amount, included.unwrap_or(Rate::ZERO))?;
+            }
+            carriage.tax = line_tax(levy, carriage.amount)?;
+        }
+        Ok(())
+    }
+
+    /// The offer.
+    ///
+    /// # Errors
+    /// [`MoneyError`] for a catalogue in another currency, or more than can be counted.
+    pub(crate) fn offering(self) -> Result<Offering, MoneyError> {
+        let ships = self.ships();
+        let parts = Parts { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
+        let totals = Totals::of(parts)?;
+        Ok(Offering {
+            totals,
+            ships,
+            reductions: self.cuts.into_iter().map(|(reduction, _)| reduction).collect(),
+            lines: self.lines,
+            carriage: self.carriage,
+            ways: self.ways,
+            needs: self.needs,
+            missing: self.missing,
+            provisional: self.provisional,
+            offered: self.offered,
+            coupons: self.coupons,
+            reverse_charge: self.reverse_charge,
+            messages: self.messages,
+        })
+    }
+
+    fn need(&mut self, ask: String, known: &Known<'_>) {
+        if self.needs.contains(&ask) {
+            return;
+        }
+        if !(known.proved)(&ask) {
+            let text = "Your wallet has to show this.";
+            self.messages.push(Message::new(Severity::RequiresBuyerInput, "proof_needed", text).about(&ask));
+            self.missing.push(ask.clone());
+        }
+        self.needs.push(ask);
+    }
+
+    /// What is let off each line, and never more than it costs by now.
+    fn capped(&self, off: &[Money]) -> Result<Vec<Money>, MoneyError> {
+        let nothing = Money::zero(self.currency);
+        let off = off.iter().copied().chain(std::iter::repeat(nothing));
+        self.lines.iter().zip(off).map(|(line, off)| off.at_most(line.amount()?)).collect()
+    }
+
+    /// Takes the tax out of the price of a line, and out of what is let off it.
+    fn without_tax(&mut self, at: usize, rate: Rate) -> Result<(), MoneyError> {
+        let Some(line) = self.lines.get_mut(at) else { return Ok(()) };
+        line.unit = net(line.unit, rate)?;
+        let mut discount = Money::zero(self.currency);
+        for (reduction, off) in &mut self.cuts {
+            let Some(off) = off.get_mut(at) else { continue };
+            let less = net(*off, rate)?;
+            reduction.amount = reduction.amount.minus(*off)?.plus(less)?;
+            *off = less;
+            discount = discount.plus(less)?;
+        }
+        if line.discount.is_some() {
+            line.discount = Some(discount.at_most(line.price()?)?);
+        }
+        Ok(())
+    }
+
+    fn wrong(&mut self, code: &str, text: impl Into<String>, item: &str) {
+        self.messages.push(Message::new(Severity::Recoverable, code, text).about(item));
+    }
+
+    fn note(&mut self, code: &str, text: &str, about: impl Into<String>) {
+        self.messages.push(Message::new(Severity::Warning, code, text).about(about));
+    }
+}
+
+/// That there is too little of something.
+pub(crate) fn short_of(item: impl Into<String>, left: u32) -> Message {
+    let text = match left {
+        0 => "This is sold out.".to_owned(),
+        left => format!("Only {left} of this are left."),
+    };
+    Message::new(Severity::Recoverable, "out_of_stock", text).about(item)
+}
+
+/// What a cart is to whoever prices its sending.
+pub(crate) fn consignment(cart: &Cart, country: &str, postal_code: &str) -> Result<Consignment, MoneyError> {
+    let weights = cart.items.iter().zip(&cart.lines);
+    let weight = |(item, line): (&Item, &Line)| item.weight_g.unwrap_or(0).saturating_mul(line.quantity.count().into());
+    let amounts: Result<Vec<Money>, MoneyError> = cart.lines.iter().map(Line::amount).collect();
+    Ok(Consignment {
+        country: country.to_owned(),
+        postal_code: postal_code.to_owned(),
+        weight_g: weights.map(weight).fold(0, u64::saturating_add),
+        lines: cart.lines.clone(),
+        goods: Money::sum(amounts?, cart.currency)?,
+    })
+}
+
+fn net(amount: Money, rate: Rate) -> Result<Money, MoneyError> {
+    amount.minus(amount.included(rate)?)
+}
+
+fn line_tax(levy: Levy, amount: Money) -> Result<Option<LineTax>, MoneyError> {
+    Ok(match levy {
+        Levy::None => None,
+        Levy::Included(rate) => Some(LineTax { rate, amount: amount.included(rate)?, included: true }),
+        Levy::OnTop(rate) => Some(LineTax { rate, amount: amount.share(rate)?, included: false }),
+        Levy::ReverseCharge { .. } => {
+            Some(LineTax { rate: Rate::ZERO, amount: Money::zero(amount.currency()), included: false })
+        }
+    })
+}

@@ -1,0 +1,132 @@
+//! What a shop offers for what somebody wants.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Status,
+    message::{Message, Severity},
+};
+use crate::{
+    money::{Currency, Money},
+    order::{Carriage, Line, Reduction, Totals},
+    trade::{Cut, Uses, Way},
+};
+
+/// What the shop offers: prices, what is let off, how it is sent, tax, and what it needs to know for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Offering {
+    /// What is sold, at which price.
+    pub lines: Vec<Line>,
+    /// What is let off, by name.
+    pub reductions: Vec<Reduction>,
+    /// How it is sent, and for how much, if it is and that can be said.
+    pub carriage: Option<Carriage>,
+    /// The ways to choose from.
+    pub ways: Vec<Way>,
+    /// What it all adds up to, as far as it is known.
+    pub totals: Totals,
+    /// Whether something of it is sent.
+    pub ships: bool,
+    /// The asks that have to be answered for it, by name.
+    pub needs: Vec<String>,
+    /// Those of them that are not, or not lately enough.
+    pub missing: Vec<String>,
+    /// Whether a price in it depends on something that is claimed and not proved yet.
+    pub provisional: bool,
+    /// What could be let off besides, for a proof.
+    pub offered: Vec<Offered>,
+    /// What is let off a limited number of times, and would be used up by this.
+    pub coupons: Vec<Coupon>,
+    /// Whether the buyer owes the tax.
+    pub reverse_charge: bool,
+    /// What there is to say about it.
+    pub messages: Vec<Message>,
+}
+
+/// Something that could be let off for a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offered {
+    /// What it is called.
+    pub title: String,
+    /// The ask to answer for it.
+    pub ask: String,
+    /// How much it would be.
+    pub amount: Money,
+}
+
+/// Something that is let off once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coupon {
+    /// The word for it, in lower case, or its title.
+    pub name: String,
+    /// Whether each customer has one.
+    pub per_customer: bool,
+}
+
+impl Coupon {
+    /// What a cut uses up, if it is let off a limited number of times.
+    pub(crate) fn of(cut: &Cut) -> Option<Self> {
+        let name = cut.code.as_ref().unwrap_or(&cut.title).to_ascii_lowercase();
+        match cut.uses {
+            Uses::Always => None,
+            Uses::Once => Some(Self { name, per_customer: false }),
+            Uses::OncePerCustomer => Some(Self { name, per_customer: true }),
+        }
+    }
+}
+
+impl Offering {
+    /// Nothing at all.
+    pub(crate) fn nothing(currency: Currency) -> Self {
+        let nothing = Money::zero(currency);
+        let totals = Totals {
+            lines: nothing,
+            discounts: nothing,
+            shipping: nothing,
+            tax: nothing,
+            total: nothing,
+            taxes: Vec::new(),
+        };
+        Self {
+            lines: Vec::new(),
+            reductions: Vec::new(),
+            carriage: None,
+            ways: Vec::new(),
+            totals,
+            ships: false,
+            needs: Vec::new(),
+            missing: Vec::new(),
+            provisional: false,
+            offered: Vec::new(),
+            coupons: Vec::new(),
+            reverse_charge: false,
+            messages: Vec::new(),
+        }
+    }
+
+    /// Whether it can be completed, as far as it goes.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let any = |severity| self.messages.iter().any(|message| message.severity == severity);
+        if any(Severity::Recoverable) {
+            Status::Incomplete
+        } else if any(Severity::RequiresBuyerInput) {
+            Status::RequiresEscalation
+        } else {
+            Status::ReadyForComplete
+        }
+    }
+
+    /// Whether it is the same offer: what is sold, for how much, and what has to be known for it.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.lines == other.lines
+            && self.reductions == other.reductions
+            && self.carriage == other.carriage
+            && self.totals == other.totals
+            && self.needs == other.needs
+            && self.coupons == other.coupons
+            && self.reverse_charge == other.reverse_charge
+    }
+}

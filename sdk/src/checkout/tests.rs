@@ -1,0 +1,181 @@
+//! Offers that are put together, and the states of a checkout.
+
+use super::*;
+use crate::{
+    money::{Currency, Quantity, Rate},
+    order::LineTax,
+    trade::{Cut, Item, Levy, Uses, Way},
+};
+
+fn euro(text: &str) -> Money {
+    Money::parse(text, Currency::EUR).unwrap()
+}
+
+fn rate(percent: &str) -> Rate {
+    percent.parse().unwrap()
+}
+
+fn wishes() -> Wishes {
+    Wishes::new().item("tea", Quantity::new(2).unwrap()).item("book", Quantity::new(1).unwrap())
+}
+
+fn cart(wishes: &Wishes) -> Cart {
+    let items = [Item::new("tea", "Tea", euro("11.90")).sent(100), Item::new("book", "Book", euro("10.70"))];
+    Cart::of(Currency::EUR, wishes, items.map(Some).to_vec())
+}
+
+fn known<'a>(is_customer: bool, proved: &'a (dyn Fn(&str) -> bool + Sync)) -> Known<'a> {
+    Known { is_customer, proved, used: &|_| false }
+}
+
+fn codes(offering: &Offering) -> Vec<&str> {
+    offering.messages.iter().map(|message| message.code.as_str()).collect()
+}
+
+#[test]
+fn no_more_is_let_off_than_a_line_costs() {
+    let (wishes, mut cart) = (wishes(), cart(&wishes()));
+    let cuts = vec![
+        Cut::new("Too much", vec![euro("20.00"), euro("99.00")]),
+        Cut::new("And more", vec![euro("9.00")]),
+        Cut::new("Nothing is left", vec![euro("1.00")]),
+    ];
+    cart.cut(cuts, &wishes, &known(true, &|_| false)).unwrap();
+    let offering = cart.offering().unwrap();
+    let reductions: Vec<_> = offering.reductions.iter().map(|it| (it.title.as_str(), it.amount)).collect();
+    assert_eq!(reductions, [("Too much", euro("30.70")), ("And more", euro("3.80"))]);
+    assert_eq!((offering.totals.discounts, offering.totals.total), (euro("34.50"), euro("0")));
+    assert!(offering.totals.is_balanced());
+}
+
+#[test]
+fn a_price_for_a_proof_is_offered_then_provisional_then_sure() {
+    let student = || Cut::new("Students", vec![euro("5.00")]).for_proof("student");
+    let no = |_: &str| false;
+    let (plain, claiming) = (wishes(), wishes().claims("student"));
+
+    let mut offered = cart(&plain);
+    offered.cut(vec![student()], &plain, &known(true, &no)).unwrap();
+    let offered = offered.offering().unwrap();
+    assert_eq!((offered.offered[0].ask.as_str(), offered.totals.discounts), ("student", euro("0")));
+    assert_eq!(offered.status(), Status::ReadyForComplete, "nobody has to prove what they do not want");
+
+    let mut provisional = cart(&claiming);
+    provisional.cut(vec![student()], &claiming, &known(true, &no)).unwrap();
+    let provisional = provisional.offering().unwrap();
+    assert_eq!((provisional.provisional, provisional.totals.discounts), (true, euro("5.00")));
+    assert_eq!((provisional.status(), codes(&provisional)), (Status::RequiresEscalation, vec!["proof_needed"]));
+
+    let mut sure = cart(&plain);
+    sure.cut(vec![student()], &plain, &known(true, &|ask| ask == "student")).unwrap();
+    let sure = sure.offering().unwrap();
+    assert_eq!((sure.provisional, sure.totals.discounts), (false, euro("5.00")));
+    assert_eq!((sure.status(), sure.needs), (Status::ReadyForComplete, vec!["student".to_owned()]));
+}
+
+#[test]
+fn what_is_each_customer_s_once_is_no_guest_s() {
+    let (wishes, cut) = (wishes().code("hello"), || {
+        Cut::new("Welcome", vec![euro("1.00")]).by_code("hello").given(Uses::OncePerCustomer)
+    });
+    let mut guest = cart(&wishes);
+    guest.cut(vec![cut()], &wishes, &known(false, &|_| false)).unwrap();
+    let guest = guest.offering().unwrap();
+    assert_eq!((codes(&guest), guest.totals.discounts), (vec!["discount_for_customers"], euro("0")));
+    let mut customer = cart(&wishes);
+    customer.cut(vec![cut()], &wishes, &known(true, &|_| false)).unwrap();
+    assert_eq!(customer.offering().unwrap().coupons, [Coupon { name: "hello".into(), per_customer: true }]);
+    let mut again = cart(&wishes);
+    let used = Known { is_customer: true, proved: &|_| false, used: &|coupon| coupon.name == "hello" };
+    again.cut(vec![cut()], &wishes, &used).unwrap();
+    assert_eq!(codes(&again.offering().unwrap()), ["discount_used"]);
+}
+
+#[test]
+fn a_business_elsewhere_owes_the_tax_itself() {
+    let (wishes, mut cart) = (wishes(), cart(&wishes()));
+    let way = Way::new("parcel", "Parcel", euro("5.95"));
+    cart.cut(vec![Cut::new("Off", vec![euro("2.38"), euro("1.07")])], &wishes, &known(true, &|_| false)).unwrap();
+    cart.send(vec![way], None, true);
+    assert_eq!(cart.classes(), ["standard", "standard", "standard"]);
+    let reverse = |percent| Levy::ReverseCharge { included: Some(rate(percent)) };
+    cart.tax(&[reverse("19"), reverse("7"), reverse("19")]).unwrap();
+    let offering = cart.offering().unwrap();
+    assert!(offering.reverse_charge);
+    let sums = &offering.totals;
+    assert_eq!((sums.lines, sums.discounts, sums.shipping), (euro("30.00"), euro("3.00"), euro("5.00")));
+    assert_eq!((sums.tax, sums.total), (euro("0"), euro("32.00")));
+    assert_eq!(
+        sums.taxes.iter().map(|part| (part.rate, part.net, part.tax)).collect::<Vec<_>>(),
+        [(Rate::ZERO, euro("32.00"), euro("0"))]
+    );
+    assert_eq!(offering.reductions[0].amount, euro("3.00"));
+}
+
+#[test]
+fn tax_comes_on_top_or_is_within_also_of_the_way() {
+    let mut cart = cart(&wishes());
+    cart.send(vec![Way::new("parcel", "Parcel", euro("5.95"))], Some("balloon"), true);
+    cart.tax(&[Levy::OnTop(rate("19")), Levy::None, Levy::Included(rate("19"))]).unwrap();
+    let offering = cart.offering().unwrap();
+    assert_eq!((offering.totals.tax, offering.totals.total), (euro("4.52"), euro("44.97")));
+    let within = LineTax { rate: rate("19"), amount: euro("0.95"), included: true };
+    assert_eq!(offering.carriage.as_ref().unwrap().tax, Some(within));
+    assert_eq!(codes(&offering), ["way_changed"]);
+    assert_eq!(offering.status(), Status::ReadyForComplete);
+}
+
+#[test]
+fn another_currency_is_no_price() {
+    let francs = Item::new("tea", "Tea", Money::parse("1", Currency::CHF).unwrap());
+    let wishes = Wishes::new().item("tea", Quantity::new(1).unwrap());
+    assert!(matches!(
+        Cart::of(Currency::EUR, &wishes, vec![Some(francs)]).offering(),
+        Err(MoneyError::OtherCurrency { .. })
+    ));
+}
+
+#[test]
+fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
+    let now = UnixTime::from_secs(1_000);
+    let mut cart = cart(&wishes());
+    cart.send(vec![Way::new("parcel", "Parcel", euro("1.00"))], None, true);
+    let record = CheckoutRecord {
+        id: CheckoutId::from_random([7; 16]),
+        buyer: Buyer::Guest,
+        guest: None,
+        revision: 0,
+        wishes: Wishes::new(),
+        address: None,
+        offering: Offering::nothing(Currency::EUR),
+        failed: Vec::new(),
+        stage: Stage::Open,
+        begun_at: now,
+        changed_at: now,
+        operation: String::new(),
+    };
+    let record = record.changed(wishes(), cart.offering().unwrap(), now);
+    let agreed = || Agreed {
+        order: OrderId::from_random([1; 16]),
+        reference: Reference::from_random([1; 8]),
+        rail: "fake".into(),
+        at: now,
+    };
+    let total = record.offering.totals.total;
+    assert_eq!(record.clone().agreed(2, total, agreed()), Err(CheckoutError::Stale { said: 2, now: 1 }));
+    let other = record.clone().agreed(1, euro("1"), agreed());
+    assert_eq!(other, Err(CheckoutError::OtherTotal { said: euro("1"), now: total }));
+    let holding = record.clone().agreed(1, total, agreed()).unwrap();
+    assert_eq!((holding.status(), holding.expires_at()), (Status::CompleteInProgress, None));
+    assert_eq!(holding.changeable(holding.revision), Err(CheckoutError::InProgress));
+    assert_eq!(holding.clone().canceled(now), Err(CheckoutError::InProgress));
+    let paying = holding.paying(now);
+    assert!(matches!(paying.stage, Stage::Paying(_)));
+    let open = paying.reopened(Message::failed("payment_declined", "no"), now);
+    assert_eq!((open.revision, open.status()), (4, Status::ReadyForComplete));
+    let canceled = open.canceled(now).unwrap().unwrap();
+    assert_eq!(canceled.changeable(canceled.revision), Err(CheckoutError::Over(Status::Canceled)));
+    assert_eq!(canceled.expires_at(), Some(now.plus_s(OVER_S)));
+    let text = serde_json::to_string(&canceled).unwrap();
+    assert_eq!(serde_json::from_str::<CheckoutRecord>(&text).unwrap(), canceled);
+}

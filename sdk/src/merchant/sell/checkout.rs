@@ -1,0 +1,505 @@
+//! Checkouts: begun, changed, given up, and completed into an order.
+
+mod complete;
+mod once;
+mod quote;
+mod stock;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    complete::Completion,
+    once::{IdempotencyKey, NotAKey},
+};
+use self::{once::Once, quote::Destination};
+use super::{GuestLink, Order, Pending, Plan, pending::Witness, shard_of};
+use crate::{
+    ask::Ask,
+    checkout::{CheckoutError, CheckoutId, CheckoutRecord, Message, Offering, SealedAddress, Stage, Status, Wishes},
+    customer::CustomerId,
+    error::{Error, Refusal},
+    merchant::{Merchant, customer_key, put, recognise::Recognised},
+    order::{Address, Buyer, DeliveryAddress},
+    protocol::jose::{base64url_encode, sha256},
+    store::{Expect, Key, Persisted, Prefix, Version, Write},
+    time::UnixTime,
+    trade::{Trade, TradeError},
+};
+
+/// What seals an address to its checkout.
+const ADDRESS: &str = "checkout address";
+/// The queue of checkouts that are being completed.
+const DUE: &str = "checkout_due";
+
+/// What a customer sends: what they want, and where it goes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Basket {
+    /// What they want: all of it, each time.
+    pub wishes: Wishes,
+    /// Where it goes, typed. Nothing leaves it where it went before; what the customer's wallet has told meanwhile, by the
+    /// ask of [`Trade::address_from`], is taken from there.
+    pub address: Option<Address>,
+}
+
+impl From<Wishes> for Basket {
+    fn from(wishes: Wishes) -> Self {
+        Self { wishes, address: None }
+    }
+}
+
+impl Basket {
+    /// It goes to an address that somebody typed.
+    #[must_use]
+    pub fn deliver_to(mut self, address: Address) -> Self {
+        self.address = Some(address);
+        self
+    }
+}
+
+/// A checkout: what is stored of it, and what can be done with it.
+///
+/// A snapshot as it was read or committed. Whatever acts loads the checkout again, so an old snapshot does no harm.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    merchant: Merchant,
+    record: CheckoutRecord,
+    whose: Whose,
+}
+
+/// Whose checkout it is, and how that is known.
+#[derive(Clone, Debug)]
+enum Whose {
+    /// Somebody is recognised.
+    Known(Box<Recognised>),
+    /// Somebody has the link.
+    Guest(GuestLink),
+}
+
+impl Whose {
+    fn known(&self) -> Option<&Recognised> {
+        match self {
+            Self::Known(known) => Some(known),
+            Self::Guest(_) => None,
+        }
+    }
+
+    /// Who says something, for the keys under which they say it.
+    fn principal(&self) -> String {
+        match self {
+            Self::Known(known) => known.id().as_str().to_owned(),
+            Self::Guest(link) => link.digest(),
+        }
+    }
+}
+
+/// That a customer has a checkout: to delete it with them.
+#[derive(Serialize, Deserialize)]
+struct BegunCheckout {
+    checkout: CheckoutId,
+}
+
+impl Persisted for BegunCheckout {
+    const KIND: &'static str = "begun_checkout";
+    const SCHEMA: u16 = 1;
+}
+
+impl Recognised {
+    /// Begins a checkout. Said twice with the same key, it is begun once.
+    ///
+    /// # Errors
+    /// [`Error::Checkout`] for what cannot be wished for; [`Error::Draft`] for an address that is none;
+    /// [`Refusal::KeyUsed`]; [`Error::Misuse`] without a [`Trade`]; [`Error::Unavailable`] if a part of the shop does not
+    /// answer.
+    pub async fn check_out(&self, basket: &Basket, key: &IdempotencyKey) -> Result<Checkout, Error> {
+        let whose = Whose::Known(Box::new(self.clone()));
+        let id = CheckoutId::from_random(self.merchant().random());
+        let once = Once::new(self.merchant(), &whose.principal(), key, &("check out", basket));
+        self.merchant().begin_checkout(id, whose, basket, Some(once)).await
+    }
+
+    /// A checkout of this customer.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCheckout`] if there is none, not any more, or it is somebody else's.
+    pub async fn checkout(&self, id: &CheckoutId) -> Result<Checkout, Error> {
+        let checkout = self.merchant().checkout_of(id, Whose::Known(Box::new(self.clone()))).await?;
+        match &checkout.record.buyer {
+            Buyer::Customer(buyer) if buyer == self.id() => Ok(checkout),
+            // Under a name that the customer had before two records became one.
+            Buyer::Customer(buyer) if self.customer().await?.record().was_called(buyer) => Ok(checkout),
+            _ => Err(Refusal::NoSuchCheckout.into()),
+        }
+    }
+
+    /// Goes on with a checkout that this customer began as a guest: from now on it is theirs, and the link leads to it no
+    /// more. Prices and proofs are looked at anew.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCheckout`]; [`Error::Checkout`] if it is being completed, or over.
+    pub async fn take_over_checkout(&self, link: &GuestLink) -> Result<Checkout, Error> {
+        let input = (self.clone(), link.clone());
+        Pending::new(self.merchant(), input, |merchant, (known, link)| async move {
+            let (record, version) = merchant.open_by_link(&link).await?;
+            record.changeable(record.revision)?;
+            let whose = Whose::Known(Box::new(known.clone()));
+            let buyer = Buyer::Customer(known.id().clone());
+            let record = CheckoutRecord { buyer, guest: None, ..record };
+            let basket = Basket::from(record.wishes.clone());
+            merchant.plan_change(record, Some(version), &basket, &whose, None).await
+        })
+        .await?
+        .commit()
+        .await
+    }
+}
+
+impl Merchant {
+    /// Begins the checkout of somebody whom nobody asked who they are. The form's token ([`Merchant::guest_form`]) is the
+    /// capability: it makes the form one checkout however often it is sent, and the link to it, which becomes the link of
+    /// the order.
+    ///
+    /// # Errors
+    /// As [`Recognised::check_out`]; [`Refusal::FormInvalid`], [`Refusal::FormExpired`].
+    pub async fn check_out_as_guest(&self, basket: &Basket, form: &str) -> Result<GuestCheckout, Error> {
+        let link = self.read_form(None, form)?.guest_link();
+        let checkout = self.begin_checkout(guest_id(&link), Whose::Guest(link.clone()), basket, None).await?;
+        Ok(GuestCheckout { checkout, link })
+    }
+
+    /// The checkout of a guest's link.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCheckout`] if there is none, not any more, or a customer took it over.
+    pub async fn guest_checkout(&self, link: &GuestLink) -> Result<Checkout, Error> {
+        let checkout = self.checkout_of(&guest_id(link), Whose::Guest(link.clone())).await?;
+        match (&checkout.record.buyer, &checkout.record.guest) {
+            (Buyer::Guest, Some(digest)) if *digest == link.digest() => Ok(checkout),
+            _ => Err(Refusal::NoSuchCheckout.into()),
+        }
+    }
+
+    /// How the shop sells.
+    fn trade(&self) -> Result<&Trade, Error> {
+        let missing = || Error::Misuse("no trade: add .trade(Trade::new(..)) to sell by checkouts".to_owned());
+        self.0.trade.as_ref().ok_or_else(missing)
+    }
+
+    async fn begin_checkout(
+        &self,
+        id: CheckoutId,
+        whose: Whose,
+        basket: &Basket,
+        once: Option<Once>,
+    ) -> Result<Checkout, Error> {
+        let input = (id, whose, Arc::new(basket.clone()), once);
+        Pending::new(self, input, |merchant, (id, whose, basket, once)| async move {
+            let before = match &once {
+                Some(once) => merchant.said_before(once).await?,
+                // A guest's form is one checkout by its name.
+                None => merchant.load_one(&checkout_key(&id)).await?.map(|_| id.clone()),
+            };
+            if let Some(id) = before {
+                let checkout = merchant.checkout_of(&id, whose).await?;
+                return Ok(Plan::nothing(checkout, merchant.now()));
+            }
+            let now = merchant.now();
+            let (buyer, guest) = match &whose {
+                Whose::Known(known) => (Buyer::Customer(known.id().clone()), None),
+                Whose::Guest(link) => (Buyer::Guest, Some(link.digest())),
+            };
+            let trade = merchant.trade()?;
+            let record = CheckoutRecord {
+                id,
+                buyer,
+                guest,
+                revision: 0,
+                wishes: Wishes::new(),
+                address: None,
+                offering: Offering::nothing(trade.currency),
+                failed: Vec::new(),
+                stage: Stage::Open,
+                begun_at: now,
+                changed_at: now,
+                operation: String::new(),
+            };
+            merchant.plan_change(record, None, &basket, &whose, once).await
+        })
+        .await?
+        .commit()
+        .await
+    }
+
+    /// What a change of an open checkout writes: the wishes, what the shop offers for them now, and the address where one
+    /// came. `version` is that of the record that it changes; none for a new one.
+    async fn plan_change(
+        &self,
+        mut record: CheckoutRecord,
+        version: Option<Version>,
+        basket: &Basket,
+        whose: &Whose,
+        once: Option<Once>,
+    ) -> Result<Plan<Checkout>, Error> {
+        let now = self.now();
+        let wishes = basket.wishes.clone().checked().map_err(CheckoutError::from)?;
+        let mut writes = Vec::new();
+        let (destination, erasing) = self.destination(&record, basket, whose.known()).await?;
+        writes.extend(erasing);
+        if let Some(Destination { address, source, is_new: true }) = &destination {
+            let text = zeroize::Zeroizing::new(serde_json::to_vec(address).unwrap_or_default());
+            let sealed = self.seal(ADDRESS, &checkout_key(&record.id), &text);
+            record.address = Some(SealedAddress { country: address.country.clone(), source: *source, sealed });
+        }
+        let offering = self.quote(&wishes, destination.as_ref().map(|to| &to.address), whose.known()).await?;
+        if let (None, Buyer::Customer(customer)) = (version, &record.buyer) {
+            // Somebody may forget this customer at this very moment.
+            let (_, version) = self.live_record(customer).await?;
+            writes.push(Write::check(customer_key(customer), Expect::Version(version)));
+        }
+        if let Some(once) = once {
+            writes.push(once.write(&record.id, now)?);
+        }
+        self.plan_checkout(record.changed(wishes, offering, now), version, writes, whose.clone())
+    }
+
+    /// The writes of a checkout's new state.
+    fn plan_checkout(
+        &self,
+        record: CheckoutRecord,
+        version: Option<Version>,
+        mut writes: Vec<Write>,
+        whose: Whose,
+    ) -> Result<Plan<Checkout>, Error> {
+        let record = CheckoutRecord { operation: base64url_encode(&self.random::<16>()), ..record };
+        writes.extend(checkout_writes(&record, version)?);
+        let witness = Some(Witness { key: checkout_key(&record.id), operation: record.operation.clone() });
+        Ok(Plan { writes, value: Checkout { merchant: self.clone(), record, whose }, witness, at: self.now() })
+    }
+
+    /// A checkout as it stands by now: one whose order is decided follows it.
+    async fn checkout_of(&self, id: &CheckoutId, whose: Whose) -> Result<Checkout, Error> {
+        let record = self.checkout_followed(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+        Ok(Checkout { merchant: self.clone(), record, whose })
+    }
+
+    async fn open_by_link(&self, link: &GuestLink) -> Result<(CheckoutRecord, Version), Error> {
+        let (record, version) = self.load_checkout(&guest_id(link)).await?.ok_or(Refusal::NoSuchCheckout)?;
+        match (&record.buyer, &record.guest) {
+            (Buyer::Guest, Some(digest)) if *digest == link.digest() => Ok((record, version)),
+            _ => Err(Refusal::NoSuchCheckout.into()),
+        }
+    }
+
+    async fn load_checkout(&self, id: &CheckoutId) -> Result<Option<(CheckoutRecord, Version)>, Error> {
+        let Some(stored) = self.load_one(&checkout_key(id)).await? else { return Ok(None) };
+        Ok(Some((stored.read()?, stored.version)))
+    }
+
+    /// Where a checkout's address stands in clear, for whoever may see it.
+    fn address_of(&self, record: &CheckoutRecord) -> Result<Option<Address>, Error> {
+        let Some(address) = &record.address else { return Ok(None) };
+        let text = zeroize::Zeroizing::new(self.open(ADDRESS, &checkout_key(&record.id), &address.sealed)?);
+        let address = serde_json::from_slice(&text)
+            .map_err(|_| Error::Misuse("the address of a checkout cannot be read back".to_owned()))?;
+        Ok(Some(address))
+    }
+}
+
+/// A guest's checkout, with the only way back to it.
+#[derive(Clone, Debug)]
+pub struct GuestCheckout {
+    /// The checkout.
+    pub checkout: Checkout,
+    /// The capability that shows it, and the order that it becomes: to be given to the guest, and to nobody else.
+    pub link: GuestLink,
+}
+
+impl Checkout {
+    /// Its name.
+    #[must_use]
+    pub const fn id(&self) -> &CheckoutId {
+        &self.record.id
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.record.status()
+    }
+
+    /// Which state of it this is: what changes it says which one it saw.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.record.revision
+    }
+
+    /// What the customer wants.
+    #[must_use]
+    pub const fn wishes(&self) -> &Wishes {
+        &self.record.wishes
+    }
+
+    /// What the shop offers for it.
+    #[must_use]
+    pub const fn offering(&self) -> &Offering {
+        &self.record.offering
+    }
+
+    /// What there is to say about it.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.record.messages()
+    }
+
+    /// Until when it stays if nobody goes on with it; none while it is being completed.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixTime> {
+        self.record.expires_at()
+    }
+
+    /// The record, as it is stored.
+    #[must_use]
+    pub const fn record(&self) -> &CheckoutRecord {
+        &self.record
+    }
+
+    /// Where it goes, as far as that is known and the order has not taken it yet.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if it was sealed under a root that is not in the keys any more.
+    pub fn address(&self) -> Result<Option<DeliveryAddress>, Error> {
+        let address = self.merchant.address_of(&self.record)?;
+        let source = self.record.address.as_ref().map(|sealed| sealed.source);
+        let until = self.record.expires_at().unwrap_or(self.record.changed_at);
+        Ok(address.zip(source).map(|(address, source)| DeliveryAddress::new(address, source, until)))
+    }
+
+    /// What the customer's wallet could tell and nobody has: the asks to put into one question
+    /// ([`Merchant::ask_together`]). The address is among them if it is not known where to send it, and can be asked for.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&Ask> {
+        let trade = self.merchant.0.trade.as_ref();
+        let lacks_address = self.record.offering.ships && self.record.address.is_none();
+        let address = trade.and_then(|trade| trade.address.as_ref()).filter(|_| lacks_address);
+        let missing = self.record.offering.missing.iter().chain(address);
+        missing.filter_map(|name| self.merchant.declared(name)).collect()
+    }
+
+    /// Its order, once it is a sale.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn order(&self) -> Result<Option<Order>, Error> {
+        match &self.record.stage {
+            Stage::Completed { order } => self.merchant.order(order).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The checkout as it is now.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCheckout`] if it is gone.
+    pub async fn reload(&self) -> Result<Self, Error> {
+        match &self.whose {
+            Whose::Known(known) => known.checkout(self.id()).await,
+            Whose::Guest(link) => self.merchant.guest_checkout(link).await,
+        }
+    }
+
+    /// Changes what is wanted, or where it goes: all of the wishes are replaced, and everything is priced anew. `revision` is
+    /// the one that the customer saw.
+    ///
+    /// # Errors
+    /// [`Error::Checkout`] if somebody changed it meanwhile, it is being completed, or over; otherwise as
+    /// [`Recognised::check_out`].
+    pub async fn update(&self, revision: u64, basket: &Basket, key: &IdempotencyKey) -> Result<Self, Error> {
+        let content = ("update", self.id(), revision, basket);
+        let once = Once::new(&self.merchant, &self.whose.principal(), key, &content);
+        let input = (self.id().clone(), self.whose.clone(), Arc::new(basket.clone()), once);
+        Pending::new(&self.merchant, input, move |merchant, (id, whose, basket, once)| async move {
+            if merchant.said_before(&once).await?.is_some() {
+                let checkout = merchant.checkout_of(&id, whose).await?;
+                return Ok(Plan::nothing(checkout, merchant.now()));
+            }
+            let (record, version) = merchant.load_checkout(&id).await?.ok_or(Refusal::NoSuchCheckout)?;
+            record.changeable(revision)?;
+            merchant.plan_change(record, Some(version), &basket, &whose, Some(once)).await
+        })
+        .await?
+        .commit()
+        .await
+    }
+
+    /// Gives it up. Giving it up twice is giving it up once.
+    ///
+    /// # Errors
+    /// [`Error::Checkout`] if it is being completed, or there is an order: cancel that one.
+    pub async fn cancel(&self) -> Result<Self, Error> {
+        let input = (self.id().clone(), self.whose.clone());
+        Pending::new(&self.merchant, input, |merchant, (id, whose)| async move {
+            let (record, version) = merchant.load_checkout(&id).await?.ok_or(Refusal::NoSuchCheckout)?;
+            match record.clone().canceled(merchant.now())? {
+                Some(canceled) => merchant.plan_checkout(canceled, Some(version), Vec::new(), whose),
+                None => {
+                    let checkout = Self { merchant: merchant.clone(), record, whose };
+                    Ok(Plan::nothing(checkout, merchant.now()))
+                }
+            }
+        })
+        .await?
+        .commit()
+        .await
+    }
+}
+
+impl From<TradeError> for Error {
+    fn from(error: TradeError) -> Self {
+        Self::Unavailable { seam: "the shop's own trade", source: Box::new(error) }
+    }
+}
+
+/// The writes of a checkout's new state, with the customer's way to it.
+fn checkout_writes(record: &CheckoutRecord, version: Option<Version>) -> Result<Vec<Write>, Error> {
+    let (until, expect) = (record.expires_at(), version.map_or(Expect::Absent, Expect::Version));
+    let mut writes = vec![put(checkout_key(&record.id), record, until, expect)?];
+    if let Buyer::Customer(customer) = &record.buyer {
+        let key = Key::new(BegunCheckout::KIND, customer.as_str(), record.id.as_str());
+        writes.push(put(key, &BegunCheckout { checkout: record.id.clone() }, until, Expect::Any)?);
+    }
+    Ok(writes)
+}
+
+fn checkout_key(id: &CheckoutId) -> Key {
+    Key::new(CheckoutRecord::KIND, id.as_str(), "")
+}
+
+fn due_key(id: &CheckoutId, due: UnixTime) -> Key {
+    Key::new(DUE, shard_of(id.as_str()), format!("{:020}/{id}", due.as_secs().max(0)))
+}
+
+fn due_entry(id: &CheckoutId, due: UnixTime) -> Result<Write, Error> {
+    Ok(put(due_key(id, due), &BegunCheckout { checkout: id.clone() }, None, Expect::Any)?)
+}
+
+/// The name of the checkout that a guest's link leads to: nobody comes from the name to the link.
+fn guest_id(link: &GuestLink) -> CheckoutId {
+    let digest = sha256(format!("firsthand guest checkout {}", link.reveal()).as_bytes());
+    let mut name = [0; 16];
+    name.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    CheckoutId::from_random(name)
+}
+
+pub(in crate::merchant) fn customer_checkouts(customer: &CustomerId) -> Prefix {
+    Prefix { kind: BegunCheckout::KIND, partition: customer.as_str().to_owned(), sort: String::new() }
+}
+
+/// What an entry under [`customer_checkouts`] leads to.
+pub(in crate::merchant) fn begun_checkout(entry: &Key) -> Key {
+    Key::new(CheckoutRecord::KIND, &entry.sort, "")
+}
+
+pub(in crate::merchant) use self::once::said_by;
+
+#[cfg(test)]
+mod tests;

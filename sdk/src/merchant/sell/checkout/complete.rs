@@ -1,0 +1,404 @@
+//! Completing a checkout, as a saga: what was agreed to is settled, stock is held, the order is committed with its payment
+//! begun, the rail is called, and what it says is committed. What fails is undone in reverse; what nobody knows stays as it
+//! is until the rail has said it.
+//!
+//! | stopped after | then |
+//! |---|---|
+//! | settling | the same key goes on; else it is given up after a minute, and stock is let go |
+//! | holding stock | the same |
+//! | the order | the rail is asked, as for every order; the checkout follows the order |
+//! | the rail's answer | the checkout follows, and stock is told, by whoever looks next |
+
+use super::{
+    Checkout, DUE, Once, Whose, checkout_writes, due_entry,
+    once::IdempotencyKey,
+    quote::{CouponUsed, coupon_key},
+};
+use crate::{
+    checkout::{Agreed, CheckoutId, CheckoutRecord, HOLDING_S, Message, Stage, Status, short_of},
+    error::{Error, Refusal},
+    merchant::{Merchant, RACES_MAX, lost_the_race, put},
+    money::Money,
+    order::{Buyer, Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
+    rail::{Outcome, PaymentRequest, Reference},
+    store::{Expect, Key, Persisted, Prefix, Write},
+    time::UnixTime,
+    trade::{Held, Hold},
+};
+
+use super::super::{
+    BY_CUSTOMER, PAGE, Pending, PlacedDraft, Plan, entry, newest_first,
+    pay::{in_time, payment},
+    reference_key, shards,
+};
+
+/// How long a checkout is left to whoever completes it, in seconds, before it is looked at.
+const LOOK_S: u64 = 2 * HOLDING_S;
+
+/// What a customer agrees to.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Completion {
+    /// The state of the checkout that they saw.
+    pub revision: u64,
+    /// The total that they saw.
+    pub total: Money,
+    /// How they pay, by the rail's name. Nothing is paid where nothing is to pay.
+    pub rail: String,
+}
+
+impl Checkout {
+    /// Completes it: the customer agrees to what they saw, and pays. Said twice with the same key it happens once, and the
+    /// second one goes on where the first one stopped.
+    ///
+    /// What comes of it is its [status](Checkout::status): `completed`, with an [order](Checkout::order);
+    /// `complete_in_progress` if nobody knows yet, or the customer has to go on [elsewhere](Checkout::continue_at); anything
+    /// else if it came to nothing, with a message that says why.
+    ///
+    /// A handler is dropped when its browser goes away. Call this on a task of its own (`tokio::spawn`), or what is left is
+    /// done by [housekeeping](Merchant::housekeeping), a minute later.
+    ///
+    /// # Errors
+    /// [`Error::Checkout`] if it is not as the customer saw it, not ready, being completed, or over; [`Refusal::KeyUsed`];
+    /// [`Refusal::NoSuchRail`], [`Refusal::CannotCollect`]; [`Error::Unavailable`] if a part of the shop does not answer.
+    pub async fn complete(&self, completion: &Completion, key: &IdempotencyKey) -> Result<Self, Error> {
+        let content = ("complete", self.id(), completion);
+        let once = Once::new(&self.merchant, &self.whose.principal(), key, &content);
+        let input = (self.id().clone(), self.whose.clone(), completion.clone(), once);
+        let agreed = Pending::new(&self.merchant, input, |merchant, (id, whose, completion, once)| async move {
+            merchant.plan_agreeing(&id, whose, &completion, once).await
+        });
+        let agreed = agreed.await?.commit().await?;
+        if let Stage::Holding(_) = agreed.record.stage {
+            self.merchant.carry_out(&agreed).await?;
+        }
+        agreed.reload().await
+    }
+
+    /// Where the customer goes on, if the rail sent them elsewhere to pay.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn continue_at(&self) -> Result<Option<url::Url>, Error> {
+        let Stage::Paying(agreed) = &self.record.stage else { return Ok(None) };
+        let order = self.merchant.order(&agreed.order).await?;
+        let last = order.as_ref().and_then(|order| order.record.last_attempt()?.outcome.clone());
+        Ok(match last {
+            Some(Outcome::Continue(url)) => Some(url),
+            _ => None,
+        })
+    }
+
+    /// Asks the rail how the payment stands: for the page that a customer comes back to, which believes nothing of how they
+    /// come.
+    ///
+    /// # Errors
+    /// As [`Order::ask_rail`].
+    pub async fn ask_rail(&self) -> Result<Self, Error> {
+        if let Stage::Paying(agreed) = &self.record.stage
+            && let Some(order) = self.merchant.order(&agreed.order).await?
+        {
+            order.ask_rail().await?;
+        }
+        self.reload().await
+    }
+}
+
+impl Merchant {
+    /// Does what is due by itself on checkouts that are being completed: gives up what was begun and left, follows orders
+    /// that are decided, holds stock on for those that are not, and tells the inventory what was sold and let go. Says how
+    /// many it looked at. A part of [`Merchant::housekeeping`]; any number of nodes may do it at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer. A single checkout that fails is logged, and tried again later.
+    pub async fn bring_checkouts_up_to_date(&self) -> Result<usize, Error> {
+        let Some(trade) = &self.0.trade else { return Ok(0) };
+        self.tell_inventory().await?;
+        let (now, mut looked) = (self.now(), 0);
+        for partition in shards() {
+            let prefix = Prefix { kind: DUE, partition, sort: String::new() };
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, now).await?;
+                let due =
+                    |key: &Key| key.sort.split('/').next().and_then(|at| at.parse().ok()).map(UnixTime::from_secs);
+                let is_due = |key: &Key| due(key).is_none_or(|at| at <= now);
+                let more = page.len() == PAGE && page.last().is_some_and(|(key, _)| is_due(key));
+                after = page.last().map(|(key, _)| key.sort.clone());
+                for (key, _) in page.into_iter().filter(|(key, _)| is_due(key)) {
+                    looked += 1;
+                    if let Err(error) = self.look_at_checkout(&key).await {
+                        tracing::warn!(code = error.code(), "a checkout could not be brought up to date");
+                    }
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        if let Some(inventory) = &trade.inventory {
+            inventory.tidy(now).await?;
+        }
+        Ok(looked)
+    }
+
+    /// One entry of the queue: what it leads to is settled, or looked at again later.
+    async fn look_at_checkout(&self, due: &Key) -> Result<(), Error> {
+        let Some(id) = due.sort.split('/').nth(1).and_then(|id| id.parse::<CheckoutId>().ok()) else { return Ok(()) };
+        let record = self.checkout_followed(&id).await?;
+        let now = self.now();
+        let mut writes = vec![Write::delete(due.clone(), Expect::Any)];
+        if let Some(CheckoutRecord { stage: Stage::Holding(_) | Stage::Paying(_), .. }) = &record {
+            writes.push(due_entry(&id, now.plus_s(LOOK_S))?);
+        }
+        if let (Some(record), Some(trade)) = (&record, &self.0.trade)
+            && let (Stage::Paying(agreed), Some(inventory)) = (&record.stage, &trade.inventory)
+        {
+            // For as long as a payment may go through, what it pays is held on.
+            let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
+            inventory.hold(&hold).await?;
+        }
+        self.0.store.commit(&writes, now).await?;
+        Ok(())
+    }
+
+    /// A checkout as it stands by now: what was begun and left is given up, and what is being paid follows its order.
+    pub(super) async fn checkout_followed(&self, id: &CheckoutId) -> Result<Option<CheckoutRecord>, Error> {
+        for _ in 0..RACES_MAX {
+            let Some((record, version)) = self.load_checkout(id).await? else { return Ok(None) };
+            let now = self.now();
+            let next = match &record.stage {
+                Stage::Holding(agreed) if now.since_s(agreed.at) > HOLDING_S => {
+                    let why = Message::failed("interrupted", "This was interrupted, and nothing was paid. Try again.");
+                    Some((record.clone().reopened(why, now), self.let_go(&agreed.order, &record.offering.lines)?))
+                }
+                Stage::Paying(agreed) => {
+                    let order = self.order(&agreed.order).await?;
+                    order.and_then(|order| record.settled(&order.record, now)).map(|next| (next, None))
+                }
+                _ => None,
+            };
+            let Some((next, stock)) = next else { return Ok(Some(record)) };
+            let mut writes = checkout_writes(&next, Some(version))?;
+            writes.extend(stock);
+            match self.0.store.commit(&writes, now).await {
+                Ok(_) => return Ok(Some(next)),
+                Err(error) if lost_the_race(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Overtaken.into())
+    }
+
+    /// What the customer agrees to is compared with what the shop offers now, and settled.
+    pub(super) async fn plan_agreeing(
+        &self,
+        id: &CheckoutId,
+        whose: Whose,
+        completion: &Completion,
+        once: Once,
+    ) -> Result<Plan<Checkout>, Error> {
+        let now = self.now();
+        if self.said_before(&once).await?.is_some() {
+            let (record, _) = self.load_checkout(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+            return Ok(Plan::nothing(Checkout { merchant: self.clone(), record, whose }, now));
+        }
+        let (record, version) = self.load_checkout(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+        record.changeable(completion.revision)?;
+        let address = self.address_of(&record)?;
+        let offering = self.quote(&record.wishes, address.as_ref(), whose.known()).await?;
+        let is_same = offering.is_same(&record.offering);
+        if !is_same || (offering.status() != Status::ReadyForComplete && offering != record.offering) {
+            // Shown once more, at the prices of now, and agreed to anew.
+            let mut record = CheckoutRecord { offering, ..record };
+            let why = Message::failed("offer_changed", "Prices or stock have changed: look at it again.");
+            record = record.reopened(why, now);
+            return self.plan_checkout(record, Some(version), Vec::new(), whose);
+        }
+        if !offering.totals.total.is_zero() {
+            self.rail(&completion.rail)?.takes(offering.totals.total).map_err(Refusal::CannotCollect)?;
+        }
+        let agreed = Agreed {
+            order: OrderId::from_random(self.random()),
+            reference: Reference::from_random(self.random()),
+            rail: completion.rail.clone(),
+            at: now,
+        };
+        let record = record.agreed(completion.revision, completion.total, agreed)?;
+        let writes = vec![once.write(id, now)?, due_entry(id, now.plus_s(LOOK_S))?];
+        self.plan_checkout(record, Some(version), writes, whose)
+    }
+
+    /// Goes on with a checkout whose terms are settled.
+    pub(super) async fn carry_out(&self, checkout: &Checkout) -> Result<(), Error> {
+        let (record, now) = (&checkout.record, self.now());
+        let Stage::Holding(agreed) = &record.stage else { return Ok(()) };
+        let trade = self.trade()?;
+        if let Some(inventory) = &trade.inventory {
+            let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
+            let why = match inventory.hold(&hold).await {
+                Ok(Held::All) => None,
+                Ok(Held::Short(short)) => Some(short.into_iter().next().map_or_else(
+                    || Message::failed("out_of_stock", "Something of this is sold out."),
+                    |one| short_of(one.item, one.left),
+                )),
+                Err(error) => {
+                    tracing::warn!(%error, order = %agreed.order, "the inventory did not say whether it holds");
+                    Some(Message::failed("stock_unknown", "The shop could not look after its stock. Try again."))
+                }
+            };
+            if let Some(why) = why {
+                return self.open_again(record, agreed, why).await;
+            }
+        }
+        let input = (checkout.clone(), agreed.clone());
+        let placing = Pending::new(self, input, |merchant, (checkout, agreed)| async move {
+            merchant.plan_order(&checkout, &agreed).await
+        });
+        match placing.await?.commit().await? {
+            Placed::Begun(payment) => {
+                let rail = self.rail(&agreed.rail)?.clone();
+                let outcome = in_time(rail.pay(&payment)).await.unwrap_or(Outcome::Unknown);
+                self.answered(&payment, outcome).await?;
+            }
+            Placed::Free | Placed::Elsewhere => {}
+            Placed::Not(why) => return self.open_again(record, agreed, why).await,
+        }
+        self.tell_inventory_of(&agreed.order).await;
+        Ok(())
+    }
+
+    /// Opens a checkout again, unless somebody has gone on with it, and lets go what is held for it.
+    async fn open_again(&self, record: &CheckoutRecord, agreed: &Agreed, why: Message) -> Result<(), Error> {
+        let input = (record.id.clone(), agreed.clone(), why);
+        Pending::new(self, input, |merchant, (id, agreed, why)| async move {
+            let now = merchant.now();
+            let Some((record, version)) = merchant.load_checkout(&id).await? else { return Ok(Plan::nothing((), now)) };
+            if record.stage != Stage::Holding(agreed.clone()) {
+                return Ok(Plan::nothing((), now));
+            }
+            let mut writes: Vec<Write> = merchant.let_go(&agreed.order, &record.offering.lines)?.into_iter().collect();
+            writes.extend(checkout_writes(&record.reopened(why, now), Some(version))?);
+            Ok(Plan { writes, value: (), witness: None, at: now })
+        })
+        .await?
+        .commit()
+        .await?;
+        self.tell_inventory_of(&agreed.order).await;
+        Ok(())
+    }
+
+    /// The order, with its payment begun, and the checkout that waits for it.
+    async fn plan_order(&self, checkout: &Checkout, agreed: &Agreed) -> Result<Plan<Placed>, Error> {
+        let now = self.now();
+        let id = checkout.id();
+        let (record, version) = self.load_checkout(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+        if record.stage != Stage::Holding(agreed.clone()) {
+            return Ok(Plan::nothing(Placed::Elsewhere, now));
+        }
+        let (trade, known) = (self.trade()?, checkout.whose.known());
+        let offering = &record.offering;
+        let mut proofs = Vec::new();
+        for name in &offering.needs {
+            let ask = self.declared(name).ok_or(Refusal::NoSuchAsk)?;
+            let found = match known {
+                Some(known) => known.proof(ask).await?,
+                None => None,
+            };
+            let Some(proof) = found else {
+                let why = Message::failed("proof_needed", "Your wallet has to show this once more.").about(name);
+                return Ok(Plan::nothing(Placed::Not(why), now));
+            };
+            proofs.push(proof);
+        }
+        let customer = match &record.buyer {
+            Buyer::Customer(customer) => Some(customer.clone()),
+            Buyer::Guest => None,
+        };
+        let mut writes = Vec::new();
+        for coupon in &offering.coupons {
+            let key = coupon_key(coupon, customer.as_ref());
+            if self.load_one(&key).await?.is_some() {
+                let why = Message::failed("discount_used", "This was let off before.").about(&coupon.name);
+                return Ok(Plan::nothing(Placed::Not(why), now));
+            }
+            writes.push(put(key, &CouponUsed { order: agreed.order.clone() }, None, Expect::Absent)?);
+        }
+        let from = FromCheckout {
+            id: id.clone(),
+            coupons: offering.coupons.clone(),
+            holds: trade.inventory.is_some(),
+            vat_id: record.wishes.vat_id.clone().filter(|_| offering.reverse_charge),
+            confirmed_at: None,
+        };
+        let placing = Placing {
+            id: agreed.order.clone(),
+            reference: agreed.reference.clone(),
+            buyer: record.buyer.clone(),
+            proofs,
+            checkout: Some(from),
+            at: now,
+        };
+        let mut step = OrderRecord::placed(&draft(&record), placing)?;
+        if !step.order.total.is_zero() {
+            let rail = self.rail(&agreed.rail)?;
+            if let Some(paying) = step.order.clone().paying(rail.id(), rail.patience_s(), now)? {
+                step = step.then(paying);
+            }
+        }
+        let begun = step.order.last_attempt().and_then(|attempt| payment(&step.order, attempt.number));
+        if let (Some(address), Some(sealed)) = (self.address_of(&record)?, &record.address) {
+            writes.push(self.delivery_write(&agreed.order, &address, sealed.source, now, Expect::Absent)?);
+        }
+        writes.push(entry(reference_key(&agreed.reference), &agreed.order, Expect::Absent)?);
+        if let Some(customer) = &customer {
+            let sort = newest_first(now, &agreed.order);
+            writes.push(entry(Key::new(BY_CUSTOMER, customer.as_str(), sort), &agreed.order, Expect::Absent)?);
+            // Somebody may forget this customer at this very moment.
+            let (_, version) = self.live_record(customer).await?;
+            writes.push(Write::check(crate::merchant::customer_key(customer), Expect::Version(version)));
+        }
+        if let Some(digest) = &record.guest {
+            // Of several orders that a checkout tried to become, the link leads to the last.
+            let placed = PlacedDraft { order: agreed.order.clone(), content: String::new() };
+            writes.push(put(Key::new(PlacedDraft::KIND, digest, ""), &placed, None, Expect::Any)?);
+        }
+        writes.extend(checkout_writes(&record.clone().paying(now), Some(version))?);
+        let plan = self.plan_step(step, None, writes)?;
+        Ok(plan.map(|_| begun.map_or(Placed::Free, Placed::Begun)))
+    }
+}
+
+/// What became of placing the order of a checkout.
+#[derive(Clone)]
+enum Placed {
+    /// The payment is begun, and is carried out by whoever learns this.
+    Begun(PaymentRequest),
+    /// Nothing is to be paid.
+    Free,
+    /// Somebody else went on with it.
+    Elsewhere,
+    /// It cannot be placed any more.
+    Not(Message),
+}
+
+/// The draft of what was agreed to.
+fn draft(record: &CheckoutRecord) -> Draft {
+    let offering = &record.offering;
+    let mut draft = Draft::new(offering.totals.total.currency());
+    for line in &offering.lines {
+        draft = draft.with(line.clone());
+    }
+    for reduction in &offering.reductions {
+        draft = draft.reduced(reduction.clone());
+    }
+    match &offering.carriage {
+        Some(carriage) => draft.sent_by(carriage.clone()),
+        None => draft,
+    }
+}
+
+/// What is held for an order.
+pub(super) fn hold(order: &OrderId, lines: &[Line], hold_s: u64, now: UnixTime) -> Hold {
+    let items = lines.iter().map(|line| (line.item.clone(), line.quantity)).collect();
+    Hold { order: order.clone(), items, until: now.plus_s(hold_s), now }
+}

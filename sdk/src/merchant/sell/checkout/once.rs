@@ -1,0 +1,95 @@
+//! What was said under a key: saying it again is saying it once, and saying something else under it is refused.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checkout::CheckoutId,
+    customer::CustomerId,
+    error::{Error, Refusal},
+    merchant::{Merchant, put},
+    protocol::jose::{base64url_encode, sha256},
+    store::{Expect, Key, Persisted, Prefix, Write},
+    time::UnixTime,
+};
+
+/// How long a key is remembered, in seconds.
+const KEY_S: u64 = 24 * 3600;
+/// The longest key, in bytes.
+const KEY_BYTES_MAX: usize = 128;
+/// What digests what was said.
+const CONTENT: &str = "checkout content";
+
+/// A key that a caller makes for one act, so that repeating the act, after an answer that was lost, does it once
+/// (`Idempotency-Key`): 1 to 128 visible ASCII characters, remembered for a day, and each caller's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// A text that is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key is 1 to {KEY_BYTES_MAX} visible ASCII characters")]
+pub struct NotAKey;
+
+impl std::str::FromStr for IdempotencyKey {
+    type Err = NotAKey;
+
+    fn from_str(text: &str) -> Result<Self, NotAKey> {
+        let fits = !text.is_empty() && text.len() <= KEY_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic());
+        if fits { Ok(Self(text.to_owned())) } else { Err(NotAKey) }
+    }
+}
+
+/// That something was said under a key.
+#[derive(Serialize, Deserialize)]
+struct Said {
+    checkout: CheckoutId,
+    /// A keyed digest of what was said.
+    content: String,
+}
+
+impl Persisted for Said {
+    const KIND: &'static str = "idempotency_key";
+    const SCHEMA: u16 = 1;
+}
+
+/// An act and the key that makes it one.
+#[derive(Clone)]
+pub(super) struct Once {
+    key: Key,
+    /// Digests of what is said, under the current root secret first.
+    content: Vec<String>,
+}
+
+impl Once {
+    /// `principal` says this under a key.
+    pub(super) fn new(merchant: &Merchant, principal: &str, key: &IdempotencyKey, said: &impl Serialize) -> Self {
+        // It may hold an address: digested under a key, and forgotten.
+        let text = zeroize::Zeroizing::new(serde_json::to_string(said).unwrap_or_default());
+        let digests = merchant.0.keys.derive_all(CONTENT, text.as_bytes());
+        let key = Key::new(Said::KIND, principal, base64url_encode(&sha256(key.0.as_bytes())));
+        Self { key, content: digests.iter().map(|digest| base64url_encode(digest)).collect() }
+    }
+
+    /// The write that remembers it, for the commit of the act.
+    pub(super) fn write(&self, checkout: &CheckoutId, now: UnixTime) -> Result<Write, Error> {
+        let content = self.content.first().cloned().unwrap_or_default();
+        let said = Said { checkout: checkout.clone(), content };
+        Ok(put(self.key.clone(), &said, Some(now.plus_s(KEY_S)), Expect::Absent)?)
+    }
+}
+
+impl Merchant {
+    /// Which checkout this was said about before, if it was.
+    ///
+    /// # Errors
+    /// [`Refusal::KeyUsed`] if something else was said under the key.
+    pub(super) async fn said_before(&self, once: &Once) -> Result<Option<CheckoutId>, Error> {
+        let Some(stored) = self.load_one(&once.key).await? else { return Ok(None) };
+        let said: Said = stored.read()?;
+        if once.content.contains(&said.content) { Ok(Some(said.checkout)) } else { Err(Refusal::KeyUsed.into()) }
+    }
+}
+
+/// The keys under which a customer said something.
+pub(in crate::merchant) fn said_by(customer: &CustomerId) -> Prefix {
+    Prefix { kind: Said::KIND, partition: customer.as_str().to_owned(), sort: String::new() }
+}

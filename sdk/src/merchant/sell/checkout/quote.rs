@@ -1,0 +1,168 @@
+//! What the shop offers: its parts are asked in turn, and each is told what it needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Basket;
+use crate::{
+    checkout::{Cart, CheckoutRecord, Coupon, Known, Offering, Wishes, consignment},
+    customer::CustomerId,
+    error::{Error, Refusal},
+    merchant::{Merchant, recognise::Recognised},
+    order::{Address, DeliverySource, DraftError, OrderId},
+    protocol::jose::{base64url_encode, sha256},
+    store::{Key, Persisted, Write},
+    trade::{Discountable, Levy, Taxable},
+};
+
+/// That something that is let off once was let off.
+#[derive(Serialize, Deserialize)]
+pub(in crate::merchant::sell) struct CouponUsed {
+    pub(in crate::merchant::sell) order: OrderId,
+}
+
+impl Persisted for CouponUsed {
+    const KIND: &'static str = "coupon_used";
+    const SCHEMA: u16 = 1;
+}
+
+/// Where that is remembered.
+pub(in crate::merchant::sell) fn coupon_key(coupon: &Coupon, customer: Option<&CustomerId>) -> Key {
+    let name = base64url_encode(&sha256(coupon.name.as_bytes()));
+    let whose = customer.filter(|_| coupon.per_customer).map_or("", CustomerId::as_str);
+    Key::new(CouponUsed::KIND, name, whose)
+}
+
+/// Where a checkout goes.
+pub(super) struct Destination {
+    pub(super) address: Address,
+    pub(super) source: DeliverySource,
+    /// Whether it came with this change.
+    pub(super) is_new: bool,
+}
+
+impl Merchant {
+    /// Where the checkout goes: what was typed, else what the wallet has told, else what is known; and the write that
+    /// erases the wallet's answer, where it was taken.
+    pub(super) async fn destination(
+        &self,
+        record: &CheckoutRecord,
+        basket: &Basket,
+        known: Option<&Recognised>,
+    ) -> Result<(Option<Destination>, Option<Write>), Error> {
+        if let Some(address) = &basket.address {
+            address.check().map_err(DraftError::from)?;
+            let typed = Destination { address: address.clone(), source: DeliverySource::Typed, is_new: true };
+            return Ok((Some(typed), None));
+        }
+        if let (Some(name), Some(known)) = (&self.trade()?.address, known) {
+            let ask = self.declared(name).ok_or(Refusal::NoSuchAsk)?;
+            if let Some((answer, erasing)) = known.answer_to_take(ask).await?
+                && let Some(address) = Address::told(ask, &answer)
+            {
+                let source = DeliverySource::Wallet(answer.device());
+                return Ok((Some(Destination { address, source, is_new: true }), Some(erasing)));
+            }
+        }
+        let source = record.address.as_ref().map(|sealed| sealed.source);
+        let known = self.address_of(record)?.zip(source);
+        Ok((known.map(|(address, source)| Destination { address, source, is_new: false }), None))
+    }
+
+    /// What the shop offers for these wishes now.
+    pub(super) async fn quote(
+        &self,
+        wishes: &Wishes,
+        to: Option<&Address>,
+        known: Option<&Recognised>,
+    ) -> Result<Offering, Error> {
+        let (trade, now) = (self.trade()?, self.now());
+        let names: Vec<String> = wishes.items.iter().map(|(name, _)| name.clone()).collect();
+        let mut cart = Cart::of(trade.currency, wishes, trade.catalog.items(&names).await?);
+        let cuts = match &trade.discount {
+            Some(discount) if !cart.lines().is_empty() => {
+                let lines = cart.lines().to_vec();
+                discount.cuts(&Discountable { lines, codes: wishes.codes.clone(), now }).await?
+            }
+            _ => Vec::new(),
+        };
+        let asks =
+            cart.items().iter().flat_map(|item| &item.needs).chain(cuts.iter().filter_map(|cut| cut.needs.as_ref()));
+        let proved = self.asks_proved(asks, known).await?;
+        let used = self.coupons_used(&cuts, known).await?;
+        let known = Known {
+            is_customer: known.is_some(),
+            proved: &|ask| proved.contains(ask),
+            used: &|coupon| used.get(&(coupon.name.clone(), coupon.per_customer)) == Some(&true),
+        };
+        cart.prove(&known);
+        cart.cut(cuts, wishes, &known)?;
+        if let Some(inventory) = &trade.inventory {
+            let items: Vec<String> = cart.lines().iter().map(|line| line.item.clone()).collect();
+            let left = inventory.left(&items, now).await?;
+            cart.stocked(&left);
+        }
+        let home = trade.home.as_deref();
+        let place = to.map(|to| (to.country.as_str(), to.postal_code.as_str())).or(home.map(|home| (home, "")));
+        if cart.ships() {
+            if to.is_none() {
+                cart.lacks_address();
+            }
+            if let Some((country, postal_code)) = place {
+                let ways = match &trade.shipping {
+                    Some(shipping) => shipping.ways(&consignment(&cart, country, postal_code)?).await?,
+                    None => Vec::new(),
+                };
+                cart.send(ways, wishes.way.as_deref(), to.is_some());
+            }
+        }
+        if let Some(tax) = &trade.tax {
+            let place = place.filter(|_| cart.ships());
+            let taxable = Taxable {
+                country: place.map(|(country, _)| country.to_owned()),
+                postal_code: place.map(|(_, code)| code.to_owned()).unwrap_or_default(),
+                vat_id: wishes.vat_id.clone(),
+                classes: cart.classes(),
+            };
+            let levies: Vec<Levy> = tax.levies(&taxable).await?;
+            cart.tax(&levies)?;
+        }
+        Ok(cart.offering()?)
+    }
+
+    /// Which of these asks the customer has answered, lately enough.
+    async fn asks_proved<'a>(
+        &self,
+        asks: impl Iterator<Item = &'a String>,
+        known: Option<&Recognised>,
+    ) -> Result<BTreeSet<String>, Error> {
+        let asks: BTreeSet<&String> = asks.collect();
+        let mut proved = BTreeSet::new();
+        for name in asks {
+            let undeclared = || Error::Misuse(format!("the shop sells by the ask {name:?}, which is not declared"));
+            let ask = self.declared(name).ok_or_else(undeclared)?;
+            if let Some(known) = known
+                && known.proof(ask).await?.is_some()
+            {
+                proved.insert(name.clone());
+            }
+        }
+        Ok(proved)
+    }
+
+    /// Which of what is let off once was let off: by name, and whether it is each customer's.
+    async fn coupons_used(
+        &self,
+        cuts: &[crate::trade::Cut],
+        known: Option<&Recognised>,
+    ) -> Result<BTreeMap<(String, bool), bool>, Error> {
+        let coupons: Vec<Coupon> = cuts.iter().filter_map(Coupon::of).collect();
+        let mut used = BTreeMap::new();
+        for coupon in coupons {
+            let key = coupon_key(&coupon, known.map(Recognised::id));
+            used.insert((coupon.name, coupon.per_customer), self.load_one(&key).await?.is_some());
+        }
+        Ok(used)
+    }
+}
