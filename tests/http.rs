@@ -1,5 +1,7 @@
 //! The whole shop through its router, as browsers and wallets see it: no socket, no sleep, the time moved by hand.
 
+#[path = "http/after_sale.rs"]
+mod after_sale;
 #[path = "http/answers.rs"]
 mod answers;
 #[path = "http/card_mdoc.rs"]
@@ -32,6 +34,8 @@ mod made_statements;
 mod mdoc;
 #[path = "http/meetings.rs"]
 mod meetings;
+#[path = "http/one_tap.rs"]
+mod one_tap;
 #[path = "http/orders.rs"]
 mod orders;
 #[path = "http/passkeys.rs"]

@@ -25,8 +25,19 @@ use std::{
 use crate::run::Theatre;
 
 /// How often each of these happens in 10,000 runs at least, so that the model cannot become empty.
-const AT_LEAST: [(&str, u64); 79] = [
+const AT_LEAST: [(&str, u64); 90] = [
     ("order: given by the rail, told once more", 3),
+    ("after: said again", 40),
+    ("order: a parcel", 300),
+    ("order: a parcel that arrived", 20),
+    ("order: a refund of an adjustment", 50),
+    ("order: a withdrawal", 300),
+    ("order: a withdrawal settled", 20),
+    ("order: an adjustment", 150),
+    ("refused: after: key_differs", 10),
+    ("refused: after: more_than_bought", 300),
+    ("refused: after: order_over", 300),
+    ("refused: after: refund_too_large", 60),
     ("rail: told too late", 50),
     ("rail: told too late to give back", 5),
     ("merchant: found out", 50),

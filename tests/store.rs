@@ -4,6 +4,8 @@
 mod joined;
 #[path = "store/sold.rs"]
 mod sold;
+#[path = "store/stock.rs"]
+mod stock;
 
 use std::{
     path::PathBuf,

@@ -150,8 +150,12 @@ pub use firsthand::*;
 
 /// What a shop does with this, topic by topic.
 pub mod guide {
+    #[doc = include_str!("../guide/checkout.md")]
+    pub mod checkout {}
     #[doc = include_str!("../guide/orders.md")]
     pub mod orders {}
+    #[doc = include_str!("../guide/payments.md")]
+    pub mod payments {}
     #[doc = include_str!("../guide/recognition.md")]
     pub mod recognition {}
 }

@@ -10,7 +10,7 @@ use firsthand::{
     error::{Fault, IssueError, ProofError, Refusal},
     meeting::MeetingError,
     money::{Money, MoneyError},
-    order::{DraftError, OrderError, OrderId},
+    order::{AfterError, DraftError, OrderError, OrderId},
     presentation::StepError,
     rail::NoticeError,
 };
@@ -179,6 +179,13 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Order(OrderError::NoAmount | OrderError::CaptureKey | OrderError::Money(_)) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
+        Error::Order(OrderError::After(after)) => match after {
+            AfterError::NoSuchParcel | AfterError::NoSuchWithdrawal => StatusCode::NOT_FOUND,
+            AfterError::Key | AfterError::Parts | AfterError::NoSuchItem(_) | AfterError::Parcel(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            _ => StatusCode::CONFLICT,
+        },
         Error::Order(_) => StatusCode::CONFLICT,
         Error::Checkout(CheckoutError::Wish(_) | CheckoutError::Money(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Checkout(_) => StatusCode::CONFLICT,

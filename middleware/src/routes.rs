@@ -11,9 +11,14 @@ use axum::{
 };
 use firsthand::{
     Device, Error, Merchant,
+    checkout::{CheckoutError, CheckoutId},
     customer::{DeviceName, NotADeviceName},
     error::Refusal,
-    merchant::{AskTogether, BrowserProof, Ending, GuestLink, Order, Recognised, Redemption, SessionGrant},
+    merchant::{
+        AskTogether, BrowserProof, Completion, Ending, GuestLink, IdempotencyKey, Invitation, NotAKey, OneTap, Order,
+        Recognised, Redemption, SessionGrant, Tapped,
+    },
+    money::Money,
     order::OrderId,
     presentation::{PresentationId, RequestId, ResponseCode},
     protocol::openid4vp::{RequestPost, read_request_post},
@@ -132,15 +137,35 @@ pub(crate) struct AskBody {
     return_to: Option<String>,
 }
 
-/// The payment of an order.
+/// The payment of an order, or of a checkout that becomes one.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct PaymentBody {
     /// The order: `o_` and 32 hexadecimal digits. One of the customer's own, whose session is sent along.
-    order: String,
-    /// The link of the order, for a guest's.
+    #[serde(default)]
+    order: Option<String>,
+    /// The checkout that is completed by this, instead of an order: what it lacks is asked in the same question.
+    #[serde(default)]
+    checkout: Option<TapBody>,
+    /// The link of the order or the checkout, for a guest's.
     #[serde(default)]
     link: Option<String>,
+}
+
+/// What a customer agrees to by showing their wallet.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct TapBody {
+    /// The checkout: `c_` and 32 hexadecimal digits.
+    id: String,
+    /// The revision that they saw.
+    revision: u64,
+    /// The total that they saw, in the currency's minor unit.
+    total_minor: i64,
+    /// The currency: three letters (ISO 4217).
+    currency: String,
+    /// Makes it happen once: 1 to 128 visible ASCII characters.
+    key: String,
 }
 
 /// Where a wallet is, as seen from the browser.
@@ -152,6 +177,15 @@ pub(crate) enum Flow {
     SameDevice,
     /// On another device, by a QR code.
     CrossDevice,
+}
+
+impl From<Flow> for Device {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Flow::SameDevice => Self::SameDevice,
+            Flow::CrossDevice => Self::CrossDevice,
+        }
+    }
 }
 
 /// What a browser needs to bring a wallet here.
@@ -382,16 +416,17 @@ pub(crate) async fn ask(
         }
         limits.ask(proof)?;
         let order = match &body.payment {
+            Some(PaymentBody { checkout: Some(_), .. }) | None => None,
             Some(payment) => Some(payable(&merchant, &signed, payment).await?),
-            None => None,
         };
-        let device = match body.flow {
-            Flow::SameDevice => Device::SameDevice,
-            Flow::CrossDevice => Device::CrossDevice,
+        let invitation = match body.payment.as_ref().and_then(|payment| payment.checkout.as_ref()) {
+            Some(tap) => tapped(&merchant, &signed, &body, tap).await?,
+            None => {
+                let (device, return_to) = (body.flow.into(), body.return_to.as_deref());
+                let request = AskTogether { asks: &asks, payment: order.as_ref(), device, return_to };
+                merchant.ask_together(proof, &request).await?
+            }
         };
-        let return_to = body.return_to.as_deref();
-        let request = AskTogether { asks: &asks, payment: order.as_ref(), device, return_to };
-        let invitation = merchant.ask_together(proof, &request).await?;
         let body = InvitationBody {
             id: invitation.id.as_str().to_owned(),
             expires_in: invitation.expires_in_s,
@@ -949,7 +984,8 @@ async fn act(merchant: &Merchant, signed: &Signed, body: &Body) -> Result<Recogn
 
 /// The order that is to be paid, if it is this browser's: the customer's own, or a guest's with its link.
 async fn payable(merchant: &Merchant, signed: &Signed, payment: &PaymentBody) -> Result<Order, Problem> {
-    let id: OrderId = payment.order.parse().map_err(|_| Refusal::NoSuchOrder)?;
+    let id = payment.order.as_deref().unwrap_or_default();
+    let id: OrderId = id.parse().map_err(|_| Refusal::NoSuchOrder)?;
     let order = match &payment.link {
         Some(link) => {
             let link: GuestLink = link.parse().map_err(|_| Refusal::NoSuchOrder)?;
@@ -958,6 +994,28 @@ async fn payable(merchant: &Merchant, signed: &Signed, payment: &PaymentBody) ->
         None => recognise(merchant, signed).await?.order(&id).await?,
     };
     if *order.id() == id { Ok(order) } else { Err(Refusal::NoSuchOrder.into()) }
+}
+
+/// A checkout that is completed by showing a wallet, if it is this browser's.
+async fn tapped(merchant: &Merchant, signed: &Signed, body: &AskBody, tap: &TapBody) -> Result<Invitation, Problem> {
+    let id: CheckoutId = tap.id.parse().map_err(|_| Refusal::NoSuchCheckout)?;
+    let checkout = match body.payment.as_ref().and_then(|payment| payment.link.as_ref()) {
+        Some(link) => {
+            let link: GuestLink = link.parse().map_err(|_| Refusal::NoSuchCheckout)?;
+            merchant.guest_checkout(&link).await?
+        }
+        None => recognise(merchant, signed).await?.checkout(&id).await?,
+    };
+    if *checkout.id() != id {
+        return Err(Refusal::NoSuchCheckout.into());
+    }
+    let key: IdempotencyKey = tap.key.parse().map_err(|error: NotAKey| invalid(&error.to_string()))?;
+    let total = Money::new(tap.total_minor, tap.currency.parse()?)?;
+    let completion = Completion { revision: tap.revision, total, rail: String::new() };
+    let tap = OneTap { completion, payment: &body.ask, device: body.flow.into(), return_to: body.return_to.as_deref() };
+    let Tapped { checkout, invitation } = checkout.tap(&signed.proof, &tap, &key).await?;
+    // It is paid, or something has changed: the page is to be looked at again.
+    invitation.ok_or_else(|| Error::from(CheckoutError::NotReady(checkout.status())).into())
 }
 
 fn device_name(text: &str) -> Result<DeviceName, Problem> {

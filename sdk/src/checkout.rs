@@ -37,6 +37,9 @@ pub const OVER_S: u64 = 24 * 3600;
 /// How long holding stock may take, in seconds: whoever began it is taken for lost afterwards.
 pub const HOLDING_S: u64 = 60;
 
+/// Why a payment is not made: the wallet told an address that the price is not for.
+pub(crate) const ADDRESS_ELSEWHERE: &str = "address_elsewhere";
+
 /// Where a checkout stands (UCP 2026-08-25, checkout status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -164,8 +167,37 @@ pub struct Agreed {
     pub reference: Reference,
     /// How it is paid.
     pub rail: String,
+    /// What the customer's wallet shows in the presentation that also pays: nothing of it was known when they agreed.
+    #[serde(default, skip_serializing_if = "Awaited::is_nothing")]
+    pub awaited: Awaited,
     /// When.
     pub at: UnixTime,
+}
+
+/// What a wallet is still to show of an order that it pays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// The asks that have to be answered, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<String>,
+    /// Where it goes, by which ask, and the country that its price is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<AwaitedAddress>,
+}
+
+/// An address that a wallet is to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedAddress {
+    /// The ask that it answers.
+    pub ask: String,
+    /// The country that the price is for, as two letters.
+    pub country: String,
+}
+
+impl Awaited {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.proofs.is_empty() && self.address.is_none()
+    }
 }
 
 /// Why a step cannot be taken from where a checkout stands.
@@ -283,7 +315,7 @@ impl CheckoutRecord {
     /// As [`changeable`](Self::changeable); [`CheckoutError::OtherTotal`]; [`CheckoutError::NotReady`].
     pub fn agreed(self, revision: u64, total: Money, agreed: Agreed) -> Result<Self, CheckoutError> {
         self.changeable(revision)?;
-        let status = self.status();
+        let status = self.offering.status_with(&agreed.awaited);
         if status != Status::ReadyForComplete {
             return Err(CheckoutError::NotReady(status));
         }
@@ -339,6 +371,10 @@ impl CheckoutRecord {
         let why = match order.state {
             OrderState::Expired => Message::failed("payment_expired", "The payment was not made in time."),
             OrderState::Cancelled => match order.last_attempt().and_then(|last| last.outcome.as_ref()) {
+                Some(Outcome::Declined(code)) if code.as_str() == ADDRESS_ELSEWHERE => Message::failed(
+                    ADDRESS_ELSEWHERE,
+                    "Sending it to that address costs something else: look at it again.",
+                ),
                 Some(Outcome::Declined(_)) => {
                     Message::failed("payment_declined", "The payment was declined. Choose another way to pay.")
                 }

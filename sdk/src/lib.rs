@@ -109,12 +109,18 @@
 //! was lost in between is asked about and never done again. A transfer that arrives is booked by its reference. Every
 //! cent has its place, `received = settled + owed + refunded`, and money never revives an order that is over.
 //!
+//! **After the sale.** The lines of an order stay as they were sold. What is sent, arrives, is taken back, made cheaper or
+//! withdrawn from is said with a key and happens once, is counted against what was bought, and stands in the events. What an
+//! adjustment owes is committed with it. A customer's withdrawal is a statement: it moves no money until the merchant says
+//! how much goes back.
+//!
 //! # The floors
 //!
 //! ```text
 //!  floor 2   merchant            the only code that calls a seam: load -> transition -> commit -> effect
 //!               |      \
-//!               |       store  fetch  resolve  env  format  rail   the six seams, each with its default
+//!               |       store  fetch  resolve  env  format  rail   the seams, each with its default
+//!               |       trade                                       what a shop says of what it sells: five more
 //!               |       trust  keys   limits                       what a merchant decided before
 //!               |
 //!  floor 1   ask  presentation  customer  session  pairwise          plain data and consuming transitions
@@ -139,11 +145,13 @@
 //! | [`Env`](env::Env) | the time and randomness | the system's |
 //! | [`Format`](format::Format) | what a credential looks like | SD-JWT VC, ISO mdoc, W3C credentials as JWT and with Data Integrity |
 //! | [`Rail`](rail::Rail) | how money comes and goes back | transfers (SEPA) |
+//! | [`Catalog`](trade::Catalog), [`Inventory`](trade::Inventory), [`Shipping`](trade::Shipping), [`Tax`](trade::Tax), [`Discount`](trade::Discount) | what a shop says of what it sells | a list, stock in the store, flat rates, VAT by named rates, words and proofs |
 //!
 //! # What it does not do
 //!
 //! - It is no wallet, no identity provider and no shop: you have a catalogue, it knows who asks.
-//! - It holds no money: a rail that the merchant chose moves it, and this counts it. It computes no tax and no shipping.
+//! - It holds no money: a rail that the merchant chose moves it, and this counts it. It knows no tax rates and no prices of
+//!   sending but those that the merchant names.
 //! - It reads no trust lists in XML and no W3C credentials secured by COSE. At the till it has no reader of its own: what a
 //!   reader brings is checked.
 //! - It recognises nobody by credentials that others issued. They prove claims and never identify.
@@ -158,6 +166,8 @@
 //! - A *credential format*: a file in `format/` that implements [`Format`](format::Format); nothing else changes but the
 //!   builder's `.format(..)`. Its author alone says [`Authentic::assertion`](format::Authentic::assertion).
 //! - A *rail*: implement [`Rail`](rail::Rail), run `testing::rail_conformance` over it, and name it to the builder.
+//! - A *catalogue*, *inventory*, *shipping*, *tax* or *discount*: implement the trait of [`trade`], and run its suite of
+//!   `testing::trade` over it.
 //! - A *DID method* of keys: an arm in `protocol/did.rs`. A *signature algorithm*: `protocol/jose.rs`, and the vectors.
 //! - A *bound*: [`Limits`](limits::Limits), with its reason. A *refusal*: [`error`], with a code of its own.
 //! - A *route* or a header: not here; that is `firsthand-axum`.

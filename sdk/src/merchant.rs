@@ -83,9 +83,10 @@ pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refre
 pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use registration::{ByHand, RegistrationDraft};
 pub use sell::{
-    Basket, Became, Booking, Checkout, Completion, DeadWebhook, Delivered, Feed, FeedBatch, FeedEvent, GuestCheckout,
-    GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotAKey, NotATransferId, Order, Pending, Provisional,
-    RecentProof, Refund, RefundFile, StatementLine, Transfer, TransferId, UnmatchedTransfer, WaitsBecause, Webhook,
+    Adjusted, Basket, Became, Booking, Checkout, Completion, DeadWebhook, Delivered, Feed, FeedBatch, FeedEvent,
+    GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotAKey, NotATransferId, OneTap, Order,
+    Pending, Provisional, RecentProof, Refund, RefundFile, StatementLine, Tapped, Transfer, TransferId,
+    UnmatchedTransfer, WaitsBecause, Webhook,
 };
 pub use trusted::TrustListStanding;
 pub use types::TypeMetadata;

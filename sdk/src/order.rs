@@ -7,7 +7,11 @@
 //! Every cent that ever arrived has one place: `received = settled + owed + refunded`. What counts towards the price is
 //! settled; what came too much, too late or is refunded is owed back until it has been given back. Money never revives an
 //! order that is over.
+//!
+//! [`AfterSale`] is what becomes of it once it is sold: parcels, adjustments, withdrawals.
 
+mod adjustment;
+mod after;
 mod authorised;
 mod capture;
 mod checkout;
@@ -15,21 +19,30 @@ mod delivery;
 mod draft;
 mod event;
 mod filed;
+mod fulfilment;
 mod refund;
 mod totals;
+mod withdrawal;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::delivery::DeliverTo;
 pub(crate) use self::totals::Parts;
 pub use self::{
+    adjustment::{Adjustment, AdjustmentReason, AdjustmentRecord, AdjustmentState},
+    after::{ADJUSTMENTS_MAX, AfterError, AfterSale, PARCELS_MAX, Part, WITHDRAWALS_MAX},
     capture::{AUTHORISED_LOOK_S, CAPTURES_MAX, Capture, Void},
     checkout::FromCheckout,
     delivery::{Address, AddressError, DeliveryAddress, DeliveryRecord, DeliverySource},
     draft::{Draft, DraftError, Line},
     event::{Happened, OrderEvent},
+    fulfilment::{Fulfilment, Parcel, ParcelRecord},
     refund::{BankAccount, RefundReason, RefundRecord, RefundState},
     totals::{Carriage, LineTax, Reduction, TaxPart, Totals},
+    withdrawal::{
+        AcknowledgedLine, Acknowledgement, Eligibility, Exemption, WITHDRAWAL_DAYS, WITHDRAWAL_REFUND_S, Withdrawal,
+        WithdrawalLine, WithdrawalRecord, WithdrawalState,
+    },
 };
 use crate::{
     ask::Proof,
@@ -308,7 +321,8 @@ impl Ledger {
 pub struct OrderRecord {
     /// Its name.
     pub id: OrderId,
-    /// What a payer quotes, and what people call it.
+    /// The order's number: what a payer quotes, what people call it, and by which it is found again. It is random: invoices
+    /// that the law wants numbered one after the other have numbers of their own.
     pub reference: Reference,
     /// Who bought.
     pub buyer: Buyer,
@@ -345,6 +359,9 @@ pub struct OrderRecord {
     /// The checkout that it came from, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<FromCheckout>,
+    /// What became of it after the sale: parcels, adjustments, withdrawals.
+    #[serde(default, skip_serializing_if = "AfterSale::is_untouched")]
+    pub after: AfterSale,
     /// How many events there are.
     pub events: u32,
     /// The last operation: says whether a commit happened whose answer was lost.
@@ -462,6 +479,9 @@ pub enum OrderError {
     /// Nothing of the price has arrived: an order of which nothing comes is cancelled.
     #[error("nothing was captured: cancel the order instead")]
     NothingCaptured,
+    /// It cannot be sent, adjusted or withdrawn from like this.
+    #[error(transparent)]
+    After(#[from] AfterError),
     /// The amounts do not fit together: another currency, or more than can be counted.
     #[error(transparent)]
     Money(#[from] MoneyError),
@@ -496,6 +516,7 @@ impl OrderError {
             Self::NoSuchCapture => "no_such_capture",
             Self::AttemptFull => "attempt_full",
             Self::NothingCaptured => "nothing_captured",
+            Self::After(e) => e.code(),
             Self::Money(e) => e.code(),
         }
     }
@@ -549,6 +570,7 @@ impl OrderRecord {
             inquiries: 0,
             sending: Vec::new(),
             checkout,
+            after: AfterSale { withdrawal_days: draft.days_to_withdraw(), ..AfterSale::default() },
             events: 0,
             operation: String::new(),
         };

@@ -34,7 +34,7 @@ pub use self::{
 use crate::{
     ask::Ask,
     money::{Currency, Money, Quantity, Rate},
-    order::{Line, OrderId},
+    order::{Exemption, Line, OrderId, WITHDRAWAL_DAYS},
     store::BoxError,
     time::UnixTime,
 };
@@ -94,6 +94,8 @@ pub struct Item {
     pub needs: Vec<String>,
     /// The most that one order has of it.
     pub at_most: Option<Quantity>,
+    /// Why a consumer cannot withdraw from buying it, if they cannot.
+    pub exemption: Option<Exemption>,
 }
 
 impl Item {
@@ -101,7 +103,8 @@ impl Item {
     #[must_use]
     pub fn new(name: impl Into<String>, title: impl Into<String>, unit: Money) -> Self {
         let (name, title) = (name.into(), title.into());
-        Self { name, title, unit, weight_g: None, tax: "standard".to_owned(), needs: Vec::new(), at_most: None }
+        let (tax, needs) = ("standard".to_owned(), Vec::new());
+        Self { name, title, unit, weight_g: None, tax, needs, at_most: None, exemption: None }
     }
 
     /// It is sent, and weighs so much: the checkout asks where to.
@@ -122,6 +125,13 @@ impl Item {
     #[must_use]
     pub fn needs(mut self, ask: &Ask) -> Self {
         self.needs.push(ask.name().to_owned());
+        self
+    }
+
+    /// A consumer cannot withdraw from buying it, for this reason (Directive 2011/83/EU, Article 16).
+    #[must_use]
+    pub const fn no_withdrawal(mut self, why: Exemption) -> Self {
+        self.exemption = Some(why);
         self
     }
 
@@ -155,6 +165,14 @@ pub struct Hold {
     pub until: UnixTime,
     /// Now.
     pub now: UnixTime,
+}
+
+impl Hold {
+    /// So many of what is to be held for this order until then; it is `now`.
+    #[must_use]
+    pub const fn new(order: OrderId, items: Vec<(String, Quantity)>, until: UnixTime, now: UnixTime) -> Self {
+        Self { order, items, until, now }
+    }
 }
 
 /// Whether there was enough.
@@ -241,6 +259,14 @@ pub struct Consignment {
     pub goods: Money,
 }
 
+impl Consignment {
+    /// So much of a weight goes to this country, and is worth so much; without a postal code, and without lines.
+    #[must_use]
+    pub fn new(country: impl Into<String>, weight_g: u64, goods: Money) -> Self {
+        Self { country: country.into(), postal_code: String::new(), weight_g, lines: Vec::new(), goods }
+    }
+}
+
 /// One way to send it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -302,6 +328,14 @@ pub struct Taxable {
     pub classes: Vec<String>,
 }
 
+impl Taxable {
+    /// Things that are taxed like this, and go to this country if they are sent; without a postal code and a number.
+    #[must_use]
+    pub const fn new(country: Option<String>, classes: Vec<String>) -> Self {
+        Self { country, postal_code: String::new(), vat_id: None, classes }
+    }
+}
+
 /// The tax on one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -338,6 +372,14 @@ pub struct Discountable {
     pub codes: Vec<String>,
     /// Now.
     pub now: UnixTime,
+}
+
+impl Discountable {
+    /// These lines, and what the customer entered; it is `now`.
+    #[must_use]
+    pub const fn new(lines: Vec<Line>, codes: Vec<String>, now: UnixTime) -> Self {
+        Self { lines, codes, now }
+    }
 }
 
 /// Something let off.
@@ -431,6 +473,7 @@ pub struct Trade {
     pub(crate) hold_s: u64,
     pub(crate) address: Option<String>,
     pub(crate) home: Option<String>,
+    pub(crate) withdrawal_days: u16,
 }
 
 impl Trade {
@@ -447,6 +490,7 @@ impl Trade {
             hold_s: HOLD_S,
             address: None,
             home: None,
+            withdrawal_days: WITHDRAWAL_DAYS,
         }
     }
 
@@ -483,6 +527,13 @@ impl Trade {
     #[must_use]
     pub const fn hold_s(mut self, hold_s: u64) -> Self {
         self.hold_s = hold_s;
+        self
+    }
+
+    /// For how many days a consumer can withdraw; 14 unless said here, and never fewer.
+    #[must_use]
+    pub const fn withdrawal_days(mut self, days: u16) -> Self {
+        self.withdrawal_days = days;
         self
     }
 

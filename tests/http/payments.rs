@@ -34,12 +34,12 @@ use crate::{
     probe::{refused, standing},
 };
 
-fn pay() -> Ask {
+pub fn pay() -> Ask {
     Ask::new("pay", "To pay for what you order").payment(Wanted::sd_jwt_vc(ACCOUNT).claim(["masked_iban"]))
 }
 
 /// A merchant who takes payments by wallet.
-fn taking(builder: MerchantBuilder, bank: &FakeExecutor, types: TypeMetadata) -> MerchantBuilder {
+pub fn taking(builder: MerchantBuilder, bank: &FakeExecutor, types: TypeMetadata) -> MerchantBuilder {
     let rail = WalletRail::new(Payee::new("Weingut Sonnberg", IBAN).unwrap(), bank.clone()).instant();
     let sepa = Sepa::new("Weingut Sonnberg", IBAN).unwrap();
     builder.wallet_rail(rail).rail(sepa).ask(&pay()).type_metadata(types)
@@ -155,7 +155,7 @@ fn body(asks: &str, order: &str, link: Option<&str>) -> Value {
     json!({ "ask": asks, "flow": "same_device", "payment": { "order": order, "link": link } })
 }
 
-async fn begun(browser: &mut Browser, body: &Value) -> Asking {
+pub async fn begun(browser: &mut Browser, body: &Value) -> Asking {
     let reply = browser.post_json("/wallet/presentations", body).await;
     assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
     let body = reply.json();
@@ -169,7 +169,7 @@ async fn asked_for(browser: &mut Browser, placed: &GuestOrder) -> (Asking, Reque
     (asking, request)
 }
 
-async fn redeemed(browser: &mut Browser, asking: &Asking, answer: &Reply) -> Reply {
+pub async fn redeemed(browser: &mut Browser, asking: &Asking, answer: &Reply) -> Reply {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     browser.redeem(&json!({ "presentation": asking.id, "response_code": response_code(answer) })).await
 }

@@ -6,7 +6,9 @@ use firsthand::{
     Error, Merchant,
     merchant::{Booking, Order, Recognised, Refund, Transfer},
     money::{Currency, Money, Quantity},
-    order::{BankAccount, Draft, OrderId, OrderState, RefundState},
+    order::{
+        Adjustment, AdjustmentReason, BankAccount, Draft, OrderId, OrderRecord, OrderState, Parcel, Part, RefundState,
+    },
     rail::{ActOutcome, Notice, NoticeRequest, Outcome, Reference, RefundOutcome, Said},
     testing::FakeRail,
 };
@@ -56,7 +58,7 @@ pub struct Memories {
 pub type People = std::sync::Arc<std::sync::Mutex<Memories>>;
 
 /// The things that are done, and how often of a hundred.
-pub const DEEDS: [(&str, usize); 20] = [
+pub const DEEDS: [(&str, usize); 21] = [
     ("place", 9),
     ("pay", 21),
     ("capture", 22),
@@ -70,7 +72,8 @@ pub const DEEDS: [(&str, usize); 20] = [
     ("book", 9),
     ("assign", 3),
     ("refund", 11),
-    ("give back", 14),
+    ("after", 10),
+    ("give back", 20),
     ("by hand", 6),
     ("account", 2),
     ("find out", 3),
@@ -115,6 +118,7 @@ impl Doing {
             "book" => self.book().await,
             "assign" => self.assign().await,
             "refund" => self.refund().await,
+            "after" => self.after_the_sale().await,
             "give back" => self.give_back().await,
             "by hand" => self.by_hand().await,
             "account" => self.account().await,
@@ -154,11 +158,14 @@ impl Doing {
 
     /// An order, and more often than not one that stands so.
     async fn order(&self, fits: impl Fn(OrderState) -> bool) -> Result<Option<Order>, Error> {
+        self.order_that(|order| fits(order.state)).await
+    }
+
+    async fn order_that(&self, fits: impl Fn(&OrderRecord) -> bool) -> Result<Option<Order>, Error> {
         let fitting = {
             let mut world = self.stage.world();
             let all = world.oracle.orders.iter();
-            let fitting: Vec<OrderId> =
-                all.filter(|(_, (order, _))| fits(order.state)).map(|(id, _)| id.clone()).collect();
+            let fitting: Vec<OrderId> = all.filter(|(_, (order, _))| fits(order)).map(|(id, _)| id.clone()).collect();
             world.numbers.of(&fitting).filter(|_| world.numbers.chance(700))
         };
         match fitting.or_else(|| self.some_order()) {
@@ -507,6 +514,49 @@ impl Doing {
             world.oracle.broken(format!("a refund of {minor} is one of {after}"));
         }
         Ok(())
+    }
+
+    /// Something is sent, arrives, is adjusted, withdrawn from or settled; said twice, and with keys that were used.
+    async fn after_the_sale(&self) -> Result<(), Error> {
+        let what = self.below(8);
+        let fitting = |order: &OrderRecord| match what {
+            0..=2 => matches!(order.state, OrderState::Paid | OrderState::Authorised),
+            3 => order.after.parcels.iter().any(|parcel| parcel.delivered_at.is_none()),
+            4 => order.state == OrderState::Paid,
+            5 => !matches!(order.state, OrderState::Cancelled | OrderState::Expired),
+            _ => order.awaits_settlement(),
+        };
+        let Some(order) = self.order_that(fitting).await? else { return Ok(()) };
+        let item = order.lines()[self.below(order.lines().len())].item.clone();
+        let parts = vec![Part::new(item, Quantity::new(1 + u32::from(self.chance(200))).unwrap())];
+        let key = ["a", "b"][self.below(2)];
+        let total = order.total().minor();
+        let amount = Money::new([0, 1, total / 2, total + 1][self.below(4)], order.total().currency()).unwrap();
+        let forgotten = self.chance(100);
+        let step = match what {
+            0..=2 => order.sent(Parcel::new(key, parts)).await?,
+            3 => {
+                let parcel = order.parcels().first().map_or(key, |parcel| parcel.key.as_str());
+                order.delivered(parcel).await?
+            }
+            4 => {
+                use AdjustmentReason::{NotSupplied, PriceCorrection, Returned};
+                let reason = [NotSupplied, PriceCorrection, Returned][self.below(3)];
+                order.adjust(Adjustment { key: key.to_owned(), reason, lines: parts, amount }).await?
+            }
+            5 => order.withdraw(parts, key).await?,
+            _ => {
+                let stated = order.acknowledgements();
+                let stated = stated.first().map_or(key, |received| received.key.as_str());
+                order.settle_withdrawal(stated, amount).await?
+            }
+        };
+        self.stage.count(if step.is_new() { "after: said" } else { "after: said again" });
+        if forgotten {
+            // Decided, and never committed: it has not happened.
+            return Ok(());
+        }
+        step.commit().await.map(drop)
     }
 
     async fn give_back(&self) -> Result<(), Error> {

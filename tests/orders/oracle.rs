@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firsthand::{
-    order::{Happened, OrderEvent, OrderId, OrderRecord, OrderState, RefundRecord, RefundState},
+    order::{
+        AdjustmentReason, Happened, OrderEvent, OrderId, OrderRecord, OrderState, Part, RefundRecord, RefundState,
+    },
     rail::{ActOutcome, CaptureRequest, Outcome, PaymentRequest, RefundRequest},
     store::{Key, Write},
     time::UnixTime,
@@ -34,6 +36,17 @@ pub struct Told {
     /// What goes back, and whether it has.
     pub giving: BTreeMap<String, (i64, bool)>,
     pub ever: BTreeSet<&'static str>,
+    /// What was bought, by item, and what has been sent of it.
+    bought: BTreeMap<String, u32>,
+    sent: BTreeMap<String, u32>,
+    /// Which parcels were sent, and whether they have arrived.
+    parcels: BTreeMap<String, bool>,
+    /// What was given up, by item; and what was withdrawn from, until it is settled.
+    given_up: BTreeMap<String, u32>,
+    due: BTreeMap<String, Vec<Part>>,
+    /// The keys of adjustments and withdrawals.
+    said: BTreeSet<String>,
+    adjusted: i64,
 }
 
 /// Everything that was committed in a run, and what was wrong with it.
@@ -202,6 +215,9 @@ impl Oracle {
         let mut told = self.orders.get(&id).map(|(_, told)| told.clone()).unwrap_or_default();
         if before.is_none() {
             self.placed.push(id.clone());
+            for line in &order.lines {
+                *told.bought.entry(line.item.clone()).or_default() += line.quantity.count();
+            }
             let sum: i64 = order.lines.iter().map(|line| line.unit.minor() * i64::from(line.quantity.count())).sum();
             self.must(sum == order.total.minor(), || format!("{id} costs {}, and its lines {sum}", order.total));
         }
@@ -216,6 +232,10 @@ impl Oracle {
             self.must(announced, || format!("not announced: {event:?}"));
             self.told(actor, &id, &told, &event.what);
         }
+        // What an adjustment says goes back is owed in the same commit, all of it.
+        let all = told.giving.iter().filter(|(key, _)| is_decided(key) && !key.starts_with("refund/"));
+        let owed: i64 = all.map(|(_, (minor, _))| minor).sum();
+        self.must(owed == told.adjusted, || format!("{id} is adjusted by {}, and owes {owed} for it", told.adjusted));
         let minor = |money: firsthand::money::Money| money.minor();
         let ledger = &order.ledger;
         let settled: i64 = ledger.settled.iter().map(|part| part.amount.minor()).sum();
@@ -287,6 +307,9 @@ impl Oracle {
         let wrong = (owed != expected).then(|| format!("{id} owes {expected:?}, and the index says {owed:?}"));
         self.broken.extend(wrong);
         self.broken.extend(astray);
+        let waits = self.all_of("order_withdrawn").any(|(key, _)| key.sort == id.as_str());
+        let expected = !told.due.is_empty() && !matches!(told.state, "cancelled" | "expired");
+        self.must(waits == expected, || format!("{id} waits to be settled: {expected}, and the index says {waits}"));
         self.must(sum == told.owed, || format!("{id} owes {} in its ledger, and {sum} in what goes back", told.owed));
         self.orders.insert(id, (order, told));
     }
@@ -371,6 +394,7 @@ impl Oracle {
             Happened::RefundOwed { key, .. } => match key.split('/').next() {
                 Some("overpaid") => "an excess",
                 Some("refund") => "a refund",
+                Some("adjusted" | "withdrawn") => "a refund of an adjustment",
                 _ => "a part owed back at the end",
             },
             Happened::RefundBegun { .. } => "a giving back",
@@ -392,6 +416,11 @@ impl Oracle {
             Happened::AccountNamed { .. } => "an account",
             Happened::Expired if told.received > 0 => "expired with a part paid",
             Happened::Expired => "expired",
+            Happened::Sent { .. } => "a parcel",
+            Happened::Delivered { .. } => "a parcel that arrived",
+            Happened::Adjusted { reason: AdjustmentReason::Withdrawn, .. } => "a withdrawal settled",
+            Happened::Adjusted { .. } => "an adjustment",
+            Happened::Withdrawn { .. } => "a withdrawal",
             _ => "something else",
         };
         self.happened.push(format!("order: {happened}"));
@@ -469,7 +498,7 @@ impl Oracle {
                 wrong.push(format!("{id} received {}; taken {taken}, transferred {transfers}", told.received));
             }
             let refunded: i64 =
-                told.giving.iter().filter(|(key, _)| key.starts_with("refund/")).map(|(_, (minor, _))| minor).sum();
+                told.giving.iter().filter(|(key, _)| is_decided(key)).map(|(_, (minor, _))| minor).sum();
             let (rest, expected) = (
                 told.settled + refunded + if told.state == "paid" { told.taken_later + told.waived } else { 0 },
                 if told.state == "paid" { told.total } else { 0 },
@@ -547,6 +576,35 @@ impl Told {
                 self.owed -= amount.minor();
                 self.refunded += amount.minor();
             }
+            Happened::Sent { parcel, lines } => {
+                is(matches!(self.state, "paid" | "authorised"), "sent without a promise to pay")?;
+                is(self.parcels.insert(parcel.clone(), false).is_none(), "sent twice")?;
+                add(&mut self.sent, lines);
+                let within = |(item, sent): (&String, &u32)| self.bought.get(item).is_some_and(|bought| sent <= bought);
+                is(self.sent.iter().all(within), "more is sent than was bought")?;
+            }
+            Happened::Delivered { parcel } => {
+                is(self.parcels.insert(parcel.clone(), true) == Some(false), "arrived, and was not on its way")?;
+            }
+            Happened::Withdrawn { key, lines } => {
+                is(!matches!(self.state, "cancelled" | "expired"), "withdrawn from what is over")?;
+                is(self.due.insert(key.clone(), lines.clone()).is_none(), "withdrawn from twice")?;
+                is(self.said.insert(format!("withdrawn/{key}")), "withdrawn from again")?;
+                self.give_up(lines)?;
+            }
+            Happened::Adjusted { key, reason: AdjustmentReason::Withdrawn, lines, amount } => {
+                is(self.due.remove(key).as_ref() == Some(lines), "settled, and not due")?;
+                is(amount.minor() == 0 || self.state == "paid", "paid back before it is paid")?;
+                self.adjusted += amount.minor();
+            }
+            Happened::Adjusted { key, reason, lines, amount } => {
+                is(self.said.insert(format!("adjusted/{key}")), "adjusted twice")?;
+                is(amount.minor() == 0 || self.state == "paid", "paid back before it is paid")?;
+                self.adjusted += amount.minor();
+                if *reason != AdjustmentReason::PriceCorrection {
+                    self.give_up(lines)?;
+                }
+            }
             Happened::RefundBegun { key, amount } => {
                 is(self.giving.get(key) == Some(&(amount.minor(), false)), "giving back otherwise")?;
             }
@@ -590,6 +648,24 @@ impl Told {
         self.ever.insert(self.state);
         is(self.settled >= 0 && self.owed >= 0 && self.settled <= self.total, "less than nothing")
     }
+
+    /// The customer ends up without these: never more of them than were bought.
+    fn give_up(&mut self, parts: &[Part]) -> Result<(), &'static str> {
+        add(&mut self.given_up, parts);
+        let within = |(item, gone): (&String, &u32)| self.bought.get(item).is_some_and(|bought| gone <= bought);
+        if self.given_up.iter().all(within) { Ok(()) } else { Err("more is given up than was bought") }
+    }
+}
+
+fn add(to: &mut BTreeMap<String, u32>, parts: &[Part]) {
+    for part in parts {
+        *to.entry(part.item.clone()).or_default() += part.quantity.count();
+    }
+}
+
+/// Whether it goes back because the merchant decided so.
+fn is_decided(key: &str) -> bool {
+    ["refund/", "adjusted/", "withdrawn/"].iter().any(|begin| key.starts_with(begin))
 }
 
 /// When an order has to be looked at: to ask about what is in doubt, and to let it expire; not before it is known how its

@@ -4,6 +4,7 @@
 //! Browsers send that by themselves, also with forms of other sites, so every form has to come from a page of ours and
 //! carries a token.
 
+mod after;
 mod bank;
 mod calls;
 
@@ -144,6 +145,9 @@ pub fn routes(till: &Till, key: OperatorKey) -> Router {
         .route("/merchant/orders", get(orders))
         .route("/merchant/orders/{id}", get(sale))
         .route("/merchant/orders/{id}/refund", get(back).post(refund))
+        .route("/merchant/orders/{id}/parcels", get(back).post(after::send))
+        .route("/merchant/orders/{id}/arrived", get(back).post(after::arrived))
+        .route("/merchant/orders/{id}/withdrawals", get(back).post(after::settle))
         .layer(DefaultBodyLimit::max(FORM_MAX))
         // A file is larger than a form.
         .route("/merchant/statement", get(back).post(bank::statement).layer(DefaultBodyLimit::max(bank::STATEMENT_MAX)))
@@ -276,6 +280,7 @@ impl Desk {
                 open: open.iter().filter(|order| order.state().is_open()).map(summary).collect(),
                 typed,
                 unmatched: unmatched.collect(),
+                withdrawn: merchant.open_withdrawals(LIST).await?.iter().map(summary).collect(),
                 owed,
                 files: merchant.refund_files(bank::FILES).await?,
                 file_on: Day::of(merchant.now().plus_s(24 * 60 * 60)).to_string(),
@@ -424,6 +429,7 @@ impl Desk {
                 },
                 form: self.form(),
                 notice,
+                may_send: matches!(order.state(), OrderState::Paid | OrderState::Authorised),
                 refundable_minor: refundable,
                 typed,
                 asked: asked.collect(),

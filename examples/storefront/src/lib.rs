@@ -3,6 +3,7 @@
 //! [`shop`] is the merchant's own code, and names no crate that recognises anybody.
 
 pub mod adopt;
+mod after;
 pub mod args;
 pub mod desk;
 mod present;

@@ -26,6 +26,7 @@ use serde::Deserialize;
 
 use crate::{
     adopt::{address, age},
+    after,
     shop::{
         Customer, Shop,
         cart::Cart,
@@ -244,12 +245,13 @@ pub fn routes(till: &Till) -> Router {
         .route("/orders/{id}/{act}", get(back).post(act))
         .route("/o/{link}", get(guest_order))
         .route("/o/{link}/{act}", get(back).post(guest_act))
+        .merge(after::routes())
         .layer(DefaultBodyLimit::max(FORM_MAX))
         .with_state(till.clone())
 }
 
 /// The customer as the shop's pages greet them.
-type Introduced = Option<Extension<Customer>>;
+pub(crate) type Introduced = Option<Extension<Customer>>;
 
 async fn checkout(State(till): State<Till>, known: Option<Known>, customer: Introduced, view: View) -> Response {
     let shown = till_page(&till, &view, known.as_ref(), customer.as_deref(), CheckoutView::default()).await;
@@ -353,12 +355,12 @@ async fn orders(
 }
 
 /// An order of this customer.
-async fn own(known: &Known, id: &str) -> Result<Order, Trouble> {
+pub(crate) async fn own(known: &Known, id: &str) -> Result<Order, Trouble> {
     Ok(known.order(&id.parse::<OrderId>().map_err(|_| Refusal::NoSuchOrder)?).await?)
 }
 
 /// The order of a guest who has its link, and its page.
-async fn of_guest(till: &Till, link: &str) -> Result<(Order, Door), Trouble> {
+pub(crate) async fn of_guest(till: &Till, link: &str) -> Result<(Order, Door), Trouble> {
     let order = till.merchant.guest_order(&link.parse().map_err(|_| Refusal::NoSuchOrder)?).await?;
     let origin = till.merchant.origin().as_str().trim_end_matches('/').to_owned();
     Ok((order, Door::Guest { link: link.to_owned(), origin }))

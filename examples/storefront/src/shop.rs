@@ -3,6 +3,7 @@
 //! It names nothing of the crate that recognises customers. Whoever calls it says who the customer is, as a [`Customer`],
 //! and the shop answers with a page.
 
+pub mod after;
 pub mod assets;
 pub mod cart;
 pub mod catalogue;

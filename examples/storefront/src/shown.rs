@@ -10,6 +10,7 @@ use firsthand_axum::{
 };
 
 use crate::{
+    after::after_view,
     shop::{
         Recipient,
         delivery::{Country, Delivery},
@@ -56,6 +57,7 @@ pub(crate) async fn order_view(order: &Order, door: Door, view: &View) -> Result
             .attempts()
             .last()
             .is_some_and(|attempt| attempt.is_in_doubt() || attempt.is_capturing()),
+        after: after_view(order)?,
         owed,
         events: order.events().await?.into_iter().filter_map(event).collect(),
         wrong_account: None,
@@ -169,6 +171,10 @@ fn event(event: OrderEvent) -> Option<EventView> {
         Event::RefundOwed { amount, .. } => Happened::Owed(minor(amount)),
         Event::RefundBegun { amount, .. } => Happened::SendingBack(minor(amount)),
         Event::Refunded { amount, .. } => Happened::SentBack(minor(amount)),
+        Event::Sent { .. } => Happened::Sent,
+        Event::Delivered { .. } => Happened::Arrived,
+        Event::Withdrawn { .. } => Happened::Withdrawn,
+        Event::Adjusted { .. } => Happened::Adjusted,
         Event::Cancelled => Happened::Cancelled,
         Event::Expired => Happened::Expired,
         // What a rail says in between is for the merchant's log.

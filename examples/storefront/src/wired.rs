@@ -20,6 +20,7 @@ use crate::{
     shop::{Shop, catalogue::Product, database::Database},
 };
 
+mod after;
 mod bank;
 mod formats;
 

@@ -1329,7 +1329,8 @@ async function prepare(host) {
  * `<firsthand-button ask="age" return-to="/wine">Show that I am 18</firsthand-button>`
  *
  * Attributes: `ask` (several with spaces between them), `order` (what is paid, for one that is for payments; a guest's with its
- * `link`), `return-to` (a path), `remember="no"` (the box starts empty), `lang`. Slots: label, `purpose`.
+ * `link`; or `checkout`, the one that is completed, with the `revision`, `total` in minor units and `currency` that the customer
+ * sees, and a `key` that makes it happen once), `return-to` (a path), `remember="no"` (the box starts empty), `lang`. Slots: label, `purpose`.
  * Parts: button dialog title close qr links link remember status retry.
  * Properties: `--firsthand-` accent on-accent background color line radius font warning.
  * Events: `firsthand-` recognised (cancel it to go on yourself), declined, error (`detail.code`).
@@ -1344,6 +1345,8 @@ class FirsthandButton extends HTMLElement {
     root.adoptedStyleSheets = [sheet];
     // The question is on its way when the finger comes up.
     const early = (event) => {
+      // A checkout is completed by a press, and by nothing that may be let go elsewhere.
+      if (this.hasAttribute('checkout')) return;
       if (event.type === 'pointerdown' ? event.button === 0 : event.key === 'Enter' || event.key === ' ') this.#prepare();
     };
     const label = make('slot', {}, words(this).button);
@@ -1362,8 +1365,11 @@ class FirsthandButton extends HTMLElement {
   }
 
   ask(flow) {
-    const [order, link] = ['order', 'link'].map((name) => this.getAttribute(name) ?? undefined);
-    return present(this.getAttribute('ask'), flow, this.returnTo ?? here(), order && { order, link });
+    const given = (name) => this.getAttribute(name) ?? undefined;
+    const [order, link, id, key, currency] = ['order', 'link', 'checkout', 'key', 'currency'].map(given);
+    const seen = { revision: Number(given('revision')), total_minor: Number(given('total')) };
+    const payment = id ? { link, checkout: { id, key, currency, ...seen } } : order && { order, link };
+    return present(given('ask'), flow, this.returnTo ?? here(), payment);
   }
 
   get returnTo() {

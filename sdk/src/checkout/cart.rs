@@ -2,12 +2,12 @@
 
 use super::{
     message::{Message, Severity},
-    offering::{Coupon, Offered, Offering},
+    offering::{ADDRESS_MISSING, Coupon, Offered, Offering, PROOF_NEEDED},
     wishes::Wishes,
 };
 use crate::{
     money::{Currency, Money, MoneyError, Rate},
-    order::{Carriage, Line, LineTax, Parts, Reduction, Totals},
+    order::{Carriage, Exemption, Line, LineTax, Parts, Reduction, Totals},
     trade::{Consignment, Cut, Item, Levy, Way},
 };
 
@@ -73,7 +73,9 @@ impl Cart {
             if let Some(most) = item.at_most.filter(|most| quantity > most) {
                 cart.wrong("quantity_too_large", format!("At most {most} of this are sold at once."), name);
             }
-            cart.lines.push(Line::new(name, &item.title, item.unit, *quantity));
+            let mut line = Line::new(name, &item.title, item.unit, *quantity);
+            (line.exemption, line.intangible) = (item.exemption, item.weight_g.is_none());
+            cart.lines.push(line);
             cart.items.push(item);
         }
         cart
@@ -186,7 +188,7 @@ impl Cart {
 
     /// It is not known where to send it.
     pub(crate) fn lacks_address(&mut self) {
-        self.messages.push(Message::new(Severity::Recoverable, "address_missing", "Where is it to be sent?"));
+        self.messages.push(Message::new(Severity::Recoverable, ADDRESS_MISSING, "Where is it to be sent?"));
     }
 
     /// How each line is taxed, by the merchant's names, and the sending at the end.
@@ -251,7 +253,7 @@ impl Cart {
         }
         if !(known.proved)(&ask) {
             let text = "Your wallet has to show this.";
-            self.messages.push(Message::new(Severity::RequiresBuyerInput, "proof_needed", text).about(&ask));
+            self.messages.push(Message::new(Severity::RequiresBuyerInput, PROOF_NEEDED, text).about(&ask));
             self.missing.push(ask.clone());
         }
         self.needs.push(ask);
@@ -268,6 +270,7 @@ impl Cart {
     fn without_tax(&mut self, at: usize, rate: Rate) -> Result<(), MoneyError> {
         let Some(line) = self.lines.get_mut(at) else { return Ok(()) };
         line.unit = net(line.unit, rate)?;
+        line.exemption = Some(Exemption::NoConsumer);
         let mut discount = Money::zero(self.currency);
         for (reduction, off) in &mut self.cuts {
             let Some(off) = off.get_mut(at) else { continue };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Status,
+    Awaited, Status,
     message::{Message, Severity},
 };
 use crate::{
@@ -11,6 +11,11 @@ use crate::{
     order::{Carriage, Line, Reduction, Totals},
     trade::{Cut, Uses, Way},
 };
+
+/// That something has to be proved.
+pub(super) const PROOF_NEEDED: &str = "proof_needed";
+/// That it is not known where to send it.
+pub(super) const ADDRESS_MISSING: &str = "address_missing";
 
 /// What the shop offers: prices, what is let off, how it is sent, tax, and what it needs to know for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +113,17 @@ impl Offering {
     /// Whether it can be completed, as far as it goes.
     #[must_use]
     pub fn status(&self) -> Status {
-        let any = |severity| self.messages.iter().any(|message| message.severity == severity);
+        self.status_with(&Awaited::default())
+    }
+
+    /// The same, if a wallet shows this while it pays.
+    pub(crate) fn status_with(&self, awaited: &Awaited) -> Status {
+        let comes = |message: &Message| match message.code.as_str() {
+            PROOF_NEEDED => message.about.as_ref().is_some_and(|ask| awaited.proofs.contains(ask)),
+            ADDRESS_MISSING => awaited.address.is_some(),
+            _ => false,
+        };
+        let any = |severity| self.messages.iter().any(|message| message.severity == severity && !comes(message));
         if any(Severity::Recoverable) {
             Status::Incomplete
         } else if any(Severity::RequiresBuyerInput) {

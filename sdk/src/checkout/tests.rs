@@ -159,6 +159,7 @@ fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
         order: OrderId::from_random([1; 16]),
         reference: Reference::from_random([1; 8]),
         rail: "fake".into(),
+        awaited: Awaited::default(),
         at: now,
     };
     let total = record.offering.totals.total;

@@ -20,7 +20,7 @@ use super::{
     present::presentation_key,
     proof::was_spent,
     put,
-    sell::{begun_checkout, customer_checkouts, customer_drafts, customer_orders, said_by},
+    sell::{ShownTogether, begun_checkout, customer_checkouts, customer_drafts, customer_orders, said_by},
 };
 use crate::{
     ask::{Ask, Device, Proof},
@@ -211,6 +211,7 @@ impl Merchant {
                     // What is committed is handed over; if that is interrupted, housekeeping goes on.
                     if let Some(AskedPayment { order, attempt, .. }) = payment {
                         self.handed_over(&order, attempt).await;
+                        self.tell_inventory_by(&order).await;
                     }
                     return Ok(grant);
                 }
@@ -253,15 +254,15 @@ impl Merchant {
             return Err(Refusal::AnotherCustomer.into());
         };
         let Came { customer, shown, is_new, has_joined } = came;
-        let proved = |record: CustomerRecord, (ask, verified): &(&Ask, Verified)| {
-            record.proved(Proof {
-                ask: ask.name().to_owned(),
-                purpose: ask.purpose().to_owned(),
-                outcome: verified.outcome().clone(),
-                at: answered_at,
-                device: asked.device,
-            })
+        let proof = |(ask, verified): &(&Ask, Verified)| Proof {
+            ask: ask.name().to_owned(),
+            purpose: ask.purpose().to_owned(),
+            outcome: verified.outcome().clone(),
+            at: answered_at,
+            device: asked.device,
         };
+        let proofs: Vec<Proof> = shown_to.iter().map(proof).collect();
+        let proved = |record: CustomerRecord| proofs.iter().cloned().fold(record, CustomerRecord::proved);
         let (mut kept, said) = self.kept_by(&shown_to, &customer, now)?;
         if across_devices {
             // It may be the wallet of somebody who was shown a code that is not theirs: a proof for this browser, and
@@ -270,7 +271,7 @@ impl Merchant {
         }
         let mut is_them = true;
         if is_new {
-            let record = shown_to.iter().fold(CustomerRecord::new(now), proved);
+            let record = proved(CustomerRecord::new(now));
             writes.push(put(customer_key(&customer), &record, None, Expect::Absent)?);
         } else {
             // The record first: whoever changes what is kept also changes its version.
@@ -286,20 +287,25 @@ impl Merchant {
             // of somebody who was lent this browser. One that holds our own credential is theirs.
             is_them =
                 shown.is_some() || known.is_empty() || known.iter().any(|(_, old)| old.is_confirmed_by(&said, now));
-            let record = shown_to.iter().fold(record, proved);
+            let record = proved(record);
             writes.push(put(customer_key(&customer), &record, None, Expect::Version(record_version))?);
         }
         for kept in &kept {
             writes.push(put(kept_key(&customer, &kept.claim), kept, Some(kept.until), Expect::Any)?);
         }
-        for (ask, verified) in &shown_to {
+        let mut taken = None;
+        if let (Some(payment), Some(authorisation)) = (&asked.payment, answers.authorisation()) {
+            let came = ShownTogether { customer: &customer, shown: &shown_to, proofs: &proofs };
+            let (more, by_order) = self.authorised(payment, authorisation, answered_at, &came).await?;
+            writes.extend(more);
+            taken = by_order;
+        }
+        // What an order took is in no answer any more.
+        for (ask, verified) in shown_to.iter().filter(|(ask, _)| taken.as_deref() != Some(ask.name())) {
             let entry = answer_entry(&customer, &browser.key_name(), ask.name());
             let sealed = self.seal(SHOWN, &entry, &verified.to_seal());
             let answer = AnswerEntry { request: request.as_str().to_owned(), device: asked.device, sealed };
             writes.push(put(entry, &answer, Some(next.kept_until()), Expect::Any)?);
-        }
-        if let (Some(payment), Some(authorisation)) = (&asked.payment, answers.authorisation()) {
-            writes.extend(self.authorised(payment, authorisation, answered_at).await?);
         }
         writes.push(put(presentation_key(request), &next, Some(next.kept_until()), Expect::Version(version))?);
         let begin = Begin {

@@ -3,6 +3,7 @@
 //! One shape everywhere: load the order, take the transition, commit it together with what it causes; a rail is called
 //! only from a record that is committed.
 
+mod after;
 mod authorise;
 mod book;
 mod capture;
@@ -22,11 +23,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::authorise::ShownTogether;
 pub(super) use self::checkout::{begun_checkout, customer_checkouts, said_by};
 pub(super) use self::pending::Plan;
 pub use self::{
+    after::Adjusted,
     book::{Booking, NotATransferId, Transfer, TransferId, UnmatchedTransfer, WaitsBecause},
-    checkout::{Basket, Checkout, Completion, GuestCheckout, IdempotencyKey, NotAKey},
+    checkout::{Basket, Checkout, Completion, GuestCheckout, IdempotencyKey, NotAKey, OneTap, Tapped},
     feed::{Feed, FeedBatch, FeedEvent},
     files::RefundFile,
     form::{GuestLink, NotAGuestLink},
@@ -219,7 +222,7 @@ impl Merchant {
         stored.map(|stored| Ok(Order { merchant: self.clone(), record: stored.read()? })).transpose()
     }
 
-    /// An order by its reference, whoever's it is.
+    /// An order by its number, whoever's it is: `"RF18 5390 0754 7034".parse()?`, as somebody says or types it.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
@@ -483,6 +486,7 @@ impl Merchant {
                 writes.push(entry(due_key(&order.id, due), &order.id, Expect::Any)?);
             }
         }
+        writes.extend(after::settlement_write(&order, was.map(|was| &was.record))?);
         let key = order_key(&order.id);
         let expect = was.map_or(Expect::Absent, |was| Expect::Version(was.version));
         writes.push(put(key.clone(), &order, None, expect)?);
@@ -516,7 +520,8 @@ impl Order {
         &self.record.id
     }
 
-    /// What a payer quotes, and what people call it.
+    /// The order's number: what a payer quotes, what people call it, and by which the merchant finds it
+    /// ([`Merchant::order_by_reference`]). A person reads [`Reference::printed`].
     #[must_use]
     pub const fn reference(&self) -> &Reference {
         &self.record.reference

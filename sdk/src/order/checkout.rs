@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Happened, OrderError, OrderRecord, OrderState, Step};
 use crate::{
-    checkout::{CheckoutId, Coupon},
+    ask::Proof,
+    checkout::{Awaited, CheckoutId, Coupon},
     rail::Outcome,
     time::UnixTime,
 };
@@ -23,6 +24,9 @@ pub struct FromCheckout {
     /// The number under which the buyer owes the tax (reverse charge): for the invoice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vat_id: Option<String>,
+    /// What the wallet that pays is still to show.
+    #[serde(default, skip_serializing_if = "Awaited::is_nothing")]
+    pub awaited: Awaited,
     /// Since when it is a sale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<UnixTime>,
@@ -34,6 +38,25 @@ impl OrderRecord {
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.checkout.as_ref().is_none_or(|from| from.confirmed_at.is_some())
+    }
+
+    /// What the wallet is still to show that pays it.
+    pub(crate) fn awaited(&self) -> Option<&Awaited> {
+        self.checkout.as_ref().map(|from| &from.awaited).filter(|awaited| !awaited.is_nothing())
+    }
+
+    /// The wallet that pays it has shown this. `None` if that is not all that it was to show.
+    #[must_use]
+    pub(crate) fn shown(mut self, proofs: &[Proof]) -> Option<Self> {
+        let Some(from) = &mut self.checkout else { return Some(self) };
+        let Awaited { proofs: awaited, address } = std::mem::take(&mut from.awaited);
+        for name in awaited.iter().chain(address.iter().map(|address| &address.ask)) {
+            let proof = proofs.iter().find(|proof| proof.ask == *name)?;
+            if !self.proofs.iter().any(|known| known.ask == *name) {
+                self.proofs.push(proof.clone());
+            }
+        }
+        Some(self)
     }
 
     /// What was sold is not in stock any more.
@@ -58,7 +81,11 @@ impl Step {
             OrderState::Paying => by_hand && last == Some(&Outcome::Pending),
             _ => false,
         };
-        if sure {
+        if sure && self.order.awaited().is_some() {
+            // Money came by another way than the wallet that was to show what the sale needs.
+            self.end(OrderState::Cancelled)?;
+            self.order.mind_authorisations(now);
+        } else if sure {
             self.happened.push(Happened::Confirmed);
             if let Some(from) = &mut self.order.checkout {
                 from.confirmed_at = Some(now);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     delivery::{Address, AddressError, DeliverTo},
     totals::{Carriage, LineTax, Parts, Reduction, Totals},
+    withdrawal::{Exemption, WITHDRAWAL_DAYS},
 };
 use crate::{
     ask::Ask,
@@ -36,13 +37,28 @@ pub struct Line {
     /// The tax on it, where the merchant says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax: Option<LineTax>,
+    /// Why a consumer cannot withdraw from it, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<Exemption>,
+    /// Whether it is a service, or content without a medium: no parcel brings it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub intangible: bool,
 }
 
 impl Line {
     /// A line at its price: the merchant's name for what is sold, what the customer reads, what one costs, and how many.
     #[must_use]
     pub fn new(item: impl Into<String>, title: impl Into<String>, unit: Money, quantity: Quantity) -> Self {
-        Self { item: item.into(), title: title.into(), unit, quantity, discount: None, tax: None }
+        Self {
+            item: item.into(),
+            title: title.into(),
+            unit,
+            quantity,
+            discount: None,
+            tax: None,
+            exemption: None,
+            intangible: false,
+        }
     }
 
     /// So much is let off the line in all.
@@ -56,6 +72,22 @@ impl Line {
     #[must_use]
     pub const fn taxed(mut self, tax: LineTax) -> Self {
         self.tax = Some(tax);
+        self
+    }
+
+    /// A consumer cannot withdraw from it, for this reason. Say so on the page before anybody buys it: who was not told
+    /// (Directive 2011/83/EU, Article 6(1)(k)) may not be bound by it.
+    #[must_use]
+    pub const fn no_withdrawal(mut self, why: Exemption) -> Self {
+        self.exemption = Some(why);
+        self
+    }
+
+    /// It is a service, or content without a medium: it has arrived when it is said to be sent, and the time to withdraw
+    /// from it runs from when the order is placed.
+    #[must_use]
+    pub const fn intangible(mut self) -> Self {
+        self.intangible = true;
         self
     }
 
@@ -105,6 +137,7 @@ pub struct Draft {
     delivery: Option<DeliverTo>,
     needs: Vec<Ask>,
     shown: Option<Money>,
+    withdrawal_days: u16,
 }
 
 impl Draft {
@@ -119,6 +152,7 @@ impl Draft {
             delivery: None,
             needs: Vec::new(),
             shown: None,
+            withdrawal_days: WITHDRAWAL_DAYS,
         }
     }
 
@@ -178,6 +212,13 @@ impl Draft {
     #[must_use]
     pub const fn shown(mut self, total: Money) -> Self {
         self.shown = Some(total);
+        self
+    }
+
+    /// A consumer has so many days to withdraw from it; without this the 14 of the law, which nobody gets less than.
+    #[must_use]
+    pub const fn withdrawal_days(mut self, days: u16) -> Self {
+        self.withdrawal_days = days;
         self
     }
 
@@ -256,6 +297,10 @@ impl Draft {
             address.check()?;
         }
         Ok(total)
+    }
+
+    pub(crate) fn days_to_withdraw(&self) -> u16 {
+        self.withdrawal_days.max(WITHDRAWAL_DAYS)
     }
 
     pub(crate) const fn delivery(&self) -> Option<&DeliverTo> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::OrderId;
+use super::{AdjustmentReason, OrderId, Part};
 use crate::{money::Money, store::Persisted, time::UnixTime};
 
 /// One thing that happened to an order.
@@ -189,6 +189,36 @@ pub enum Happened {
     AccountNamed {
         /// Which.
         key: String,
+    },
+    /// A parcel left the shop. Its tracking number stands in the order.
+    Sent {
+        /// Which parcel.
+        parcel: String,
+        /// What is in it.
+        lines: Vec<Part>,
+    },
+    /// A parcel arrived.
+    Delivered {
+        /// Which parcel.
+        parcel: String,
+    },
+    /// The merchant took something back, or made it cheaper. What is owed for it is an event of its own.
+    Adjusted {
+        /// Which adjustment.
+        key: String,
+        /// Why.
+        reason: AdjustmentReason,
+        /// What it is about.
+        lines: Vec<Part>,
+        /// What goes back for it.
+        amount: Money,
+    },
+    /// The customer withdrew from something: an acknowledgement of it is due at once.
+    Withdrawn {
+        /// Which withdrawal.
+        key: String,
+        /// What it is about.
+        lines: Vec<Part>,
     },
     /// The delivery address was changed.
     AddressChanged,

@@ -1,6 +1,8 @@
 //! Every state and every transition: what comes of it, and where the cents are.
 
+mod after;
 mod capture;
+mod withdrawal;
 
 use super::*;
 use crate::{

@@ -15,8 +15,8 @@ use crate::{
     order::OrderId,
     protocol::sca::{Decimal, PAYMENT, Payment},
     rail::{
-        CannotCollect, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, Reference, RefundOutcome,
-        RefundRequest,
+        ActOutcome, CannotCollect, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, Reference,
+        RefundOutcome, RefundRequest,
     },
     time::UnixTime,
 };
@@ -249,6 +249,16 @@ impl Rail for WalletRail {
             // What is authorised does not become less because somebody is at it.
             Inquired::Known(_) => Outcome::Authorised { until: None },
             Inquired::NotHere => Outcome::Pending,
+        }
+    }
+
+    /// What nobody got is given up by that: it is handed over for no order that is over. What somebody has they execute or
+    /// decline, and money that comes all the same is owed back.
+    async fn void(&self, payment: &PaymentRequest) -> ActOutcome {
+        match self.look(&payment.order, payment.attempt).await {
+            Inquired::NotHere | Inquired::Known(Outcome::Declined(_)) => ActOutcome::Done,
+            Inquired::Known(Outcome::Paid) => ActOutcome::Declined("executed".into()),
+            Inquired::Known(_) => ActOutcome::UnderWay,
         }
     }
 

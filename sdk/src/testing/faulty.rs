@@ -1,16 +1,20 @@
-//! A store that fails when it is told to.
+//! A store, or an inventory, that fails when it is told to.
 
 use std::{
     collections::BTreeMap,
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
+    order::OrderId,
     store::{Key, Prefix, Store, StoreError, StoreIdentity, Stored, Version, Write},
     time::UnixTime,
+    trade::{Held, Hold, Inventory, TradeError},
 };
 
-/// What goes wrong with a call to a [`Faulty`] store.
+/// What goes wrong with a call to a [`Faulty`] store or inventory. An inventory that does not answer says no more than that
+/// ([`TradeError`]), whatever happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The commit happens, and its answer is lost: [`StoreError::Unknown`].
@@ -24,7 +28,7 @@ pub enum Fault {
     Crash,
 }
 
-/// A store that passes every call on, but for those planned to fail. Reads know only one failure,
+/// A store or an inventory that passes every call on, but for those planned to fail. A store's reads know only one failure,
 /// [`StoreError::Unavailable`], whatever the fault. A clone shares the plan.
 ///
 /// ```
@@ -60,7 +64,7 @@ struct Plan {
 }
 
 impl<S> Faulty<S> {
-    /// A store that does what `store` does, until told otherwise.
+    /// Does what `store` does, a store or an inventory, until told otherwise.
     pub fn new(store: S) -> Self {
         Self { store, plan: Arc::default() }
     }
@@ -78,7 +82,7 @@ impl<S> Faulty<S> {
         self.plan().calls
     }
 
-    /// The store inside, which never fails.
+    /// What is inside, which never fails.
     #[must_use]
     pub const fn inner(&self) -> &S {
         &self.store
@@ -144,6 +148,43 @@ impl<S: Store> Store for Faulty<S> {
     }
 }
 
+impl<I: Inventory> Faulty<I> {
+    /// Acts before the answer is lost, or not at all.
+    async fn act<T>(&self, act: impl Future<Output = Result<T, TradeError>>) -> Result<T, TradeError> {
+        match self.call() {
+            None => act.await,
+            Some(fault) => {
+                if fault == Fault::Done {
+                    drop(act.await);
+                }
+                Err(TradeError::new("inventory", format!("failed on purpose: {fault:?}")))
+            }
+        }
+    }
+}
+
+impl<I: Inventory> Inventory for Faulty<I> {
+    async fn hold(&self, hold: &Hold) -> Result<Held, TradeError> {
+        self.act(self.store.hold(hold)).await
+    }
+
+    async fn sell(&self, hold: &Hold) -> Result<Held, TradeError> {
+        self.act(self.store.sell(hold)).await
+    }
+
+    async fn free(&self, order: &OrderId, now: UnixTime) -> Result<(), TradeError> {
+        self.act(self.store.free(order, now)).await
+    }
+
+    async fn left(&self, items: &[String], now: UnixTime) -> Result<Vec<Option<u32>>, TradeError> {
+        self.act(self.store.left(items, now)).await
+    }
+
+    async fn tidy(&self, now: UnixTime) -> Result<(), TradeError> {
+        self.act(self.store.tidy(now)).await
+    }
+}
+
 fn unavailable(fault: Fault) -> StoreError {
     StoreError::Unavailable(format!("failed on purpose: {fault:?}").into())
 }
@@ -151,7 +192,34 @@ fn unavailable(fault: Fault) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Expect, Memory, Record};
+    use crate::{
+        money::Quantity,
+        store::{Expect, Memory, Record},
+        trade::Shelf,
+    };
+
+    #[tokio::test]
+    async fn an_inventory_fails_before_it_acts_or_after_it() {
+        let now = UnixTime::from_secs(0);
+        let shelf = Shelf::new(Memory::new());
+        shelf.stock("tea", 9, now).await.unwrap();
+        let inventory = Faulty::new(shelf);
+        let order = |n: u8| OrderId::from_random([n; 16]);
+        let one = |n| Hold::new(order(n), vec![("tea".into(), Quantity::new(1).unwrap())], now.plus_s(9), now);
+        let left = async || inventory.inner().count("tea", now).await.unwrap().left;
+
+        for (n, (fault, after)) in [(Fault::Lost, 9), (Fault::Refused, 9), (Fault::Done, 8)].into_iter().enumerate() {
+            inventory.fail(0, fault);
+            assert!(inventory.hold(&one(n as u8)).await.is_err());
+            assert_eq!(left().await, after, "{fault:?}");
+        }
+        assert_eq!(inventory.sell(&one(2)).await.unwrap(), Held::All);
+        inventory.fail(0, Fault::Done);
+        assert!(inventory.free(&order(2), now).await.is_err());
+        assert_eq!(left().await, 9);
+        inventory.fail(0, Fault::Crash);
+        assert!(inventory.tidy(now).await.is_err() && inventory.left(&[], now).await.is_err());
+    }
 
     #[tokio::test]
     async fn each_fault_does_what_it_says() {

@@ -50,7 +50,7 @@ struct Rule {
 #[derive(Clone, Debug)]
 enum Needs {
     Nothing,
-    /// In small letters.
+    /// As it is compared.
     Word(String),
     Proof(String),
 }
@@ -222,9 +222,9 @@ impl Codes {
     }
 }
 
-/// A word as it is compared.
+/// A word as it is compared: in capitals, for not every letter has a small one of its own (`größe`, `GRÖSSE`).
 fn plain(word: &str) -> String {
-    word.trim().to_lowercase()
+    word.trim().to_uppercase()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Stock, counted in the store.
 
+mod desk;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -7,17 +8,19 @@ mod tests;
 use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
     time::Duration,
 };
 
-use self::records::{
-    Delivery, Due, Found, Holding, Look, Stage, Stock, delivery_key, due_key, due_prefixes, hold_key, stock_key,
-};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+pub use self::desk::{Count, DELIVERY_S, HeldFor};
+use self::records::{Due, Found, Holding, Look, Stage, Stock, due_key, due_prefixes, hold_key, stock_key};
 use super::{Held, Hold, Inventory, Shortage, TradeError, is_name};
 use crate::{
     money::Quantity,
     order::OrderId,
-    store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, SCAN_MAX, Store, StoreError, Stored, Write},
+    store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, Store, StoreError, Write},
     time::UnixTime,
 };
 
@@ -28,15 +31,15 @@ pub const HOLD_ITEMS_MAX: usize = 50;
 /// anybody sends a thing back, or says anything again.
 pub const REMEMBERED_S: u64 = 400 * 24 * 3600;
 
-/// How long a delivery is remembered, in seconds: said again within that time, it is counted once.
-pub const DELIVERY_S: u64 = 90 * 24 * 3600;
-
-/// How often an act is tried when others change the same item in between. With pauses of up to [`PAUSE_MS_MAX`] that is
-/// about three seconds: who does not get a turn in that time is told to try again.
+/// How often an act is tried when others change the same items in between: who is not lucky in so many attempts is told
+/// to try again.
 const ATTEMPTS: u32 = 60;
 
 /// The longest pause between two attempts, in milliseconds.
-const PAUSE_MS_MAX: u64 = 100;
+const PAUSE_MS_MAX: u64 = 50;
+
+/// How long an act waits in line on its own node, in seconds: customers wait no longer.
+const LINE_S: u64 = 10;
 
 /// How many holds are let go at most in one look at a shard.
 const PAGE: usize = 100;
@@ -69,28 +72,9 @@ const PAGES: usize = 20;
 #[derive(Clone, Debug)]
 pub struct Shelf {
     store: AnyStore,
-}
-
-/// How many there are of an item.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Count {
-    /// How many can be had.
-    pub left: u64,
-    /// How many are held for orders that are being paid. Holds that are over, and have not gone back yet, are among them.
-    pub held: u64,
-}
-
-/// What is held for an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HeldFor {
-    /// For whom.
-    pub order: OrderId,
-    /// How many of what.
-    pub items: Vec<(String, Quantity)>,
-    /// Until when.
-    pub until: UnixTime,
+    /// Who met somebody else waits here for their turn, so that a rush on one item is as many attempts at once as there are
+    /// nodes, and not as there are customers.
+    line: Arc<Mutex<()>>,
 }
 
 /// Why the shelf did not do it: the source of its [`TradeError`]s.
@@ -112,8 +96,8 @@ pub enum ShelfError {
     /// This is no name of an item: 1 to 64 bytes without control characters. Of a delivery: the same, up to 128.
     #[error("{0:?} is no name of an item or a delivery")]
     Name(String),
-    /// Others changed the same items all the time: nothing was done, and it may be said again.
-    #[error("others changed the same items {ATTEMPTS} times: say it again")]
+    /// Others changed the same items all the time: it may be said again.
+    #[error("others changed the same items all the time: say it again")]
     Busy,
     /// The store.
     #[error(transparent)]
@@ -142,141 +126,10 @@ impl From<ShelfError> for TradeError {
     }
 }
 
-/// The longest name of a delivery, in bytes.
-const DELIVERY_BYTES_MAX: usize = 128;
-
 impl Shelf {
     /// A shelf whose records lie in this store: the one of the merchant, or any other.
     pub fn new(store: impl Store) -> Self {
-        Self { store: AnyStore::new(store) }
-    }
-
-    /// From now on, so many can be had: what was counted by hand, without what is held or sold already. Said again after a
-    /// lost answer, it is done once.
-    ///
-    /// # Errors
-    /// [`TradeError`] for a name that is none, or if the store does not answer.
-    pub async fn stock(&self, item: &str, left: u32, now: UnixTime) -> Result<(), TradeError> {
-        Ok(self.counted(item, left, now).await?)
-    }
-
-    async fn counted(&self, item: &str, left: u32, now: UnixTime) -> Result<(), ShelfError> {
-        named(item)?;
-        let mut sent = None;
-        for attempt in 0..ATTEMPTS {
-            let found = self.stocked(item, now).await?;
-            if sent.is_some() && found.value.counted == sent {
-                return Ok(());
-            }
-            // The version that was counted over is kept: after a lost answer it tells whether this count is in there, and what
-            // was sold since is not put back.
-            let counted = Some((found.version.map_or(0, |version| version.0), left));
-            let stock = Stock { left: u64::from(left), counted, ..found.value };
-            let commit = self.store.commit(&[put(stock_key(item), &stock, None, found.expect())?], now).await;
-            let Err(e) = commit else { return Ok(()) };
-            if matches!(e, StoreError::Unknown(_)) {
-                sent = counted;
-            }
-            again(e, item, attempt).await?;
-        }
-        Err(ShelfError::Busy)
-    }
-
-    /// A delivery has arrived: so many more can be had. It has a name (1 to 128 bytes, a delivery note's number), and said
-    /// again under that name for the same item within [`DELIVERY_S`], it is counted once.
-    ///
-    /// # Errors
-    /// [`TradeError`] for a name that is none, or if the store does not answer.
-    pub async fn receive(&self, item: &str, more: u32, delivery: &str, now: UnixTime) -> Result<(), TradeError> {
-        Ok(self.arrived(item, more, delivery, now).await?)
-    }
-
-    async fn arrived(&self, item: &str, more: u32, delivery: &str, now: UnixTime) -> Result<(), ShelfError> {
-        named(item)?;
-        if delivery.is_empty() || delivery.len() > DELIVERY_BYTES_MAX || delivery.chars().any(char::is_control) {
-            return Err(ShelfError::Name(delivery.chars().take(DELIVERY_BYTES_MAX).collect()));
-        }
-        for attempt in 0..ATTEMPTS {
-            let keys = [stock_key(item), delivery_key(item, delivery)];
-            let mut loaded = self.store.load(&keys, now).await?.into_iter();
-            let found = Found::<Stock>::of(loaded.next().flatten())?;
-            if loaded.next().flatten().is_some() {
-                return Ok(());
-            }
-            let [stock_key, delivery_key] = keys;
-            let left = found.value.left.saturating_add(u64::from(more));
-            let writes = [
-                put(stock_key, &Stock { left, ..found.value }, None, found.expect())?,
-                put(delivery_key, &Delivery { more }, Some(now.plus_s(DELIVERY_S)), Expect::Absent)?,
-            ];
-            match self.store.commit(&writes, now).await {
-                Ok(_) => return Ok(()),
-                Err(e) => again(e, item, attempt).await?,
-            }
-        }
-        Err(ShelfError::Busy)
-    }
-
-    /// How many there are of an item, for the merchant's own pages.
-    ///
-    /// # Errors
-    /// [`TradeError`] if the store does not answer.
-    pub async fn count(&self, item: &str, now: UnixTime) -> Result<Count, TradeError> {
-        if !is_name(item) {
-            return Ok(Count::default());
-        }
-        let Stock { left, held, .. } = self.stocked(item, now).await?.value;
-        Ok(Count { left, held })
-    }
-
-    /// What is on the shelf, by name: at most 1,000, beginning after a name, for the merchant's own pages.
-    ///
-    /// # Errors
-    /// [`TradeError`] if the store does not answer.
-    pub async fn counts(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-        now: UnixTime,
-    ) -> Result<Vec<(String, Count)>, TradeError> {
-        let limit = limit.min(SCAN_MAX);
-        let found = self.store.scan(&records::all_stock(), after, limit, now).await.map_err(ShelfError::from)?;
-        let count = |(key, stored): (Key, Stored)| {
-            let Stock { left, held, .. } = stored.read()?;
-            Ok((key.sort, Count { left, held }))
-        };
-        Ok(found.into_iter().map(count).collect::<Result<_, StoreError>>().map_err(ShelfError::from)?)
-    }
-
-    /// What is held, for the merchant's own pages: what ends first comes first, at most 250.
-    ///
-    /// # Errors
-    /// [`TradeError`] if the store does not answer.
-    pub async fn holds(&self, limit: usize, now: UnixTime) -> Result<Vec<HeldFor>, TradeError> {
-        Ok(self.held_first(limit.min(HOLDS_MAX), now).await?)
-    }
-
-    async fn held_first(&self, limit: usize, now: UnixTime) -> Result<Vec<HeldFor>, ShelfError> {
-        let mut due: Vec<(String, OrderId)> = Vec::new();
-        for prefix in due_prefixes() {
-            for (key, stored) in self.store.scan(&prefix, None, limit, now).await? {
-                due.push((key.sort, stored.read::<Due>()?.order));
-            }
-        }
-        due.sort_by(|a, b| a.0.cmp(&b.0));
-        due.truncate(limit);
-        let mut held = Vec::with_capacity(due.len());
-        for some in due.chunks(KEYS_MAX) {
-            let keys: Vec<_> = some.iter().map(|(_, order)| hold_key(order)).collect();
-            for ((_, order), stored) in some.iter().zip(self.store.load(&keys, now).await?) {
-                let Some(stored) = stored else { continue };
-                let Holding { items, until, stage } = stored.read()?;
-                if stage == Stage::Held {
-                    held.push(HeldFor { order: order.clone(), items, until });
-                }
-            }
-        }
-        Ok(held)
+        Self { store: AnyStore::new(store), line: Arc::default() }
     }
 
     async fn stocked(&self, item: &str, now: UnixTime) -> Result<Found<Stock>, ShelfError> {
@@ -301,34 +154,32 @@ impl Shelf {
         decide: impl Fn(&Hold, &Look) -> Result<Step, ShelfError>,
     ) -> Result<Held, ShelfError> {
         check(&hold.items)?;
-        let mut has_tidied = false;
-        let mut attempt = 0;
-        while attempt < ATTEMPTS {
+        let (mut has_tidied, mut turn) = (false, self.turn(hold.order.as_str()));
+        loop {
             let look = self.look(&hold.order, &hold.items, hold.now).await?;
             match decide(hold, &look)? {
                 Step::Done(held) => return Ok(held),
                 Step::Short(short) => {
                     // Before somebody is told that there is too little, what is held for nobody any more goes back.
                     let is_held = look.stock.iter().any(|stock| stock.value.held > 0);
-                    if has_tidied || !is_held || !self.let_go(hold.now).await? {
+                    if has_tidied || !is_held {
                         return Ok(Held::Short(short));
                     }
+                    turn.over();
+                    self.let_go(hold.now).await?;
                     has_tidied = true;
                 }
                 Step::Commit(writes) => match self.store.commit(&writes, hold.now).await {
                     Ok(_) => return Ok(Held::All),
-                    Err(e) => {
-                        again(e, hold.order.as_str(), attempt).await?;
-                        attempt = attempt.saturating_add(1);
-                    }
+                    Err(e) => turn.again(e).await?,
                 },
             }
         }
-        Err(ShelfError::Busy)
     }
 
     async fn free_order(&self, order: &OrderId, now: UnixTime) -> Result<(), ShelfError> {
-        for attempt in 0..ATTEMPTS {
+        let mut turn = self.turn(order.as_str());
+        loop {
             let look = self.look(order, &[], now).await?;
             let items = match &look.hold {
                 Some((holding, _)) if holding.stage == Stage::Freed => return Ok(()),
@@ -336,20 +187,19 @@ impl Shelf {
                 None => Vec::new(),
             };
             let look = self.look(order, &items, now).await?;
-            let is_same = look.hold.as_ref().map(|(holding, _)| &holding.items).is_none_or(|held| *held == items);
-            if is_same {
-                match self.store.commit(&look.freed(order, now)?, now).await {
-                    Ok(_) => return Ok(()),
-                    Err(e) => again(e, order.as_str(), attempt).await?,
-                }
-            }
+            let is_same = look.hold.as_ref().is_none_or(|(holding, _)| holding.items == items);
+            let commit = match is_same {
+                true => self.store.commit(&look.freed(order, now)?, now).await,
+                false => Err(StoreError::Conflict(hold_key(order))),
+            };
+            let Err(e) = commit else { return Ok(()) };
+            turn.again(e).await?;
         }
-        Err(ShelfError::Busy)
     }
 
-    /// Lets go what was held until now; whether there was anything.
-    async fn let_go(&self, now: UnixTime) -> Result<bool, ShelfError> {
-        let (mut went, mut failed) = (false, None);
+    /// Lets go what was held until now.
+    async fn let_go(&self, now: UnixTime) -> Result<(), ShelfError> {
+        let mut failed = None;
         for prefix in due_prefixes() {
             let mut after: Option<String> = None;
             for _ in 0..PAGES {
@@ -361,18 +211,11 @@ impl Shelf {
                         break;
                     }
                     // One that cannot be read does not keep the others.
-                    let order = match stored.read::<Due>() {
-                        Ok(due) => due.order,
-                        Err(e) => {
-                            failed = Some(ShelfError::from(e));
-                            after = Some(key.sort);
-                            continue;
-                        }
+                    let lapsed = match stored.read::<Due>() {
+                        Ok(Due { order }) => self.lapse(&order, now).await,
+                        Err(e) => Err(e.into()),
                     };
-                    match self.lapse(&order, now).await {
-                        Ok(lapsed) => went |= lapsed,
-                        Err(e) => failed = Some(e),
-                    }
+                    failed = lapsed.err().or(failed);
                     after = Some(key.sort);
                 }
                 if is_last || after.is_none() {
@@ -380,31 +223,73 @@ impl Shelf {
                 }
             }
         }
-        failed.map_or(Ok(went), Err)
+        failed.map_or(Ok(()), Err)
     }
 
     /// Puts back what is held for an order, if that is over: there is no hold then, as if there had been none.
-    async fn lapse(&self, order: &OrderId, now: UnixTime) -> Result<bool, ShelfError> {
-        for attempt in 0..ATTEMPTS {
+    async fn lapse(&self, order: &OrderId, now: UnixTime) -> Result<(), ShelfError> {
+        let mut turn = self.turn(order.as_str());
+        loop {
             let look = self.look(order, &[], now).await?;
-            let Some((Holding { items, until, stage: Stage::Held }, _)) = look.hold else { return Ok(false) };
+            let Some((Holding { items, until, stage: Stage::Held }, _)) = look.hold else { return Ok(()) };
             if until > now {
-                return Ok(false);
+                return Ok(());
             }
             let look = self.look(order, &items, now).await?;
-            if let Some(writes) = look.lapsed(order, &items, now)? {
-                match self.store.commit(&writes, now).await {
-                    Ok(_) => return Ok(true),
-                    Err(e) => again(e, order.as_str(), attempt).await?,
-                }
-            }
+            let commit = match look.lapsed(order, &items, now)? {
+                Some(writes) => self.store.commit(&writes, now).await,
+                None => Err(StoreError::Conflict(hold_key(order))),
+            };
+            let Err(e) = commit else { return Ok(()) };
+            turn.again(e).await?;
         }
-        Err(ShelfError::Busy)
+    }
+
+    const fn turn<'a>(&'a self, name: &'a str) -> Turn<'a> {
+        Turn { line: &self.line, name, attempt: 0, place: None }
     }
 }
 
-/// The most holds that are listed.
-const HOLDS_MAX: usize = 250;
+/// The attempts of one act.
+struct Turn<'a> {
+    line: &'a Arc<Mutex<()>>,
+    name: &'a str,
+    attempt: u32,
+    /// The head of the line, which is nobody else's until it is given up.
+    place: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turn<'_> {
+    /// Waits until another attempt is worth it: somebody was faster, or nobody knows whether it happened, which looking
+    /// again tells. First in line on this node; then, as those of other nodes are in the way, for a pause that differs by
+    /// name, so that those who met once do not meet each time.
+    async fn again(&mut self, e: StoreError) -> Result<(), ShelfError> {
+        if !matches!(e, StoreError::Conflict(_) | StoreError::Unknown(_)) {
+            return Err(e.into());
+        }
+        self.attempt = self.attempt.saturating_add(1);
+        if self.attempt >= ATTEMPTS {
+            return Err(ShelfError::Busy);
+        }
+        if self.place.is_none() {
+            let line = Arc::clone(self.line).lock_owned();
+            let place = tokio::time::timeout(Duration::from_secs(LINE_S), line).await.map_err(|_| ShelfError::Busy)?;
+            self.place = Some(place);
+            return Ok(());
+        }
+        let mut hasher = DefaultHasher::new();
+        (self.name, self.attempt).hash(&mut hasher);
+        let most = 2_u64.saturating_pow(self.attempt.min(16)).min(PAUSE_MS_MAX);
+        let pause = hasher.finish().checked_rem(most.saturating_add(1)).unwrap_or_default();
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        Ok(())
+    }
+
+    /// Gives up the place in line: what follows may wait in it itself.
+    fn over(&mut self) {
+        self.place = None;
+    }
+}
 
 /// What is to be done about a hold or a sale.
 enum Step {
@@ -438,8 +323,7 @@ impl Inventory for Shelf {
     }
 
     async fn tidy(&self, now: UnixTime) -> Result<(), TradeError> {
-        self.let_go(now).await?;
-        Ok(())
+        Ok(self.let_go(now).await?)
     }
 }
 
@@ -452,17 +336,15 @@ impl Shelf {
             let keys: Vec<_> = names.iter().map(|item| stock_key(item)).collect();
             let loaded = self.store.load(&keys, now).await?;
             let mut stock = loaded.into_iter().map(Found::<Stock>::of).collect::<Result<Vec<_>, _>>()?.into_iter();
-            let stock: Vec<Stock> = items
-                .iter()
-                .map(|item| {
-                    if is_name(item) { stock.next().map(|found| found.value) } else { None }.unwrap_or_default()
-                })
-                .collect();
+            let mut of = |item: &String| is_name(item).then(|| stock.next()).flatten();
+            let stock: Vec<Stock> =
+                items.iter().map(|item| of(item).map_or_else(Stock::default, |it| it.value)).collect();
             // Nobody is sent away for what is held for nobody any more.
             let may_come_back = stock.iter().any(|stock| stock.left == 0 && stock.held > 0);
-            if has_tidied || !may_come_back || !self.let_go(now).await? {
+            if has_tidied || !may_come_back {
                 return Ok(stock.iter().map(|stock| Some(records::count(stock.left))).collect());
             }
+            self.let_go(now).await?;
             has_tidied = true;
         }
     }
@@ -523,22 +405,4 @@ fn named(item: &str) -> Result<(), ShelfError> {
 
 fn put<T: Persisted>(key: Key, value: &T, expires_at: Option<UnixTime>, expect: Expect) -> Result<Write, StoreError> {
     Ok(Write::put(key, Record::of(value, expires_at)?, expect))
-}
-
-/// Waits a little if it is worth another attempt: somebody was faster, or nobody knows whether it happened, which looking
-/// again tells. Who waits for how long differs by name, so that those who met once do not meet each time.
-async fn again(e: StoreError, name: &str, attempt: u32) -> Result<(), ShelfError> {
-    if !matches!(e, StoreError::Conflict(_) | StoreError::Unknown(_)) {
-        return Err(e.into());
-    }
-    let mut hasher = DefaultHasher::new();
-    (name, attempt).hash(&mut hasher);
-    let most = 2_u64.saturating_pow(attempt.min(16)).min(PAUSE_MS_MAX);
-    let pause = hasher.finish().checked_rem(most.saturating_add(1)).unwrap_or_default();
-    if pause == 0 {
-        tokio::task::yield_now().await;
-    } else {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-    }
-    Ok(())
 }

@@ -26,6 +26,8 @@ pub struct DeskView {
     pub typed: TransferForm,
     /// Transfers without an order.
     pub unmatched: Vec<UnmatchedView>,
+    /// Orders with a withdrawal that waits to be settled.
+    pub withdrawn: Vec<OrderSummary>,
     /// Money to be sent back.
     pub owed: Vec<DeskOwed>,
     /// The files of repayments that were made for the bank, the newest first.
@@ -118,6 +120,8 @@ pub struct DeskSale {
     pub form: String,
     /// What has just happened.
     pub notice: Option<Notice>,
+    /// Whether something may be sent: it is paid, or promised.
+    pub may_send: bool,
     /// What can still be refunded, in euro cents.
     pub refundable_minor: i64,
     /// The amount that was typed, on a page that comes back.
@@ -373,6 +377,14 @@ pub enum Notice {
     Done,
     /// A refund is owed now.
     Refunded,
+    /// A parcel is on its way.
+    ParcelSent,
+    /// A parcel has arrived.
+    ParcelArrived,
+    /// A withdrawal is settled.
+    WithdrawalSettled,
+    /// The parcel holds nothing that is to be sent, or its texts cannot be shown.
+    ParcelUnfit,
     /// The amount cannot be read.
     AmountUnreadable,
     /// The bank's number is missing.
@@ -405,7 +417,7 @@ pub enum Notice {
 
 impl Notice {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::Paid,
         Self::PartlyPaid,
         Self::Excess,
@@ -417,6 +429,10 @@ impl Notice {
         Self::CarriedOut,
         Self::Done,
         Self::Refunded,
+        Self::ParcelSent,
+        Self::ParcelArrived,
+        Self::WithdrawalSettled,
+        Self::ParcelUnfit,
         Self::AmountUnreadable,
         Self::TransferMissing,
         Self::IbanUnreadable,
@@ -454,6 +470,10 @@ impl Notice {
             Self::CarriedOut => "carried_out",
             Self::Done => "done",
             Self::Refunded => "refunded",
+            Self::ParcelSent => "parcel_sent",
+            Self::ParcelArrived => "parcel_arrived",
+            Self::WithdrawalSettled => "withdrawal_settled",
+            Self::ParcelUnfit => "parcel_unfit",
             Self::AmountUnreadable => "amount_unreadable",
             Self::TransferMissing => "transfer_missing",
             Self::IbanUnreadable => "iban_unreadable",
@@ -487,6 +507,7 @@ impl Notice {
                 | Self::DayUnreadable
                 | Self::NothingToFile
                 | Self::AccountUnknown
+                | Self::ParcelUnfit
                 | Self::FormOver
         )
     }
@@ -522,6 +543,16 @@ impl Notice {
             Self::Refunded => Words(
                 "The refund is owed now and stands under “Money owed back”.",
                 "Die Erstattung ist jetzt geschuldet und steht unter „Zurückzuzahlen“.",
+            ),
+            Self::ParcelSent => Words("Noted: the parcel is on its way.", "Vermerkt: Das Paket ist unterwegs."),
+            Self::ParcelArrived => Words("Noted: the parcel has arrived.", "Vermerkt: Das Paket ist angekommen."),
+            Self::WithdrawalSettled => Words(
+                "The withdrawal is settled. What goes back stands under “Money owed back”.",
+                "Der Widerruf ist erledigt. Was zurückgeht, steht unter „Zurückzuzahlen“.",
+            ),
+            Self::ParcelUnfit => Words(
+                "Nothing was noted: say what is in the parcel, at most what is still to be sent, and an address that begins with https.",
+                "Nichts wurde vermerkt: Bitte sagen Sie, was im Paket ist, höchstens was noch fehlt, und eine Adresse mit https.",
             ),
             Self::AmountUnreadable => Words(
                 "That is no amount that we can read. Write it as 28.50, without dots between thousands.",

@@ -33,6 +33,12 @@ pub fn decimal(amount_minor: impl Into<i64>, point: char) -> String {
 /// comma, and no dots between thousands, which the other language reads as a point.
 #[must_use]
 pub fn read(text: &str) -> Option<i64> {
+    read_or_nothing(text).filter(|minor| *minor > 0)
+}
+
+/// The same, where nothing is an amount, too: `0`, `0,00`.
+#[must_use]
+pub fn read_or_nothing(text: &str) -> Option<i64> {
     let text = text.trim();
     let (euros, cents) = text.split_once(['.', ',']).unwrap_or((text, "00"));
     let digits = |part: &str, longest: usize| {
@@ -44,7 +50,7 @@ pub fn read(text: &str) -> Option<i64> {
     let cents_minor: i64 = cents.parse().ok()?;
     let cents_minor = if cents.len() == 1 { cents_minor * 10 } else { cents_minor };
     let amount_minor = euros.parse::<i64>().ok()?.checked_mul(100)?.checked_add(cents_minor)?;
-    (1..=AMOUNT_MAX_MINOR).contains(&amount_minor).then_some(amount_minor)
+    (0..=AMOUNT_MAX_MINOR).contains(&amount_minor).then_some(amount_minor)
 }
 
 const fn split(amount_minor: i64) -> (u64, u64) {
@@ -129,6 +135,8 @@ mod tests {
             "１２",
         ] {
             assert_eq!(read(text), None, "{text}");
+            let nothing = matches!(text, "0" | "0.00").then_some(0);
+            assert_eq!(read_or_nothing(text), nothing, "{text}");
         }
     }
 }

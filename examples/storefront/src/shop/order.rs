@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::{
+    after::AfterView,
     cart::Short,
     delivery::{AddressErrors, AddressForm, Delivery},
     words::Words,
@@ -230,6 +231,8 @@ pub struct OrderView {
     pub transfer: Option<TransferView>,
     /// Whether it may be cancelled now.
     pub may_cancel: bool,
+    /// What became of it after the sale.
+    pub after: AfterView,
     /// Money that goes back.
     pub owed: Vec<OwedView>,
     /// What happened, the oldest first.
@@ -239,7 +242,7 @@ pub struct OrderView {
 }
 
 impl OrderView {
-    /// The path of its page; below it lie `cancel`, `retry` and `account`.
+    /// The path of its page; below it lie `cancel`, `retry`, `account` and `withdraw`.
     #[must_use]
     pub fn path(&self) -> String {
         match &self.door {
@@ -367,6 +370,14 @@ pub enum Happened {
     SendingBack(i64),
     /// Money went back, in euro cents.
     SentBack(i64),
+    /// A parcel was sent.
+    Sent,
+    /// A parcel arrived.
+    Arrived,
+    /// The customer withdrew from something.
+    Withdrawn,
+    /// The merchant took something back, or made it cheaper.
+    Adjusted,
     /// The address was erased.
     AddressErased,
     /// Something for which the shop has no words.

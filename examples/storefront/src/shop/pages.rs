@@ -20,7 +20,7 @@ pub use account::account;
 pub use cart::cart;
 pub use checkout::checkout;
 pub use home::home;
-pub use order::order;
+pub use order::{order, withdraw};
 pub use orders::orders;
 pub use present::{CARD, PaperView, QuestionView, present};
 pub use product::product;

@@ -5,16 +5,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Loaded, Order, PAGE,
+    BY_CUSTOMER, Loaded, Order, PAGE, entry, newest_first,
     pay::{in_time, payment},
     shards,
 };
 use crate::{
+    ask::{Ask, Proof},
+    customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, put},
     money::Money,
-    order::{INQUIRY_PAUSE_MAX_S, OrderId, OrderRecord, RAIL_ANSWER_S},
-    presentation::{AskedPayment, Authorisation},
+    order::{Buyer, DeliverySource, INQUIRY_PAUSE_MAX_S, OrderId, OrderRecord, RAIL_ANSWER_S},
+    presentation::{AskedPayment, Authorisation, Verified},
     protocol::jose::{base64url_encode, sha256},
     rail::{
         DeclineCode, Outcome,
@@ -28,6 +30,14 @@ use crate::{
 const REFUSALS_UNTIL: u32 = 200;
 /// What seals evidence to its record.
 const EVIDENCE: &str = "payment evidence";
+
+/// What a wallet showed in the presentation that authorises a payment.
+pub(in crate::merchant) struct ShownTogether<'a> {
+    /// Whose it is from now on.
+    pub(in crate::merchant) customer: &'a CustomerId,
+    pub(in crate::merchant) shown: &'a [(&'a Ask, Verified)],
+    pub(in crate::merchant) proofs: &'a [Proof],
+}
 
 /// An authorisation as it is stored, beside its order: evidence, for as long as it may be disputed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,13 +115,16 @@ impl Merchant {
         Ok(AskedPayment { order, attempt, amount, kind: rail.kind().to_owned() })
     }
 
-    /// The writes by which an attempt is authorised, with the evidence: to be committed with the answer that is redeemed.
+    /// The writes by which an attempt is authorised, with the evidence: to be committed with the answer that is redeemed. An
+    /// order that waited for what the wallet showed takes that; if it is not what its price is for, the attempt is declined.
+    /// Second, the ask whose values the order took.
     pub(in crate::merchant) async fn authorised(
         &self,
         payment: &AskedPayment,
         authorisation: &Authorisation,
         verified_at: UnixTime,
-    ) -> Result<Vec<Write>, Error> {
+        came: &ShownTogether<'_>,
+    ) -> Result<(Vec<Write>, Option<String>), Error> {
         let (now, AskedPayment { order: id, attempt, amount, .. }) = (self.now(), payment);
         let used = Key::new(CodeUsed::KIND, code_digest(&authorisation.jti), "");
         if self.load_one(&used).await?.is_some() {
@@ -119,7 +132,26 @@ impl Merchant {
             return Err(Refusal::AuthorisationUsed.into());
         }
         let order = self.wanted(id).await?;
-        let step = order.record.clone().authorised(WalletRail::ID, *attempt, *amount, now)?;
+        let awaited = order.record.awaited().cloned().unwrap_or_default();
+        let address = match self.awaited_address(&awaited, came.shown) {
+            Ok(address) => address,
+            Err(why) => return Ok((self.unauthorised(payment, why).await?, None)),
+        };
+        let Some(mut record) = order.record.clone().shown(came.proofs) else {
+            return Ok((self.unauthorised(payment, "not_all_shown").await?, None));
+        };
+        let mut more = Vec::new();
+        if record.checkout.is_some() && record.buyer == Buyer::Guest {
+            // Whoever began as a guest has shown who they are to this shop.
+            record.buyer = Buyer::Customer(came.customer.clone());
+            let sort = newest_first(record.placed_at, id);
+            more.push(entry(Key::new(BY_CUSTOMER, came.customer.as_str(), sort), id, Expect::Absent)?);
+        }
+        let taken = awaited.address.as_ref().filter(|_| address.is_some()).map(|address| address.ask.clone());
+        if let Some((address, device)) = address {
+            more.push(self.delivery_write(id, &address, DeliverySource::Wallet(device), now, Expect::Absent)?);
+        }
+        let step = record.authorised(WalletRail::ID, *attempt, *amount, now)?;
         let key = authorisation_key(id, *attempt);
         let text = zeroize::Zeroizing::new(serde_json::to_vec(authorisation).unwrap_or_default());
         let record = AuthorisationRecord {
@@ -134,12 +166,12 @@ impl Merchant {
         };
         let code = CodeUsed { order: id.clone(), attempt: *attempt };
         let until = Some(self.evidence_until(&record));
-        let writes = vec![
+        more.extend([
             put(due_key(&record, now), &code, until, Expect::Any)?,
             put(key, &record, until, Expect::Absent)?,
             put(used, &code, None, Expect::Absent)?,
-        ];
-        Ok(self.plan_step(step, Some(&order), writes)?.writes)
+        ]);
+        Ok((self.plan_step(step, Some(&order), more)?.writes, taken))
     }
 
     /// The writes by which an attempt that waits for a wallet is declined, if it still does.

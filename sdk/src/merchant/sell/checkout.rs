@@ -2,6 +2,7 @@
 
 mod complete;
 mod once;
+mod one_tap;
 mod quote;
 mod stock;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     complete::Completion,
     once::{IdempotencyKey, NotAKey},
+    one_tap::{OneTap, Tapped},
 };
 use self::{once::Once, quote::Destination};
 use super::{GuestLink, Order, Pending, Plan, pending::Witness, shard_of};

@@ -100,10 +100,13 @@ impl Merchant {
     /// Writes down what a rail said of an attempt.
     pub(super) async fn answered(&self, payment: &PaymentRequest, outcome: Outcome) -> Result<Order, Error> {
         let (attempt, amount) = (payment.attempt, payment.amount);
-        self.step(&payment.order, move |order, now| Ok(order.answered(attempt, amount, outcome.clone(), now)?))
+        let answered = self
+            .step(&payment.order, move |order, now| Ok(order.answered(attempt, amount, outcome.clone(), now)?))
             .await?
             .commit()
-            .await
+            .await?;
+        self.tell_inventory_of(&answered.record).await;
+        Ok(answered)
     }
 
     /// A message that claims to be a rail's. The rail finds out whether it is; then it counts, once, whatever else is said.

@@ -1,5 +1,6 @@
 //! The merchant's desk.
 
+mod after;
 mod bank;
 mod call;
 mod orders;
@@ -36,6 +37,7 @@ pub fn desk(view: &View, desk: &DeskView) -> Page {
                     (bank::statement(view, desk))
                     (transfers::book(view, desk))
                     (transfers::unmatched(view, desk))
+                    (after::withdrawn(view, desk))
                     (owed::owed(view, desk))
                     (bank::files(view, desk))
                 }

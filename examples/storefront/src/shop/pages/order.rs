@@ -1,8 +1,11 @@
 use maud::{Markup, html};
 
+pub use self::after::withdraw;
 use super::{checkout::label, orders::badge};
 use crate::shop::{
-    Customer, assets,
+    Customer,
+    after::Sent,
+    assets,
     catalogue::Product,
     delivery::Delivery,
     money::euros,
@@ -11,6 +14,7 @@ use crate::shop::{
     view::View,
 };
 
+pub(super) mod after;
 mod owed;
 mod transfer;
 
@@ -29,18 +33,29 @@ pub fn order(view: &View, customer: Option<&Customer>, order: &OrderView) -> Pag
             @if let Door::Guest { link, origin } = &order.door { (only_key(view, &format!("{origin}/o/{link}"))) }
             @if matches!(order.status, Status::Placed | Status::Declined) { (retry(view, order)) }
             @if let Some(transfer) = &order.transfer { (transfer::transfer(view, order, transfer)) }
+            (after::acknowledgements(view, order))
             (owed::owed(view, order))
+            (after::parcels(view, &order.after.parcels))
             h2 { (view.say("What you ordered", "Was Sie bestellt haben")) }
             (lines(view, order))
             (delivery(view, &order.delivery))
             (history(view, &order.events))
             @if order.may_cancel { (cancel(view, order)) }
+            (after::withdrawal(view, order))
         }
     };
     Page::new(view, customer, title, main).private()
 }
 
 fn headline(view: &View, order: &OrderView) -> &'static str {
+    match (order.status, order.after.sent) {
+        (Status::Paid | Status::Authorised, Sent::Partly) => {
+            return view.say("A part is on its way.", "Ein Teil ist unterwegs.");
+        }
+        (Status::Paid | Status::Authorised, Sent::All) => return view.say("On its way.", "Unterwegs."),
+        (Status::Paid | Status::Authorised, Sent::Arrived) => return view.say("It has arrived.", "Angekommen."),
+        _ => {}
+    }
     match order.status {
         Status::Placed => view.say("Your order is placed.", "Ihre Bestellung ist da."),
         Status::Paying => view.say("One transfer, and it is yours.", "Noch eine Überweisung, und es gehört Ihnen."),
@@ -228,6 +243,10 @@ fn happened(view: &View, what: &Happened) -> Markup {
             Happened::Owed(minor) => { (amount(*minor)) (view.say(" are to go back", " sind zurückzuzahlen")) },
             Happened::SendingBack(minor) => { (amount(*minor)) (view.say(" are on their way back", " sind auf dem Rückweg")) },
             Happened::SentBack(minor) => { (amount(*minor)) (view.say(" sent back", " zurückgezahlt")) },
+            Happened::Sent => (view.say("A parcel was sent", "Ein Paket wurde verschickt")),
+            Happened::Arrived => (view.say("A parcel arrived", "Ein Paket ist angekommen")),
+            Happened::Withdrawn => (view.say("Withdrawn from", "Widerrufen")),
+            Happened::Adjusted => (view.say("Given back, or made cheaper", "Zurückgenommen oder billiger geworden")),
             Happened::AddressErased => (view.say("The address was erased", "Die Anschrift wurde gelöscht")),
             Happened::Other(text) => (text),
         }

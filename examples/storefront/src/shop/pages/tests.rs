@@ -1,5 +1,7 @@
 //! Every page of the till, of orders and of the desk, in every state and in both languages.
 
+mod after;
+
 use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
@@ -9,6 +11,7 @@ use http_body_util::BodyExt;
 use super::{checkout, conflict, desk, order, orders};
 use crate::shop::{
     Customer, Recipient,
+    after::AfterView,
     cart::{Cart, Short},
     catalogue::Product,
     database::{
@@ -95,6 +98,7 @@ fn placed(status: Status) -> OrderView {
             status,
             Status::Placed | Status::Paying | Status::PartlyPaid | Status::Authorised | Status::Declined
         ),
+        after: AfterView::default(),
         owed: Vec::new(),
         events: vec![
             EventView { at_s: 1_795_356_300, what: Happened::Placed },
@@ -140,6 +144,7 @@ fn quiet_desk() -> DeskView {
         open: Vec::new(),
         typed: TransferForm::default(),
         unmatched: Vec::new(),
+        withdrawn: Vec::new(),
         owed: Vec::new(),
         files: Vec::new(),
         file_on: "2026-11-24".to_owned(),
@@ -190,6 +195,7 @@ fn a_sale() -> DeskSale {
         customer: Some("c_anna".to_owned()),
         form: "form-1".to_owned(),
         notice: None,
+        may_send: true,
         refundable_minor: 7180,
         typed: String::new(),
         asked: vec![AskedView {
@@ -457,6 +463,10 @@ async fn everything_that_happened_stands_in_its_line() {
         Happened::Owed(250),
         Happened::SendingBack(250),
         Happened::SentBack(250),
+        Happened::Sent,
+        Happened::Arrived,
+        Happened::Withdrawn,
+        Happened::Adjusted,
         Happened::AddressErased,
         Happened::Other(EVIL.to_owned()),
     ];

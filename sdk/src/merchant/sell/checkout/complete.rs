@@ -15,12 +15,12 @@ use super::{
     quote::{CouponUsed, coupon_key},
 };
 use crate::{
-    checkout::{Agreed, CheckoutId, CheckoutRecord, HOLDING_S, Message, Stage, Status, short_of},
+    checkout::{Agreed, Awaited, CheckoutId, CheckoutRecord, HOLDING_S, Message, Stage, Status, short_of},
     error::{Error, Refusal},
     merchant::{Merchant, RACES_MAX, lost_the_race, put},
     money::Money,
     order::{Buyer, Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
-    rail::{Outcome, PaymentRequest, Reference},
+    rail::{Outcome, PaymentRequest, Reference, WalletRail},
     store::{Expect, Key, Persisted, Prefix, Write},
     time::UnixTime,
     trade::{Held, Hold},
@@ -34,6 +34,9 @@ use super::super::{
 
 /// How long a checkout is left to whoever completes it, in seconds, before it is looked at.
 const LOOK_S: u64 = 2 * HOLDING_S;
+
+/// How long a wallet has to authorise the payment of a checkout, in seconds: longer than it has to answer.
+const WALLET_S: u64 = 15 * 60;
 
 /// What a customer agrees to.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -65,13 +68,17 @@ impl Checkout {
         let once = Once::new(&self.merchant, &self.whose.principal(), key, &content);
         let input = (self.id().clone(), self.whose.clone(), completion.clone(), once);
         let agreed = Pending::new(&self.merchant, input, |merchant, (id, whose, completion, once)| async move {
-            merchant.plan_agreeing(&id, whose, &completion, once).await
+            merchant.plan_agreeing(&id, whose, &completion, once, Awaited::default()).await
         });
-        let agreed = agreed.await?.commit().await?;
-        if let Stage::Holding(_) = agreed.record.stage {
-            self.merchant.carry_out(&agreed).await?;
+        agreed.await?.commit().await?.carried_out().await
+    }
+
+    /// Goes on with what was agreed to, if nobody has.
+    pub(super) async fn carried_out(&self) -> Result<Self, Error> {
+        if let Stage::Holding(_) = self.record.stage {
+            self.merchant.carry_out(self).await?;
         }
-        agreed.reload().await
+        self.reload().await
     }
 
     /// Where the customer goes on, if the rail sent them elsewhere to pay.
@@ -196,6 +203,7 @@ impl Merchant {
         whose: Whose,
         completion: &Completion,
         once: Once,
+        awaited: Awaited,
     ) -> Result<Plan<Checkout>, Error> {
         let now = self.now();
         if self.said_before(&once).await?.is_some() {
@@ -207,7 +215,7 @@ impl Merchant {
         let address = self.address_of(&record)?;
         let offering = self.quote(&record.wishes, address.as_ref(), whose.known()).await?;
         let is_same = offering.is_same(&record.offering);
-        if !is_same || (offering.status() != Status::ReadyForComplete && offering != record.offering) {
+        if !is_same || (offering.status_with(&awaited) != Status::ReadyForComplete && offering != record.offering) {
             // Shown once more, at the prices of now, and agreed to anew.
             let mut record = CheckoutRecord { offering, ..record };
             let why = Message::failed("offer_changed", "Prices or stock have changed: look at it again.");
@@ -221,6 +229,7 @@ impl Merchant {
             order: OrderId::from_random(self.random()),
             reference: Reference::from_random(self.random()),
             rail: completion.rail.clone(),
+            awaited,
             at: now,
         };
         let record = record.agreed(completion.revision, completion.total, agreed)?;
@@ -259,12 +268,15 @@ impl Merchant {
                 let rail = self.rail(&agreed.rail)?.clone();
                 let outcome = in_time(rail.pay(&payment)).await.unwrap_or(Outcome::Unknown);
                 self.answered(&payment, outcome).await?;
+                Ok(())
             }
-            Placed::Free | Placed::Elsewhere => {}
-            Placed::Not(why) => return self.open_again(record, agreed, why).await,
+            Placed::Free => {
+                self.tell_inventory_by(&agreed.order).await;
+                Ok(())
+            }
+            Placed::Elsewhere => Ok(()),
+            Placed::Not(why) => self.open_again(record, agreed, why).await,
         }
-        self.tell_inventory_of(&agreed.order).await;
-        Ok(())
     }
 
     /// Opens a checkout again, unless somebody has gone on with it, and lets go what is held for it.
@@ -283,7 +295,7 @@ impl Merchant {
         .await?
         .commit()
         .await?;
-        self.tell_inventory_of(&agreed.order).await;
+        self.tell_inventory_by(&agreed.order).await;
         Ok(())
     }
 
@@ -298,7 +310,7 @@ impl Merchant {
         let (trade, known) = (self.trade()?, checkout.whose.known());
         let offering = &record.offering;
         let mut proofs = Vec::new();
-        for name in &offering.needs {
+        for name in offering.needs.iter().filter(|name| !agreed.awaited.proofs.contains(name)) {
             let ask = self.declared(name).ok_or(Refusal::NoSuchAsk)?;
             let found = match known {
                 Some(known) => known.proof(ask).await?,
@@ -328,6 +340,7 @@ impl Merchant {
             coupons: offering.coupons.clone(),
             holds: trade.inventory.is_some(),
             vat_id: record.wishes.vat_id.clone().filter(|_| offering.reverse_charge),
+            awaited: agreed.awaited.clone(),
             confirmed_at: None,
         };
         let placing = Placing {
@@ -338,10 +351,13 @@ impl Merchant {
             checkout: Some(from),
             at: now,
         };
-        let mut step = OrderRecord::placed(&draft(&record), placing)?;
+        let draft = draft(&record).withdrawal_days(trade.withdrawal_days);
+        let mut step = OrderRecord::placed(&draft, placing)?;
         if !step.order.total.is_zero() {
             let rail = self.rail(&agreed.rail)?;
-            if let Some(paying) = step.order.clone().paying(rail.id(), rail.patience_s(), now)? {
+            // Until a wallet has signed, nobody knows whether it will: what it would buy is not kept from others for days.
+            let patience_s = if rail.id() == WalletRail::ID { WALLET_S } else { rail.patience_s() };
+            if let Some(paying) = step.order.clone().paying(rail.id(), patience_s, now)? {
                 step = step.then(paying);
             }
         }

@@ -104,7 +104,14 @@ impl Merchant {
     }
 
     /// Tells the inventory of one order, now. What fails is told later.
-    pub(super) async fn tell_inventory_of(&self, order: &OrderId) {
+    pub(in crate::merchant) async fn tell_inventory_of(&self, order: &OrderRecord) {
+        if order.checkout.as_ref().is_some_and(|from| from.holds) {
+            self.tell_inventory_by(&order.id).await;
+        }
+    }
+
+    /// The same by its name.
+    pub(in crate::merchant) async fn tell_inventory_by(&self, order: &OrderId) {
         let key = task_key(order);
         let told = async {
             match self.load_one(&key).await? {

@@ -379,7 +379,7 @@ async fn what_was_interrupted_is_taken_up_by_its_key_or_given_up_after_a_minute(
             Once::new(merchant, &checkout.whose.principal(), &key(at), &("complete", checkout.id(), &completion));
         let input = (checkout.id().clone(), checkout.whose.clone(), completion, once);
         Pending::new(merchant, input, |merchant, (id, whose, completion, once)| async move {
-            merchant.plan_agreeing(&id, whose, &completion, once).await
+            merchant.plan_agreeing(&id, whose, &completion, once, Default::default()).await
         })
         .await
         .unwrap()

@@ -1,6 +1,6 @@
 use maud::{Markup, html};
 
-use super::{field, said, steps::buyer};
+use super::{after, field, said, steps::buyer};
 use crate::shop::{
     desk::{AskedView, DeskSale, KeptView},
     money::euros,
@@ -44,6 +44,8 @@ pub fn sale(view: &View, shown: &DeskSale) -> Page {
             h2 { (view.say("What was sold", "Was verkauft wurde")) }
             (lines(view, order))
             (delivery(view, &order.delivery))
+            (after::parcels(view, shown))
+            (after::withdrawals(view, shown))
             (repayments(view, &order.owed))
             (refund(view, shown))
             (asked(view, &shown.asked))

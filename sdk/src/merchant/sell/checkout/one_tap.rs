@@ -1,0 +1,117 @@
+//! One tap: the customer's wallet shows what the sale needs, and authorises the payment, in one presentation.
+
+use super::{Checkout, Once, complete::Completion, once::IdempotencyKey};
+use crate::{
+    ask::{Ask, Device},
+    checkout::{ADDRESS_ELSEWHERE, Awaited, AwaitedAddress, Stage},
+    error::{Error, Refusal},
+    merchant::{AskTogether, BrowserProof, Invitation, Merchant, Pending, sell::pay::payment},
+    order::Address,
+    presentation::Verified,
+    rail::{DeclineCode, Outcome, WalletRail},
+};
+
+/// What a customer taps.
+#[derive(Clone, Debug)]
+pub struct OneTap<'a> {
+    /// What they agree to: the state and the total that they saw. The rail is [`WalletRail::ID`].
+    pub completion: Completion,
+    /// The ask that is [for payments](Ask::payment), by name.
+    pub payment: &'a str,
+    /// Where the wallet is expected.
+    pub device: Device,
+    /// The path of this shop to go to afterwards.
+    pub return_to: Option<&'a str>,
+}
+
+/// What comes of a tap.
+#[derive(Clone, Debug)]
+pub struct Tapped {
+    /// The checkout: `complete_in_progress` until the wallet has answered.
+    pub checkout: Checkout,
+    /// What brings the wallet here; none if the checkout came to nothing, or is done already: see its status.
+    pub invitation: Option<Invitation>,
+}
+
+impl Checkout {
+    /// Completes it by one presentation: what is [missing](Checkout::missing) is asked for together with the payment. The
+    /// order is there from now on, and becomes a sale when this browser redeems an answer that shows all of it; if the wallet
+    /// declines, or does not answer within a quarter of an hour, the checkout opens again.
+    ///
+    /// An address that is not known yet is asked for at the prices of [`Trade::home`](crate::trade::Trade::home). If the
+    /// wallet tells one in another country, nothing is paid: the checkout opens again, with that address.
+    ///
+    /// # Errors
+    /// As [`Checkout::complete`] and [`Merchant::ask_together`].
+    pub async fn tap(&self, browser: &BrowserProof, tap: &OneTap<'_>, key: &IdempotencyKey) -> Result<Tapped, Error> {
+        let merchant = &self.merchant;
+        if !merchant.declared(tap.payment).ok_or(Refusal::NoSuchAsk)?.is_payment() {
+            return Err(Refusal::PaymentAsk.into());
+        }
+        let missing: Vec<String> = self.missing().iter().map(|ask| ask.name().to_owned()).collect();
+        let completion = Completion { rail: WalletRail::ID.to_owned(), ..tap.completion.clone() };
+        let content = ("tap", self.id(), &completion, tap.payment);
+        let once = Once::new(merchant, &self.whose.principal(), key, &content);
+        // Where nothing is paid, everything has to be known before.
+        let is_free = completion.total.is_zero();
+        let awaited = if is_free { Awaited::default() } else { merchant.awaited(&missing, self)? };
+        let input = (self.id().clone(), self.whose.clone(), completion, once, awaited);
+        let agreed = Pending::new(merchant, input, |merchant, (id, whose, completion, once, awaited)| async move {
+            merchant.plan_agreeing(&id, whose, &completion, once, awaited).await
+        });
+        let checkout = agreed.await?.commit().await?.carried_out().await?;
+        let Stage::Paying(agreed) = &checkout.record.stage else { return Ok(Tapped { checkout, invitation: None }) };
+        let order = merchant.order(&agreed.order).await?.ok_or(Refusal::NoSuchOrder)?;
+        // What was agreed to says what is asked, also when it is asked once more.
+        let Awaited { proofs, address } = &agreed.awaited;
+        let mut asks: Vec<&str> = proofs.iter().map(String::as_str).collect();
+        asks.extend(
+            address.iter().map(|address| address.ask.as_str()).filter(|ask| !proofs.iter().any(|it| it == ask)),
+        );
+        asks.push(tap.payment);
+        let request = AskTogether { asks: &asks, payment: Some(&order), device: tap.device, return_to: tap.return_to };
+        match merchant.ask_together(browser, &request).await {
+            Ok(invitation) => Ok(Tapped { checkout, invitation: Some(invitation) }),
+            Err(error) => {
+                // Nobody can answer what was not asked.
+                if let Some(payment) = payment(&order.record, 1) {
+                    merchant.answered(&payment, Outcome::Declined(DeclineCode::from("not_asked"))).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Merchant {
+    /// What of this a wallet shows while it pays.
+    fn awaited(&self, missing: &[String], checkout: &Checkout) -> Result<Awaited, Error> {
+        let trade = self.trade()?;
+        let lacks_address = checkout.record.offering.ships && checkout.record.address.is_none();
+        let address = match (&trade.address, &trade.home) {
+            (Some(ask), Some(country)) if lacks_address => {
+                Some(AwaitedAddress { ask: ask.clone(), country: country.clone() })
+            }
+            _ => None,
+        };
+        let proofs = checkout.record.offering.missing.iter().filter(|ask| missing.contains(ask)).cloned().collect();
+        Ok(Awaited { proofs, address })
+    }
+
+    /// The address that an order waits for, if the wallet told it and its price is for there. `Err` says the one that was
+    /// told is elsewhere, or none.
+    pub(in crate::merchant::sell) fn awaited_address(
+        &self,
+        awaited: &Awaited,
+        shown: &[(&Ask, Verified)],
+    ) -> Result<Option<(Address, Device)>, &'static str> {
+        let Some(AwaitedAddress { ask: name, country }) = &awaited.address else { return Ok(None) };
+        let told = shown.iter().find(|(ask, _)| ask.name() == name);
+        let address = told.and_then(|(ask, answer)| Some((Address::told(ask, answer)?, answer.device())));
+        match address {
+            Some((address, device)) if address.country.eq_ignore_ascii_case(country) => Ok(Some((address, device))),
+            Some(_) => Err(ADDRESS_ELSEWHERE),
+            None => Err("address_unfit"),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! One tap: a checkout is completed by one presentation, in which the wallet shows what the sale needs and authorises the
+//! payment; and whatever is not as it was agreed to pays nothing.
+
+use firsthand::{
+    checkout::{Status, Wishes},
+    merchant::{Basket, Checkout, GuestCheckout, TypeMetadata},
+    money::{Currency, Money, Quantity},
+    order::{Buyer, DeliverySource, OrderState},
+    store::Memory,
+    testing::{FakeExecutor, cast::Cast},
+    trade::{FlatRates, Item, Items, Shelf, Trade, Way},
+};
+use firsthand_axum::{
+    CustomerLayer, routes,
+    testing::{Asking, Browser, Reply, TestShop},
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    payments::{begun, redeemed, taking},
+    probe::refused,
+};
+
+fn euro(text: &str) -> Money {
+    Money::parse(text, Currency::EUR).unwrap()
+}
+
+/// A shop that sends wine to Germany, and from there to others.
+struct Cellar {
+    shop: TestShop,
+    bank: FakeExecutor,
+    shelf: Shelf,
+}
+
+impl Cellar {
+    async fn at_home_in(country: &str) -> Self {
+        let (store, bank) = (Memory::new(), FakeExecutor::new());
+        let shelf = Shelf::new(store.clone());
+        let wine = Item::new("riesling", "Riesling", euro("12.00")).sent(1_300).needs(&TestShop::age());
+        let book = Item::new("book", "A book as a file", euro("9.90"));
+        let near = Way::new("parcel", "Parcel", euro("4.90"));
+        let far = Way::new("far", "Parcel abroad", euro("14.90"));
+        let trade = Trade::new(Currency::EUR, Items::new([wine, book]))
+            .inventory(shelf.clone())
+            .shipping(FlatRates::new().way(near, &["DE"], 20_000).way(far, &["AT"], 20_000))
+            .home(country)
+            .address_from(&TestShop::address());
+        let types = TypeMetadata::pinned(Cast::account_types()).unwrap();
+        let shop = TestShop::with(|builder| taking(builder.store(store), &bank, types).trade(trade));
+        for item in ["riesling", "book"] {
+            shelf.stock(item, 2, shop.merchant().now()).await.unwrap();
+        }
+        Self { shop, bank, shelf }
+    }
+
+    fn browser(&self) -> Browser {
+        let merchant = self.shop.merchant();
+        Browser::new(&self.shop, routes(merchant).layer(CustomerLayer::new(merchant.clone())))
+    }
+
+    async fn guest(&self, item: &str) -> GuestCheckout {
+        let wishes = Wishes::new().item(item, Quantity::new(1).unwrap());
+        let form = self.shop.merchant().guest_form();
+        self.shop.merchant().check_out_as_guest(&Basket::from(wishes), &form).await.unwrap()
+    }
+
+    async fn later(&self, secs: u64) {
+        self.shop.advance_s(secs);
+        self.shop.merchant().bring_orders_up_to_date().await.unwrap();
+        self.shop.merchant().bring_checkouts_up_to_date().await.unwrap();
+    }
+
+    async fn left(&self, item: &str) -> (u64, u64) {
+        let count = self.shelf.count(item, self.shop.merchant().now()).await.unwrap();
+        (count.left, count.held)
+    }
+}
+
+/// What the button sends.
+fn tap(begun: &GuestCheckout, key: &str) -> Value {
+    let checkout = &begun.checkout;
+    let total = checkout.offering().totals.total;
+    let seen = json!({
+        "id": checkout.id(), "revision": checkout.revision(), "total_minor": total.minor(), "currency": "EUR", "key": key,
+    });
+    json!({ "ask": "pay", "flow": "same_device", "payment": { "link": begun.link.reveal(), "checkout": seen } })
+}
+
+async fn tapped(browser: &mut Browser, checkout: &GuestCheckout, key: &str) -> Asking {
+    begun(browser, &tap(checkout, key)).await
+}
+
+fn failed(checkout: &Checkout) -> Vec<&str> {
+    checkout.messages().map(|message| message.code.as_str()).collect()
+}
+
+async fn answered(browser: &mut Browser, asking: &Asking, persona: &str) -> Reply {
+    let request = browser.wallet_reads(asking).await;
+    let reply = browser.wallet_answers(&request, persona, &[]).await;
+    redeemed(browser, asking, &reply).await
+}
+
+#[tokio::test]
+async fn one_presentation_proves_tells_the_address_and_pays() {
+    let cellar = Cellar::at_home_in("DE").await;
+    let begun = cellar.guest("riesling").await;
+    assert_eq!(begun.checkout.status(), Status::Incomplete);
+    assert_eq!(begun.checkout.offering().totals.total, euro("16.90"), "what it costs to send it at home");
+    let mut browser = cellar.browser();
+    let asking = tapped(&mut browser, &begun, "one").await;
+    let request = browser.wallet_reads(&asking).await;
+    let ids: Vec<&str> = request.query.credentials.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["1-age_2-pid", "3-payment"]);
+    let open = begun.checkout.reload().await.unwrap();
+    assert_eq!((open.status(), cellar.left("riesling").await), (Status::CompleteInProgress, (1, 1)));
+    assert!(open.order().await.unwrap().is_none());
+
+    let reply = answered(&mut browser, &asking, "adult").await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    let done = begun.checkout.reload().await.unwrap();
+    assert_eq!(done.status(), Status::Completed);
+    let order = done.order().await.unwrap().unwrap();
+    assert_eq!((order.state(), order.total()), (OrderState::Authorised, euro("16.90")));
+    let proved: Vec<&str> = order.proofs().iter().map(|proof| proof.ask.as_str()).collect();
+    assert_eq!(proved, ["age", "address"]);
+    let delivery = order.delivery().await.unwrap().unwrap();
+    assert_eq!(delivery.for_label().locality, "Köln");
+    assert!(matches!(delivery.source(), DeliverySource::Wallet(_)));
+    // Whoever began as a guest is a customer now, and sees the order; the shop keeps their address with it alone.
+    let Buyer::Customer(customer) = order.buyer() else { panic!("{:?}", order.buyer()) };
+    assert_eq!(browser.get("/wallet/me").await.json()["id"], customer.as_str());
+    assert_eq!(cellar.bank.calls(), 1);
+    assert_eq!(cellar.left("riesling").await, (1, 0));
+}
+
+#[tokio::test]
+async fn what_needs_nothing_is_asked_for_the_payment_alone() {
+    let cellar = Cellar::at_home_in("DE").await;
+    let begun = cellar.guest("book").await;
+    let mut browser = cellar.browser();
+    let asking = tapped(&mut browser, &begun, "one").await;
+    let request = browser.wallet_reads(&asking).await;
+    let ids: Vec<&str> = request.query.credentials.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["payment"]);
+    assert_eq!(answered(&mut browser, &asking, "adult").await.status, StatusCode::OK);
+    assert_eq!(begun.checkout.reload().await.unwrap().status(), Status::Completed);
+    // The same button once more: there is an order.
+    let again = browser.post_json("/wallet/presentations", &tap(&begun, "one")).await;
+    assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "checkout_not_ready"));
+    let other = browser.post_json("/wallet/presentations", &tap(&begun, "two")).await;
+    assert_eq!((other.status, other.code().as_str()), (StatusCode::CONFLICT, "checkout_over"));
+}
+
+#[tokio::test]
+async fn an_address_elsewhere_pays_nothing_and_shows_the_other_price() {
+    let cellar = Cellar::at_home_in("AT").await;
+    let begun = cellar.guest("riesling").await;
+    assert_eq!(begun.checkout.offering().totals.total, euro("26.90"));
+    let mut browser = cellar.browser();
+    let asking = tapped(&mut browser, &begun, "one").await;
+    // The wallet answers as it was asked, so the visit is theirs; nothing is bought.
+    assert_eq!(answered(&mut browser, &asking, "adult").await.status, StatusCode::OK);
+    let open = begun.checkout.reload().await.unwrap();
+    assert_eq!(failed(&open), ["address_elsewhere", "proof_needed", "address_missing"]);
+    assert_eq!((cellar.bank.calls(), cellar.left("riesling").await), (0, (2, 0)));
+}
+
+#[tokio::test]
+async fn a_wallet_that_says_no_or_nothing_opens_the_checkout_again() {
+    let cellar = Cellar::at_home_in("DE").await;
+    let begun = cellar.guest("riesling").await;
+    let mut browser = cellar.browser();
+    let asking = tapped(&mut browser, &begun, "one").await;
+    let request = browser.wallet_reads(&asking).await;
+    let reply = browser.wallet_answers(&request, "minor", &[]).await;
+    assert_eq!(refused(&mut browser, &asking, &reply).await, "age_not_reached");
+    assert_eq!(
+        begun.checkout.reload().await.unwrap().status(),
+        Status::CompleteInProgress,
+        "somebody else may show theirs"
+    );
+    let withdrawn = browser.delete(&format!("/wallet/presentations/{}", asking.id)).await;
+    assert!(withdrawn.status.is_success(), "{}", withdrawn.text());
+    let open = begun.checkout.reload().await.unwrap();
+    assert_eq!(failed(&open)[0], "payment_declined");
+    cellar.later(60).await;
+    assert_eq!(cellar.left("riesling").await, (2, 0));
+
+    let begun = GuestCheckout { checkout: open, ..begun };
+    let asking = tapped(&mut browser, &begun, "two").await;
+    let request = browser.wallet_reads(&asking).await;
+    cellar.later(15 * 60).await;
+    let open = begun.checkout.reload().await.unwrap();
+    assert_eq!((failed(&open)[0], cellar.left("riesling").await), ("payment_expired", (2, 0)));
+    // An answer that comes then buys nothing.
+    let late = browser.wallet_answers(&request, "adult", &[]).await;
+    assert_ne!(late.status, StatusCode::OK);
+    assert_eq!(cellar.bank.calls(), 0);
+}
+
+#[tokio::test]
+async fn what_was_not_agreed_to_is_not_asked() {
+    let cellar = Cellar::at_home_in("DE").await;
+    let begun = cellar.guest("riesling").await;
+    let mut browser = cellar.browser();
+    let wrong: [(&str, Value, StatusCode, &str); 6] = [
+        ("revision", json!(7), StatusCode::CONFLICT, "checkout_changed"),
+        ("total_minor", json!(1), StatusCode::CONFLICT, "price_changed"),
+        ("currency", json!("CHF"), StatusCode::CONFLICT, "price_changed"),
+        ("currency", json!("euro"), StatusCode::UNPROCESSABLE_ENTITY, "currency_unknown"),
+        ("key", json!(""), StatusCode::BAD_REQUEST, "invalid_request"),
+        ("id", json!("c_00000000000000000000000000000000"), StatusCode::NOT_FOUND, "no_such_checkout"),
+    ];
+    for (name, value, status, code) in wrong {
+        let mut body = tap(&begun, "one");
+        body["payment"]["checkout"][name] = value;
+        let reply = browser.post_json("/wallet/presentations", &body).await;
+        assert_eq!((reply.status, reply.code().as_str()), (status, code), "{name}");
+    }
+    let mut stranger = tap(&begun, "one");
+    stranger["payment"]["link"] = Value::Null;
+    let reply = browser.post_json("/wallet/presentations", &stranger).await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "without the link, a customer has to be there");
+    let mut not_for_payments = tap(&begun, "one");
+    not_for_payments["ask"] = json!("age");
+    let reply = browser.post_json("/wallet/presentations", &not_for_payments).await;
+    assert_eq!(reply.code(), "payment_ask");
+    let open = begun.checkout.reload().await.unwrap();
+    assert_eq!(open.status(), Status::Incomplete, "what cannot be asked holds nothing");
+    cellar.later(1).await;
+    assert_eq!((cellar.bank.calls(), cellar.left("riesling").await), (0, (2, 0)));
+}
