@@ -13,6 +13,8 @@ mod shop;
 #[path = "browser/walk.rs"]
 mod walk;
 
+#[path = "browser/checkout.rs"]
+mod checkout;
 #[path = "browser/consent.rs"]
 mod consent;
 #[path = "browser/cookie.rs"]
@@ -27,6 +29,8 @@ mod formats;
 mod leaving;
 #[path = "browser/looks.rs"]
 mod looks;
+#[path = "browser/merchant_pages.rs"]
+mod merchant_pages;
 #[path = "browser/payment.rs"]
 mod payment;
 #[path = "browser/relationship.rs"]

@@ -6,6 +6,8 @@ mod after_sale;
 mod answers;
 #[path = "http/card_mdoc.rs"]
 mod card_mdoc;
+#[path = "http/checkouts.rs"]
+mod checkouts;
 #[path = "http/cookie.rs"]
 mod cookie;
 #[path = "http/crash.rs"]
@@ -34,6 +36,8 @@ mod made_statements;
 mod mdoc;
 #[path = "http/meetings.rs"]
 mod meetings;
+#[path = "http/merchant_pages.rs"]
+mod merchant_pages;
 #[path = "http/one_tap.rs"]
 mod one_tap;
 #[path = "http/orders.rs"]
@@ -52,6 +56,8 @@ mod proofs;
 mod provider;
 #[path = "http/psp.rs"]
 mod psp;
+#[path = "http/receipts.rs"]
+mod receipts;
 #[path = "http/redeem.rs"]
 mod redeem;
 #[path = "http/requests.rs"]

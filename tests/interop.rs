@@ -12,6 +12,8 @@ mod iaca;
 mod mdoc;
 #[path = "interop/payment.rs"]
 mod payment;
+#[path = "interop/receipt.rs"]
+mod receipt;
 #[path = "interop/relationship.rs"]
 mod relationship;
 #[cfg(feature = "w3c")]

@@ -7,10 +7,16 @@
 
 #[path = "orders/actors.rs"]
 mod actors;
+#[path = "orders/buyers.rs"]
+mod buyers;
 #[path = "orders/oracle.rs"]
 mod oracle;
 #[path = "orders/run.rs"]
 mod run;
+#[path = "orders/sales.rs"]
+mod sales;
+#[path = "orders/shop.rs"]
+mod shop;
 #[path = "orders/stage.rs"]
 mod stage;
 
@@ -22,7 +28,7 @@ use std::{
     time::Instant,
 };
 
-use crate::run::Theatre;
+use crate::run::{Kind, Theatre};
 
 /// How often each of these happens in 10,000 runs at least, so that the model cannot become empty.
 const AT_LEAST: [(&str, u64); 90] = [
@@ -118,6 +124,67 @@ const AT_LEAST: [(&str, u64); 90] = [
     ("transfer: without a reference", 500),
 ];
 
+/// The same for runs of checkouts.
+const OF_CHECKOUTS: [(&str, u64); 57] = [
+    ("catalogue: silent", 100),
+    ("checkout: agreed", 6_000),
+    ("checkout: begun", 15_000),
+    ("checkout: begun again", 3_000),
+    ("checkout: being paid", 2_982),
+    ("checkout: canceled", 1_000),
+    ("checkout: changed", 2_500),
+    ("checkout: completed", 2_356),
+    ("checkout: completed again", 3_000),
+    ("checkout: given up: discount_used", 25),
+    ("checkout: given up: interrupted", 1_000),
+    ("checkout: given up: out_of_stock", 100),
+    ("checkout: given up: stock_unknown", 400),
+    ("checkout: opened again: order_cancelled", 12),
+    ("checkout: opened again: payment_declined", 700),
+    ("checkout: opened again: payment_expired", 60),
+    ("checkout: paid after it was opened again", 40),
+    ("checkout: shown again: offer_changed", 1_000),
+    ("checkout: what was let off is given back", 500),
+    ("crash: between agreeing and holding", 222),
+    ("crash: between holding and the order", 150),
+    ("crash: between the attempt and the rail", 28),
+    ("crash: between the rail and its answer", 90),
+    ("crash: between the rail's answer and the inventory", 34),
+    ("crash: while the inventory is told", 160),
+    ("inventory: lost after it acted: free", 100),
+    ("inventory: lost after it acted: hold", 250),
+    ("inventory: lost after it acted: sell", 100),
+    ("inventory: lost before it acted: free", 100),
+    ("inventory: lost before it acted: hold", 250),
+    ("inventory: lost before it acted: sell", 100),
+    ("inventory: too little to hold", 200),
+    ("order: a capture", 150),
+    ("order: a contradiction", 80),
+    ("order: a refund", 60),
+    ("order: an authorisation given up", 200),
+    ("order: an unknown outcome that was declined", 200),
+    ("order: an unknown outcome that was paid", 200),
+    ("order: cancelled", 1_000),
+    ("order: confirmed", 2_356),
+    ("order: declined, then paid", 1),
+    ("order: money after cancelling", 150),
+    ("order: paid", 2_000),
+    ("rail: does and forgets", 150),
+    ("rail: does and hangs", 100),
+    ("rail: hangs", 100),
+    ("rail: told too late", 1),
+    ("refused: begin: form_expired", 10),
+    ("refused: change: checkout_changed", 400),
+    ("refused: change: checkout_in_progress", 700),
+    ("refused: complete: checkout_changed", 2_000),
+    ("refused: complete: checkout_in_progress", 2_000),
+    ("refused: complete: idempotency_key_used", 400),
+    ("refused: complete: total_changed", 150),
+    ("refused: give up: checkout_in_progress", 90),
+    ("store: ambiguous, done", 500),
+    ("store: ambiguous, lost", 500),
+];
+
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
 }
@@ -133,9 +200,18 @@ fn with_theatre<T>(act: impl AsyncFnOnce(Theatre) -> T) -> T {
 
 #[test]
 fn no_interleaving_loses_or_doubles_anything() {
+    runs(Kind::Orders, &AT_LEAST);
+}
+
+#[test]
+fn no_interleaving_of_checkouts_sells_loses_or_doubles_anything() {
+    runs(Kind::Checkouts, &OF_CHECKOUTS);
+}
+
+fn runs(kind: Kind, at_least: &[(&str, u64)]) {
     if let Some(seed) = number("FIRSTHAND_MODEL_SEED") {
-        let result = with_theatre(async |theatre| theatre.run(seed, true).await);
-        return result.unwrap_or_else(|wrong| panic!("seed {seed}:\n{wrong}"));
+        let result = with_theatre(async |theatre| theatre.run(kind, seed, true).await);
+        return result.unwrap_or_else(|wrong| panic!("{kind:?}, seed {seed}:\n{wrong}"));
     }
     let runs = number("FIRSTHAND_MODEL_RUNS").unwrap_or(10_000);
     let first = number("FIRSTHAND_MODEL_FIRST").unwrap_or(1);
@@ -148,10 +224,11 @@ fn no_interleaving_loses_or_doubles_anything() {
                     break;
                 }
                 let seed = first + number;
-                if theatre.run(seed, false).await.is_err() {
+                if theatre.run(kind, seed, false).await.is_err() {
                     stop.store(true, Ordering::Relaxed);
-                    let wrong = theatre.run(seed, true).await.expect_err("a run that goes wrong once goes wrong again");
-                    panic!("{wrong}\nagain with FIRSTHAND_MODEL_SEED={seed}");
+                    let again = theatre.run(kind, seed, true).await;
+                    let wrong = again.expect_err("a run that goes wrong once goes wrong again");
+                    panic!("{wrong}\n{kind:?}: again with FIRSTHAND_MODEL_SEED={seed}");
                 }
             }
             theatre.stage.world().counts.clone()
@@ -167,14 +244,14 @@ fn no_interleaving_loses_or_doubles_anything() {
         }
         all
     });
-    println!("{runs} runs from seed {first} in {:?}", begun.elapsed());
+    println!("{kind:?}: {runs} runs from seed {first} in {:?}", begun.elapsed());
     for (what, count) in &counts {
         println!("{count:>10} {what}");
     }
     if runs >= 10_000 {
-        for (what, least) in AT_LEAST {
-            let count = counts.get(what).copied().unwrap_or_default();
-            assert!(count >= least, "{what:?} happened {count} times in {runs} runs: the model has become empty");
+        for (what, least) in at_least {
+            let count = counts.get(*what).copied().unwrap_or_default();
+            assert!(count >= *least, "{what:?} happened {count} times in {runs} runs: the model has become empty");
         }
     }
 }

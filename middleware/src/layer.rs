@@ -28,6 +28,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
+    checkouts::CheckoutPage,
     client::ClientAddress,
     cookie::{self, Carried},
     limit::Limiter,
@@ -57,6 +58,7 @@ pub(crate) struct Settings {
     pub(crate) content_security_policy: HeaderValue,
     limiter: Arc<Limiter>,
     pub(crate) host_cookie: bool,
+    pub(crate) checkout_page: Arc<CheckoutPage>,
 }
 
 /// A signed body is held until its digest is checked: large enough for any form, too small to fill a memory.
@@ -76,6 +78,7 @@ impl CustomerLayer {
                 content_security_policy: HeaderValue::from_static(crate::web::PAGE_CSP),
                 limiter: Arc::new(Limiter::default()),
                 host_cookie: false,
+                checkout_page: Arc::default(),
             }),
         }
     }
@@ -128,6 +131,15 @@ impl CustomerLayer {
         let value = HeaderValue::from_str(policy).map_err(|e| Error::Misuse(format!("the CSP {policy:?}: {e}")))?;
         Arc::make_mut(&mut self.settings).content_security_policy = value;
         Ok(self)
+    }
+}
+
+impl CustomerLayer {
+    /// What the shop says on its [checkout page](CheckoutPage), and in the links of a checkout.
+    #[must_use]
+    pub fn checkout_page(mut self, page: CheckoutPage) -> Self {
+        Arc::make_mut(&mut self.settings).checkout_page = Arc::new(page);
+        self
     }
 }
 
@@ -349,7 +361,7 @@ pub(crate) fn body_too_slow() -> Problem {
 }
 
 /// A browser's `fetch` follows a 3xx by itself, and without a proof: so the script is told where to go instead.
-fn soften_redirect(response: &mut Response) {
+pub(crate) fn soften_redirect(response: &mut Response) {
     if !response.status().is_redirection() {
         return;
     }

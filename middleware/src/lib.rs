@@ -56,6 +56,10 @@
 //! - [`SameOrigin`]: a form that came from a page of the shop itself, for guests, whom no key signs for.
 //! - [`routes`]: what browsers and wallets talk to, under the merchant's mount path (`/wallet`).
 //! - [`DeskOpened`] and [`DeskAnswer`]: what the page of a merchant's own desk is answered, in the words of CIBA.
+//! - [`merchant_pages`]: the merchant's own pages and a JSON API, for [`Operators`] with keys: orders, parcels,
+//!   withdrawals, transfers, refunds, the bank, the books, stock. [`BackOffice`] puts pages of your own behind the same keys.
+//! - [`CheckoutPage`]: what the shop says on the checkout page, which is there for a merchant with a
+//!   [`Trade`](trade::Trade), with the same as JSON beside it.
 //! - [`Problem`]: every refusal as `problem+json` with a stable code; an error enum of your own takes
 //!   `From<firsthand::Error>`.
 //! - [`ClientAddress`]: where a client's address comes from, for limits alone, and only as you say.
@@ -144,7 +148,8 @@
 //!
 //! It sets no cookie unless [you choose that](CustomerLayer::host_cookie), reads no `Host` and no `X-Forwarded-*` for the
 //! public address, contacts no other host from a page, and patches no `fetch` of yours. It has no user interface but a
-//! button, a QR code, the account elements and six small pages: return, shell, post, consent, call and join.
+//! button, a QR code, the account elements, six small pages (return, shell, post, consent, call and join), the checkout page
+//! of a shop that has a [`Trade`](trade::Trade), and the merchant's own pages where you mount them.
 
 pub use firsthand::*;
 
@@ -152,6 +157,8 @@ pub use firsthand::*;
 pub mod guide {
     #[doc = include_str!("../guide/checkout.md")]
     pub mod checkout {}
+    #[doc = include_str!("../guide/merchant.md")]
+    pub mod merchant {}
     #[doc = include_str!("../guide/orders.md")]
     pub mod orders {}
     #[doc = include_str!("../guide/payments.md")]
@@ -160,6 +167,8 @@ pub mod guide {
     pub mod recognition {}
 }
 
+mod back_office;
+mod checkouts;
 mod client;
 mod cookie;
 mod desk;
@@ -181,12 +190,14 @@ mod signed;
 pub mod testing;
 mod web;
 
+pub use back_office::{BackOffice, KeyDigest, NotAKeyDigest, Operator, OperatorKey, Operators, merchant_pages};
+pub use checkouts::CheckoutPage;
 pub use client::ClientAddress;
 pub use desk::{DeskAnswer, DeskOpened};
 pub use extract::Known;
 pub use layer::{CustomerLayer, CustomerService};
 #[cfg(feature = "openapi")]
-pub use openapi::{openapi, openapi_json};
+pub use openapi::{merchant_openapi, merchant_openapi_json, openapi, openapi_json};
 pub use problem::Problem;
 pub use recent::Recent;
 pub use require::{Require, RequireLayer, Required, require};

@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use crate::routes;
+use crate::{back_office::api as office, checkouts, routes};
 
 /// The document for routes mounted under `mount`, such as `/wallet`.
 ///
@@ -30,6 +30,102 @@ pub fn openapi(mount: &str) -> utoipa::openapi::OpenApi {
 #[must_use]
 pub fn openapi_json(mount: &str) -> String {
     openapi(mount).to_pretty_json().unwrap_or_default()
+}
+
+/// The document for the merchant's API, where the [merchant's pages](crate::merchant_pages) are mounted under `mount`,
+/// such as `/merchant`.
+///
+/// Merchants on another version of utoipa take [`merchant_openapi_json`].
+#[must_use]
+pub fn merchant_openapi(mount: &str) -> utoipa::openapi::OpenApi {
+    let mut document = MerchantDocument::openapi();
+    document.servers = Some(vec![Server::new(format!("{}/api", mount.trim_end_matches('/')))]);
+    document
+}
+
+/// The same as JSON text.
+#[must_use]
+pub fn merchant_openapi_json(mount: &str) -> String {
+    merchant_openapi(mount).to_pretty_json().unwrap_or_default()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Firsthand, for merchants",
+        description = "What a program of the merchant's says to the shop: orders, money, and what other programs are told.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        office::orders,
+        office::csv,
+        office::order,
+        office::cancel,
+        office::refund,
+        office::capture,
+        office::close,
+        office::release,
+        office::decide,
+        office::after::send_parcel,
+        office::after::parcel_delivered,
+        office::after::adjust,
+        office::after::withdraw,
+        office::after::settle,
+        office::after::withdrawals,
+        office::bank::refunds,
+        office::bank::name_account,
+        office::bank::send,
+        office::bank::done,
+        office::bank::reopen,
+        office::bank::decide_refund,
+        office::bank::transfers,
+        office::bank::book,
+        office::bank::assign,
+        office::bank::returned,
+        office::bank::same,
+        office::bank::statement,
+        office::bank::files,
+        office::bank::make_file,
+        office::bank::file,
+        office::bank::webhooks,
+        office::bank::replay,
+        office::stock::stock,
+        office::stock::item,
+        office::stock::count,
+        office::stock::receive,
+        office::stock::holds,
+    ),
+    tags(
+        (name = "orders", description = "Orders, and what can be done about them."),
+        (name = "money", description = "What arrived at the bank, and what goes back."),
+        (name = "outbox", description = "What other programs were told and did not take."),
+        (name = "stock", description = "What is on the shelf, if the shop counts stock there; otherwise these are not there."),
+    ),
+    components(schemas(crate::Problem)),
+    security(("operator" = [])),
+    modifiers(&Keyed, &Refusals),
+)]
+struct MerchantDocument;
+
+/// Every operation of the merchant's needs the key of an operator.
+struct Keyed;
+
+impl Modify for Keyed {
+    fn modify(&self, document: &mut Described) {
+        let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "Authorization",
+            "`Authorization: Bearer <key>` with the key of an operator (RFC 6750)",
+        )));
+        document.components.get_or_insert_with(Default::default).add_security_scheme("operator", scheme);
+        for item in document.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                let mut response = Response::new("No key, or nobody's");
+                let content = Content::new(Some(Ref::from_schema_name("Problem")));
+                response.content.insert("application/problem+json".to_owned(), content.into());
+                operation.responses.responses.entry("401".to_owned()).or_insert_with(|| response.into());
+            }
+        }
+    }
 }
 
 #[derive(OpenApi)]
@@ -91,9 +187,11 @@ pub fn openapi_json(mount: &str) -> String {
         routes::issuer::deferred,
         routes::issuer::notify,
         routes::issuer::type_metadata,
+        routes::issuer::receipt_type_metadata,
         routes::issuer::status_list,
         routes::issuer::issuer_metadata,
         routes::issuer::server_metadata,
+        routes::issuer::issuer_keys,
         routes::ladder::list,
         routes::ladder::remove,
         routes::ladder::history,
@@ -108,6 +206,21 @@ pub fn openapi_json(mount: &str) -> String {
         routes::dids::replace,
         routes::dids::did_document,
         routes::dids::did_log,
+        checkouts::json::begin,
+        checkouts::json::look,
+        checkouts::json::change,
+        checkouts::json::complete,
+        checkouts::json::cancel,
+        checkouts::json::guest_begin,
+        checkouts::json::guest_look,
+        checkouts::json::guest_change,
+        checkouts::json::guest_complete,
+        checkouts::json::guest_cancel,
+        checkouts::page::nothing,
+        checkouts::page::begin,
+        checkouts::page::show,
+        checkouts::page::act,
+        checkouts::page::style,
         routes::script,
         routes::account_script,
         routes::style,

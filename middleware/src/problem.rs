@@ -13,6 +13,7 @@ use firsthand::{
     order::{AfterError, DraftError, OrderError, OrderId},
     presentation::StepError,
     rail::NoticeError,
+    receipt::ReceiptError,
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -158,7 +159,10 @@ impl Problem {
             Error::Refused(Refusal::TooMany { retry_s }) => {
                 problem.retry_s = Some(u32::try_from(*retry_s).unwrap_or(u32::MAX));
             }
-            Error::Draft(DraftError::PriceChanged { now, .. }) => problem.total = Some(Box::new(*now)),
+            Error::Draft(DraftError::PriceChanged { now, .. })
+            | Error::Checkout(CheckoutError::OtherTotal { now, .. }) => {
+                problem.total = Some(Box::new(*now));
+            }
             _ => {}
         }
         problem
@@ -186,8 +190,8 @@ fn status_of(error: &Error) -> StatusCode {
             }
             _ => StatusCode::CONFLICT,
         },
-        Error::Order(_) => StatusCode::CONFLICT,
-        Error::Checkout(CheckoutError::Wish(_) | CheckoutError::Money(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Order(_) | Error::Receipt(ReceiptError::NotPaid(_)) => StatusCode::CONFLICT,
+        Error::Checkout(CheckoutError::Wish(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Checkout(_) => StatusCode::CONFLICT,
         Error::Meeting(meeting) => match meeting {
             MeetingError::NoSuchMeeting => StatusCode::NOT_FOUND,
@@ -218,6 +222,7 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::NothingToMerge
             | Refusal::NoSuchOrder
             | Refusal::NoSuchCheckout
+            | Refusal::NoSuchReceipt
             | Refusal::NoSuchRail
             | Refusal::NoSuchTransfer
             | Refusal::NothingOwed
@@ -239,6 +244,7 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::TooManyMerged { .. }
             | Refusal::FormUsed { .. }
             | Refusal::KeyUsed
+            | Refusal::ReceiptUsed { .. }
             | Refusal::RefundDiffers
             | Refusal::RefundFileDiffers
             | Refusal::TransferDiffers

@@ -11,7 +11,7 @@ use axum::{
 };
 use firsthand::{
     Device, Error, Merchant,
-    checkout::{CheckoutError, CheckoutId},
+    checkout::{CheckoutError, CheckoutId, Status},
     customer::{DeviceName, NotADeviceName},
     error::Refusal,
     merchant::{
@@ -29,7 +29,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    events,
+    checkouts, events,
     extract::page,
     layer::{BODY_WITHIN, Began, body_too_slow},
     limit::Limits,
@@ -85,6 +85,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
     let router = Router::new();
     #[cfg(feature = "passkey")]
     let router = router.merge(passkeys::routes());
+    let router = if merchant.sells_by_checkout() { router.merge(checkouts::routes()) } else { router };
     router
         .route("/presentations", post(ask).layer(small))
         .route("/presentations/{id}", get(standing).delete(withdraw))
@@ -927,7 +928,7 @@ pub(crate) async fn style(headers: HeaderMap) -> Response {
 }
 
 /// Asked for again with every page, and sent again when it has changed: a shop that is updated is updated.
-fn asset(headers: &HeaderMap, media_type: &'static str, text: &'static str, etag: String) -> Response {
+pub(crate) fn asset(headers: &HeaderMap, media_type: &'static str, text: &'static str, etag: String) -> Response {
     let tag = HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\""));
     let known = fresh(headers, &tag);
     let shared = [
@@ -969,7 +970,7 @@ pub(crate) async fn granted(merchant: &Merchant, proof: &BrowserProof, grant: Se
 }
 
 /// The customer of a signed request.
-async fn recognise(merchant: &Merchant, signed: &Signed) -> Result<Recognised, Problem> {
+pub(crate) async fn recognise(merchant: &Merchant, signed: &Signed) -> Result<Recognised, Problem> {
     let token = signed.access_token.as_deref().ok_or(Refusal::NotKnown)?;
     Ok(merchant.recognise(&signed.proof, token).await?)
 }
@@ -1012,10 +1013,17 @@ async fn tapped(merchant: &Merchant, signed: &Signed, body: &AskBody, tap: &TapB
     let key: IdempotencyKey = tap.key.parse().map_err(|error: NotAKey| invalid(&error.to_string()))?;
     let total = Money::new(tap.total_minor, tap.currency.parse()?)?;
     let completion = Completion { revision: tap.revision, total, rail: String::new() };
+    let said = tap.revision;
     let tap = OneTap { completion, payment: &body.ask, device: body.flow.into(), return_to: body.return_to.as_deref() };
     let Tapped { checkout, invitation } = checkout.tap(&signed.proof, &tap, &key).await?;
-    // It is paid, or something has changed: the page is to be looked at again.
-    invitation.ok_or_else(|| Error::from(CheckoutError::NotReady(checkout.status())).into())
+    invitation.ok_or_else(|| {
+        // It is paid, or something has changed: the page is to be looked at again.
+        let error = match checkout.status() {
+            over @ (Status::Completed | Status::Canceled) => CheckoutError::Over(over),
+            _ => CheckoutError::Stale { said, now: checkout.revision() },
+        };
+        Error::from(error).into()
+    })
 }
 
 fn device_name(text: &str) -> Result<DeviceName, Problem> {
@@ -1057,7 +1065,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 /// The name in the address. What is no text is a name like any other that nobody has.
-pub(crate) struct Named(String);
+pub(crate) struct Named(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = std::convert::Infallible;
@@ -1069,7 +1077,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 /// A body that arrived whole, or why not: refused where it is read, so that the refusal carries a nonce like any other.
-pub(crate) struct Body(Result<Bytes, Problem>);
+pub(crate) struct Body(pub(crate) Result<Bytes, Problem>);
 
 impl Body {
     pub(crate) fn json(self, headers: &HeaderMap) -> Result<Bytes, Problem> {
@@ -1078,6 +1086,11 @@ impl Body {
 
     pub(crate) fn form(self, headers: &HeaderMap) -> Result<Bytes, Problem> {
         self.of_type(headers, "application/x-www-form-urlencoded")
+    }
+
+    /// Of whatever type.
+    pub(crate) fn whole(self) -> Result<Bytes, Problem> {
+        self.0
     }
 
     fn of_type(self, headers: &HeaderMap, media_type: &'static str) -> Result<Bytes, Problem> {
@@ -1111,7 +1124,7 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for Body {
 pub(crate) struct Answer(Response);
 
 impl Answer {
-    fn signed(merchant: &Merchant, answer: Result<impl IntoResponse, Problem>) -> Self {
+    pub(crate) fn signed(merchant: &Merchant, answer: Result<impl IntoResponse, Problem>) -> Self {
         let mut response = match answer {
             Ok(answer) => answer.into_response(),
             Err(problem) => problem.into_response(),

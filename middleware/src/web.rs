@@ -62,6 +62,11 @@ pub(crate) fn style_etag() -> String {
     format!("\"{TAG:016x}\"")
 }
 
+/// `ETag` of another file of ours, quotes included.
+pub(crate) fn etag_of(text: &str) -> String {
+    format!("\"{:016x}\"", fingerprint(text.as_bytes()))
+}
+
 /// A language that our pages speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Lang {

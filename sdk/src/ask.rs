@@ -25,6 +25,9 @@ pub(crate) const AGE: &str = "age";
 /// The id of the credential that [`Ask::payment`] asks for.
 pub(crate) const PAYMENT: &str = "payment";
 
+/// The id of the credential that [`Ask::receipt`] asks for.
+pub(crate) const OWN_RECEIPT: &str = "receipt";
+
 /// The id of the credential by which a customer is recognised.
 pub(crate) const RELATIONSHIP: &str = "relationship";
 
@@ -57,6 +60,7 @@ pub struct Ask {
     recognises: bool,
     age_eu: bool,
     pays: bool,
+    own_receipt: bool,
 }
 
 /// How long a proof counts unless the ask says otherwise: long enough to finish a purchase, short enough that a
@@ -82,6 +86,7 @@ impl Ask {
             recognises: false,
             age_eu: false,
             pays: false,
+            own_receipt: false,
         }
     }
 
@@ -152,6 +157,23 @@ impl Ask {
     pub fn payment(mut self, attestation: impl Into<AnyOf>) -> Self {
         self.pays = true;
         self.asked_for.push(AskedFor::new(PAYMENT, attestation));
+        self
+    }
+
+    /// Asks for a receipt of this shop, which shows its number and nothing else: that somebody bought here, without asking who
+    /// they are. Another shop's does not count, whoever is trusted for receipts.
+    /// [`Merchant::receipt_shown`](crate::Merchant::receipt_shown) says which order it is of.
+    ///
+    /// ```
+    /// use firsthand::Ask;
+    ///
+    /// let bought = Ask::new("bought", "Reviews are written by those who bought").receipt();
+    /// # assert!(bought.check().is_ok());
+    /// ```
+    #[must_use]
+    pub fn receipt(mut self) -> Self {
+        self.own_receipt = true;
+        self.asked_for.push(AskedFor::new(OWN_RECEIPT, documents::receipt()));
         self
     }
 
@@ -254,6 +276,12 @@ impl Ask {
     #[must_use]
     pub const fn is_age_eu(&self) -> bool {
         self.age_eu
+    }
+
+    /// Whether it asks for a receipt of this shop.
+    #[must_use]
+    pub const fn wants_receipt(&self) -> bool {
+        self.own_receipt
     }
 
     /// Whether it is for payments.

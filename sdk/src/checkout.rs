@@ -23,8 +23,8 @@ pub use self::{
     wishes::{CODES_MAX, ITEMS_MAX, WishError, Wishes},
 };
 use crate::{
-    money::{Money, MoneyError},
-    order::{Buyer, DeliverySource, OrderId, OrderRecord, OrderState},
+    money::Money,
+    order::{ATTEMPTS_MAX, Buyer, DeliverySource, OrderId, OrderRecord, OrderState},
     rail::{Outcome, Reference},
     store::Persisted,
     time::UnixTime,
@@ -32,6 +32,8 @@ use crate::{
 
 /// How long a checkout stays as it is, in seconds, since it was last changed.
 pub const CHECKOUT_S: u64 = 30 * 60;
+/// How long a checkout stays at the longest, in seconds, however often it is changed: an address lies in it.
+pub const CHECKOUT_MAX_S: u64 = 4 * 3600;
 /// For how long a checkout that is over can be looked at, in seconds.
 pub const OVER_S: u64 = 24 * 3600;
 /// How long holding stock may take, in seconds: whoever began it is taken for lost afterwards.
@@ -98,6 +100,9 @@ pub struct CheckoutRecord {
     pub failed: Vec<Message>,
     /// How far it is.
     pub stage: Stage,
+    /// How often it was tried to be completed.
+    #[serde(default)]
+    pub tries: usize,
     /// When it began.
     pub begun_at: UnixTime,
     /// When it was changed last.
@@ -232,9 +237,9 @@ pub enum CheckoutError {
         /// What it is.
         now: Money,
     },
-    /// The amounts do not fit together.
-    #[error(transparent)]
-    Money(#[from] MoneyError),
+    /// It was tried too often.
+    #[error("the checkout was tried {ATTEMPTS_MAX} times: begin another one")]
+    TooManyTries,
 }
 
 impl CheckoutError {
@@ -247,8 +252,8 @@ impl CheckoutError {
             Self::InProgress => "checkout_in_progress",
             Self::Over(_) => "checkout_over",
             Self::NotReady(_) => "checkout_not_ready",
-            Self::OtherTotal { .. } => "price_changed",
-            Self::Money(e) => e.code(),
+            Self::OtherTotal { .. } => "total_changed",
+            Self::TooManyTries => "too_many_tries",
         }
     }
 }
@@ -275,7 +280,7 @@ impl CheckoutRecord {
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixTime> {
         match self.stage {
-            Stage::Open => Some(self.changed_at.plus_s(CHECKOUT_S)),
+            Stage::Open => Some(self.changed_at.plus_s(CHECKOUT_S).min(self.begun_at.plus_s(CHECKOUT_MAX_S))),
             Stage::Holding(_) | Stage::Paying(_) => None,
             Stage::Completed { .. } | Stage::Canceled => Some(self.changed_at.plus_s(OVER_S)),
         }
@@ -323,8 +328,11 @@ impl CheckoutRecord {
         if total != now {
             return Err(CheckoutError::OtherTotal { said: total, now });
         }
-        let at = agreed.at;
-        Ok(Self { stage: Stage::Holding(agreed), failed: Vec::new(), ..self }.next(at))
+        if self.tries >= ATTEMPTS_MAX {
+            return Err(CheckoutError::TooManyTries);
+        }
+        let (at, tries) = (agreed.at, self.tries.saturating_add(1));
+        Ok(Self { stage: Stage::Holding(agreed), failed: Vec::new(), tries, ..self }.next(at))
     }
 
     /// Stock is held, and the order is committed with this: the payment begins.

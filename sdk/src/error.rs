@@ -24,6 +24,7 @@ use crate::{
         sca::ScaError, status_list::StatusError, type_metadata::TypeMetadataError,
     },
     rail::{CannotCollect, NoticeError, sepa::StatementError},
+    receipt::ReceiptError,
     resolve::ResolveError,
     store::{BoxError, StoreError},
     time::UnixTime,
@@ -55,6 +56,9 @@ pub enum Error {
     /// A checkout does not stand where this step begins.
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
+    /// There is no receipt, or none that may be issued.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
     /// A meeting does not stand where this step begins.
     #[error(transparent)]
     Meeting(#[from] MeetingError),
@@ -397,6 +401,15 @@ pub enum Refusal {
     /// A key was used before, for something else.
     #[error("this key was used before for something else: make a new one for each act")]
     KeyUsed,
+    /// No receipt of that number, or none of this shop.
+    #[error("no such receipt")]
+    NoSuchReceipt,
+    /// A receipt is good for this once.
+    #[error("this receipt was used for {purpose:?} already")]
+    ReceiptUsed {
+        /// For what.
+        purpose: String,
+    },
     /// The token of a form is not ours, or was made for somebody else.
     #[error("this form is not one of ours, or not yours: open the page again")]
     FormInvalid,
@@ -465,6 +478,7 @@ impl Error {
             Self::Draft(e) => e.code(),
             Self::Order(e) => e.code(),
             Self::Checkout(e) => e.code(),
+            Self::Receipt(e) => e.code(),
             Self::Meeting(e) => e.code(),
             Self::Notice(e) => e.code(),
             Self::Statement(e) => e.code(),
@@ -490,7 +504,8 @@ impl Error {
             Self::Answer(_) | Self::Issue(_) | Self::DidProof(_) => Fault::Wallet,
             Self::Proof(_) => Fault::Browser,
             Self::Notice(_) => Fault::Rail,
-            Self::Statement(_) => Fault::Merchant,
+            Self::Receipt(ReceiptError::NotPaid(_)) => Fault::Customer,
+            Self::Statement(_) | Self::Receipt(_) => Fault::Merchant,
             #[cfg(feature = "passkey")]
             Self::Passkey(_) => Fault::Browser,
             Self::Step(_)
@@ -580,6 +595,8 @@ impl Refusal {
             Self::NoSuchOrder => "no_such_order",
             Self::NoSuchCheckout => "no_such_checkout",
             Self::KeyUsed => "idempotency_key_used",
+            Self::NoSuchReceipt => "no_such_receipt",
+            Self::ReceiptUsed { .. } => "receipt_used",
             Self::FormInvalid => "form_invalid",
             Self::FormExpired => "form_expired",
             Self::FormUsed { .. } => "form_used",

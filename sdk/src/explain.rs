@@ -61,6 +61,8 @@ pub struct Captured<'a> {
     over: Option<u8>,
     /// The ages that were asked about, where it is known which claims say them.
     ages: Vec<AgeAsked>,
+    /// The ids of the queries that a receipt of the shop itself answers.
+    own: Vec<String>,
     show_claims: bool,
     /// Whether the answer is what was posted, whatever it looks like.
     posted: bool,
@@ -105,6 +107,7 @@ impl<'a> Captured<'a> {
             status_lists: Vec::new(),
             over: None,
             ages: Vec::new(),
+            own: Vec::new(),
             show_claims: false,
             posted: false,
             type_rules: false,
@@ -170,6 +173,12 @@ impl<'a> Captured<'a> {
     #[must_use]
     pub const fn over(mut self, years: u8) -> Self {
         self.over = Some(years);
+        self
+    }
+
+    /// With the queries that only a receipt of the shop itself answers.
+    pub(crate) fn own(mut self, ids: &[String]) -> Self {
+        self.own = ids.to_vec();
         self
     }
 

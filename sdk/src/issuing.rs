@@ -1,4 +1,4 @@
-//! What is kept while a wallet gets the relationship credential, and of what it got: offers, pushed requests, codes, grants,
+//! What is kept while a wallet gets the relationship credential or a receipt, and of what it got: offers, pushed requests, codes, grants,
 //! tokens, issued credentials, and the lists that say which of them hold.
 //!
 //! A grant is what the customer gave one wallet: its tokens come and go, and all of them end with it. Secrets that come
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     customer::{Alias, Binding, CustomerId},
+    order::OrderId,
     store::Persisted,
     time::UnixTime,
 };
@@ -42,6 +43,42 @@ pub const CREDENTIALS_MAX: usize = 8;
 /// they are few.
 pub const BATCH_MAX: usize = 4;
 
+/// How long a receipt holds, in seconds: six years, as in the rulebook's own example, for whoever has to show it to an
+/// authority. It is issued once, and never renewed.
+pub const RECEIPT_S: u64 = 6 * 365 * 24 * 3600;
+/// How many credentials there may be of the receipts of one order, in all wallets: whoever has the order's link can ask for
+/// them.
+pub const RECEIPTS_MAX: u32 = 32;
+
+/// Which receipt, of which order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptName {
+    /// The order.
+    pub order: OrderId,
+    /// Its number.
+    pub number: String,
+}
+
+/// What an offer or a grant brings, and on whose word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brings<'a> {
+    /// The relationship credential: a customer consented.
+    Relationship(&'a Consent),
+    /// A receipt: it was offered to whoever saw the order.
+    Receipt(&'a ReceiptName),
+}
+
+impl<'a> Brings<'a> {
+    /// `None` for a record that is nothing of it.
+    const fn of(by: Option<&'a Consent>, receipt: Option<&'a ReceiptName>) -> Option<Self> {
+        match (by, receipt) {
+            (Some(consent), None) => Some(Self::Relationship(consent)),
+            (None, Some(receipt)) => Some(Self::Receipt(receipt)),
+            _ => None,
+        }
+    }
+}
+
 /// That a customer said yes, in a browser of theirs. It is worth as much as that browser is: once it is signed out, nothing
 /// begins by it any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,8 +105,12 @@ impl Consent {
 /// An offer to a customer's wallet, stored under the digest of its pre-authorised code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferRecord {
-    /// Whose credential it is for, and who made it.
-    pub by: Consent,
+    /// Whose relationship credential it is for, and who made it; none if it is for a receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Consent>,
+    /// The receipt that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptName>,
     /// The keyed digest of what the customer types into the wallet.
     pub tx_code: String,
     /// How often something else was typed.
@@ -81,6 +122,12 @@ pub struct OfferRecord {
 }
 
 impl OfferRecord {
+    /// What it brings.
+    #[must_use]
+    pub const fn brings(&self) -> Option<Brings<'_>> {
+        Brings::of(self.by.as_ref(), self.receipt.as_ref())
+    }
+
     /// Whether it can still be taken.
     #[must_use]
     pub fn is_open(&self, now: UnixTime) -> bool {
@@ -141,8 +188,12 @@ pub struct CodeRecord {
 /// What a customer gave one wallet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantRecord {
-    /// Who gave it.
-    pub by: Consent,
+    /// Who gave it; none if it is for a receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Consent>,
+    /// The receipt that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptName>,
     /// The wallet, if it said which it is.
     pub client_id: Option<String>,
     /// The thumbprint of the key that its tokens are bound to.
@@ -161,6 +212,12 @@ pub struct GrantRecord {
 }
 
 impl GrantRecord {
+    /// What it brings.
+    #[must_use]
+    pub const fn brings(&self) -> Option<Brings<'_>> {
+        Brings::of(self.by.as_ref(), self.receipt.as_ref())
+    }
+
     /// Whether tokens of it work.
     #[must_use]
     pub fn holds(&self, now: UnixTime) -> bool {
@@ -240,6 +297,32 @@ impl std::fmt::Debug for IssuedRecord {
     }
 }
 
+/// That a credential was issued of a receipt, stored beside its order: so many are there, and these may be revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptIssued {
+    /// The receipt's number.
+    pub number: String,
+    /// What its records are found by: it stands in no credential.
+    pub alias: Alias,
+    /// When it was issued.
+    pub at: UnixTime,
+    /// Until when it holds.
+    pub expires_at: UnixTime,
+    /// Whether a wallet said that it is there.
+    pub arrived: bool,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// That a receipt was used for a purpose that it is good for once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptUsed {
+    /// When.
+    pub at: UnixTime,
+    /// The operation: says whether a commit happened whose answer was lost.
+    pub operation: String,
+}
+
 /// That an entry of a status list belongs to a credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusEntry {
@@ -292,6 +375,8 @@ persisted! {
     WalletTokenRecord: "wallet_token",
     RefreshRecord: "wallet_refresh",
     IssuedRecord: "issued_credential",
+    ReceiptIssued: "receipt_issued",
+    ReceiptUsed: "receipt_used",
     StatusEntry: "status_entry",
     RevokedEntry: "status_revoked",
     StatusListRecord: "status_list",
@@ -313,7 +398,8 @@ mod tests {
     #[test]
     fn an_offer_ends_by_time_by_guesses_and_by_being_taken() {
         let offer = OfferRecord {
-            by: consent(),
+            by: Some(consent()),
+            receipt: None,
             tx_code: "digest".into(),
             wrong: 0,
             taken: None,
@@ -330,9 +416,22 @@ mod tests {
     }
 
     #[test]
+    fn an_offer_of_before_there_were_receipts_is_read() {
+        let offer = |extra: &str| {
+            let by = r#""by":{"customer":"c_01010101010101010101010101010101","key":"k","at":1}"#;
+            let text = format!(r#"{{{by},"tx_code":"d","wrong":0,"taken":null,"expires_at":9{extra}}}"#);
+            serde_json::from_str::<OfferRecord>(&text).unwrap()
+        };
+        assert!(matches!(offer("").brings(), Some(Brings::Relationship(consent)) if consent.key == "k"));
+        let both = format!(r#","receipt":{{"order":"o_{}","number":"n"}}"#, "0".repeat(32));
+        assert_eq!(offer(&both).brings(), None, "nothing is both");
+    }
+
+    #[test]
     fn a_grant_ends_with_its_newest_credential_and_after_a_year() {
         let grant = GrantRecord {
-            by: consent(),
+            by: Some(consent()),
+            receipt: None,
             client_id: None,
             jkt: None,
             attested: None,

@@ -70,8 +70,10 @@
 //!   there now.
 //! - [`Keys`]: who the shop is towards wallets, and the root of its secrets. [`Trust`]: whose word counts, for which
 //!   types of credentials.
+//! - [`Trade`](trade::Trade): how the shop sells. [`Checkout`](merchant::Checkout): what somebody wants, what the shop
+//!   offers for it, and how far that has come.
 //! - [`Money`]: an exact amount of a currency. [`Draft`]: what the merchant's server offers; [`Order`]: what became of
-//!   it. [`Rail`](rail::Rail): a way to be paid. A
+//!   it, and [`Receipt`](receipt::Receipt) what the customer keeps of it. [`Rail`](rail::Rail): a way to be paid. A
 //!   [`Pending`](merchant::Pending) step is decided and has not happened; it is committed by itself, or within the
 //!   merchant's own transaction.
 //! - [`Error`]: first by whose fault, then which check, with a stable code.
@@ -100,6 +102,10 @@
 //! the first one is made, all of this is worth what that browser is; from then on it lives as long as the newest one, and
 //! ends in the commit that takes one away. Wallets' tokens open nothing of the shop's, and sessions nothing of the issuer's.
 //!
+//! **Receipts.** A paid order has one, made of its lines and its ledger; money that goes back has another, which names the
+//! first. Whoever sees the order takes it into a wallet by the same issuer, without saying who they are; shown again, it tells
+//! its number, which is the shop's own, and is used once for what it is good for once.
+//!
 //! **Meeting.** Somebody waits with a number, and a customer types it on a device of their own: an operator at a desk, who then
 //! sees who it is for ten minutes and gets no session, or a browser that nobody knows, which then is the customer's. The
 //! number goes from whoever waits to the customer, and never back; [`meeting`] says what that holds against.
@@ -108,6 +114,11 @@
 //! is sent. An attempt to pay is committed before a rail is called, and what the rail says is committed afterwards; what
 //! was lost in between is asked about and never done again. A transfer that arrives is booked by its reference. Every
 //! cent has its place, `received = settled + owed + refunded`, and money never revives an order that is over.
+//!
+//! **Checking out.** What the customer wants is priced anew with each change, by parts that the shop fills in. Agreeing to it
+//! settles it; then stock is held, the order is committed with its payment begun, the rail is called, and the checkout follows
+//! what becomes of the order. Each step can be said again, and what fails is undone in reverse. One presentation can prove what
+//! is needed, tell the address and authorise the payment.
 //!
 //! **After the sale.** The lines of an order stay as they were sold. What is sent, arrives, is taken back, made cheaper or
 //! withdrawn from is said with a key and happens once, is counted against what was bought, and stands in the events. What an
@@ -124,7 +135,7 @@
 //!               |       trust  keys   limits                       what a merchant decided before
 //!               |
 //!  floor 1   ask  presentation  customer  session  pairwise          plain data and consuming transitions
-//!            history  issuing  meeting  order  money  error
+//!            history  issuing  meeting  checkout  order  receipt  money  error
 //!               |
 //!  floor 0   protocol            bytes to types and back, in the standards' own words
 //! ```
@@ -200,6 +211,7 @@ pub mod presentation;
 pub mod protocol;
 mod qr;
 pub mod rail;
+pub mod receipt;
 pub mod resolve;
 pub mod session;
 pub mod store;

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use url::Url;
 
 use crate::{
-    ask::{Ask, AskError, AskedFor, Wanted},
+    ask::{Ask, AskError, AskedFor, Wanted, documents::RECEIPT},
     customer::{CustomerId, CustomerRecord},
     env::{Env, SystemEnv},
     error::{Error, StatusUnknown},
@@ -24,6 +24,7 @@ use crate::{
         status_list::StatusList,
     },
     rail::{AnyRail, Rail, WalletRail},
+    receipt::ReceiptIssuer,
     resolve::{DidResolver, ResolveError, any::AnyResolver},
     session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
@@ -61,8 +62,8 @@ pub use bind::BindingView;
 pub use capture::Capture;
 pub use client::ClientIdPrefix;
 pub use issue::{
-    ConsentRequest, CredentialOffer, CredentialView, Issued, IssuerProfile, Pushed, WalletAccess, WalletClient,
-    WalletIdentity, WalletProviders, WalletTokens,
+    ConsentRequest, CredentialOffer, CredentialView, Issued, IssuerProfile, Pushed, ReceiptView, WalletAccess,
+    WalletClient, WalletIdentity, WalletProviders, WalletTokens,
 };
 pub use leave::{
     Export, ExportedAccount, ExportedBinding, ExportedCredential, ExportedEntry, ExportedLine, ExportedOrder,
@@ -84,9 +85,9 @@ pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use registration::{ByHand, RegistrationDraft};
 pub use sell::{
     Adjusted, Basket, Became, Booking, Checkout, Completion, DeadWebhook, Delivered, Feed, FeedBatch, FeedEvent,
-    GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotAKey, NotATransferId, OneTap, Order,
-    Pending, Provisional, RecentProof, Refund, RefundFile, StatementLine, Tapped, Transfer, TransferId,
-    UnmatchedTransfer, WaitsBecause, Webhook,
+    GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotAKey, NotATransferId, NotAnOrderCursor,
+    OneTap, Order, OrderCursor, OrderPage, OrderQuery, Pending, Provisional, RecentProof, Refund, RefundFile,
+    ShownReceipt, StatementLine, Tapped, Transfer, TransferId, UnmatchedTransfer, WaitsBecause, Webhook,
 };
 pub use trusted::TrustListStanding;
 pub use types::TypeMetadata;
@@ -128,6 +129,8 @@ struct Inner {
     /// The did:webvh of the shop, and its log.
     public_log: Option<(Did, String)>,
     issuer: Option<issue::Issuer>,
+    /// Who sells, as it stands on receipts.
+    receipts: Option<ReceiptIssuer>,
     /// Who is shown refused answers.
     capture: Option<capture::Hook>,
     status_lists: Cache<StatusList, StatusUnknown>,
@@ -188,6 +191,7 @@ pub struct MerchantBuilder {
     #[cfg(feature = "webvh")]
     webvh: Option<crate::webvh::WebvhLog>,
     relationship: issue::Relationship,
+    receipts: Option<ReceiptIssuer>,
     capture: Option<capture::Hook>,
     #[cfg(feature = "dev")]
     development: Option<dev::Development>,
@@ -233,6 +237,7 @@ impl Merchant {
             #[cfg(feature = "webvh")]
             webvh: None,
             relationship: issue::Relationship::default(),
+            receipts: None,
             capture: None,
             #[cfg(feature = "dev")]
             development: None,
@@ -324,7 +329,7 @@ impl Merchant {
     /// [lists of issuers](crate::trust::TrustList) refreshed, and [webhooks](MerchantBuilder::webhook) sent.
     pub async fn housekeeping(self) {
         // Side by side: a publisher who does not answer holds up no order.
-        tokio::join!(self.keep_house(), self.keep_trust_lists(), self.keep_webhooks());
+        tokio::join!(self.keep_house(), self.keep_checkouts(), self.keep_trust_lists(), self.keep_webhooks());
     }
 
     async fn keep_house(&self) {
@@ -336,9 +341,6 @@ impl Merchant {
             if let Err(error) = self.bring_orders_up_to_date().await {
                 tracing::warn!(%error, "orders were not brought up to date");
             }
-            if let Err(error) = self.bring_checkouts_up_to_date().await {
-                tracing::warn!(%error, "checkouts were not brought up to date");
-            }
             match self.0.store.sweep(self.now(), BATCH).await {
                 // A full batch says that there is more.
                 Ok(removed) if removed >= BATCH => tokio::task::yield_now().await,
@@ -348,6 +350,17 @@ impl Merchant {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// Beside the orders, so that an inventory which does not answer holds up no payment.
+    async fn keep_checkouts(&self) {
+        const PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
+        while self.0.trade.is_some() {
+            if let Err(error) = self.bring_checkouts_up_to_date().await {
+                tracing::warn!(%error, "checkouts were not brought up to date");
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -583,6 +596,15 @@ impl MerchantBuilder {
         self
     }
 
+    /// Makes receipts of paid orders, in the name of this seller: [`Order::receipt`]. Where the shop also
+    /// [issues](Self::relationship), wallets can have them as credentials ([`Order::offer_receipt`]), and asks can ask for
+    /// one ([`Ask::receipt`]).
+    #[must_use]
+    pub fn receipts(mut self, issuer: ReceiptIssuer) -> Self {
+        self.receipts = Some(issuer);
+        self
+    }
+
     /// Serves the history of the shop's public DID (did:webvh) beside its did:web: what the command `firsthand did` made.
     #[cfg(feature = "webvh")]
     #[must_use]
@@ -643,7 +665,19 @@ impl MerchantBuilder {
                 return misuse(format!("the trust list {} is there twice: name all types at one of them", list.url()));
             }
         }
-        let trust = self.trust_lists.iter().fold(self.trust, Trust::expecting);
+        let mut trust = self.trust_lists.iter().fold(self.trust, Trust::expecting);
+        let receipts = self.receipts.map(|issuer| issuer.at(origin.as_str()));
+        if let Some(issuer) = &receipts {
+            issuer.check()?;
+        }
+        if receipts.is_some() && self.relationship.issues() {
+            trust = trust.issuing(RECEIPT);
+        } else if let Some(ask) = self.asks.iter().find(|ask| ask.wants_receipt()) {
+            return misuse(format!(
+                "the ask {:?} is for receipts of this shop, which issues none: add .receipts(..) and .relationship(..)",
+                ask.name()
+            ));
+        }
         #[cfg(feature = "webvh")]
         let public_log = match self.webvh {
             Some(log) => {
@@ -812,6 +846,7 @@ impl MerchantBuilder {
             webhooks: self.webhooks,
             public_log,
             issuer,
+            receipts,
             capture: self.capture,
             status_lists: Cache::new(STATUS_LISTS_BYTES, StatusList::bytes),
             #[cfg(feature = "mdoc")]

@@ -482,6 +482,9 @@ pub enum OrderError {
     /// It cannot be sent, adjusted or withdrawn from like this.
     #[error(transparent)]
     After(#[from] AfterError),
+    /// It was priced for another place.
+    #[error("the price was for another country or postal code: ask the shop")]
+    AddressElsewhere,
     /// The amounts do not fit together: another currency, or more than can be counted.
     #[error(transparent)]
     Money(#[from] MoneyError),
@@ -516,6 +519,7 @@ impl OrderError {
             Self::NoSuchCapture => "no_such_capture",
             Self::AttemptFull => "attempt_full",
             Self::NothingCaptured => "nothing_captured",
+            Self::AddressElsewhere => "address_elsewhere",
             Self::After(e) => e.code(),
             Self::Money(e) => e.code(),
         }

@@ -63,6 +63,26 @@ pub struct RefundRequest {
     pub reference: Reference,
 }
 
+/// The means of payment of a rail, as a receipt names it (eReceipt rulebook 2.0, 2.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum Means {
+    /// A card.
+    Card,
+    /// A transfer from account to account.
+    CreditTransfer,
+    /// MobilePay.
+    #[serde(rename = "MOBILEPAY")]
+    MobilePay,
+    /// A gift card.
+    #[serde(rename = "GIFTCARD")]
+    GiftCard,
+    /// Something else, or nobody knows. Not one of the rulebook's own words, which leaves the list open.
+    #[default]
+    Other,
+}
+
 /// How a payment stands, as far as the rail knows.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -330,6 +350,11 @@ pub struct CannotCollect {
 pub trait Rail: fmt::Debug + Send + Sync + 'static {
     /// Its name in records and addresses: `[a-z0-9-]`, at most 16 bytes.
     fn id(&self) -> &'static str;
+
+    /// By which means customers pay, for their receipts: [`Means::Other`] unless the rail says it.
+    fn means(&self) -> Means {
+        Means::Other
+    }
 
     /// How long a customer has to pay, from the beginning of an attempt until the order expires, in seconds.
     fn patience_s(&self) -> u64;

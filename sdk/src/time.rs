@@ -67,6 +67,14 @@ impl Day {
         Self(at.to_string().chars().take(10).collect())
     }
 
+    /// When it begins, in UTC.
+    #[must_use]
+    pub fn begins_at(&self) -> UnixTime {
+        let midnight: Result<jiff::Timestamp, _> = format!("{}T00:00:00Z", self.0).parse();
+        // Every day that can be read begins at some time.
+        UnixTime::from_secs(midnight.map(jiff::Timestamp::as_second).unwrap_or_default())
+    }
+
     /// As it stands in a file.
     #[must_use]
     pub fn as_str(&self) -> &str {

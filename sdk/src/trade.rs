@@ -42,6 +42,9 @@ use crate::{
 /// How long stock is held for a checkout that is being paid, in seconds, unless the merchant says otherwise.
 pub const HOLD_S: u64 = 15 * 60;
 
+/// The shortest time for which stock is held, in seconds: longer than housekeeping takes to come by.
+const HOLD_LEAST_S: u64 = 5 * 60;
+
 /// The longest name of an item or of a way to send it, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 /// The longest text that a customer reads, in bytes.
@@ -397,13 +400,15 @@ pub struct Cut {
     pub needs: Option<String>,
     /// How often it is given.
     pub uses: Uses,
+    /// The merchant's name for it, which says what was given before: not what the customer typed, nor what they read.
+    pub name: String,
 }
 
 impl Cut {
     /// So much is let off the lines, for everybody.
     #[must_use]
     pub fn new(title: impl Into<String>, off: Vec<Money>) -> Self {
-        Self { code: None, title: title.into(), off, needs: None, uses: Uses::Always }
+        Self { code: None, title: title.into(), off, needs: None, uses: Uses::Always, name: String::new() }
     }
 
     /// For a word that the customer entered.
@@ -420,10 +425,10 @@ impl Cut {
         self
     }
 
-    /// How often it is given.
+    /// How often it is given, under the merchant's name for it: one name is one thing, however it is spelled or titled.
     #[must_use]
-    pub const fn given(mut self, uses: Uses) -> Self {
-        self.uses = uses;
+    pub fn given(mut self, uses: Uses, name: impl Into<String>) -> Self {
+        (self.uses, self.name) = (uses, name.into());
         self
     }
 }
@@ -436,7 +441,8 @@ pub enum Uses {
     Always,
     /// Once, whoever comes first: a word that was sent to one person.
     Once,
-    /// Once for each customer; not for guests, whom nobody tells apart.
+    /// Once for each customer's record; not for guests, whom nobody tells apart. Whoever begins anew, with a new key, is
+    /// another customer: where that is worth something, let it depend on a proof.
     OncePerCustomer,
 }
 
@@ -522,11 +528,11 @@ impl Trade {
         self
     }
 
-    /// For how long stock is held while somebody pays, in seconds; 15 minutes unless said here. For as long as a payment is
-    /// under way it is held on.
+    /// For how long stock is held while somebody pays, in seconds; 15 minutes unless said here, and 5 at least. For as long as
+    /// a payment is under way it is held on, by [housekeeping](crate::Merchant::housekeeping).
     #[must_use]
     pub const fn hold_s(mut self, hold_s: u64) -> Self {
-        self.hold_s = hold_s;
+        self.hold_s = if hold_s < HOLD_LEAST_S { HOLD_LEAST_S } else { hold_s };
         self
     }
 

@@ -53,6 +53,8 @@ pub struct Trust {
     loopback: bool,
     /// Types for which published lists may name issuers.
     listed: Vec<String>,
+    /// Types that the merchant itself issues, and believes of itself.
+    own: Vec<String>,
     /// Purposes of certificates whose keys sign status lists.
     status_purposes: Vec<String>,
     chains: Chains,
@@ -247,6 +249,7 @@ impl Trust {
         self.national.extend(other.national);
         self.loopback |= other.loopback;
         self.listed.extend(other.listed);
+        self.own.extend(other.own);
         self.status_purposes.extend(other.status_purposes);
         self
     }
@@ -254,6 +257,12 @@ impl Trust {
     /// This trust, and a list that may say who issues what.
     pub(crate) fn expecting(mut self, list: &TrustList) -> Self {
         self.listed.extend(list.credential_types().map(str::to_owned));
+        self
+    }
+
+    /// This trust, of a merchant who issues credentials of this type and believes their own.
+    pub(crate) fn issuing(mut self, kind: &str) -> Self {
+        self.own.push(kind.to_owned());
         self
     }
 
@@ -270,7 +279,7 @@ impl Trust {
     /// Whether nobody is believed, also by no list.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.listed.is_empty()
+        self.entries.is_empty() && self.listed.is_empty() && self.own.is_empty()
     }
 
     /// Whether issuers at http URLs of this machine are accepted.
@@ -296,6 +305,9 @@ impl Trust {
     #[must_use]
     pub fn authority_key_ids(&self, types: &[String]) -> Option<Vec<String>> {
         let mut ids = Vec::new();
+        if self.own.iter().any(|kind| types.contains(kind)) {
+            return None;
+        }
         for entry in self.entries.iter().filter(|entry| entry.types.iter().any(|t| types.contains(t))) {
             let Mechanism::Roots { roots, .. } = &entry.mechanism else { return None };
             for root in roots {
@@ -364,7 +376,7 @@ impl Trust {
     /// Whether some issuer is believed for this type, or a list may name one.
     #[must_use]
     pub fn vouches_for(&self, kind: &str) -> bool {
-        self.entries.iter().flat_map(|entry| &entry.types).chain(&self.listed).any(|t| t == kind)
+        self.entries.iter().flat_map(|entry| &entry.types).chain(&self.listed).chain(&self.own).any(|t| t == kind)
     }
 
     /// The types that count as one of these.

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
@@ -103,6 +104,11 @@ impl Browser {
     }
 
     pub async fn with(shop: &Storefront, options: Options) -> Self {
+        Self::at(shop.origin(), options).await
+    }
+
+    /// A browser whose owner has this shop in mind.
+    pub async fn at(origin: String, options: Options) -> Self {
         let profile = options.profile.clone().unwrap_or_else(|| Arc::new(Folder::new("profile")));
         let port = free_port();
         let process = Command::new(chromedriver().unwrap())
@@ -118,7 +124,7 @@ impl Browser {
         let Value::Object(wanted) = capabilities(&options, profile.path()) else { unreachable!() };
         let client = client.capabilities(wanted).connect(&format!("http://localhost:{port}")).await.unwrap();
         driver.session = client.session_id().await.unwrap().unwrap();
-        Self { client, driver, profile, origin: shop.origin() }
+        Self { client, driver, profile, origin }
     }
 
     /// The same browser, closed and opened again: the same profile, no tab of before.
@@ -140,7 +146,9 @@ impl Browser {
         }
         for entry in self.log("browser").await {
             // What the browser itself says of answers above 399, and of a shop that was killed, is no fault of a page.
-            let grave = matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING")) && entry["source"] != "network";
+            let is_own = entry["message"].as_str().is_some_and(|message| message.starts_with("chrome://"));
+            let grave = matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
+            let grave = grave && entry["source"] != "network" && !is_own;
             assert!(!grave, "the console says: {entry}");
         }
         for entry in self.log("performance").await {
@@ -443,6 +451,16 @@ impl Browser {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
         fs::create_dir_all(&folder).unwrap();
         let png = self.client.screenshot().await.unwrap();
+        fs::write(folder.join(format!("{name}.png")), png).unwrap();
+    }
+
+    /// A picture of the whole page, also of what is below the window's edge.
+    pub async fn whole_picture(&self, name: &str) {
+        let Some(folder) = env::var_os("FIRSTHAND_SCREENSHOTS") else { return };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        let taken = self.cdp("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
+        let png = STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();
         fs::write(folder.join(format!("{name}.png")), png).unwrap();
     }
 

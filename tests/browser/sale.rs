@@ -26,6 +26,14 @@ pub async fn place(browser: &Browser, clicks: usize) -> String {
     browser.path().await
 }
 
+/// Orders a tea as a guest, and stays on the order's page. Answers its reference.
+pub async fn guest_orders_tea(browser: &Browser) -> String {
+    browser.open(CHECKOUT_TEA).await;
+    type_address(browser).await;
+    place(browser, 1).await;
+    reference(browser).await
+}
+
 /// The reference on the page of an order.
 async fn reference(browser: &Browser) -> String {
     let found = browser.eval("document.querySelector('[data-copy^=RF]').dataset.copy").await;

@@ -147,7 +147,7 @@ async fn what_needs_nothing_is_asked_for_the_payment_alone() {
     assert_eq!(begun.checkout.reload().await.unwrap().status(), Status::Completed);
     // The same button once more: there is an order.
     let again = browser.post_json("/wallet/presentations", &tap(&begun, "one")).await;
-    assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "checkout_not_ready"));
+    assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "checkout_over"));
     let other = browser.post_json("/wallet/presentations", &tap(&begun, "two")).await;
     assert_eq!((other.status, other.code().as_str()), (StatusCode::CONFLICT, "checkout_over"));
 }
@@ -206,8 +206,8 @@ async fn what_was_not_agreed_to_is_not_asked() {
     let mut browser = cellar.browser();
     let wrong: [(&str, Value, StatusCode, &str); 6] = [
         ("revision", json!(7), StatusCode::CONFLICT, "checkout_changed"),
-        ("total_minor", json!(1), StatusCode::CONFLICT, "price_changed"),
-        ("currency", json!("CHF"), StatusCode::CONFLICT, "price_changed"),
+        ("total_minor", json!(1), StatusCode::CONFLICT, "total_changed"),
+        ("currency", json!("CHF"), StatusCode::CONFLICT, "total_changed"),
         ("currency", json!("euro"), StatusCode::UNPROCESSABLE_ENTITY, "currency_unknown"),
         ("key", json!(""), StatusCode::BAD_REQUEST, "invalid_request"),
         ("id", json!("c_00000000000000000000000000000000"), StatusCode::NOT_FOUND, "no_such_checkout"),

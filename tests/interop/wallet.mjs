@@ -42,9 +42,12 @@ function sdJwt() {
 
 async function present({ link, data, origin }) {
   const request = await read({ link, data, origin });
-  const { id } = request.query.credentials.find(({ format }) => format === 'dc+sd-jwt');
+  const { id, claims } = request.query.credentials.find(({ format }) => format === 'dc+sd-jwt');
+  // What always shows is not chosen.
+  const chosen = (claims ?? []).filter(({ path: [name] }) => name !== 'sub');
+  const frame = Object.fromEntries(chosen.map(({ path: [name] }) => [name, true]));
   const kb = { payload: { aud: origin ? `origin:${origin}` : request.client_id, nonce: request.nonce, iat: Math.floor(Date.now() / 1000) } };
-  return answer(request, { [id]: [await sdJwt().present(held.credential, {}, { kb })] });
+  return answer(request, { [id]: [await sdJwt().present(held.credential, frame, { kb })] });
 }
 
 /** A key that a bank gives an attestation to. */

@@ -14,7 +14,11 @@ use firsthand::{
 };
 use http::HeaderMap;
 
-use crate::stage::{Stage, let_others_go_first};
+use crate::{
+    buyers::Cart,
+    run::Kind,
+    stage::{Stage, let_others_go_first},
+};
 
 /// A process of the shop: one of two, over the same store and with the same keys.
 #[derive(Clone, Debug)]
@@ -53,6 +57,8 @@ pub struct Memories {
     transfers: Vec<Told>,
     names: Vec<String>,
     notices: Vec<(HeaderMap, Vec<u8>)>,
+    /// The checkouts of all browsers.
+    pub carts: Vec<Cart>,
 }
 
 pub type People = std::sync::Arc<std::sync::Mutex<Memories>>;
@@ -125,6 +131,13 @@ impl Doing {
             "find out" => self.find_out().await,
             "due" => self.node.merchant.bring_orders_up_to_date().await.map(drop),
             "sweep" => self.sweep().await,
+            "begin" => self.begin().await,
+            "change" => self.change().await,
+            "complete" => self.complete().await,
+            "give up" => self.give_up().await,
+            "look" => self.look().await,
+            "price" => self.price(),
+            "tend" => self.node.merchant.bring_checkouts_up_to_date().await.map(drop),
             _ => self.feed().await,
         };
         if let Err(error) = done {
@@ -136,15 +149,15 @@ impl Doing {
         }
     }
 
-    fn chance(&self, permille: usize) -> bool {
+    pub fn chance(&self, permille: usize) -> bool {
         self.stage.world().numbers.chance(permille)
     }
 
-    fn below(&self, end: usize) -> usize {
+    pub fn below(&self, end: usize) -> usize {
         self.stage.world().numbers.below(end)
     }
 
-    fn people(&self) -> std::sync::MutexGuard<'_, Memories> {
+    pub fn people(&self) -> std::sync::MutexGuard<'_, Memories> {
         self.people.lock().unwrap()
     }
 
@@ -662,7 +675,12 @@ impl Doing {
         for asked in asked {
             let notice = {
                 let mut world = self.stage.world();
-                if !matches!(world.truth(&asked.order, asked.attempt), Some(Outcome::Authorised { .. })) {
+                let truth = world.truth(&asked.order, asked.attempt);
+                // Some never come back from the rail's page to a checkout: that order ends by its time.
+                let is_tried = world.oracle.orders.get(&asked.order).is_some_and(|(it, _)| !it.is_confirmed());
+                let is_open = matches!(truth, Some(Outcome::Pending | Outcome::Continue(_)));
+                let stays = is_tried && is_open && world.numbers.chance(400);
+                if !stays && !matches!(truth, Some(Outcome::Authorised { .. })) {
                     let paid = world.numbers.chance(500);
                     world.decide(&asked.order, asked.attempt, paid);
                 }
@@ -730,10 +748,16 @@ impl Doing {
     }
 
     /// What is due is done; a worker takes all that the feed has.
-    pub async fn quietly(self) {
+    pub async fn quietly(self, kind: Kind) {
         if let Err(error) = self.node.merchant.bring_orders_up_to_date().await {
             self.stage.world().oracle.broken(format!("housekeeping in the quiet: {error}"));
         }
+        if kind == Kind::Checkouts
+            && let Err(error) = self.node.merchant.bring_checkouts_up_to_date().await
+        {
+            self.stage.world().oracle.broken(format!("housekeeping of checkouts in the quiet: {error}"));
+        }
+        self.stage.world().oracle.all_followed();
         loop {
             match self.node.merchant.feed().next().await {
                 Ok(None) => return,

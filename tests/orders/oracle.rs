@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firsthand::{
     order::{
-        AdjustmentReason, Happened, OrderEvent, OrderId, OrderRecord, OrderState, Part, RefundRecord, RefundState,
+        AdjustmentReason, Happened, Line, OrderEvent, OrderId, OrderRecord, OrderState, Part, RefundRecord, RefundState,
     },
     rail::{ActOutcome, CaptureRequest, Outcome, PaymentRequest, RefundRequest},
     store::{Key, Write},
@@ -13,7 +13,7 @@ use firsthand::{
 };
 use serde_json::Value;
 
-use crate::stage::Actor;
+use crate::{sales::Sales, stage::Actor};
 
 /// An order as its events tell it.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +47,13 @@ pub struct Told {
     /// The keys of adjustments and withdrawals.
     said: BTreeSet<String>,
     adjusted: i64,
+    /// Of an order that came from a checkout: whether it is a sale, and whether what it sold was not there.
+    pub confirmed: bool,
+    pub missing: bool,
 }
+
+/// What is empty when nothing is left to do.
+pub const QUEUES: [&str; 5] = ["order_due", "feed", "checkout_due", "stock_task", "stock_due"];
 
 /// Everything that was committed in a run, and what was wrong with it.
 #[derive(Debug, Default)]
@@ -72,6 +78,8 @@ pub struct Oracle {
     pub paying: BTreeMap<Actor, &'static str>,
     /// For which order a transfer may count.
     pub meant: BTreeMap<String, BTreeSet<OrderId>>,
+    /// What was committed of checkouts.
+    pub sales: Sales,
     pub broken: Vec<String>,
     pub happened: Vec<String>,
 }
@@ -81,7 +89,7 @@ impl Oracle {
         self.broken.push(what.into());
     }
 
-    fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
+    pub fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {
             self.broken.push(what());
         }
@@ -188,6 +196,8 @@ impl Oracle {
                             }
                             Err(error) => self.broken(format!("an event cannot be read: {error}")),
                         },
+                        // The link of a guest's checkout leads to the last order that it tried to become.
+                        "placed_draft" if read(&record.body)["content"] == "" => {}
                         "placed_draft" => {
                             let order = read(&record.body)["order"].as_str().unwrap_or_default().to_owned();
                             let before = self.forms.insert(key.clone(), order.clone());
@@ -206,6 +216,7 @@ impl Oracle {
             Some(order) => self.step(actor, order, &events),
             None => self.must(events.is_empty(), || format!("events without their order: {events:?}")),
         }
+        self.sold(actor, writes, now);
     }
 
     /// An order changed: by its events alone, and by rules of its own it must be what was committed.
@@ -218,7 +229,9 @@ impl Oracle {
             for line in &order.lines {
                 *told.bought.entry(line.item.clone()).or_default() += line.quantity.count();
             }
-            let sum: i64 = order.lines.iter().map(|line| line.unit.minor() * i64::from(line.quantity.count())).sum();
+            let off = |line: &Line| line.discount.map_or(0, |off| off.minor());
+            let price = |line: &Line| line.unit.minor() * i64::from(line.quantity.count()) - off(line);
+            let sum: i64 = order.lines.iter().map(price).sum();
             self.must(sum == order.total.minor(), || format!("{id} costs {}, and its lines {sum}", order.total));
         }
         for event in events {
@@ -265,6 +278,7 @@ impl Oracle {
         self.must(minor(order.waived) == told.waived, || format!("{id} waives {}", order.waived));
         let outcomes: Vec<String> = order.attempts.iter().map(|a| outcome_of(a.outcome.as_ref())).collect();
         self.must(outcomes == told.attempts, || format!("{id}: attempts {outcomes:?}, events say {:?}", told.attempts));
+        self.sale_step(&order, &told, before.as_ref());
         if let Some(before) = before {
             let over = matches!(before.state, OrderState::Cancelled | OrderState::Expired | OrderState::Paid);
             self.must(!over || before.state == order.state, || {
@@ -323,6 +337,9 @@ impl Oracle {
             }
             Happened::PaymentAnswered { outcome, .. } => {
                 self.paying.remove(&actor);
+                if actor.does == "complete" {
+                    self.paying.insert(actor, "answered");
+                }
                 match outcome.as_str() {
                     "paid" if told.ever.contains("unknown") => "an unknown outcome that was paid",
                     "paid" => "an outcome paid",
@@ -380,6 +397,10 @@ impl Oracle {
                     let meant = self.meant.get(by).is_some_and(|meant| meant.contains(id));
                     self.must(meant, || format!("{id} is paid by a transfer for somebody else: {by}"));
                 }
+                let failed = self.orders.get(id).is_some_and(|(order, _)| order.checkout.is_some()) && !told.confirmed;
+                if failed && matches!(told.state, "expired" | "cancelled") {
+                    self.happened.push("checkout: paid after it was opened again".to_owned());
+                }
                 match told.state {
                     "expired" => "money after expiry",
                     "cancelled" => "money after cancelling",
@@ -421,6 +442,8 @@ impl Oracle {
             Happened::Adjusted { reason: AdjustmentReason::Withdrawn, .. } => "a withdrawal settled",
             Happened::Adjusted { .. } => "an adjustment",
             Happened::Withdrawn { .. } => "a withdrawal",
+            Happened::Confirmed => "confirmed",
+            Happened::StockMissing { .. } => "stock missing",
             _ => "something else",
         };
         self.happened.push(format!("order: {happened}"));
@@ -443,13 +466,14 @@ impl Oracle {
     /// At the end, when nothing is under way any more and nothing is left open.
     /// `truth` is what the rail took for an attempt, and what it still holds; of attempts that it lied about less is known.
     pub fn at_the_end(&mut self, truth: impl Fn(&OrderId, u32) -> (i64, i64), lied: &BTreeSet<(OrderId, u32)>) {
-        for kind in ["order_due", "feed"] {
+        for kind in QUEUES {
             let left: Vec<String> = self.all_of(kind).map(|(key, _)| key.sort.clone()).collect();
             self.must(left.is_empty(), || format!("left in {kind}: {left:?}"));
         }
         let sent: BTreeSet<&String> = self.forms.values().collect();
-        let wrong = (sent.len() != self.forms.len() || sent.len() != self.placed.len())
-            .then(|| format!("{} forms made {} orders", self.forms.len(), self.placed.len()));
+        let placed = self.orders.values().filter(|(order, _)| order.checkout.is_none()).count();
+        let wrong = (sent.len() != self.forms.len() || sent.len() != placed)
+            .then(|| format!("{} forms made {placed} orders", self.forms.len()));
         self.broken.extend(wrong);
 
         // Transfers: each counts where it belongs, once.
@@ -511,6 +535,7 @@ impl Oracle {
             }
         }
         self.broken.extend(wrong);
+        self.sales_at_the_end();
     }
 }
 
@@ -643,6 +668,16 @@ impl Told {
                 is(!in_doubt, "ended while nobody knows whether it is paid")?;
                 self.state = if *what == Happened::Cancelled { "cancelled" } else { "expired" };
             }
+            Happened::Confirmed => {
+                let sure = matches!(self.state, "paid" | "authorised")
+                    || self.state == "paying" && self.attempts.last().is_some_and(|last| last == "pending");
+                is(sure && !self.confirmed, "confirmed from where it cannot, or twice")?;
+                self.confirmed = true;
+            }
+            Happened::StockMissing { .. } => {
+                is(self.confirmed && !self.missing, "missing what was not sold, or twice")?;
+                self.missing = true;
+            }
             _ => {}
         }
         self.ever.insert(self.state);
@@ -691,7 +726,7 @@ fn outcome_of(outcome: Option<&Outcome>) -> String {
     }
 }
 
-fn read(body: &str) -> Value {
+pub fn read(body: &str) -> Value {
     serde_json::from_str(body).unwrap_or_default()
 }
 
@@ -715,7 +750,28 @@ pub fn told(writes: &[Write]) -> String {
                     read(&record.body)["state"]
                 ));
             }
-            Write::Put { key, .. } if matches!(key.kind, "feed_lease" | "transfer" | "placed_draft") => {
+            Write::Put { key, record, .. } if key.kind == "checkout" => {
+                let body = read(&record.body);
+                text.push_str(&format!(
+                    " [{} {} {} {}]",
+                    key.partition.get(..8).unwrap_or_default(),
+                    body["revision"],
+                    body["stage"],
+                    body["failed"]
+                ));
+            }
+            Write::Put { key, record, .. } if matches!(key.kind, "stock" | "stock_hold" | "stock_task") => {
+                text.push_str(&format!(" {} {}{} {}", key.kind, key.partition, key.sort, record.body));
+            }
+            Write::Delete { key, .. } if matches!(key.kind, "stock_hold" | "stock_task" | "coupon_used") => {
+                text.push_str(&format!(" -{} {}{}", key.kind, key.partition, key.sort));
+            }
+            Write::Put { key, .. }
+                if matches!(
+                    key.kind,
+                    "feed_lease" | "transfer" | "placed_draft" | "coupon_used" | "idempotency_key" | "checkout_due"
+                ) =>
+            {
                 text.push_str(&format!(" {}", key.kind))
             }
             Write::Delete { key, .. } if matches!(key.kind, "feed_lease" | "feed") => {

@@ -19,11 +19,21 @@ use firsthand_axum::testing::known;
 
 use crate::{
     actors::{DEEDS, Doing, Node, People},
+    buyers, oracle, shop,
     stage::{Actor, Far, Stage},
 };
 
 /// The most that is under way at once.
 const AT_ONCE: usize = 6;
+
+/// What people do in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// They place orders, and pay them.
+    Orders,
+    /// They fill checkouts and complete them, of a shelf with too little on it.
+    Checkouts,
+}
 
 /// Two processes of a shop and the stage that they stand on: made once, for many runs.
 pub struct Theatre {
@@ -46,9 +56,11 @@ impl Theatre {
         let stage = Stage::new();
         let sepa = || Sepa::new("Tea Shop", "DE89370400440532013000").unwrap();
         let (a, b, c) = (stage.clone(), stage.clone(), Far(stage.clone()));
-        let shop = TestShop::with(|builder| builder.store(a).env(b).rail(c).rail(sepa()).feed());
+        let shop =
+            TestShop::with(|builder| builder.store(a).env(b).rail(c).rail(sepa()).trade(shop::trade(&stage)).feed());
         let (a, b, c) = (stage.clone(), stage.clone(), Far(stage.clone()));
-        let other = shop.again(|builder| builder.store(a).env(b).rail(c).rail(sepa()).feed());
+        let other =
+            shop.again(|builder| builder.store(a).env(b).rail(c).rail(sepa()).trade(shop::trade(&stage)).feed());
         let mut nodes = Vec::new();
         for (number, shop) in [shop, other].into_iter().enumerate() {
             let mut customers = Vec::new();
@@ -74,11 +86,16 @@ impl Theatre {
     ///
     /// # Errors
     /// What was not as it must be, with the trace if there is one.
-    pub async fn run(&self, seed: u64, trace: bool) -> Result<(), String> {
+    pub async fn run(&self, kind: Kind, seed: u64, trace: bool) -> Result<(), String> {
         let memory = Memory::new();
         memory.commit(&self.customers, firsthand::time::UnixTime::from_secs(0)).await.unwrap();
-        self.stage.begin(seed, memory, trace);
-        let mut run = Run { theatre: self, people: People::default(), busy: Vec::new(), actors: 0 };
+        let shelf = if seed.is_multiple_of(2) { memory.clone() } else { Memory::new() };
+        self.stage.begin(seed, memory, shelf, trace);
+        if kind == Kind::Checkouts {
+            shop::stock(&self.stage).await;
+        }
+        self.stage.world().trouble = true;
+        let mut run = Run { theatre: self, kind, people: People::default(), busy: Vec::new(), actors: 0, steps: 0 };
         run.trouble().await;
         if run.is_whole() {
             run.peace().await;
@@ -97,9 +114,11 @@ impl Theatre {
 
 struct Run<'a> {
     theatre: &'a Theatre,
+    kind: Kind,
     people: People,
     busy: Vec<Busy>,
     actors: u64,
+    steps: u64,
 }
 
 impl Run<'_> {
@@ -117,7 +136,16 @@ impl Run<'_> {
         self.busy.push(Busy { actor, node, still: 0, future: Box::pin(future) });
     }
 
-    /// Lets one go on until it meets the store or the rail.
+    /// Lets one go on, and a little time pass now and then: whoever changes the shelf waits some milliseconds for others.
+    async fn go_on_in_time(&mut self, which: usize) {
+        self.go_on(which);
+        self.steps += 1;
+        if self.kind == Kind::Checkouts && self.steps.is_multiple_of(8) {
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Lets one go on until it meets the store, the rail or the inventory.
     fn go_on(&mut self, which: usize) {
         let busy = &mut self.busy[which];
         if let Some(less) = busy.still.checked_sub(1) {
@@ -143,7 +171,7 @@ impl Run<'_> {
     async fn advance(&mut self, secs: u64) {
         if secs >= 30_000 {
             // No request lives for that long; a process that is told to pay, or to give back, may be stopped for as long.
-            self.busy.retain(|busy| busy.actor.does != "place");
+            self.busy.retain(|busy| !matches!(busy.actor.does, "place" | "begin" | "change"));
         }
         {
             let mut world = self.theatre.stage.world();
@@ -166,6 +194,10 @@ impl Run<'_> {
                 Some("begun") => "crash: between the attempt and the rail",
                 Some("capture begun") => "crash: between the capture and the rail",
                 Some("capture called") => "crash: between the rail's capture and its answer",
+                Some("agreed") => "crash: between agreeing and holding",
+                Some("held") => "crash: between holding and the order",
+                Some("answered") => "crash: between the rail's answer and the inventory",
+                Some("telling" | "told") => "crash: while the inventory is told",
                 Some(_) => "crash: between the rail and its answer",
                 None => "crash: elsewhere",
             });
@@ -174,7 +206,11 @@ impl Run<'_> {
     }
 
     async fn trouble(&mut self) {
-        let deeds: Vec<&'static str> = DEEDS.iter().flat_map(|(deed, often)| vec![*deed; *often]).collect();
+        let deeds = match self.kind {
+            Kind::Orders => DEEDS.as_slice(),
+            Kind::Checkouts => buyers::DEEDS.as_slice(),
+        };
+        let deeds: Vec<&'static str> = deeds.iter().flat_map(|(deed, often)| vec![*deed; *often]).collect();
         let mut left = {
             let mut world = self.theatre.stage.world();
             15 + world.numbers.below(60)
@@ -184,12 +220,23 @@ impl Run<'_> {
                 let numbers = &mut self.theatre.stage.world().numbers;
                 (numbers.below(1000), numbers.below(self.busy.len()), numbers.of(&deeds).unwrap(), numbers.below(2))
             };
+            // Of a thousand moments: where somebody dies, and where time leaps.
+            let (dies, leaps) = match self.kind {
+                Kind::Orders => (4, 18),
+                Kind::Checkouts => (2, 6),
+            };
             match what {
-                0..4 => self.crash(node),
-                4..18 => {
+                _ if what < dies => self.crash(node),
+                _ if what < leaps => {
                     let secs = {
                         let numbers = &mut self.theatre.stage.world().numbers;
-                        match numbers.below(100) {
+                        let leap = numbers.below(100);
+                        match leap {
+                            // Longer than stock is held.
+                            60..80 if self.kind == Kind::Checkouts => 1_000,
+                            80..92 if self.kind == Kind::Checkouts => 3_700,
+                            // Nobody waits that long for a checkout.
+                            _ if leap >= 92 && self.kind == Kind::Checkouts && numbers.chance(700) => 31,
                             0..15 => 1,
                             15..30 => 20,
                             30..50 => 31,
@@ -204,13 +251,15 @@ impl Run<'_> {
                     self.advance(secs).await;
                 }
                 // Somebody stands still in the middle of a payment, and housekeeping is done meanwhile.
-                18..30 if !self.busy.is_empty() => {
+                18..30 if !self.busy.is_empty() && (self.kind == Kind::Orders || what < 24) => {
                     let stands = &mut self.busy[which];
-                    if matches!(stands.actor.does, "pay" | "capture" | "give back") {
+                    if matches!(stands.actor.does, "pay" | "capture" | "give back" | "complete") {
                         stands.still = 8;
                         self.advance(61).await;
+                        let is_sale = self.busy[which].actor.does == "complete";
                         let doing = self.doing(node);
-                        self.start("due", node, doing.go("due"));
+                        let housekeeping = if is_sale { "tend" } else { "due" };
+                        self.start(housekeeping, node, doing.go(housekeeping));
                     }
                 }
                 30..400 if left > 0 && self.busy.len() < AT_ONCE => {
@@ -218,7 +267,7 @@ impl Run<'_> {
                     let doing = self.doing(node);
                     self.start(deed, node, doing.go(deed));
                 }
-                _ if !self.busy.is_empty() => self.go_on(which),
+                _ if !self.busy.is_empty() => self.go_on_in_time(which).await,
                 _ => {}
             }
         }
@@ -231,7 +280,7 @@ impl Run<'_> {
             if self.busy.is_empty() {
                 return;
             }
-            self.go_on(0);
+            self.go_on_in_time(0).await;
         }
         self.theatre.stage.world().oracle.broken(format!("{does} never ends"));
         self.busy.clear();
@@ -249,17 +298,20 @@ impl Run<'_> {
             let doing = self.doing(0);
             self.alone("settle", doing.settle()).await;
             let doing = self.doing(0);
-            self.alone("quiet", doing.quietly()).await;
+            self.alone("quiet", doing.quietly(self.kind)).await;
             let (is_empty, broken) = {
                 let world = self.theatre.stage.world();
-                let left =
-                    world.oracle.all_of("order_due").next().is_some() || world.oracle.all_of("feed").next().is_some();
+                let left = oracle::QUEUES.iter().any(|kind| world.oracle.all_of(kind).next().is_some());
                 (!left, !world.oracle.broken.is_empty())
             };
             if is_empty || broken || round > 60 {
                 break;
             }
             self.advance(if round < 20 { 3_601 } else { 100_000 }).await;
+        }
+        if self.kind == Kind::Checkouts {
+            let doing = self.doing(1);
+            self.alone("audit", doing.audit()).await;
         }
         let mut world = self.theatre.stage.world();
         world.actor = Actor { number: 0, does: "end" };

@@ -24,7 +24,7 @@ use firsthand::{
 use serde_json::Value;
 use url::Url;
 
-use crate::oracle::Oracle;
+use crate::{oracle::Oracle, shop::ITEMS};
 
 /// When every run begins: the day of a [`firsthand::testing::TestShop`].
 pub const BEGIN: i64 = 1_795_348_800;
@@ -75,6 +75,10 @@ pub struct World {
     randomness: Numbers,
     pub now: UnixTime,
     pub memory: Memory,
+    /// Where the shelf is counted: in the shop's own store, or in another.
+    pub shelf: Memory,
+    /// What things cost, in the order of the catalogue.
+    pub prices: Vec<i64>,
     pub rail: FakeRail,
     /// Whether commits are lost and moods are bad.
     pub trouble: bool,
@@ -102,6 +106,8 @@ impl Stage {
             randomness: Numbers::new(0),
             now: UnixTime::from_secs(BEGIN),
             memory: Memory::new(),
+            shelf: Memory::new(),
+            prices: Vec::new(),
             rail: FakeRail::new(),
             trouble: false,
             actor: Actor { number: 0, does: "nobody" },
@@ -119,14 +125,16 @@ impl Stage {
     }
 
     /// A new run: nothing is left of the one before but the customers, who signed in once.
-    pub fn begin(&self, seed: u64, memory: Memory, trace: bool) {
+    pub fn begin(&self, seed: u64, memory: Memory, shelf: Memory, trace: bool) {
         let mut world = self.world();
         world.numbers = Numbers::new(seed);
         world.randomness = Numbers::new(!seed);
         world.now = UnixTime::from_secs(BEGIN);
         world.memory = memory;
+        world.shelf = shelf;
+        world.prices = ITEMS.iter().map(|(_, minor, _)| *minor).collect();
         world.rail = FakeRail::new();
-        world.trouble = true;
+        world.trouble = false;
         world.oracle = Oracle::default();
         world.asked.clear();
         world.lied.clear();
@@ -215,8 +223,13 @@ impl Stage {
         Ok(())
     }
 
-    async fn apply(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
-        let answer = self.memory().commit(writes, now).await;
+    async fn apply(
+        &self,
+        memory: &Memory,
+        writes: &[Write],
+        now: UnixTime,
+    ) -> Result<Vec<Option<Version>>, StoreError> {
+        let answer = memory.commit(writes, now).await;
         let mut world = self.world();
         let world = &mut *world;
         match &answer {
@@ -232,18 +245,26 @@ impl Stage {
         }
         answer
     }
-}
 
-impl Store for Stage {
-    async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
+    pub async fn load_in(
+        &self,
+        memory: &Memory,
+        keys: &[Key],
+        now: UnixTime,
+    ) -> Result<Vec<Option<Stored>>, StoreError> {
         let_others_go_first().await;
         self.is_down()?;
-        let answer = self.memory().load(keys, now).await;
+        let answer = memory.load(keys, now).await;
         let_others_go_first().await;
         answer
     }
 
-    async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
+    pub async fn commit_in(
+        &self,
+        memory: &Memory,
+        writes: &[Write],
+        now: UnixTime,
+    ) -> Result<Vec<Option<Version>>, StoreError> {
         let_others_go_first().await;
         self.is_down()?;
         let fault = {
@@ -251,18 +272,45 @@ impl Store for Stage {
             if world.trouble && world.numbers.chance(20) { Some(world.numbers.chance(500)) } else { None }
         };
         let answer = match fault {
-            None => self.apply(writes, now).await,
+            None => self.apply(memory, writes, now).await,
             Some(done) => {
                 self.note(|| format!("an answer is lost, and the commit {}", if done { "not" } else { "too" }));
                 self.count(if done { "store: ambiguous, done" } else { "store: ambiguous, lost" });
                 if done {
-                    drop(self.apply(writes, now).await);
+                    drop(self.apply(memory, writes, now).await);
                 }
                 Err(StoreError::Unknown("lost on purpose".into()))
             }
         };
         let_others_go_first().await;
         answer
+    }
+
+    pub async fn scan_in(
+        &self,
+        memory: &Memory,
+        prefix: &Prefix,
+        after: Option<&str>,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<Vec<(Key, Stored)>, StoreError> {
+        // The queues are scanned shard by shard: one place to stop is enough for an empty one.
+        self.is_down()?;
+        let answer = memory.scan(prefix, after, limit, now).await;
+        if answer.as_ref().is_ok_and(|found| !found.is_empty()) {
+            let_others_go_first().await;
+        }
+        answer
+    }
+}
+
+impl Store for Stage {
+    async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
+        self.load_in(&self.memory(), keys, now).await
+    }
+
+    async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
+        self.commit_in(&self.memory(), writes, now).await
     }
 
     async fn scan(
@@ -272,13 +320,7 @@ impl Store for Stage {
         limit: usize,
         now: UnixTime,
     ) -> Result<Vec<(Key, Stored)>, StoreError> {
-        // The queues are scanned shard by shard: one place to stop is enough for an empty one.
-        self.is_down()?;
-        let answer = self.memory().scan(prefix, after, limit, now).await;
-        if answer.as_ref().is_ok_and(|found| !found.is_empty()) {
-            let_others_go_first().await;
-        }
-        answer
+        self.scan_in(&self.memory(), prefix, after, limit, now).await
     }
 
     async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {

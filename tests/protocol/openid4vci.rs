@@ -52,7 +52,7 @@ fn the_examples_of_the_text_are_read() {
                 tally.case(&name, "accept", PushedRequest::read(text.as_bytes(), offered, &limits));
             }
             "token_request" => {
-                tally.case(&name, "accept", TokenRequest::read(text.as_bytes(), offered, &limits));
+                tally.case(&name, "accept", TokenRequest::read(text.as_bytes(), &[offered], &limits));
             }
             "credential_request" if text.contains("di_vp") => {
                 let error = CredentialRequest::read(text.as_bytes(), &limits).unwrap_err();

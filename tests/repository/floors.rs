@@ -5,7 +5,8 @@ use crate::sources::{Source, files, names, rust};
 /// The plain data of floor 1, but for the hinges: `presentation` reads answers, `session` digests tokens, `pairwise`
 /// makes DIDs, `format` tells one credential from another, `error` says which check of a standard failed, and `explain`
 /// makes each of them once more.
-const DOMAIN: [&str; 9] = ["ask", "customer", "history", "issuing", "limits", "meeting", "money", "order", "time"];
+const DOMAIN: [&str; 11] =
+    ["ask", "checkout", "customer", "history", "issuing", "limits", "meeting", "money", "order", "receipt", "time"];
 const HINGES: [&str; 6] = ["error", "explain", "format", "pairwise", "presentation", "session"];
 
 /// All files of modules of the library: `name.rs`, and those below `name/`.

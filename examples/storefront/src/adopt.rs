@@ -17,7 +17,7 @@ use firsthand_axum::{
 
 use crate::{
     args::Args,
-    present,
+    present, receipt,
     sell::{self, Store, Till},
     shop::{
         self, AccountView, Customer, ProofView, PutBackForm, Recipient, Shop, WineForm, assets, database::Database,
@@ -56,7 +56,8 @@ pub async fn till(args: &Args, database: Database) -> Result<Till, Error> {
     builder = store.of(builder).client_id_prefix(args.client_id_prefix.clone()).response_mode(args.response_mode);
     let sepa = Sepa::new(&args.sepa_payee, &args.sepa_iban).map_err(|error| Error::Misuse(error.to_string()))?;
     let merchant = builder.ask(&age()).ask(&address()).ask(&welcome()).rail(sepa.clone()).feed();
-    let merchant = merchant.relationship(IssuerProfile::Open).display_name("Blatt & Rebe").build()?;
+    let merchant =
+        merchant.relationship(IssuerProfile::Open).display_name("Blatt & Rebe").receipts(receipt::seller()).build()?;
     Ok(Till::new(merchant, database, store))
 }
 

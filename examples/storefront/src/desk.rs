@@ -1,37 +1,25 @@
 //! The merchant's desk under `/merchant`: what is open, what arrived at the bank, what goes back.
 //!
-//! No customer comes here. One key opens it, by HTTP Basic (RFC 7617): whatever the user's name, the key is the password.
-//! Browsers send that by themselves, also with forms of other sites, so every form has to come from a page of ours and
-//! carries a token.
+//! No customer comes here. One key opens it: the door is the library's ([`BackOffice`]), which lets no form of another
+//! site through, and every form carries a token of whoever has the key.
 
 mod after;
 mod bank;
 mod calls;
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    path::Path as FilePath,
-    sync::{Arc, Mutex, PoisonError},
-};
-
-use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use axum::{
     Form, Router,
-    extract::{DefaultBodyLimit, Path, Query, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Query},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use firsthand_axum::{
-    CustomerLayer, Error, Money, SameOrigin,
-    env::{Env, SystemEnv},
+    BackOffice, Error, Money, Operator, OperatorKey, Operators, Problem,
     error::Refusal,
     merchant::{Booking, Order, Pending, Transfer},
     money::Currency,
     order::{BankAccount, Buyer, OrderError, OrderId, OrderState},
-    protocol::jose::{base64url_decode, base64url_encode, sha256},
     rail::reference::Reference,
     time::Day,
 };
@@ -54,86 +42,30 @@ use crate::{
     trouble::Trouble,
 };
 
-/// How many wrong keys a minute are looked at one by one; more are answered in one breath.
-const WRONG_KEYS_MAX: u32 = 10;
-/// How long a form may lie open, in seconds.
-const FORM_S: i64 = 24 * 60 * 60;
 /// How many of each list the desk shows.
 const LIST: usize = 100;
 /// How many orders stand on one page.
 const PAGE: u32 = 50;
 
-/// What opens the desk: at least 128 random bits as text.
-#[derive(Clone)]
-pub struct OperatorKey(String);
-
-impl std::fmt::Debug for OperatorKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OperatorKey([redacted])")
-    }
-}
-
-impl OperatorKey {
-    /// Reads the key, or makes it if there is no such file: 192 random bits, for its owner's eyes alone.
-    ///
-    /// # Errors
-    /// If the file cannot be read or made, or what is in it is shorter than a key that nobody guesses.
-    pub fn read_or_make(file: &FilePath) -> io::Result<Self> {
-        match fs::read_to_string(file) {
-            Ok(text) if text.trim().len() >= 22 => Ok(Self(text.trim().to_owned())),
-            Ok(_) => Err(io::Error::other(format!("{} holds less than 22 characters: no key", file.display()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = Self::random();
-                // Whole or not at all: half a key would keep a shop that was killed meanwhile from opening again.
-                let part = file.with_extension("part");
-                let mut options = OpenOptions::new();
-                options.write(true).create(true).truncate(true);
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                let mut open = options.open(&part)?;
-                writeln!(open, "{}", key.0)?;
-                open.sync_all()?;
-                fs::rename(&part, file)?;
-                Ok(key)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// A new key.
-    #[must_use]
-    pub fn random() -> Self {
-        let mut bytes = [0; 24];
-        SystemEnv.fill(&mut bytes);
-        Self(base64url_encode(&bytes))
-    }
-
-    /// The key itself, for whoever sits at the desk.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The desk.
+/// The desk, and who sits at it.
 #[derive(Clone, Debug)]
 struct Desk {
     till: Till,
-    key: OperatorKey,
-    wrong: Arc<Mutex<Wrong>>,
+    operator: Operator,
 }
 
-/// Wrong keys in the current minute.
-#[derive(Debug, Default)]
-struct Wrong {
-    minute: i64,
-    keys: u32,
+impl FromRequestParts<Till> for Desk {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, till: &Till) -> Result<Self, Problem> {
+        Ok(Self { till: till.clone(), operator: Operator::from_request_parts(parts, till).await? })
+    }
 }
 
-/// The routes of the desk, behind their key.
-pub fn routes(till: &Till, key: OperatorKey) -> Router {
-    let desk = Desk { till: till.clone(), key, wrong: Arc::default() };
-    Router::new()
+/// The routes of the desk behind its key, and the library's own pages beside them under `/merchant/office`.
+pub fn routes(till: &Till, key: &OperatorKey) -> Router {
+    let office = BackOffice::new(&till.merchant, Operators::new().key("the-desk", key.digest()));
+    let desk = Router::new()
         .route("/merchant", get(today))
         .route("/merchant/transfers", get(back).post(book))
         .route("/merchant/unmatched", get(back).post(unmatched))
@@ -151,77 +83,8 @@ pub fn routes(till: &Till, key: OperatorKey) -> Router {
         .layer(DefaultBodyLimit::max(FORM_MAX))
         // A file is larger than a form.
         .route("/merchant/statement", get(back).post(bank::statement).layer(DefaultBodyLimit::max(bank::STATEMENT_MAX)))
-        // Recognises nobody here: it tells `SameOrigin` what our origin is.
-        .layer(CustomerLayer::new(till.merchant.clone()))
-        .layer(from_fn_with_state(desk.clone(), guard))
-        .with_state(desk)
-}
-
-async fn guard(State(desk): State<Desk>, request: Request, next: Next) -> Response {
-    let mut response = if desk.is_opened_by(request.headers()) {
-        next.run(request).await
-    } else if desk.are_too_many() {
-        (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")]).into_response()
-    } else {
-        let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"The desk\", charset=\"UTF-8\"")];
-        (StatusCode::UNAUTHORIZED, challenge, "The desk opens with the key of the shop.").into_response()
-    };
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    response
-}
-
-impl Desk {
-    fn is_opened_by(&self, headers: &HeaderMap) -> bool {
-        let Some(given) = password(headers) else { return false };
-        // Digests are of one length, and compared in the same time whatever is in them.
-        verify_slices_are_equal(&sha256(given.as_bytes()), &sha256(self.key.0.as_bytes())).is_ok()
-    }
-
-    /// Counts a wrong key. The right one opens all the while: nobody can lock the merchant out, and what is random
-    /// enough is not found by trying.
-    fn are_too_many(&self) -> bool {
-        let minute = self.till.merchant.now().as_secs() / 60;
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        if wrong.minute != minute {
-            *wrong = Wrong { minute, keys: 0 };
-        }
-        wrong.keys = wrong.keys.saturating_add(1);
-        if wrong.keys == WRONG_KEYS_MAX {
-            tracing::warn!("many wrong keys at the desk in this minute");
-        }
-        wrong.keys > WRONG_KEYS_MAX
-    }
-
-    /// A token for a form: when it was made and what names it, under a key that only the desk has.
-    fn form(&self) -> String {
-        let mut nonce = [0; 16];
-        SystemEnv.fill(&mut nonce);
-        let made = [self.till.merchant.now().as_secs().to_be_bytes().as_slice(), &nonce].concat();
-        base64url_encode(&[&made, hmac::sign(&self.form_key(), &made).as_ref()].concat())
-    }
-
-    /// The name of a form that is ours and not too old.
-    fn read_form(&self, token: &str) -> Option<String> {
-        let bytes = base64url_decode(token).ok().filter(|bytes| bytes.len() == 8 + 16 + 32)?;
-        let (made, tag) = bytes.split_at_checked(8 + 16)?;
-        hmac::verify(&self.form_key(), made, tag).ok()?;
-        let (made_s, nonce) = made.split_first_chunk::<8>()?;
-        let age_s = self.till.merchant.now().as_secs().checked_sub(i64::from_be_bytes(*made_s))?;
-        (0..FORM_S).contains(&age_s).then(|| base64url_encode(nonce))
-    }
-
-    fn form_key(&self) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, &sha256(format!("forms of the desk {}", self.key.0).as_bytes()))
-    }
-}
-
-/// The password of `Authorization: Basic`.
-fn password(headers: &HeaderMap) -> Option<String> {
-    let (scheme, text) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    // What is decoded is base64 with another alphabet at its end.
-    let text = text.trim().trim_end_matches('=').replace('+', "-").replace('/', "_");
-    let bytes = base64url_decode(&text).ok().filter(|_| scheme.eq_ignore_ascii_case("Basic"))?;
-    Some(String::from_utf8(bytes).ok()?.split_once(':')?.1.to_owned())
+        .with_state(till.clone());
+    office.guard(desk).nest("/merchant/office", office.routes())
 }
 
 /// What the address says besides language and cart.
@@ -236,7 +99,7 @@ async fn back(view: View) -> Redirect {
     Redirect::to(&view.href("/merchant"))
 }
 
-async fn today(State(desk): State<Desk>, view: View, Query(asked): Query<Asked>) -> Response {
+async fn today(desk: Desk, view: View, Query(asked): Query<Asked>) -> Response {
     shown(desk.today(&view, Notice::of_tag(&asked.said), TransferForm::default()).await, &view)
 }
 
@@ -275,7 +138,7 @@ impl Desk {
         Ok(pages::desk(
             view,
             &DeskView {
-                form: self.form(),
+                form: self.operator.form(),
                 notice,
                 open: open.iter().filter(|order| order.state().is_open()).map(summary).collect(),
                 typed,
@@ -303,7 +166,7 @@ impl Desk {
     }
 
     async fn book(&self, form: &TransferForm) -> Result<Notice, Trouble> {
-        if self.read_form(&form.form).is_none() {
+        if self.operator.read_form(&form.form).is_none() {
             return Ok(Notice::FormOver);
         }
         let Some(amount_minor) = money::read(&form.amount) else { return Ok(Notice::AmountUnreadable) };
@@ -337,7 +200,7 @@ impl Desk {
     }
 
     async fn unmatched(&self, form: &UnmatchedForm) -> Result<Notice, Trouble> {
-        if self.read_form(&form.form).is_none() {
+        if self.operator.read_form(&form.form).is_none() {
             return Ok(Notice::FormOver);
         }
         let merchant = &self.till.merchant;
@@ -365,7 +228,7 @@ impl Desk {
     }
 
     async fn owed(&self, form: &OwedForm) -> Result<Notice, Trouble> {
-        if self.read_form(&form.form).is_none() {
+        if self.operator.read_form(&form.form).is_none() {
             return Ok(Notice::FormOver);
         }
         let (order, key) = form.owed.split_once('/').ok_or(Refusal::NothingOwed)?;
@@ -387,7 +250,7 @@ impl Desk {
 
     async fn refund(&self, order: &Order, form: &RefundForm) -> Result<Notice, Trouble> {
         // The form's own name is the refund's: sent twice, it is one refund.
-        let Some(key) = self.read_form(&form.form) else { return Ok(Notice::FormOver) };
+        let Some(key) = self.operator.read_form(&form.form) else { return Ok(Notice::FormOver) };
         let Some(amount_minor) = money::read(&form.amount) else { return Ok(Notice::AmountUnreadable) };
         let step = order.refund(Money::new(amount_minor, Currency::EUR)?, &key).await;
         settled(commit(step, Notice::Refunded).await)
@@ -427,7 +290,7 @@ impl Desk {
                     Buyer::Customer(id) => Some(id.to_string()),
                     Buyer::Guest => None,
                 },
-                form: self.form(),
+                form: self.operator.form(),
                 notice,
                 may_send: matches!(order.state(), OrderState::Paid | OrderState::Authorised),
                 refundable_minor: refundable,
@@ -465,19 +328,19 @@ fn said(view: &View, path: &str, notice: Notice) -> Response {
     Redirect::to(&format!("{address}{joint}said={}", notice.tag())).into_response()
 }
 
-async fn book(State(desk): State<Desk>, _: SameOrigin, view: View, Form(form): Form<TransferForm>) -> Response {
+async fn book(desk: Desk, view: View, Form(form): Form<TransferForm>) -> Response {
     desk.say(&view, desk.book(&form).await, form).await
 }
 
-async fn unmatched(State(desk): State<Desk>, _: SameOrigin, view: View, Form(form): Form<UnmatchedForm>) -> Response {
+async fn unmatched(desk: Desk, view: View, Form(form): Form<UnmatchedForm>) -> Response {
     desk.say(&view, desk.unmatched(&form).await, TransferForm::default()).await
 }
 
-async fn owed(State(desk): State<Desk>, _: SameOrigin, view: View, Form(form): Form<OwedForm>) -> Response {
+async fn owed(desk: Desk, view: View, Form(form): Form<OwedForm>) -> Response {
     desk.say(&view, desk.owed(&form).await, TransferForm::default()).await
 }
 
-async fn orders(State(desk): State<Desk>, view: View, Query(asked): Query<Asked>) -> Response {
+async fn orders(desk: Desk, view: View, Query(asked): Query<Asked>) -> Response {
     let page = async {
         let after = Some(asked.after.as_str()).filter(|after| !after.is_empty());
         let mut ids = desk.till.database.sold(after, PAGE + 1).await?;
@@ -491,7 +354,7 @@ async fn orders(State(desk): State<Desk>, view: View, Query(asked): Query<Asked>
     shown(page.await, &view)
 }
 
-async fn sale(State(desk): State<Desk>, view: View, Path(id): Path<String>, Query(asked): Query<Asked>) -> Response {
+async fn sale(desk: Desk, view: View, Path(id): Path<String>, Query(asked): Query<Asked>) -> Response {
     let page = async {
         let order = desk.order(&id).await?;
         desk.sale(&view, &order, Notice::of_tag(&asked.said), String::new()).await
@@ -502,13 +365,7 @@ async fn sale(State(desk): State<Desk>, view: View, Path(id): Path<String>, Quer
     }
 }
 
-async fn refund(
-    State(desk): State<Desk>,
-    _: SameOrigin,
-    view: View,
-    Path(id): Path<String>,
-    Form(form): Form<RefundForm>,
-) -> Response {
+async fn refund(desk: Desk, view: View, Path(id): Path<String>, Form(form): Form<RefundForm>) -> Response {
     let done = async {
         let order = desk.order(&id).await?;
         let notice = desk.refund(&order, &form).await?;
@@ -519,25 +376,4 @@ async fn refund(
         Ok(page.with_status(StatusCode::UNPROCESSABLE_ENTITY).into_response())
     };
     done.await.unwrap_or_else(|trouble: Trouble| trouble.page(&view, None, "/merchant"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_made_whole_once_and_kept() {
-        let folder = std::env::temp_dir().join(format!("storefront-key-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("operator.key");
-        // What a program leaves that was killed while it made one.
-        fs::write(folder.join("operator.part"), "ha").unwrap();
-        let key = OperatorKey::read_or_make(&file).unwrap();
-        assert_eq!(key.reveal().len(), 32);
-        assert_eq!(OperatorKey::read_or_make(&file).unwrap().reveal(), key.reveal());
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
-        fs::write(&file, "too short a key").unwrap();
-        assert!(OperatorKey::read_or_make(&file).is_err());
-        let _ = fs::remove_dir_all(&folder);
-    }
 }

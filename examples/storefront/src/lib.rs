@@ -7,6 +7,7 @@ mod after;
 pub mod args;
 pub mod desk;
 mod present;
+mod receipt;
 pub mod sell;
 pub mod shop;
 mod shown;

@@ -2,10 +2,11 @@
 
 use std::{error::Error, io::Write, net::SocketAddr, process::ExitCode};
 
+use firsthand_axum::OperatorKey;
 use storefront::{
     adopt,
     args::{Args, Command, HELP},
-    desk::{self, OperatorKey},
+    desk,
     shop::{Shop, database::Database},
 };
 use tokio::net::TcpListener;
@@ -50,7 +51,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let key_file = args.operator_key_file.clone().unwrap_or_else(|| args.data.join("operator.key"));
     let key = OperatorKey::read_or_make(&key_file)?;
     tracing::info!("the desk is at /merchant; its key is in {}", key_file.display());
-    let app = adopt::router(Shop::new(database), &till)?.merge(desk::routes(&till, key));
+    let app = adopt::router(Shop::new(database), &till)?.merge(desk::routes(&till, &key));
     let listener = TcpListener::bind(args.listen).await?;
     let housekeeping = tokio::spawn(till.merchant().clone().housekeeping());
     let clearing = tokio::spawn(till.clear_away());

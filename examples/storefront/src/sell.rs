@@ -16,8 +16,8 @@ use firsthand_axum::{
     customer::CustomerEvent,
     error::Refusal,
     merchant::{MerchantBuilder, Order, Pending, Provisional},
-    money::{Currency, Quantity},
-    order::{Address, BankAccount, Draft, Happened, OrderId, OrderState},
+    money::{Currency, MoneyError, Quantity, Rate},
+    order::{Address, BankAccount, Draft, Happened, Line, LineTax, OrderId, OrderState},
     rail::sepa,
     store::{Postgres, Sqlite},
     time::UnixTime,
@@ -26,7 +26,7 @@ use serde::Deserialize;
 
 use crate::{
     adopt::{address, age},
-    after,
+    after, receipt,
     shop::{
         Customer, Shop,
         cart::Cart,
@@ -242,8 +242,10 @@ pub fn routes(till: &Till) -> Router {
         .route("/orders", get(orders))
         .route("/orders/{id}", get(order))
         .route("/orders/{id}/account", get(back).post(account))
+        .route("/orders/{id}/receipt", get(receipt::show).post(receipt::offer))
         .route("/orders/{id}/{act}", get(back).post(act))
         .route("/o/{link}", get(guest_order))
+        .route("/o/{link}/receipt", get(receipt::show_guest).post(receipt::offer_guest))
         .route("/o/{link}/{act}", get(back).post(guest_act))
         .merge(after::routes())
         .layer(DefaultBodyLimit::max(FORM_MAX))
@@ -308,7 +310,10 @@ fn draft(view: &View, is_known: bool, form: &OrderForm) -> Result<Draft, Trouble
     for line in view.cart.lines() {
         let price = Money::new(i64::from(line.product.price_minor), Currency::EUR)?;
         let name = line.product.name.in_language(view.language);
-        draft = draft.line(line.product.slug, name, price, Quantity::new(line.quantity)?);
+        let rate = vat(line.product.kind)?;
+        let sold = Line::new(line.product.slug, name, price, Quantity::new(line.quantity)?);
+        let amount = sold.amount()?.included(rate)?;
+        draft = draft.with(sold.taxed(LineTax { rate, amount, included: true }));
     }
     if view.cart.of(Kind::Wine).next().is_some() {
         draft = draft.needs(&age());
@@ -326,6 +331,14 @@ fn draft(view: &View, is_known: bool, form: &OrderForm) -> Result<Draft, Trouble
         })
     };
     Ok(draft.shown(Money::parse(&form.total, Currency::EUR)?))
+}
+
+/// The tax in a price: the prices of the catalogue have it in them, as consumers are shown them.
+fn vat(kind: Kind) -> Result<Rate, MoneyError> {
+    Rate::from_hundredths(match kind {
+        Kind::Tea => 700,
+        Kind::Wine => 1900,
+    })
 }
 
 /// The name of an order, as it stands in an address.

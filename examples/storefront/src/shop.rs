@@ -15,6 +15,7 @@ pub mod order;
 pub mod page;
 pub mod pages;
 mod picture;
+pub mod receipt;
 pub mod view;
 pub mod words;
 

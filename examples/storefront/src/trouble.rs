@@ -11,6 +11,7 @@ use firsthand_axum::{
     error::Refusal,
     money::MoneyError,
     order::{AddressError, DraftError},
+    receipt::ReceiptError,
 };
 
 use crate::shop::{
@@ -134,8 +135,13 @@ impl Trouble {
             Error::Refused(Refusal::ProofNeeded { ask, .. }) => {
                 conflict::show_again(view, customer, ask, why(ask), back).into_response()
             }
-            Error::Refused(Refusal::NoSuchOrder) => conflict::no_such_order(view, customer).into_response(),
-            Error::Order(_) | Error::Refused(Refusal::Overtaken | Refusal::NothingOwed) => {
+            Error::Refused(Refusal::NoSuchOrder | Refusal::NoSuchReceipt) => {
+                conflict::no_such_order(view, customer).into_response()
+            }
+            Error::Order(_)
+            | Error::Receipt(ReceiptError::NotPaid(_))
+            | Error::Issue(_)
+            | Error::Refused(Refusal::Overtaken | Refusal::NothingOwed) => {
                 conflict::too_late(view, customer, back).into_response()
             }
             // Whoever sent it is nobody any more.

@@ -1,4 +1,4 @@
-//! Where wallets get the relationship credential (OpenID4VCI 1.0), where its customer offers it and consents, and what
+//! Where wallets get the relationship credential, and receipts (OpenID4VCI 1.0), where its customer offers it and consents, and what
 //! everybody may read of it: metadata, its type, and which credentials hold.
 //!
 //! Wallets are answered in OAuth's own words, `{"error": ..}`; browsers in problems, like everywhere else.
@@ -51,6 +51,7 @@ pub(super) fn routes() -> Router<Merchant> {
         .route("/issuer/deferred", post(deferred).layer(DefaultBodyLimit::max(NAMES_BYTES_MAX)))
         .route("/issuer/notifications", post(notify).layer(DefaultBodyLimit::max(NAMES_BYTES_MAX)))
         .route("/relationship", get(type_metadata))
+        .route("/receipt", get(receipt_type_metadata))
         .route("/status/{list}", get(status_list))
 }
 
@@ -60,6 +61,7 @@ pub(super) fn well_known() -> Router<Merchant> {
     Router::new()
         .route("/.well-known/openid-credential-issuer", get(issuer_metadata))
         .route("/.well-known/oauth-authorization-server", get(server_metadata))
+        .route("/.well-known/jwt-vc-issuer", get(issuer_keys))
 }
 
 /// An offer for the customer's wallet. Whoever has the links can try the number five times, for five minutes.
@@ -502,6 +504,16 @@ pub(crate) async fn type_metadata(State(merchant): State<Merchant>) -> Response 
     public(merchant.relationship_type_metadata())
 }
 
+/// What the type of a receipt means (SD-JWT VC, 6.2), as this shop issues it. Its name is no address: nobody is led here by a
+/// receipt alone.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/receipt", tag = "issuer",
+    responses((status = 200, content_type = "application/json", body = Object))
+))]
+pub(crate) async fn receipt_type_metadata(State(merchant): State<Merchant>) -> Response {
+    public(merchant.receipt_type_metadata())
+}
+
 /// Which credentials hold (Token Status List).
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/status/{list}", tag = "issuer", params(("list" = u32, Path)),
@@ -564,6 +576,15 @@ pub(crate) async fn issuer_metadata(State(merchant): State<Merchant>, headers: H
 ))]
 pub(crate) async fn server_metadata(State(merchant): State<Merchant>) -> Response {
     public(merchant.authorization_server_metadata())
+}
+
+/// The keys that sign what this shop issues (SD-JWT VC, JWT VC Issuer Metadata).
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get, path = "/.well-known/jwt-vc-issuer", tag = "public",
+    responses((status = 200, content_type = "application/json", body = Object))
+))]
+pub(crate) async fn issuer_keys(State(merchant): State<Merchant>) -> Response {
+    public(merchant.issuer_keys())
 }
 
 /// Whether somebody asks for the signed form by name: whoever takes anything gets what every wallet can read.

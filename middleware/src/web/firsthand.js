@@ -1066,8 +1066,18 @@ async function refreshMarked() {
   await markShown();
 }
 
+/** A page that waits for something is fetched again, in the customer's name: the browser would ask without. */
+let again = 0;
+function lookAgain() {
+  clearTimeout(again);
+  const seconds = Number(document.querySelector('[data-firsthand-again]')?.dataset.firsthandAgain);
+  const { href } = location;
+  if (seconds && recognised) again = setTimeout(() => location.href === href && visit(href, { scroll: 'keep' }), 1000 * seconds);
+}
+
 const markShown = async () => {
   leaving = false;
+  lookAgain();
   shownTo = (await device.read())?.jwk.x ?? null;
 };
 
@@ -1158,8 +1168,11 @@ let sending = false;
 let used = null;
 
 function ours(url) {
-  return (recognised || memory) && optedIn() && url.origin === location.origin && !url.pathname.startsWith(BASE.pathname);
+  return (recognised || memory) && optedIn() && url.origin === location.origin && (!url.pathname.startsWith(BASE.pathname) || isCheckout(url));
 }
+
+/** The page of ours that is a page of the shop's. */
+const isCheckout = ({ pathname }) => /^checkout(\/[^/]+)?$/.test(pathname.slice(BASE.pathname.length));
 
 const isNative = (element) => Boolean(element?.closest?.('[data-firsthand-native]'));
 

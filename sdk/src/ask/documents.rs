@@ -29,6 +29,9 @@ pub const PHOTO_ID_NAMESPACE: &str = "org.iso.23220.1";
 /// The same licence as a W3C credential (Verifiable Driver's License Vocabulary 0.1): the full name of its type.
 pub const VDL: &str = "https://w3id.org/vdl#Iso18013DriversLicenseCredential";
 
+/// The type of a receipt (WE BUILD, eReceipt rulebook 2.0).
+pub const RECEIPT: &str = "eu.we-build.ereceipt.1";
+
 /// Where in the subject of such a credential the licence stands. What it says is called as in the mobile one.
 const VDL_LICENCE: &str = "driversLicense";
 
@@ -84,6 +87,12 @@ pub fn name_and_address() -> AnyOf {
         .or(resident(Wanted::mdoc(PID_MDOC, PID_MDOC), "resident_street"))
         .or(resident(Wanted::mdoc(MDL, MDL_NAMESPACE), "resident_address"))
         .or(vdl(licensed))
+}
+
+/// A receipt, by its number alone: of whichever shop is trusted for it. [`Ask::receipt`](super::Ask::receipt) asks for one
+/// of this shop.
+pub fn receipt() -> Wanted {
+    Wanted::sd_jwt_vc(RECEIPT).claim(["receiptNumber"])
 }
 
 /// The licence as a W3C credential: with a proof of which a part can be shown, before a token, which is shown whole.

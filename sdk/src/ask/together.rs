@@ -4,7 +4,7 @@
 //! credential they share one query for it, so that a wallet shows one card; which combinations a wallet may choose from is
 //! written out, so that nobody shows for one ask what another has got elsewhere.
 
-use super::{Ask, AskedFor, Wanted};
+use super::{Ask, AskedFor, OWN_RECEIPT, Wanted};
 
 /// The most ways to answer that are written out. Asks with more of them share nothing, and are answered one by one.
 const OPTIONS_MAX: usize = 64;
@@ -32,6 +32,13 @@ pub(crate) struct Serves<'a> {
     pub(crate) ask: &'a Ask,
     pub(crate) asked_for: &'a AskedFor,
     pub(crate) wanted: &'a Wanted,
+}
+
+impl Serves<'_> {
+    /// Whether a receipt of the shop itself is meant, and nobody else's.
+    pub(crate) fn is_own_receipt(&self) -> bool {
+        self.ask.wants_receipt() && self.asked_for.id() == OWN_RECEIPT
+    }
 }
 
 /// One thing that an ask wants, with the ways to answer it.

@@ -81,6 +81,12 @@ impl Cart {
         cart
     }
 
+    /// The same things as they were sold, to price their sending once more. `None` if one of them is not sold any more.
+    pub(crate) fn again(currency: Currency, items: &[Option<Item>], lines: &[Line]) -> Option<Self> {
+        let items = items.iter().cloned().collect::<Option<Vec<Item>>>().filter(|items| items.len() == lines.len())?;
+        Some(Self { items, lines: lines.to_vec(), ..Self::of(currency, &Wishes::new(), Vec::new()) })
+    }
+
     /// What the catalogue said of what is sold.
     pub(crate) fn items(&self) -> &[Item] {
         &self.items

@@ -63,7 +63,7 @@ pub struct Offered {
 /// Something that is let off once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coupon {
-    /// The word for it, in lower case, or its title.
+    /// The merchant's name for it.
     pub name: String,
     /// Whether each customer has one.
     pub per_customer: bool,
@@ -72,7 +72,7 @@ pub struct Coupon {
 impl Coupon {
     /// What a cut uses up, if it is let off a limited number of times.
     pub(crate) fn of(cut: &Cut) -> Option<Self> {
-        let name = cut.code.as_ref().unwrap_or(&cut.title).to_ascii_lowercase();
+        let name = cut.name.clone();
         match cut.uses {
             Uses::Always => None,
             Uses::Once => Some(Self { name, per_customer: false }),

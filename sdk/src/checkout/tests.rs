@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    money::{Currency, Quantity, Rate},
+    money::{Currency, MoneyError, Quantity, Rate},
     order::LineTax,
     trade::{Cut, Item, Levy, Uses, Way},
 };
@@ -75,8 +75,8 @@ fn a_price_for_a_proof_is_offered_then_provisional_then_sure() {
 
 #[test]
 fn what_is_each_customer_s_once_is_no_guest_s() {
-    let (wishes, cut) = (wishes().code("hello"), || {
-        Cut::new("Welcome", vec![euro("1.00")]).by_code("hello").given(Uses::OncePerCustomer)
+    let (wishes, cut) = (wishes().code("Hello"), || {
+        Cut::new("Welcome", vec![euro("1.00")]).by_code("Hello").given(Uses::OncePerCustomer, "hello")
     });
     let mut guest = cart(&wishes);
     guest.cut(vec![cut()], &wishes, &known(false, &|_| false)).unwrap();
@@ -150,6 +150,7 @@ fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
         offering: Offering::nothing(Currency::EUR),
         failed: Vec::new(),
         stage: Stage::Open,
+        tries: 0,
         begun_at: now,
         changed_at: now,
         operation: String::new(),

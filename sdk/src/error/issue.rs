@@ -1,4 +1,4 @@
-//! Why a wallet does not get the relationship credential.
+//! Why a wallet does not get the relationship credential, or a receipt.
 
 use crate::{
     error::ProofError,
@@ -70,6 +70,9 @@ pub enum IssueError {
     /// The token was used as often as it may be, or the customer has as many credentials as they may have.
     #[error("no more credentials for this: remove one, or begin again")]
     TooMany,
+    /// The receipt is not there any more.
+    #[error("there is no such receipt any more")]
+    NoReceipt,
     /// No such deferred credential, or it was handed out.
     #[error("no such transaction, or not any more")]
     Transaction,
@@ -102,6 +105,7 @@ impl IssueError {
             Self::Token => "wallet_token_invalid",
             Self::NonceUsed => "nonce_used",
             Self::TooMany => "too_many_credentials",
+            Self::NoReceipt => "receipt_gone",
             Self::Transaction => "no_such_transaction",
             Self::NotificationId => "no_such_notification",
         }
@@ -122,7 +126,7 @@ impl IssueError {
             Self::Dpop(error) => error.code(),
             Self::Token => "invalid_token",
             Self::NonceUsed => "invalid_nonce",
-            Self::TooMany => "credential_request_denied",
+            Self::TooMany | Self::NoReceipt => "credential_request_denied",
             Self::OtherCustomer => "access_denied",
             Self::Transaction => "invalid_transaction_id",
             Self::NotificationId => "invalid_notification_id",

@@ -97,7 +97,7 @@ pub(super) fn judge(
         group.push(Check::not_made("form", "this format is not read here"));
         return (group, None);
     };
-    let own = is_relationship(id);
+    let own = is_relationship(id) || captured.own.iter().any(|one| one == id);
     let parsed = match format.id() {
         #[cfg(feature = "mdoc")]
         MSO_MDOC if own => OwnMdoc::parse(presented, &captured.limits).map(|own| Box::new(own) as Box<dyn Unverified>),

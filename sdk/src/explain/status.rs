@@ -52,8 +52,14 @@ pub(super) fn judge(
     issuer: Option<(IssuerId, &PublicKey)>,
 ) -> Check {
     let Some(authentic) = authentic else { return Check::not_made("status", "the presentation does not hold") };
+    let in_records = Check::not_made("status", "it stands in the records of the shop");
     if is_relationship(id) {
-        return Check::not_made("status", "it stands in the records of the shop");
+        return in_records;
+    }
+    if captured.own.iter().any(|one| one == id) {
+        let named = authentic.status().is_some();
+        let none = || Check::fails("status", "issuer_unknown", "a receipt of this shop names a list of this shop");
+        return if named { in_records } else { none() };
     }
     let Some(status) = authentic.status() else { return Check::fact("status", "the credential has none") };
     let mut group = Check::group("status");

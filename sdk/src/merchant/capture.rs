@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{BrowserRequest, Merchant, MerchantBuilder};
 use crate::{
-    ask::{AGE, Ask},
+    ask::{AGE, Ask, Serves},
     error::Error,
     explain::{AgeAsked, Captured, Explanation},
     format::Format,
@@ -38,6 +38,7 @@ pub struct Capture<'a> {
     formats: &'a [Arc<dyn Format>],
     limits: &'a Limits,
     ages: Vec<AgeAsked>,
+    own: Vec<String>,
     type_rules: bool,
     origin: Option<&'a str>,
 }
@@ -65,7 +66,7 @@ impl Capture<'_> {
         for document in fetched {
             captured = captured.issuer_document(document).status_list(document);
         }
-        captured.ages(&self.ages).explain()
+        captured.ages(&self.ages).own(&self.own).explain()
     }
 
     /// The private keys as the command `firsthand explain` reads them, a JWK set. They open this answer and no other.
@@ -179,6 +180,14 @@ impl Merchant {
         self.show(delivered, refused, at, code);
     }
 
+    /// The queries that a receipt of this shop answers, and nobody else's.
+    fn own_in(&self, asked: &Asked) -> Vec<String> {
+        let asks: Vec<&Ask> = asked.asks.iter().filter_map(|one| self.declared(&one.name)).collect();
+        let together = self.together(&asks);
+        let own = together.queries.iter().filter(|query| query.serves.iter().any(Serves::is_own_receipt));
+        own.map(|query| query.id.clone()).collect()
+    }
+
     /// The ages that were asked about, and which claims say them.
     fn ages_in(&self, asked: &Asked) -> Vec<AgeAsked> {
         let asks: Vec<&Ask> = asked.asks.iter().filter_map(|one| self.declared(&one.name)).collect();
@@ -213,6 +222,7 @@ impl Merchant {
             formats: &self.0.formats,
             limits: &self.0.limits,
             ages: self.ages_in(&delivered.asked),
+            own: self.own_in(&delivered.asked),
             type_rules: !self.0.type_metadata.is_ignored(),
             origin,
         });

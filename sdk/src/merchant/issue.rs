@@ -20,12 +20,14 @@ use crate::{
     customer::{Alias, BindingName, CustomerId, Rung},
     error::{Error, IssueError, Refusal},
     history::Happened,
-    issuing::{BATCH_MAX, Consent, GrantRecord, IssuedRecord, OFFER_S, OfferRecord, REISSUE_AT_LEFT_S},
+    issuing::{
+        BATCH_MAX, Brings, Consent, GrantRecord, IssuedRecord, OFFER_S, OfferRecord, REISSUE_AT_LEFT_S, ReceiptName,
+    },
     protocol::{
         jose::base64url_encode,
         openid4vci::{
             CredentialFormat, HAIP_OFFER_ENDPOINT, OFFER_ENDPOINT, Offered,
-            metadata::{self, Attested, SIGNED_METADATA_TYPE},
+            metadata::{self, Attested, Claim, Offering, SIGNED_METADATA_TYPE},
             oauth::may_be_registered,
             offer::{AuthorizationCode, Offer, PreAuthorized, TxCode, reference_link},
         },
@@ -38,15 +40,17 @@ use crate::{
 mod authorize;
 mod credential;
 mod nonce;
+mod receipt;
 mod status;
 mod token;
 
 pub use authorize::{ConsentRequest, Pushed};
 pub use credential::{Issued, WalletAccess};
+pub use receipt::ReceiptView;
 pub(super) use status::revocation;
 pub use token::{WalletIdentity, WalletTokens};
 
-/// The one credential that is issued, by its scope, and the formats that a wallet may have it in. Each says the same of the same
+/// The credential by which a customer is recognised, by its scope, and the formats that a wallet may have it in. Each says the same of the same
 /// customer, under an alias of its own.
 const OFFERED: Offered<'_> = Offered {
     scope: "relationship",
@@ -56,6 +60,9 @@ const OFFERED: Offered<'_> = Offered {
         ("relationship_mdoc", CredentialFormat::Mdoc),
     ],
 };
+/// What stands in it.
+const CLAIMS: [Claim; 2] =
+    [Claim { path: "sub", mandatory: true, sd: "never" }, Claim { path: "shop_did", mandatory: false, sd: "allowed" }];
 /// How long signed metadata hold, in seconds.
 const METADATA_S: u64 = 24 * 3600;
 
@@ -124,6 +131,11 @@ pub(super) struct Issuer {
 }
 
 impl Relationship {
+    /// Whether there is to be an issuer.
+    pub(super) const fn issues(&self) -> bool {
+        self.profile.is_some()
+    }
+
     /// The issuer, if there is to be one.
     pub(super) fn build(self, host: &str, nonce_keys: &[[u8; 32]]) -> Result<Option<Issuer>, Error> {
         let misuse = |text: String| Err(Error::Misuse(text));
@@ -230,6 +242,19 @@ pub struct CredentialOffer {
     pub expires_in_s: u64,
 }
 
+/// The largest code that shows an offer: version 15 of error level M holds 412 bytes.
+const QR_VERSION_MAX: i16 = 15;
+
+impl CredentialOffer {
+    /// The link of [`by_reference_uri`](Self::by_reference_uri) as a QR code in SVG, for a page without a script. `None` for
+    /// an origin so long that no wallet's camera would read it.
+    #[must_use]
+    pub fn qr_svg(&self) -> Option<String> {
+        let code = crate::qr::code(self.by_reference_uri.as_bytes(), QR_VERSION_MAX)?;
+        Some(crate::qr::svg(&code, "QR"))
+    }
+}
+
 impl std::fmt::Debug for CredentialOffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CredentialOffer([redacted])")
@@ -276,6 +301,27 @@ impl Merchant {
         self.sign(SIGNED_METADATA_TYPE, &claims)
     }
 
+    /// The keys that sign what is issued here, the current one and earlier ones (SD-JWT VC, "JWT VC Issuer Metadata"): for
+    /// whoever has a receipt before them and knows this shop by its address.
+    ///
+    /// # Errors
+    /// [`IssueError::NotIssuing`].
+    pub fn issuer_keys(&self) -> Result<Value, Error> {
+        self.issuing()?;
+        let jwk = |identity: &crate::keys::Identity| {
+            let key = identity.key().public_key();
+            let mut jwk = key.to_jwk();
+            if let Some(members) = jwk.as_object_mut() {
+                let about =
+                    [("kid", json!(key.thumbprint().to_string())), ("use", json!("sig")), ("alg", json!("ES256"))];
+                members.extend(about.map(|(name, value)| (name.to_owned(), value)));
+            }
+            jwk
+        };
+        let keys: Vec<Value> = self.0.keys.identities().iter().map(jwk).collect();
+        Ok(json!({"issuer": self.issuer_id(), "jwks": {"keys": keys}}))
+    }
+
     /// What the authorization server says of itself (RFC 8414).
     ///
     /// # Errors
@@ -289,7 +335,9 @@ impl Merchant {
     /// # Errors
     /// [`IssueError::NotIssuing`].
     pub fn relationship_type_metadata(&self) -> Result<Value, Error> {
-        self.described(|issuer| issuer.type_metadata())
+        let issuer = self.issuing()?;
+        let kind = self.relationship_type();
+        Ok(relationship(kind.as_str(), &names(issuer)).type_metadata())
     }
 
     /// A nonce for proofs of keys, good for ten minutes and for each key once. Stateless: every node knows it, also after a
@@ -311,7 +359,8 @@ impl Merchant {
         if !record.is_open(self.now()) {
             return Err(IssueError::Grant.into());
         }
-        Ok(self.offer(issuer, name, code).to_json())
+        let brings = record.brings().ok_or(IssueError::Grant)?;
+        Ok(self.offer(issuer, name, code, brings).to_json())
     }
 
     /// Revokes a credential of a customer, for good: it recognises nobody any more, browsers that came in by it are signed out,
@@ -411,10 +460,11 @@ impl Merchant {
     /// The customer whose credentials a grant brings. Until it brought one, it is worth what the browser is that it came by:
     /// whoever signs that out takes everything back.
     async fn granting(&self, grant: &GrantRecord) -> Result<Option<(CustomerId, Option<Write>)>, Error> {
+        let Some(Brings::Relationship(by)) = grant.brings() else { return Ok(None) };
         if !grant.used {
-            return Ok(self.consenting(&grant.by).await?.map(|(customer, check)| (customer, Some(check))));
+            return Ok(self.consenting(by).await?.map(|(customer, check)| (customer, Some(check))));
         }
-        let found = self.resolved(&grant.by.customer).await?;
+        let found = self.resolved(&by.customer).await?;
         Ok(found.filter(|(_, record, _)| !record.leaving).map(|(customer, ..)| (customer, None)))
     }
 
@@ -431,17 +481,15 @@ impl Merchant {
         let issuer = self.issuing()?;
         let endpoints = self.address("/issuer");
         let kind = self.relationship_type();
-        let names =
-            [("en", format!("Customer card of {}", issuer.name)), ("de", format!("Kundenkarte von {}", issuer.name))];
+        let (names, receipt_names) = (names(issuer), receipt::names(issuer));
+        let mut offerings = vec![relationship(kind.as_str(), &names)];
+        offerings.extend(self.0.receipts.is_some().then(|| receipt::offering(&receipt_names)));
         Ok(describe(&metadata::Issuer {
             identifier: self.issuer_id(),
             endpoints: &endpoints,
             name: &issuer.name,
-            offered: OFFERED,
-            kind: kind.as_str(),
-            credential_names: &names,
+            offerings: &offerings,
             batch_size: issuer.batch,
-            reissue_at_left_s: REISSUE_AT_LEFT_S,
             attested: issuer.attested(),
             code_flow: issuer.has_code_flow(),
         }))
@@ -459,7 +507,47 @@ impl Merchant {
         Map::from_iter([("typ".to_owned(), json!(typ)), ("x5c".to_owned(), json!(x5c))])
     }
 
-    fn offer(&self, issuer: &Issuer, name: &str, code: String) -> Offer {
+    /// All that is issued here.
+    fn offered(&self) -> Vec<Offered<'static>> {
+        let receipts = self.0.receipts.is_some().then_some(receipt::RECEIPTS);
+        [OFFERED].into_iter().chain(receipts).collect()
+    }
+
+    /// A new offer, and the write by which it is there.
+    fn new_offer(&self, by: Option<Consent>, receipt: Option<ReceiptName>) -> Result<(CredentialOffer, Write), Error> {
+        let issuer = self.issuing()?;
+        let name = base64url_encode(&self.random::<32>());
+        let code = base64url_encode(&self.0.keys.derive("pre-authorized code", name.as_bytes()));
+        let key = offer_key(&code);
+        let tx_code = six_digits(self.random());
+        let expires_at = self.now().plus_s(OFFER_S);
+        let record = OfferRecord {
+            by,
+            receipt,
+            tx_code: self.tx_digests(&key, &tx_code).into_iter().next().unwrap_or_default(),
+            wrong: 0,
+            taken: None,
+            expires_at,
+        };
+        let endpoint = match issuer.profile {
+            IssuerProfile::Open => OFFER_ENDPOINT,
+            IssuerProfile::Haip => HAIP_OFFER_ENDPOINT,
+        };
+        let misuse = |e| Error::Misuse(format!("the link to a wallet: {e}"));
+        let reference = self.address(&format!("/issuer/offers/{name}"));
+        let offered = self.offer(issuer, &name, code, record.brings().ok_or(IssueError::Grant)?);
+        let offer = CredentialOffer {
+            uri: offered.link(&self.wallet_here(endpoint)).map_err(misuse)?,
+            by_reference_uri: reference_link(endpoint, &reference).map_err(misuse)?,
+            tx_code,
+            expires_in_s: OFFER_S,
+        };
+        // Kept a little longer, so that a code that comes twice is known.
+        Ok((offer, put(key, &record, Some(expires_at.plus_s(OFFER_S)), Expect::Absent)?))
+    }
+
+    fn offer(&self, issuer: &Issuer, name: &str, code: String, brings: Brings<'_>) -> Offer {
+        let offered = receipt::offered_of(brings);
         let tx_code = TxCode {
             text: false,
             length: Some(6),
@@ -467,11 +555,10 @@ impl Merchant {
         };
         Offer {
             issuer: self.issuer_id().to_owned(),
-            configurations: OFFERED.configurations.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            configurations: offered.configurations.iter().map(|(name, _)| (*name).to_owned()).collect(),
             pre_authorized: Some(PreAuthorized { code, tx_code: Some(tx_code) }),
-            // Whoever brings it has still to be let in by the customer.
-            authorization_code: issuer
-                .has_code_flow()
+            // Whoever brings it has still to be let in by the customer; a receipt asks for nobody's consent.
+            authorization_code: (issuer.has_code_flow() && matches!(brings, Brings::Relationship(_)))
                 .then(|| AuthorizationCode { issuer_state: Some(name.to_owned()) }),
         }
     }
@@ -525,40 +612,12 @@ impl Recognised {
     /// [`ProofError::Replayed`](crate::error::ProofError::Replayed).
     pub async fn offer_relationship(&self, proof: &BrowserProof) -> Result<CredentialOffer, Error> {
         let merchant = self.merchant();
-        let issuer = merchant.issuing()?;
+        merchant.issuing()?;
         let now = merchant.now();
         self.may(Act::Add(Rung::RelationshipCredential)).await?;
-        let name = base64url_encode(&merchant.random::<32>());
-        let code = base64url_encode(&merchant.0.keys.derive("pre-authorized code", name.as_bytes()));
-        let key = offer_key(&code);
-        let tx_code = six_digits(merchant.random());
-        let expires_at = now.plus_s(OFFER_S);
-        let record = OfferRecord {
-            by: self.consents(now).await?,
-            tx_code: merchant.tx_digests(&key, &tx_code).into_iter().next().unwrap_or_default(),
-            wrong: 0,
-            taken: None,
-            expires_at,
-        };
-        let writes = [
-            // Kept a little longer, so that a code that comes twice is known.
-            put(key, &record, Some(expires_at.plus_s(OFFER_S)), Expect::Absent)?,
-            proof.spent(now)?,
-            self.note_offered()?,
-        ];
-        merchant.commit_plain(&writes, now).await?;
-        let endpoint = match issuer.profile {
-            IssuerProfile::Open => OFFER_ENDPOINT,
-            IssuerProfile::Haip => HAIP_OFFER_ENDPOINT,
-        };
-        let misuse = |e| Error::Misuse(format!("the link to a wallet: {e}"));
-        let reference = merchant.address(&format!("/issuer/offers/{name}"));
-        Ok(CredentialOffer {
-            uri: merchant.offer(issuer, &name, code).link(&merchant.wallet_here(endpoint)).map_err(misuse)?,
-            by_reference_uri: reference_link(endpoint, &reference).map_err(misuse)?,
-            tx_code,
-            expires_in_s: OFFER_S,
-        })
+        let (offer, write) = merchant.new_offer(Some(self.consents(now).await?), None)?;
+        merchant.commit_plain(&[write, proof.spent(now)?, self.note_offered()?], now).await?;
+        Ok(offer)
     }
 
     fn note_offered(&self) -> Result<Write, Error> {
@@ -589,6 +648,15 @@ impl Customer {
         };
         Ok(held.into_iter().filter_map(view).collect())
     }
+}
+
+/// How the relationship credential is issued.
+const fn relationship<'a>(kind: &'a str, names: &'a [(&'a str, String)]) -> Offering<'a> {
+    Offering { offered: OFFERED, kind, names, claims: &CLAIMS, reissue_at_left_s: Some(REISSUE_AT_LEFT_S) }
+}
+
+fn names(issuer: &Issuer) -> [(&'static str, String); 2] {
+    [("en", format!("Customer card of {}", issuer.name)), ("de", format!("Kundenkarte von {}", issuer.name))]
 }
 
 fn offer_key(code: &str) -> Key {

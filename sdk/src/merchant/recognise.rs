@@ -20,7 +20,7 @@ use super::{
     present::presentation_key,
     proof::was_spent,
     put,
-    sell::{ShownTogether, begun_checkout, customer_checkouts, customer_drafts, customer_orders, said_by},
+    sell::{ShownTogether, begun_checkout, coupons_of, customer_checkouts, customer_drafts, customer_orders, said_by},
 };
 use crate::{
     ask::{Ask, Device, Proof},
@@ -786,6 +786,7 @@ impl Merchant {
         self.erase(&customer_orders(customer), None, nothing).await?;
         self.erase(&customer_checkouts(customer), None, |entry, _| Ok(Some(begun_checkout(entry)))).await?;
         self.erase(&said_by(customer), None, nothing).await?;
+        self.erase(&coupons_of(customer), None, nothing).await?;
         self.erase(&customer_drafts(customer), None, nothing).await
     }
 

@@ -14,9 +14,11 @@ mod form;
 mod import;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod joined;
+mod list;
 mod outbox;
 mod pay;
 mod pending;
+mod receipt;
 mod refunds;
 
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::authorise::ShownTogether;
-pub(super) use self::checkout::{begun_checkout, customer_checkouts, said_by};
+pub(super) use self::checkout::{begun_checkout, coupons_of, customer_checkouts, said_by};
 pub(super) use self::pending::Plan;
 pub use self::{
     after::Adjusted,
@@ -34,8 +36,10 @@ pub use self::{
     files::RefundFile,
     form::{GuestLink, NotAGuestLink},
     import::{Became, StatementLine},
+    list::{NotAnOrderCursor, OrderCursor, OrderPage, OrderQuery},
     outbox::{DeadWebhook, Delivered, Webhook},
     pending::{Pending, Provisional},
+    receipt::ShownReceipt,
     refunds::{RecentProof, Refund},
 };
 use self::{form::Form, pending::Witness};
@@ -239,8 +243,18 @@ impl Merchant {
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn open_orders(&self, limit: usize) -> Result<Vec<Order>, Error> {
-        let first = self.first_of(DUE, limit).await?;
-        self.orders_of(first).await
+        let first = self.first_of(DUE, SCAN_MAX).await?;
+        let mut open = Vec::new();
+        for entries in first.chunks(PAGE) {
+            // What a checkout only tries to sell is nobody's business yet, unless nobody knows whether it was paid.
+            let waits = |it: &Order| it.record.is_confirmed() || it.record.state == OrderState::Unknown;
+            open.extend(self.orders_of(entries.to_vec()).await?.into_iter().filter(waits));
+            if open.len() >= limit {
+                break;
+            }
+        }
+        open.truncate(limit);
+        Ok(open)
     }
 
     /// The orders that entries lead to; one that is gone is left out.
@@ -249,13 +263,7 @@ impl Merchant {
         for (_, stored) in &entries {
             keys.push(order_key(&read_entry(stored)?.order));
         }
-        let mut orders = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(crate::store::KEYS_MAX) {
-            for stored in self.0.store.load(keys, self.now()).await?.into_iter().flatten() {
-                orders.push(Order { merchant: self.clone(), record: stored.read()? });
-            }
-        }
-        Ok(orders)
+        self.orders_named(keys).await
     }
 
     /// Decides what placing a draft means now.
@@ -487,6 +495,11 @@ impl Merchant {
             }
         }
         writes.extend(after::settlement_write(&order, was.map(|was| &was.record))?);
+        // What a checkout only tries to sell is in no list.
+        let shown = |record: &OrderRecord| record.is_confirmed().then_some(record.state);
+        if order.is_confirmed() && was.and_then(|was| shown(&was.record)) != Some(order.state) {
+            writes.push(list::listed(&order)?);
+        }
         let key = order_key(&order.id);
         let expect = was.map_or(Expect::Absent, |was| Expect::Version(was.version));
         writes.push(put(key.clone(), &order, None, expect)?);
@@ -643,13 +656,21 @@ impl Order {
         self.merchant.step(self.id(), |order, now| Ok(order.cancelled(now)?)).await
     }
 
-    /// Sends the order to another address. Whoever asks for it has just shown their wallet.
+    /// Sends the order to another address. Whoever asks for it has just shown their wallet. What came from a checkout was priced
+    /// for its country and postal code, and goes to another address there.
     ///
     /// # Errors
+    /// [`OrderError::AddressElsewhere`] if its price was for another place: let the merchant decide;
     /// [`Refusal::NoSuchOrder`] if it is another customer's; [`Error::Draft`] for an address that is none;
     /// [`Error::Order`] if it goes nowhere any more.
     pub async fn change_address(&self, proof: &RecentProof, address: Address) -> Result<Pending<Self>, Error> {
         proof.check_owner(self)?;
+        if self.record.checkout.is_some()
+            && let Some(known) = self.delivery().await?
+            && (known.for_label().country != address.country || known.for_label().postal_code != address.postal_code)
+        {
+            return Err(OrderError::AddressElsewhere.into());
+        }
         self.change_address_as_merchant(address).await
     }
 

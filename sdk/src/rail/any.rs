@@ -3,8 +3,8 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
-    ActOutcome, CannotCollect, CaptureRequest, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail,
-    RefundOutcome, RefundRequest, TransferRequest,
+    ActOutcome, CannotCollect, CaptureRequest, Means, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest,
+    Rail, RefundOutcome, RefundRequest, TransferRequest,
 };
 use crate::money::Money;
 
@@ -20,6 +20,11 @@ impl AnyRail {
     /// [`Rail::id`].
     pub(crate) fn id(&self) -> &'static str {
         self.0.id()
+    }
+
+    /// [`Rail::means`].
+    pub(crate) fn means(&self) -> Means {
+        self.0.means()
     }
 
     /// [`Rail::patience_s`].
@@ -94,6 +99,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// [`Rail`] with boxed futures, so that it can be an object.
 trait DynRail: fmt::Debug + Send + Sync {
     fn id(&self) -> &'static str;
+    fn means(&self) -> Means;
     fn patience_s(&self) -> u64;
     fn takes(&self, amount: Money) -> Result<(), CannotCollect>;
     fn transfer(&self, payment: &PaymentRequest, outstanding: Money) -> Option<TransferRequest>;
@@ -111,6 +117,10 @@ trait DynRail: fmt::Debug + Send + Sync {
 impl<R: Rail> DynRail for R {
     fn id(&self) -> &'static str {
         Rail::id(self)
+    }
+
+    fn means(&self) -> Means {
+        Rail::means(self)
     }
 
     fn patience_s(&self) -> u64 {

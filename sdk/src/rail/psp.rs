@@ -93,8 +93,8 @@ use url::Url;
 
 use self::wire::{Answer, Collect, Subject};
 use super::{
-    ActOutcome, CannotCollect, CaptureRequest, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail,
-    RefundOutcome, RefundRequest,
+    ActOutcome, CannotCollect, CaptureRequest, Means, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest,
+    Rail, RefundOutcome, RefundRequest,
 };
 use crate::{
     env::{Env, SystemEnv},
@@ -138,6 +138,7 @@ const PATIENCE_S: u64 = 3600;
 #[derive(Clone)]
 pub struct Psp {
     id: &'static str,
+    means: Means,
     base: Url,
     secrets: Vec<WebhookSecret>,
     return_to: Url,
@@ -186,6 +187,7 @@ impl Psp {
         }
         Ok(Self {
             id: ID,
+            means: Means::Other,
             hosts: base.host_str().map(str::to_owned).into_iter().collect(),
             base,
             secrets: vec![secret],
@@ -203,6 +205,13 @@ impl Psp {
     #[must_use]
     pub const fn named(mut self, id: &'static str) -> Self {
         self.id = id;
+        self
+    }
+
+    /// By which means customers pay there, for their receipts, where it is one alone; [`Means::Other`] unless said here.
+    #[must_use]
+    pub const fn by(mut self, means: Means) -> Self {
+        self.means = means;
         self
     }
 
@@ -370,6 +379,10 @@ impl Unbelieved {
 impl Rail for Psp {
     fn id(&self) -> &'static str {
         self.id
+    }
+
+    fn means(&self) -> Means {
+        self.means
     }
 
     fn patience_s(&self) -> u64 {

@@ -24,7 +24,8 @@ pub use self::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CannotCollect, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, RefundOutcome, RefundRequest,
+    CannotCollect, Means, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, RefundOutcome,
+    RefundRequest,
     reference::{Reference, compact, has_good_check_digits, in_fours},
 };
 use crate::{
@@ -282,6 +283,10 @@ impl Sepa {
 impl Rail for Sepa {
     fn id(&self) -> &'static str {
         ID
+    }
+
+    fn means(&self) -> Means {
+        Means::CreditTransfer
     }
 
     fn patience_s(&self) -> u64 {

@@ -15,7 +15,7 @@ use crate::{
     order::OrderId,
     protocol::sca::{Decimal, PAYMENT, Payment},
     rail::{
-        ActOutcome, CannotCollect, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, Reference,
+        ActOutcome, CannotCollect, Means, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail, Reference,
         RefundOutcome, RefundRequest,
     },
     time::UnixTime,
@@ -220,6 +220,11 @@ impl fmt::Debug for WalletRail {
 impl Rail for WalletRail {
     fn id(&self) -> &'static str {
         Self::ID
+    }
+
+    /// What is authorised is a payment to an account.
+    fn means(&self) -> Means {
+        Means::CreditTransfer
     }
 
     fn patience_s(&self) -> u64 {

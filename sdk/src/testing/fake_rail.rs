@@ -15,8 +15,8 @@ use crate::{
     order::OrderId,
     protocol::jose::{base64url_decode, base64url_encode},
     rail::{
-        ActOutcome, CannotCollect, CaptureRequest, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest, Rail,
-        RefundOutcome, RefundRequest, Said,
+        ActOutcome, CannotCollect, CaptureRequest, Means, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest,
+        Rail, RefundOutcome, RefundRequest, Said,
     },
     time::UnixTime,
 };
@@ -303,6 +303,11 @@ impl State {
 impl Rail for FakeRail {
     fn id(&self) -> &'static str {
         Self::ID
+    }
+
+    /// It says to be a card.
+    fn means(&self) -> Means {
+        Means::Card
     }
 
     fn patience_s(&self) -> u64 {

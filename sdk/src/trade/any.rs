@@ -1,12 +1,22 @@
 //! The boxed adapters: whatever a merchant gave, the rest of the library holds these.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use super::{
     Catalog, Consignment, Cut, Discount, Discountable, Held, Hold, Inventory, Item, Levy, Shipping, Tax, Taxable,
     TradeError, Way,
 };
 use crate::{order::OrderId, time::UnixTime};
+
+/// How long a part of the merchant's may take to answer, in seconds: whoever waits for it holds up a customer, or a payment
+/// that is to be written down.
+const TRADE_ANSWER_S: u64 = 30;
+
+/// What a part says, if it says it in time.
+async fn in_time<T>(part: &'static str, act: impl Future<Output = Result<T, TradeError>>) -> Result<T, TradeError> {
+    let silent = |_| Err(TradeError::new(part, "it did not answer in time"));
+    tokio::time::timeout(Duration::from_secs(TRADE_ANSWER_S), act).await.unwrap_or_else(silent)
+}
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, TradeError>> + Send + 'a>>;
 
@@ -21,7 +31,7 @@ impl AnyCatalog {
 
     /// [`Catalog::items`].
     pub(crate) async fn items(&self, names: &[String]) -> Result<Vec<Option<Item>>, TradeError> {
-        self.0.items(names).await
+        in_time("catalogue", self.0.items(names)).await
     }
 }
 
@@ -53,27 +63,27 @@ impl AnyInventory {
 
     /// [`Inventory::hold`].
     pub(crate) async fn hold(&self, hold: &Hold) -> Result<Held, TradeError> {
-        self.0.hold(hold).await
+        in_time("inventory", self.0.hold(hold)).await
     }
 
     /// [`Inventory::sell`].
     pub(crate) async fn sell(&self, hold: &Hold) -> Result<Held, TradeError> {
-        self.0.sell(hold).await
+        in_time("inventory", self.0.sell(hold)).await
     }
 
     /// [`Inventory::free`].
     pub(crate) async fn free(&self, order: &OrderId, now: UnixTime) -> Result<(), TradeError> {
-        self.0.free(order, now).await
+        in_time("inventory", self.0.free(order, now)).await
     }
 
     /// [`Inventory::left`].
     pub(crate) async fn left(&self, items: &[String], now: UnixTime) -> Result<Vec<Option<u32>>, TradeError> {
-        self.0.left(items, now).await
+        in_time("inventory", self.0.left(items, now)).await
     }
 
     /// [`Inventory::tidy`].
     pub(crate) async fn tidy(&self, now: UnixTime) -> Result<(), TradeError> {
-        self.0.tidy(now).await
+        in_time("inventory", self.0.tidy(now)).await
     }
 }
 
@@ -125,7 +135,7 @@ impl AnyShipping {
 
     /// [`Shipping::ways`].
     pub(crate) async fn ways(&self, consignment: &Consignment) -> Result<Vec<Way>, TradeError> {
-        self.0.ways(consignment).await
+        in_time("shipping", self.0.ways(consignment)).await
     }
 }
 
@@ -157,7 +167,7 @@ impl AnyTax {
 
     /// [`Tax::levies`].
     pub(crate) async fn levies(&self, taxable: &Taxable) -> Result<Vec<Levy>, TradeError> {
-        self.0.levies(taxable).await
+        in_time("tax", self.0.levies(taxable)).await
     }
 }
 
@@ -189,7 +199,7 @@ impl AnyDiscount {
 
     /// [`Discount::cuts`].
     pub(crate) async fn cuts(&self, discountable: &Discountable) -> Result<Vec<Cut>, TradeError> {
-        self.0.cuts(discountable).await
+        in_time("discounts", self.0.cuts(discountable)).await
     }
 }
 

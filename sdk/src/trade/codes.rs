@@ -207,7 +207,12 @@ impl Codes {
                 continue;
             }
             let Some(parts) = off.of_lines(lines, &left, goods)? else { continue };
-            let mut cut = Cut::new(off.title.clone(), parts).given(off.uses);
+            let name = match needs {
+                Needs::Nothing => format!("title {}", off.title),
+                Needs::Word(word) => format!("word {word}"),
+                Needs::Proof(ask) => format!("proof {ask} {}", off.title),
+            };
+            let mut cut = Cut::new(off.title.clone(), parts).given(off.uses, name);
             if let Needs::Proof(ask) = needs {
                 cut = cut.for_proof(ask);
             } else {

@@ -2,7 +2,7 @@
 
 use axum::{
     Form,
-    extract::{Path, State},
+    extract::Path,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -22,7 +22,7 @@ use crate::{
 
 /// A parcel was sent. The form's own name is the parcel's: sent twice, it is one.
 pub(super) async fn send(
-    State(desk): State<Desk>,
+    desk: Desk,
     _: SameOrigin,
     view: View,
     Path(id): Path<String>,
@@ -30,7 +30,7 @@ pub(super) async fn send(
 ) -> Response {
     let done = async {
         let order = desk.order(&id).await?;
-        let Some(key) = desk.read_form(field(&form, "form")) else { return Ok((order, Notice::FormOver)) };
+        let Some(key) = desk.operator.read_form(field(&form, "form")) else { return Ok((order, Notice::FormOver)) };
         let Some(parcel) = parcel(&key, &form) else { return Ok((order, Notice::ParcelUnfit)) };
         let step = order.sent(parcel).await;
         Ok((order, noted(step, Notice::ParcelSent).await?))
@@ -40,7 +40,7 @@ pub(super) async fn send(
 
 /// A parcel has arrived.
 pub(super) async fn arrived(
-    State(desk): State<Desk>,
+    desk: Desk,
     _: SameOrigin,
     view: View,
     Path(id): Path<String>,
@@ -48,7 +48,7 @@ pub(super) async fn arrived(
 ) -> Response {
     let done = async {
         let order = desk.order(&id).await?;
-        if desk.read_form(field(&form, "form")).is_none() {
+        if desk.operator.read_form(field(&form, "form")).is_none() {
             return Ok((order, Notice::FormOver));
         }
         let step = order.delivered(field(&form, "parcel")).await;
@@ -59,7 +59,7 @@ pub(super) async fn arrived(
 
 /// A withdrawal is settled: with the goods back, or before.
 pub(super) async fn settle(
-    State(desk): State<Desk>,
+    desk: Desk,
     _: SameOrigin,
     view: View,
     Path(id): Path<String>,
@@ -67,7 +67,7 @@ pub(super) async fn settle(
 ) -> Response {
     let done = async {
         let order = desk.order(&id).await?;
-        if desk.read_form(field(&form, "form")).is_none() {
+        if desk.operator.read_form(field(&form, "form")).is_none() {
             return Ok((order, Notice::FormOver));
         }
         // Goods may come back worth nothing.

@@ -3,14 +3,14 @@
 use axum::{
     Form,
     extract::{
-        Multipart, Path, State,
+        Multipart, Path,
         multipart::{MultipartError, MultipartRejection},
     },
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use firsthand_axum::{
-    Error, SameOrigin,
+    Error,
     error::Refusal,
     merchant::{Became, RefundFile, StatementLine, WaitsBecause},
     money::Currency,
@@ -38,15 +38,10 @@ pub(super) const STATEMENT_MAX: usize = FILE_BYTES_MAX + 64 * 1024;
 /// How many files the desk shows.
 pub(super) const FILES: usize = 5;
 
-pub(super) async fn statement(
-    State(desk): State<Desk>,
-    _: SameOrigin,
-    view: View,
-    form: Result<Multipart, MultipartRejection>,
-) -> Response {
+pub(super) async fn statement(desk: Desk, view: View, form: Result<Multipart, MultipartRejection>) -> Response {
     let done = async {
         let Ok((token, file)) = read(form).await else { return Ok(Err(Notice::StatementUnreadable)) };
-        if desk.read_form(&token).is_none() {
+        if desk.operator.read_form(&token).is_none() {
             return Ok(Err(Notice::FormOver));
         }
         desk.import(&view, &file).await
@@ -72,7 +67,7 @@ async fn read(form: Result<Multipart, MultipartRejection>) -> Result<(String, Ve
     Ok((token, file))
 }
 
-pub(super) async fn make(State(desk): State<Desk>, _: SameOrigin, view: View, Form(form): Form<FileForm>) -> Response {
+pub(super) async fn make(desk: Desk, view: View, Form(form): Form<FileForm>) -> Response {
     match desk.make_file(&form).await {
         Ok(Ok(file)) => download(&file),
         Ok(Err(notice)) => desk.say(&view, Ok(notice), TransferForm::default()).await,
@@ -80,7 +75,7 @@ pub(super) async fn make(State(desk): State<Desk>, _: SameOrigin, view: View, Fo
     }
 }
 
-pub(super) async fn file(State(desk): State<Desk>, view: View, Path(id): Path<String>) -> Response {
+pub(super) async fn file(desk: Desk, view: View, Path(id): Path<String>) -> Response {
     match desk.till.merchant.made_refund_file(&id).await {
         Ok(file) => download(&file),
         Err(Error::Refused(Refusal::NoSuchRefundFile)) => not_found(&view).into_response(),
@@ -111,7 +106,7 @@ impl Desk {
 
     async fn make_file(&self, form: &FileForm) -> Result<Result<RefundFile, Notice>, Trouble> {
         // The form's own name is the file's: sent twice, it is one file.
-        let Some(key) = self.read_form(&form.form) else { return Ok(Err(Notice::FormOver)) };
+        let Some(key) = self.operator.read_form(&form.form) else { return Ok(Err(Notice::FormOver)) };
         let Ok(on) = form.on.parse() else { return Ok(Err(Notice::DayUnreadable)) };
         let version = if form.old.is_some() { PainVersion::V03 } else { PainVersion::V09 };
         match self.till.merchant.refund_file(&key, &on, version).await {

@@ -1,9 +1,9 @@
 //! Who is on the telephone? The operator says a number, and never asks for one; the customer types it into the shop's own page
 //! and proves who they are. The desk sees it for ten minutes.
 
-use axum::{Form, extract::State, response::Response};
+use axum::{Form, response::Response};
 use firsthand_axum::{
-    Error, SameOrigin,
+    Error,
     meeting::{MeetingError, Ticket},
     merchant::{Desk as Asking, Operator},
 };
@@ -32,16 +32,16 @@ pub(super) struct LookForm {
     close: Option<String>,
 }
 
-pub(super) async fn ask(State(desk): State<Desk>, view: View) -> Page {
+pub(super) async fn ask(desk: Desk, view: View) -> Page {
     desk.call(&view, CallState::Ask { unreadable: false })
 }
 
-pub(super) async fn open(State(desk): State<Desk>, view: View, _: SameOrigin, Form(form): Form<CallForm>) -> Response {
+pub(super) async fn open(desk: Desk, view: View, Form(form): Form<CallForm>) -> Response {
     let state = desk.open_call(&form).await;
     shown(state.map(|state| desk.call(&view, state)), &view)
 }
 
-pub(super) async fn look(State(desk): State<Desk>, view: View, _: SameOrigin, Form(form): Form<LookForm>) -> Response {
+pub(super) async fn look(desk: Desk, view: View, Form(form): Form<LookForm>) -> Response {
     let state = desk.look_at_call(form).await;
     shown(state.map(|state| desk.call(&view, state)), &view)
 }
@@ -49,7 +49,7 @@ pub(super) async fn look(State(desk): State<Desk>, view: View, _: SameOrigin, Fo
 impl Desk {
     fn call(&self, view: &View, state: CallState) -> Page {
         let qr = self.till.merchant.call_qr_svg().ok().map(Drawing::of_our_own);
-        pages::call(view, &CallView { form: self.form(), state, qr })
+        pages::call(view, &CallView { form: self.operator.form(), state, qr })
     }
 
     /// One key opens this desk, so there is one operator; a shop with people of its own names them here.
@@ -58,7 +58,7 @@ impl Desk {
     }
 
     async fn open_call(&self, form: &CallForm) -> Result<CallState, Trouble> {
-        if self.read_form(&form.form).is_none() {
+        if self.operator.read_form(&form.form).is_none() {
             return Ok(CallState::Ask { unreadable: false });
         }
         match self.asking()?.open(form.purpose.trim(), form.message.trim()).await {
@@ -76,7 +76,9 @@ impl Desk {
 
     async fn look_at_call(&self, form: LookForm) -> Result<CallState, Trouble> {
         let ticket: Option<Ticket> = form.ticket.parse().ok();
-        let Some(ticket) = ticket.filter(|_| self.read_form(&form.form).is_some()) else { return Ok(CallState::Over) };
+        let Some(ticket) = ticket.filter(|_| self.operator.read_form(&form.form).is_some()) else {
+            return Ok(CallState::Over);
+        };
         let asking = self.asking()?;
         if form.close.is_some() {
             asking.close(&ticket).await?;

@@ -109,6 +109,7 @@ fn desk_frame(view: &View, title: &str, main: &Markup) -> Markup {
                         a href=(view.href("/merchant")) { (view.say("Today", "Heute")) }
                         a href=(view.href("/merchant/orders")) { (view.say("All orders", "Alle Bestellungen")) }
                         a href=(view.href("/merchant/calls")) { (view.say("Who is it?", "Wer ist da?")) }
+                        a href="/merchant/office" { (view.say("Office", "Büro")) }
                         a href=(view.href("/")) { (view.say("To the shop", "Zum Laden")) }
                     }
                     (language_switch(view))

@@ -10,6 +10,7 @@ mod order;
 mod orders;
 mod present;
 mod product;
+mod receipt;
 mod sign_in;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use order::{order, withdraw};
 pub use orders::orders;
 pub use present::{CARD, PaperView, QuestionView, present};
 pub use product::product;
+pub use receipt::receipt;
 pub use sign_in::sign_in;
 pub use trouble::{gone, not_found, out_of_order};
 pub use wine::{reserved, wine};

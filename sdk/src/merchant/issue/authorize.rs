@@ -75,7 +75,8 @@ impl Merchant {
         let offer = match &request.issuer_state {
             None => None,
             Some(name) => match self.offer_named(name).await? {
-                Some((key, record, ..)) if record.is_open(now) => Some(key.partition),
+                // A receipt is nothing to consent to: it comes by its code alone.
+                Some((key, record, ..)) if record.is_open(now) && record.by.is_some() => Some(key.partition),
                 _ => return Err(IssueError::Grant.into()),
             },
         };
@@ -187,10 +188,11 @@ impl Recognised {
             return Err(IssueError::Grant.into());
         }
         // "could have been injected by an attacker" (5.1.3): an offer is for the customer it was made to.
-        if merchant.resolved(&offer.by.customer).await?.is_none_or(|(id, ..)| id != *self.id()) {
+        let by = offer.by.as_ref().ok_or(IssueError::Grant)?;
+        if merchant.resolved(&by.customer).await?.is_none_or(|(id, ..)| id != *self.id()) {
             return Err(IssueError::OtherCustomer.into());
         }
-        if merchant.consenting(&offer.by).await?.is_none() {
+        if merchant.consenting(by).await?.is_none() {
             return Err(IssueError::Grant.into());
         }
         let until = Some(offer.expires_at.plus_s(PUSHED_S));

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Issuer, IssuerProfile, Merchant, OFFERED, grant_key, issued_key, lost_the_race,
+    Issuer, IssuerProfile, Merchant, grant_key, issued_key, lost_the_race,
     nonce::LIFETIME_S,
     put,
-    status::{self, Place},
+    receipt::offered_of,
+    status::{self, Lists, Place},
     token::{spent, token_key},
     too_often,
 };
@@ -21,8 +22,8 @@ use crate::{
     error::{Error, IssueError, ProofError, Refusal},
     history::Happened,
     issuing::{
-        CREDENTIAL_S, CREDENTIALS_MAX, GrantRecord, IssuedRecord, REQUESTS_MAX, SpentWalletProof, StatusEntry,
-        WalletTokenRecord,
+        Brings, CREDENTIAL_S, CREDENTIALS_MAX, Consent, GrantRecord, IssuedRecord, REQUESTS_MAX, SpentWalletProof,
+        StatusEntry, WalletTokenRecord,
     },
     merchant::{
         BrowserProof, MERGES_MAX, RACES_MAX,
@@ -45,6 +46,7 @@ use crate::{
             issue::{Concealed, SALT_BYTES},
         },
     },
+    receipt::Receipt,
     store::{Expect, Persisted, StoreError, Version, Write},
     time::UnixTime,
 };
@@ -112,31 +114,52 @@ impl std::fmt::Debug for Issued {
 }
 
 /// A wallet whose token holds.
-struct Visitor {
-    token: WalletTokenRecord,
+pub(super) struct Visitor {
+    pub(super) token: WalletTokenRecord,
     token_version: Version,
-    grant: GrantRecord,
+    pub(super) grant: GrantRecord,
     grant_version: Version,
 }
 
 /// Credentials that are to be made.
 #[derive(Serialize, Deserialize)]
-struct Batch {
-    format: CredentialFormat,
-    keys: Vec<NewKey>,
+pub(super) struct Batch {
+    pub(super) format: CredentialFormat,
+    pub(super) keys: Vec<NewKey>,
     until: UnixTime,
 }
 
-/// A key, what its credential will call the customer, and the name of the proof that brought it.
+/// Credentials that are to be made, and for whom.
+#[derive(Clone, Copy)]
+pub(super) struct Making<'a> {
+    access: &'a WalletAccess<'a>,
+    pub(super) visitor: &'a Visitor,
+    pub(super) batch: &'a Batch,
+    /// Whether the wallet was told to ask again.
+    pub(super) later: bool,
+}
+
+/// What a credential says.
+pub(super) enum Said<'a> {
+    /// Who the shop is to this customer.
+    Relationship {
+        /// As a DID with its document.
+        shop_did: &'a str,
+    },
+    /// What was bought.
+    Receipt(&'a Receipt),
+}
+
+/// A key, what its credential is found by, and the name of the proof that brought it.
 #[derive(Serialize, Deserialize)]
-struct NewKey {
+pub(super) struct NewKey {
     jwk: Value,
-    alias: Alias,
+    pub(super) alias: Alias,
     proof: String,
 }
 
 impl NewKey {
-    fn key(&self) -> Result<PublicKey, Error> {
+    pub(super) fn key(&self) -> Result<PublicKey, Error> {
         PublicKey::from_jwk(&self.jwk).map_err(|e| Error::Misuse(format!("a key that was proved: {e}")))
     }
 
@@ -163,14 +186,16 @@ impl Merchant {
         let request = CredentialRequest::read(body, &self.0.limits).map_err(IssueError::Request)?;
         let refuse = |error: CredentialRequestError| Err(IssueError::Request(error).into());
         let named = &visitor.token.details;
+        // A grant brings what was offered, and nothing else that is issued here.
+        let offered = offered_of(visitor.grant.brings().ok_or(IssueError::Token)?);
         let (format, otherwise) = match &request.wanted {
             // "MUST NOT be used" where the token answer named identifiers (8.2).
             Wanted::Configuration(_) if !named.is_empty() => {
                 (None, CredentialRequestError::Missing("credential_identifier"))
             }
-            Wanted::Configuration(id) => (OFFERED.format(id), CredentialRequestError::UnknownConfiguration),
+            Wanted::Configuration(id) => (offered.format(id), CredentialRequestError::UnknownConfiguration),
             Wanted::Identifier(id) => {
-                (OFFERED.format(id).filter(|_| named.contains(id)), CredentialRequestError::UnknownIdentifier)
+                (offered.format(id).filter(|_| named.contains(id)), CredentialRequestError::UnknownIdentifier)
             }
         };
         let Some(format) = format else { return refuse(otherwise) };
@@ -254,6 +279,12 @@ impl Merchant {
         let notified: Notified = serde_json::from_slice(&opened).map_err(|_| IssueError::NotificationId)?;
         if let Some(proof) = access.proof {
             self.commit_wallet(&[proof.spent(self.now())?]).await?;
+        }
+        if let Some(Brings::Receipt(name)) = visitor.grant.brings() {
+            for alias in &notified.aliases {
+                self.receipt_notified(name, alias, notification.event).await?;
+            }
+            return Ok(());
         }
         let (customer, _) = self.granting(&visitor.grant).await?.ok_or(IssueError::Token)?;
         for alias in &notified.aliases {
@@ -358,18 +389,26 @@ impl Merchant {
         batch: &Batch,
         later: bool,
     ) -> Result<Issued, Error> {
+        let making = Making { access, visitor, batch, later };
+        match visitor.grant.brings() {
+            Some(Brings::Relationship(by)) => self.try_make_relationship(by, making).await,
+            Some(Brings::Receipt(name)) => self.try_make_receipts(name, making).await,
+            None => Err(IssueError::Token.into()),
+        }
+    }
+
+    async fn try_make_relationship(&self, by: &Consent, making: Making<'_>) -> Result<Issued, Error> {
         let now = self.now();
+        let Making { visitor, batch, later, .. } = making;
         let (customer, carried) = self.granting(&visitor.grant).await?.ok_or(IssueError::Token)?;
         // First, since it may be made now, with the customer's record.
         let shop_did = self.shop_did_for(&customer).await?;
+        let said = Said::Relationship { shop_did: &shop_did };
         let held = self.held(&customer).await.map_err(gone)?;
-        if later && let Some(issued) = self.made_before(access, visitor, batch, &shop_did).await? {
+        if later && let Some(issued) = self.made_before(&making, &said).await? {
             return Ok(issued);
         }
-        if visitor.token.requests >= REQUESTS_MAX {
-            return Err(IssueError::TooMany.into());
-        }
-        let formerly = self.formerly(&visitor.grant.by.customer, &customer).await?;
+        let formerly = self.formerly(&by.customer, &customer).await?;
         // What a wallet renews was there since the customer let that wallet have it; and led to this customer since the merge.
         let since = if visitor.grant.used { visitor.grant.since } else { now };
         let merged = held.record.merged.iter().find(|merged| formerly.last() == Some(&merged.customer));
@@ -378,48 +417,82 @@ impl Merchant {
         let at = UnixTime::from_secs(now.as_secs().div_euclid(ROUNDED_S).saturating_mul(ROUNDED_S));
         let expires_at = at.plus_s(CREDENTIAL_S);
 
+        let name = &visitor.token.grant;
+        let mut writes = self.used(&making, expires_at, now)?;
+        // Nobody forgets or merges the customer meanwhile, and two that come at once count each other.
+        writes.push(held.saved(&held.record)?);
+        writes.push(self.note_of_day(&customer, Happened::CredentialIssued, &format!("issued {name}"), None)?);
+        writes.extend(carried);
+        writes.extend(self.room_for(&held, by, name, batch.keys.len())?);
+        let mut credentials = Vec::with_capacity(batch.keys.len());
+        for new in &batch.keys {
+            let issued = self.placed(&making, new, lists, (at, expires_at), &mut writes).await?;
+            let name = BindingName::credential(&new.alias);
+            // Its key is written down when it is shown: until then nobody knows that it arrived.
+            let unseen = Binding::new(customer.clone(), Rung::RelationshipCredential, None, since);
+            // A wallet of a record that became part of this one goes with it if the two are taken apart again.
+            let (from, joined_at) = (formerly.clone(), by.joined_at);
+            let binding = Binding { from, moved_at, joined_at, expires_at: Some(expires_at), ..unseen };
+            let entry = BindingEntry { did: None, rung: binding.rung, since };
+            credentials.push(self.credential(batch.format, new, &issued, &said)?);
+            writes.push(put(binding_key(name.as_str()), &binding, Some(expires_at), Expect::Absent)?);
+            writes.push(put(binding_entry(&customer, name.as_str()), &entry, Some(expires_at), Expect::Absent)?);
+        }
+        self.hand(&making, credentials, writes).await
+    }
+
+    /// The writes by which a token and its grant are used for credentials that end then.
+    pub(super) fn used(&self, making: &Making<'_>, expires_at: UnixTime, now: UnixTime) -> Result<Vec<Write>, Error> {
+        let &Making { access, visitor, batch, .. } = making;
+        if visitor.token.requests >= REQUESTS_MAX {
+            return Err(IssueError::TooMany.into());
+        }
         let token = WalletTokenRecord { requests: visitor.token.requests + 1, ..visitor.token.clone() };
         let grant = visitor.grant.clone().used_for(batch.keys.len(), expires_at, now).ok_or(IssueError::TooMany)?;
         let mut writes = vec![
             put(token_key(access.token), &token, Some(token.expires_at), Expect::Version(visitor.token_version))?,
             put(grant_key(&token.grant), &grant, Some(grant.expires_at), Expect::Version(visitor.grant_version))?,
-            // Nobody forgets or merges the customer meanwhile, and two that come at once count each other.
-            held.saved(&held.record)?,
-            self.note_of_day(&customer, Happened::CredentialIssued, &format!("issued {}", token.grant), None)?,
         ];
         if let Some(proof) = access.proof {
             writes.push(proof.spent(now)?);
         }
-        writes.extend(carried);
-        writes.extend(self.room_for(&held, visitor, batch.keys.len())?);
-        let mut credentials = Vec::with_capacity(batch.keys.len());
-        for new in &batch.keys {
-            let place = self.place(lists).await?;
-            let name = BindingName::credential(&new.alias);
-            // Its key is written down when it is shown: until then nobody knows that it arrived.
-            let unseen = Binding::new(customer.clone(), Rung::RelationshipCredential, None, since);
-            // A wallet of a record that became part of this one goes with it if the two are taken apart again.
-            let (from, joined_at) = (formerly.clone(), visitor.grant.by.joined_at);
-            let binding = Binding { from, moved_at, joined_at, expires_at: Some(expires_at), ..unseen };
-            let entry = BindingEntry { did: None, rung: binding.rung, since };
-            let issued = IssuedRecord {
-                grant: token.grant.clone(),
-                list: place.list,
-                index: place.index,
-                at,
-                expires_at,
-                did: new.did()?,
-                handed_later: later,
-            };
-            credentials.push(self.credential(batch.format, new, &issued, &shop_did)?);
-            writes.push(put(binding_key(name.as_str()), &binding, Some(expires_at), Expect::Absent)?);
-            writes.push(put(binding_entry(&customer, name.as_str()), &entry, Some(expires_at), Expect::Absent)?);
-            writes.push(put(issued_key(&new.alias), &issued, Some(expires_at), Expect::Absent)?);
-            writes.push(status::entry(&place, &new.alias, expires_at)?);
-            writes.push(spent(new.proof.clone(), now.plus_s(LIFETIME_S))?);
-        }
-        match self.0.store.commit(&writes, now).await {
-            Ok(_) => Ok(self.handed(&token.grant, batch, credentials)?),
+        Ok(writes)
+    }
+
+    /// A credential's entry in a status list, with the writes by which it is there; `times` are when it begins and ends.
+    pub(super) async fn placed(
+        &self,
+        making: &Making<'_>,
+        new: &NewKey,
+        lists: Lists,
+        (at, expires_at): (UnixTime, UnixTime),
+        writes: &mut Vec<Write>,
+    ) -> Result<IssuedRecord, Error> {
+        let place = self.place(lists).await?;
+        let issued = IssuedRecord {
+            grant: making.visitor.token.grant.clone(),
+            list: place.list,
+            index: place.index,
+            at,
+            expires_at,
+            did: new.did()?,
+            handed_later: making.later,
+        };
+        writes.push(put(issued_key(&new.alias), &issued, Some(expires_at), Expect::Absent)?);
+        writes.push(status::entry(&place, &new.alias, expires_at)?);
+        writes.push(spent(new.proof.clone(), self.now().plus_s(LIFETIME_S))?);
+        Ok(issued)
+    }
+
+    /// Commits new credentials, and hands them out.
+    pub(super) async fn hand(
+        &self,
+        making: &Making<'_>,
+        credentials: Vec<String>,
+        writes: Vec<Write>,
+    ) -> Result<Issued, Error> {
+        match self.0.store.commit(&writes, self.now()).await {
+            Ok(_) => Ok(self.handed(&making.visitor.token.grant, making.batch, credentials)?),
             Err(e) if was_spent(&e) => Err(IssueError::Dpop(ProofError::Replayed).into()),
             Err(StoreError::Conflict(key)) if key.kind == SpentWalletProof::KIND => Err(IssueError::NonceUsed.into()),
             Err(e) => Err(e.into()),
@@ -427,13 +500,8 @@ impl Merchant {
     }
 
     /// Whether the credentials of a deferred transaction are made already: then they are signed again, for once.
-    async fn made_before(
-        &self,
-        access: &WalletAccess<'_>,
-        visitor: &Visitor,
-        batch: &Batch,
-        shop_did: &str,
-    ) -> Result<Option<Issued>, Error> {
+    pub(super) async fn made_before(&self, making: &Making<'_>, said: &Said<'_>) -> Result<Option<Issued>, Error> {
+        let &Making { access, visitor, batch, .. } = making;
         let now = self.now();
         let keys: Vec<_> = batch.keys.iter().map(|new| issued_key(&new.alias)).collect();
         let found = self.0.store.load(&keys, now).await?;
@@ -449,7 +517,7 @@ impl Merchant {
                 return Err(IssueError::Transaction.into());
             }
             let handed = IssuedRecord { handed_later: true, ..issued };
-            credentials.push(self.credential(batch.format, new, &handed, shop_did)?);
+            credentials.push(self.credential(batch.format, new, &handed, said)?);
             writes.push(put(key, &handed, Some(handed.expires_at), Expect::Version(stored.version))?);
         }
         match self.0.store.commit(&writes, now).await {
@@ -474,13 +542,12 @@ impl Merchant {
 
     /// The writes that make room for more credentials: a customer has a few at the same time. Revoked ones go, and of those
     /// that the same wallet got before the oldest, since it has newer ones; of others nothing is taken.
-    fn room_for(&self, held: &Held, visitor: &Visitor, more: usize) -> Result<Vec<Write>, Error> {
+    fn room_for(&self, held: &Held, by: &Consent, grant: &str, more: usize) -> Result<Vec<Write>, Error> {
         let credentials = || held.bindings.iter().filter(|one| one.issued.is_some());
         let open = credentials().filter(|one| !one.binding.locked).count();
         let too_many = (open + more).saturating_sub(CREDENTIALS_MAX);
-        let is_own = |one: &&HeldBinding| {
-            !one.binding.locked && one.issued.as_ref().is_some_and(|issued| issued.grant == visitor.token.grant)
-        };
+        let is_own =
+            |one: &&HeldBinding| !one.binding.locked && one.issued.as_ref().is_some_and(|issued| issued.grant == grant);
         let mut own: Vec<_> = credentials().filter(is_own).collect();
         if too_many > own.len() {
             return Err(IssueError::TooMany.into());
@@ -493,7 +560,7 @@ impl Merchant {
             writes.extend(one.superseded()?);
         }
         let more = more.saturating_sub(dropped.len());
-        let room = held.room_for(Rung::RelationshipCredential, more, self.0.limits.bindings, &visitor.grant.by.key);
+        let room = held.room_for(Rung::RelationshipCredential, more, self.0.limits.bindings, &by.key);
         writes.extend(room.map_err(|error| match error {
             Error::Refused(_) => IssueError::TooMany.into(),
             other => other,
@@ -509,20 +576,20 @@ impl Merchant {
     }
 
     /// The credential itself, as its format has it.
-    fn credential(
+    pub(super) fn credential(
         &self,
         format: CredentialFormat,
         new: &NewKey,
         issued: &IssuedRecord,
-        shop_did: &str,
+        said: &Said<'_>,
     ) -> Result<String, Error> {
-        match format {
-            CredentialFormat::SdJwtVc => self.sd_jwt_vc(new, issued, shop_did),
+        match (said, format) {
+            (Said::Relationship { shop_did }, CredentialFormat::SdJwtVc) => self.sd_jwt_vc(new, issued, shop_did),
             #[cfg(feature = "mdoc")]
-            CredentialFormat::Mdoc => self.mdoc(new, issued, shop_did),
+            (Said::Relationship { shop_did }, CredentialFormat::Mdoc) => self.mdoc(new, issued, shop_did),
+            (Said::Receipt(receipt), CredentialFormat::SdJwtVc) => self.receipt_vc(new, issued, receipt),
             // Deferred by a node that was built with it.
-            #[cfg(not(feature = "mdoc"))]
-            CredentialFormat::Mdoc => Err(IssueError::Transaction.into()),
+            (_, CredentialFormat::Mdoc) => Err(IssueError::Transaction.into()),
         }
     }
 

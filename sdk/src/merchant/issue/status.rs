@@ -55,8 +55,8 @@ pub(super) struct Lists {
     version: Option<Version>,
 }
 
-/// An entry that is free, unless somebody else takes it first.
-pub(super) struct Place {
+/// An entry of one of the lists.
+pub(in crate::merchant) struct Place {
     pub(super) list: u32,
     pub(super) index: u64,
 }
@@ -144,7 +144,7 @@ impl Merchant {
         }
     }
 
-    /// An entry of any of the lists, drawn at random, that is no decoy.
+    /// An entry of any of the lists, drawn at random, that is no decoy: free, unless somebody else takes it first.
     pub(super) async fn place(&self, lists: Lists) -> Result<Place, Error> {
         let list = u32::try_from(self.draw(lists.count.into())).unwrap_or(0);
         let stored = self.load_one(&list_key(list)).await?;
@@ -157,6 +157,19 @@ impl Merchant {
                 return Ok(Place { list, index });
             }
         }
+    }
+
+    /// The entry that a credential of ours names; `None` if that is in none of our lists.
+    pub(in crate::merchant) fn own_place(&self, uri: &url::Url, index: u64) -> Option<Place> {
+        let list: u32 = uri.as_str().rsplit_once('/')?.1.parse().ok()?;
+        (self.status_uri(list) == *uri).then_some(Place { list, index })
+    }
+
+    /// Whether an entry is a credential's, and that holds: by our own records, at this moment.
+    pub(in crate::merchant) async fn place_holds(&self, place: &Place) -> Result<bool, Error> {
+        let revoked = Key::new(RevokedEntry::KIND, place.list.to_string(), place.index.to_string());
+        let found = self.0.store.load(&[entry_key(place), revoked], self.now()).await?;
+        Ok(matches!(&found[..], [Some(_), None]))
     }
 
     fn draw(&self, below: u64) -> u64 {

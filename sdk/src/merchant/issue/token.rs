@@ -4,19 +4,21 @@
 //! An access token is bound to the wallet's DPoP key, where it has one, and so is every refresh token: without a key there
 //! is none. A refresh token is used once; a second time ends the whole grant, since two have it.
 
-use super::{Issuer, IssuerProfile, Merchant, OFFERED, authorize::code_key, grant_key, put, too_often};
+use super::{
+    Issuer, IssuerProfile, Merchant, OFFERED, authorize::code_key, grant_key, put, receipt::offered_of, too_often,
+};
 use crate::{
     error::{Error, IssueError, ProofError},
     issuing::{
-        CodeRecord, Consent, FIRST_S, GrantRecord, OFFER_S, OfferRecord, RefreshRecord, SpentWalletProof, TOKEN_S,
-        WalletTokenRecord,
+        Brings, CodeRecord, Consent, FIRST_S, GrantRecord, OFFER_S, OfferRecord, ReceiptName, RefreshRecord,
+        SpentWalletProof, TOKEN_S, WalletTokenRecord,
     },
     merchant::{BrowserProof, RACES_MAX, proof::was_spent, recognise::is_race},
     protocol::{
         jose::{base64url_encode, sha256},
         openid4vci::{
             attestation::{AttestedClient, Believed},
-            oauth::{CodeChallenge, Grant, TokenRequest},
+            oauth::{CodeChallenge, Grant, OAuthError, TokenRequest},
         },
     },
     session::token_digest,
@@ -118,7 +120,7 @@ impl Merchant {
         dpop: Option<&BrowserProof>,
     ) -> Result<WalletTokens, Error> {
         let issuer = self.issuing()?;
-        let request = TokenRequest::read(form, OFFERED, &self.0.limits).map_err(IssueError::Message)?;
+        let request = TokenRequest::read(form, &self.offered(), &self.0.limits).map_err(IssueError::Message)?;
         let (client, mut spent) = self.client(issuer, identity, request.client_id.as_deref())?;
         match dpop {
             Some(proof) => spent.push(proof.spent(self.now())?),
@@ -174,7 +176,7 @@ impl Merchant {
             self.0.store.commit(&[guessed], now).await?;
             return Err(IssueError::TxCodeWrong.into());
         }
-        let grant = grant(offer.by.clone(), client, dpop, now);
+        let grant = grant(offer.by.clone(), offer.receipt.clone(), client, dpop, now);
         Ok(Beginning { grant, details: Vec::new(), key, version: stored.version, shown: Shown::Offer(offer) })
     }
 
@@ -213,7 +215,7 @@ impl Merchant {
             return Err(IssueError::DpopMissing.into());
         }
         let details = request.details.clone();
-        let grant = grant(consented.by.clone(), client, dpop, now);
+        let grant = grant(Some(consented.by.clone()), None, client, dpop, now);
         Ok(Beginning { grant, details, key, version: stored.version, shown: Shown::Code(consented) })
     }
 
@@ -226,9 +228,15 @@ impl Merchant {
     ) -> Result<WalletTokens, Error> {
         let grant = &beginning.grant;
         let name = base64url_encode(&self.random::<16>());
-        let (_, carried) = self.consenting(&grant.by).await?.ok_or(IssueError::Grant)?;
         let mut writes = spent.to_vec();
-        writes.push(carried);
+        let brings = grant.brings().ok_or(IssueError::Grant)?;
+        if let Brings::Relationship(by) = brings {
+            let (_, carried) = self.consenting(by).await?.ok_or(IssueError::Grant)?;
+            writes.push(carried);
+        }
+        if asked_details.iter().any(|id| offered_of(brings).format(id).is_none()) {
+            return Err(IssueError::Message(OAuthError::AuthorizationDetails).into());
+        }
         writes.push(beginning.taken_by(&name)?);
         writes.push(put(grant_key(&name), grant, Some(grant.expires_at), Expect::Absent)?);
         // What the customer consented to stays what it is.
@@ -266,6 +274,9 @@ impl Merchant {
         if !grant.holds(now) || self.granting(&grant).await?.is_none() {
             return Err(IssueError::Grant.into());
         }
+        if details.iter().any(|id| OFFERED.format(id).is_none()) {
+            return Err(IssueError::Message(OAuthError::AuthorizationDetails).into());
+        }
         let used = RefreshRecord { used: true, ..refresh.clone() };
         let mut writes = spent.to_vec();
         writes.push(put(key, &used, Some(grant.at_most()), Expect::Version(stored.version))?);
@@ -287,7 +298,10 @@ impl Merchant {
         let expires_at = now.plus_s(TOKEN_S);
         let token = WalletTokenRecord { grant: name.to_owned(), details: details.to_vec(), requests: 0, expires_at };
         writes.push(put(token_key(&access_token), &token, Some(expires_at), Expect::Absent)?);
-        let refresh_token = grant.jkt.is_some().then(|| base64url_encode(&self.random::<32>()));
+        let brings = grant.brings().ok_or(IssueError::Grant)?;
+        // A receipt is issued once.
+        let is_renewed = matches!(brings, Brings::Relationship(_)) && grant.jkt.is_some();
+        let refresh_token = is_renewed.then(|| base64url_encode(&self.random::<32>()));
         if let Some(refresh_token) = &refresh_token {
             let refresh = RefreshRecord { grant: name.to_owned(), used: false };
             writes.push(put(refresh_key(refresh_token), &refresh, Some(grant.at_most()), Expect::Absent)?);
@@ -298,7 +312,7 @@ impl Merchant {
             expires_in_s: TOKEN_S,
             refresh_token,
             identifiers: details.to_vec(),
-            scope: OFFERED.scope,
+            scope: offered_of(brings).scope,
         })
     }
 
@@ -348,9 +362,16 @@ pub(super) fn spent(name: String, until: UnixTime) -> Result<Write, Error> {
     Ok(put(key, &SpentWalletProof {}, Some(until.plus_s(60)), Expect::Absent)?)
 }
 
-fn grant(by: Consent, client: &Client, dpop: Option<&BrowserProof>, now: UnixTime) -> GrantRecord {
+fn grant(
+    by: Option<Consent>,
+    receipt: Option<ReceiptName>,
+    client: &Client,
+    dpop: Option<&BrowserProof>,
+    now: UnixTime,
+) -> GrantRecord {
     GrantRecord {
         by,
+        receipt,
         client_id: client.client_id.clone(),
         jkt: dpop.map(|proof| proof.thumbprint().to_string()),
         attested: client.attested_key(),

@@ -7,7 +7,10 @@ use url::Url;
 
 use super::{ISSUER_DOCUMENT_S, Met, Question};
 use crate::{
-    ask::{Serves, StatusPolicy, documents::is_identity},
+    ask::{
+        Serves, StatusPolicy,
+        documents::{RECEIPT, is_identity},
+    },
     customer::BindingName,
     error::{AnswerError, Error},
     fetch::{FetchError, FetchRequest},
@@ -24,6 +27,7 @@ use crate::{
         registration::types_in,
         sca::{PAYMENT, ScaError},
         status_list::Status,
+        status_ref::StatusRef,
     },
     time::UnixTime,
     trust::{Decision, MetadataKey, TrustError, metadata_key},
@@ -57,12 +61,7 @@ impl Merchant {
         let own_type = self.relationship_type();
         let format_error = |source| AnswerError::Format { credential: id.to_owned(), source };
         let unknown = || AnswerError::Trust { credential: id.to_owned(), source: TrustError::Unknown };
-        let own_key = |issuer: &IssuerRef<'_>| {
-            let IssuerRef::X5c { chain, .. } = issuer else { return Err(unknown()) };
-            let is_leaf = |identity: &&Identity| chain.first().is_some_and(|leaf| leaf == identity.leaf().der());
-            let identity = self.0.keys.identities().iter().find(is_leaf);
-            Ok(identity.ok_or_else(unknown)?.key().public_key())
-        };
+        let own_key = |issuer: &IssuerRef<'_>| self.own_key(issuer).ok_or_else(unknown);
         let against = |issuer_key| Against {
             issuer_key,
             channel: met.channel,
@@ -99,6 +98,56 @@ impl Merchant {
         Ok((Believed { authentic, counts_as, authority_key_ids: Vec::new(), authorisation: None }, shown))
     }
 
+    /// The same for a receipt of this shop: by our keys alone, whoever else may be trusted for receipts, and by our own
+    /// records of what was issued and revoked.
+    async fn believe_receipt(
+        &self,
+        met: Met<'_>,
+        id: &str,
+        presented: &Value,
+        now: UnixTime,
+    ) -> Result<Believed, Error> {
+        let limits = &self.0.limits;
+        let format_error = |source| AnswerError::Format { credential: id.to_owned(), source };
+        let unverified = SdJwtVc::new().parse(presented, limits).map_err(format_error)?;
+        let unknown = || AnswerError::Trust { credential: id.to_owned(), source: TrustError::Unknown };
+        let issuer_key = self.own_key(&unverified.issuer()).ok_or_else(unknown)?;
+        let against = Against {
+            issuer_key,
+            channel: met.channel,
+            encryption_key: met.encryption_key,
+            nonce: met.nonce,
+            transaction_data: &[],
+            holder_binding: true,
+            now,
+            holder_proof_age_s: HOLDER_PROOF_AGE_S,
+            skew_s: SKEW_S,
+            limits,
+        };
+        let authentic = unverified.verify(&against).map_err(format_error)?;
+        let counts_as: Vec<String> =
+            authentic.types().first().filter(|kind| *kind == RECEIPT).cloned().into_iter().collect();
+        // Keys may be shared by shops, the lists of one are its own.
+        let place = match &authentic.status {
+            Some(StatusRef::TokenList { uri, index }) => self.own_place(uri, *index),
+            _ => None,
+        };
+        match place {
+            None => Err(unknown().into()),
+            Some(place) if self.place_holds(&place).await? => {
+                Ok(Believed { authentic, counts_as, authority_key_ids: Vec::new(), authorisation: None })
+            }
+            Some(_) => Err(revoked(id, "revoked").into()),
+        }
+    }
+
+    /// The key that a credential says to be signed with, if that is one of ours, the current one or an earlier one.
+    fn own_key(&self, issuer: &IssuerRef<'_>) -> Option<&PublicKey> {
+        let IssuerRef::X5c { chain, .. } = issuer else { return None };
+        let is_leaf = |identity: &&Identity| chain.first().is_some_and(|leaf| leaf == identity.leaf().der());
+        Some(self.0.keys.identities().iter().find(is_leaf)?.key().public_key())
+    }
+
     /// `Unverified -> Authentic`, and its status: no step can be left out, and nothing is fetched before the issuer is
     /// trusted, no status before the signature holds.
     pub(super) async fn believe(
@@ -110,6 +159,9 @@ impl Merchant {
         presented: &Value,
         now: UnixTime,
     ) -> Result<Believed, Error> {
+        if serves.iter().any(Serves::is_own_receipt) {
+            return self.believe_receipt(met, id, presented, now).await;
+        }
         let limits = &self.0.limits;
         let &Question { query, transaction_data, .. } = question;
         let credential = || id.to_owned();

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     ask::{Ask, Proof},
+    checkout::ADDRESS_ELSEWHERE,
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, put},
@@ -137,7 +138,15 @@ impl Merchant {
             Ok(address) => address,
             Err(why) => return Ok((self.unauthorised(payment, why).await?, None)),
         };
-        let Some(mut record) = order.record.clone().shown(came.proofs) else {
+        if let (Some((address, _)), Some(expected)) = (&address, &awaited.address)
+            && !self.is_priced_alike(&order.record, &expected.country, address).await?
+        {
+            return Ok((self.unauthorised(payment, ADDRESS_ELSEWHERE).await?, None));
+        }
+        // As the ask is by now: it may have become stricter since it was asked.
+        let answers = |proof: &&Proof| self.declared(&proof.ask).is_some_and(|ask| ask.is_answered_by(proof));
+        let proofs: Vec<Proof> = came.proofs.iter().filter(answers).cloned().collect();
+        let Some(mut record) = order.record.clone().shown(&proofs) else {
             return Ok((self.unauthorised(payment, "not_all_shown").await?, None));
         };
         let mut more = Vec::new();
@@ -188,6 +197,18 @@ impl Merchant {
         let outcome = Outcome::Declined(DeclineCode::from(reason));
         let step = order.record.clone().answered(payment.attempt, payment.amount, outcome, self.now())?;
         step.map_or(Ok(Vec::new()), |step| Ok(self.plan_step(step, Some(&order), Vec::new())?.writes))
+    }
+
+    /// No wallet was asked to authorise the first attempt: it is declined, unless it waits for none any more.
+    pub(super) async fn not_asked(&self, id: &OrderId) -> Result<(), Error> {
+        let step = self.step(id, |order, now| {
+            let waits = order.awaiting(WalletRail::ID).map(|it| (it.number, it.amount));
+            let Ok((attempt, amount)) = waits else { return Ok(None) };
+            Ok(order.answered(attempt, amount, Outcome::Declined(DeclineCode::from("not_asked")), now)?)
+        });
+        step.await?.commit().await?;
+        self.tell_inventory_by(id).await;
+        Ok(())
     }
 
     /// The writes by which an order remembers that an authorisation of it was refused.

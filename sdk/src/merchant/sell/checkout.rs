@@ -16,7 +16,7 @@ pub use self::{
     one_tap::{OneTap, Tapped},
 };
 use self::{once::Once, quote::Destination};
-use super::{GuestLink, Order, Pending, Plan, pending::Witness, shard_of};
+use super::{GuestLink, Order, Pending, PlacedDraft, Plan, guest_key, pending::Witness, shard_of};
 use crate::{
     ask::Ask,
     checkout::{CheckoutError, CheckoutId, CheckoutRecord, Message, Offering, SealedAddress, Stage, Status, Wishes},
@@ -87,6 +87,19 @@ impl Whose {
         }
     }
 
+    /// The checkout, if it is theirs: whoever took it over has it alone. One that was begun under a former name of the
+    /// customer is theirs under the name of now.
+    async fn owned(&self, record: CheckoutRecord) -> Result<CheckoutRecord, Error> {
+        match (self, &record.buyer, &record.guest) {
+            (Self::Known(known), Buyer::Customer(buyer), _) if buyer == known.id() => Ok(record),
+            (Self::Known(known), Buyer::Customer(buyer), _) if known.customer().await?.record().was_called(buyer) => {
+                Ok(CheckoutRecord { buyer: Buyer::Customer(known.id().clone()), ..record })
+            }
+            (Self::Guest(link), Buyer::Guest, Some(digest)) if *digest == link.digest() => Ok(record),
+            _ => Err(Refusal::NoSuchCheckout.into()),
+        }
+    }
+
     /// Who says something, for the keys under which they say it.
     fn principal(&self) -> String {
         match self {
@@ -126,13 +139,7 @@ impl Recognised {
     /// # Errors
     /// [`Refusal::NoSuchCheckout`] if there is none, not any more, or it is somebody else's.
     pub async fn checkout(&self, id: &CheckoutId) -> Result<Checkout, Error> {
-        let checkout = self.merchant().checkout_of(id, Whose::Known(Box::new(self.clone()))).await?;
-        match &checkout.record.buyer {
-            Buyer::Customer(buyer) if buyer == self.id() => Ok(checkout),
-            // Under a name that the customer had before two records became one.
-            Buyer::Customer(buyer) if self.customer().await?.record().was_called(buyer) => Ok(checkout),
-            _ => Err(Refusal::NoSuchCheckout.into()),
-        }
+        self.merchant().checkout_of(id, Whose::Known(Box::new(self.clone()))).await
     }
 
     /// Goes on with a checkout that this customer began as a guest: from now on it is theirs, and the link leads to it no
@@ -143,7 +150,7 @@ impl Recognised {
     pub async fn take_over_checkout(&self, link: &GuestLink) -> Result<Checkout, Error> {
         let input = (self.clone(), link.clone());
         Pending::new(self.merchant(), input, |merchant, (known, link)| async move {
-            let (record, version) = merchant.open_by_link(&link).await?;
+            let (record, version) = merchant.owned_checkout(&guest_id(&link), &Whose::Guest(link.clone())).await?;
             record.changeable(record.revision)?;
             let whose = Whose::Known(Box::new(known.clone()));
             let buyer = Buyer::Customer(known.id().clone());
@@ -175,11 +182,13 @@ impl Merchant {
     /// # Errors
     /// [`Refusal::NoSuchCheckout`] if there is none, not any more, or a customer took it over.
     pub async fn guest_checkout(&self, link: &GuestLink) -> Result<Checkout, Error> {
-        let checkout = self.checkout_of(&guest_id(link), Whose::Guest(link.clone())).await?;
-        match (&checkout.record.buyer, &checkout.record.guest) {
-            (Buyer::Guest, Some(digest)) if *digest == link.digest() => Ok(checkout),
-            _ => Err(Refusal::NoSuchCheckout.into()),
-        }
+        self.checkout_of(&guest_id(link), Whose::Guest(link.clone())).await
+    }
+
+    /// Whether the shop sells by checkouts: whether it has a [`Trade`].
+    #[must_use]
+    pub fn sells_by_checkout(&self) -> bool {
+        self.0.trade.is_some()
     }
 
     /// How the shop sells.
@@ -202,6 +211,12 @@ impl Merchant {
                 // A guest's form is one checkout by its name.
                 None => merchant.load_one(&checkout_key(&id)).await?.map(|_| id.clone()),
             };
+            if let (None, Whose::Guest(link)) = (&before, &whose)
+                && let Some(stored) = merchant.load_one(&guest_key(link)).await?
+            {
+                // The form became an order by itself: its link is that order's.
+                return Err(Refusal::FormUsed { order: stored.read::<PlacedDraft>()?.order }.into());
+            }
             if let Some(id) = before {
                 let checkout = merchant.checkout_of(&id, whose).await?;
                 return Ok(Plan::nothing(checkout, merchant.now()));
@@ -222,6 +237,7 @@ impl Merchant {
                 offering: Offering::nothing(trade.currency),
                 failed: Vec::new(),
                 stage: Stage::Open,
+                tries: 0,
                 begun_at: now,
                 changed_at: now,
                 operation: String::new(),
@@ -282,15 +298,14 @@ impl Merchant {
     /// A checkout as it stands by now: one whose order is decided follows it.
     async fn checkout_of(&self, id: &CheckoutId, whose: Whose) -> Result<Checkout, Error> {
         let record = self.checkout_followed(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+        let record = whose.owned(record).await?;
         Ok(Checkout { merchant: self.clone(), record, whose })
     }
 
-    async fn open_by_link(&self, link: &GuestLink) -> Result<(CheckoutRecord, Version), Error> {
-        let (record, version) = self.load_checkout(&guest_id(link)).await?.ok_or(Refusal::NoSuchCheckout)?;
-        match (&record.buyer, &record.guest) {
-            (Buyer::Guest, Some(digest)) if *digest == link.digest() => Ok((record, version)),
-            _ => Err(Refusal::NoSuchCheckout.into()),
-        }
+    /// A checkout that is to be changed, if it is theirs by now.
+    async fn owned_checkout(&self, id: &CheckoutId, whose: &Whose) -> Result<(CheckoutRecord, Version), Error> {
+        let (record, version) = self.load_checkout(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+        Ok((whose.owned(record).await?, version))
     }
 
     async fn load_checkout(&self, id: &CheckoutId) -> Result<Option<(CheckoutRecord, Version)>, Error> {
@@ -387,6 +402,44 @@ impl Checkout {
         missing.filter_map(|name| self.merchant.declared(name)).collect()
     }
 
+    /// The names of the rails by which its total can be paid, in the order in which the shop was given them; none if there
+    /// is nothing to pay.
+    #[must_use]
+    pub fn rails(&self) -> Vec<&'static str> {
+        let total = self.record.offering.totals.total;
+        if total.is_zero() {
+            return Vec::new();
+        }
+        let takes = self.merchant.0.rails.iter().filter(|rail| rail.takes(total).is_ok());
+        takes.map(|rail| rail.id()).collect()
+    }
+
+    /// The checkout with what the shop offers for it now, for a page that is shown after the customer's wallet has told
+    /// something: what it proved counts, and the address that it told is taken. Nothing is written where nothing changes, or
+    /// where it is not open.
+    ///
+    /// # Errors
+    /// As [`Recognised::check_out`].
+    pub async fn refreshed(&self) -> Result<Self, Error> {
+        let input = (self.id().clone(), self.whose.clone());
+        Pending::new(&self.merchant, input, |merchant, (id, whose)| async move {
+            let (record, version) = merchant.owned_checkout(&id, &whose).await?;
+            let basket = Basket::from(record.wishes.clone());
+            let (destination, _) = merchant.destination(&record, &basket, whose.known()).await?;
+            let offering =
+                merchant.quote(&record.wishes, destination.as_ref().map(|to| &to.address), whose.known()).await?;
+            let has_told = destination.is_some_and(|to| to.is_new);
+            if record.stage != Stage::Open || !(has_told || offering != record.offering) {
+                let now = merchant.now();
+                return Ok(Plan::nothing(Self { merchant: merchant.clone(), record, whose }, now));
+            }
+            merchant.plan_change(record, Some(version), &basket, &whose, None).await
+        })
+        .await?
+        .commit()
+        .await
+    }
+
     /// Its order, once it is a sale.
     ///
     /// # Errors
@@ -424,7 +477,7 @@ impl Checkout {
                 let checkout = merchant.checkout_of(&id, whose).await?;
                 return Ok(Plan::nothing(checkout, merchant.now()));
             }
-            let (record, version) = merchant.load_checkout(&id).await?.ok_or(Refusal::NoSuchCheckout)?;
+            let (record, version) = merchant.owned_checkout(&id, &whose).await?;
             record.changeable(revision)?;
             merchant.plan_change(record, Some(version), &basket, &whose, Some(once)).await
         })
@@ -440,7 +493,7 @@ impl Checkout {
     pub async fn cancel(&self) -> Result<Self, Error> {
         let input = (self.id().clone(), self.whose.clone());
         Pending::new(&self.merchant, input, |merchant, (id, whose)| async move {
-            let (record, version) = merchant.load_checkout(&id).await?.ok_or(Refusal::NoSuchCheckout)?;
+            let (record, version) = merchant.owned_checkout(&id, &whose).await?;
             match record.clone().canceled(merchant.now())? {
                 Some(canceled) => merchant.plan_checkout(canceled, Some(version), Vec::new(), whose),
                 None => {
@@ -501,7 +554,7 @@ pub(in crate::merchant) fn begun_checkout(entry: &Key) -> Key {
     Key::new(CheckoutRecord::KIND, &entry.sort, "")
 }
 
-pub(in crate::merchant) use self::once::said_by;
+pub(in crate::merchant) use self::{once::said_by, quote::coupons_of};
 
 #[cfg(test)]
 mod tests;

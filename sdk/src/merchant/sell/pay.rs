@@ -199,7 +199,13 @@ impl Merchant {
                         break;
                     }
                     looked += 1;
-                    let order = read_entry(&stored)?.order;
+                    let order = match read_entry(&stored) {
+                        Ok(entry) => entry.order,
+                        Err(error) => {
+                            tracing::error!(%error, "an entry of the queue of orders cannot be read");
+                            continue;
+                        }
+                    };
                     // A rail that is silent takes its time with each of them: the rest waits for the next round.
                     let may_ask = self.now().since_s(begun) <= ROUND_S;
                     if let Err(error) = self.bring_up_to_date(&order, may_ask).await {

@@ -17,7 +17,7 @@ pub const ATTESTATION_METHOD: &str = "attest_jwt_client_auth";
 /// ES256 by its number in COSE (RFC 9053, 2.1), as it stands in what we sign.
 const COSE_ES256: i64 = -7;
 
-/// An issuer of one type of credential, that is its own authorization server.
+/// An issuer that is its own authorization server.
 #[derive(Clone, Debug)]
 pub struct Issuer<'a> {
     /// Its identifier: an https URL without query and fragment, compared letter by letter.
@@ -26,20 +26,49 @@ pub struct Issuer<'a> {
     pub endpoints: &'a Url,
     /// What it is called.
     pub name: &'a str,
+    /// What is issued.
+    pub offerings: &'a [Offering<'a>],
+    /// How many credentials a wallet may get at once, one for each key; 1 is no batch.
+    pub batch_size: usize,
+    /// Whether wallets and their keys must be attested.
+    pub attested: Attested,
+    /// Whether wallets may ask for an authorization code.
+    pub code_flow: bool,
+}
+
+/// One type of credential that is issued.
+#[derive(Clone, Copy, Debug)]
+pub struct Offering<'a> {
     /// What is issued. The name of a configuration is also its identifier in requests.
     pub offered: Offered<'a>,
     /// The type of the credential: the `vct` of an SD-JWT VC, the document type and the name space of an mdoc.
     pub kind: &'a str,
     /// How a credential is called, for each language (BCP 47).
-    pub credential_names: &'a [(&'a str, String)],
-    /// How many credentials a wallet may get at once, one for each key; 1 is no batch.
-    pub batch_size: usize,
-    /// How much of its lifetime a credential has left when a wallet asks for the next one, in seconds.
-    pub reissue_at_left_s: u64,
-    /// Whether wallets and their keys must be attested.
-    pub attested: Attested,
-    /// Whether wallets may ask for an authorization code.
-    pub code_flow: bool,
+    pub names: &'a [(&'a str, String)],
+    /// What stands in it.
+    pub claims: &'a [Claim],
+    /// How much of its lifetime a credential has left when a wallet asks for the next one, in seconds; none for one that is
+    /// issued once, and by an offer alone.
+    pub reissue_at_left_s: Option<u64>,
+}
+
+/// A claim of a credential.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Its path, with dots between the names; `*` is every element of an array.
+    pub path: &'static str,
+    /// Whether every credential has it.
+    pub mandatory: bool,
+    /// Whether its holder chooses to show it: `always`, `allowed` or `never` (SD-JWT VC, 9.3).
+    pub sd: &'static str,
+}
+
+impl Claim {
+    /// Its path in JSON, behind the name space of a format that has one.
+    fn path(&self, name_space: Option<&str>) -> Value {
+        let parts = self.path.split('.').map(|part| if part == "*" { Value::Null } else { part.into() });
+        name_space.map(Value::from).into_iter().chain(parts).collect()
+    }
 }
 
 /// What is asked of wallets beside a proof of possession.
@@ -57,9 +86,12 @@ impl Issuer<'_> {
     /// The metadata of the credential issuer (section 12.2.4).
     #[must_use]
     pub fn metadata(&self) -> Value {
-        let configuration =
-            |(name, format): &(&str, CredentialFormat)| ((*name).to_owned(), self.configuration(*format));
-        let configurations: Map<String, Value> = self.offered.configurations.iter().map(configuration).collect();
+        let configurations: Map<String, Value> = self
+            .offerings
+            .iter()
+            .flat_map(|one| one.offered.configurations.iter().map(move |configuration| (one, configuration)))
+            .map(|(one, (name, format))| ((*name).to_owned(), self.configuration(one, *format)))
+            .collect();
         let mut metadata = json!({
             "credential_issuer": self.identifier,
             "credential_endpoint": self.endpoint("credentials"),
@@ -101,6 +133,9 @@ impl Issuer<'_> {
         if self.code_flow {
             grants.push(offer::AUTHORIZATION_CODE);
         }
+        // What is issued by an offer alone is asked for by none.
+        let by_scope = self.offerings.iter().filter(|one| one.reissue_at_left_s.is_some());
+        let scopes: Vec<&str> = by_scope.map(|one| one.offered.scope).collect();
         let mut metadata = json!({
             "issuer": self.identifier,
             "authorization_endpoint": self.endpoint("authorize"),
@@ -111,7 +146,7 @@ impl Issuer<'_> {
             "response_modes_supported": ["query"],
             "grant_types_supported": grants,
             "code_challenge_methods_supported": ["S256"],
-            "scopes_supported": [self.offered.scope],
+            "scopes_supported": scopes,
             "authorization_details_types_supported": [OPENID_CREDENTIAL],
             "authorization_response_iss_parameter_supported": true,
             "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519"],
@@ -136,22 +171,7 @@ impl Issuer<'_> {
         metadata
     }
 
-    /// The type metadata of the credential (SD-JWT VC, 6.2).
-    #[must_use]
-    pub fn type_metadata(&self) -> Value {
-        let display = |(language, name): &(&str, String)| json!({"locale": language, "name": name});
-        json!({
-            "vct": self.kind,
-            "name": self.credential_names.first().map(|(_, name)| name),
-            "display": self.credential_names.iter().map(display).collect::<Vec<_>>(),
-            "claims": [
-                {"path": ["sub"], "sd": "never"},
-                {"path": ["shop_did"], "sd": "allowed"},
-            ],
-        })
-    }
-
-    fn configuration(&self, format: CredentialFormat) -> Value {
+    fn configuration(&self, one: &Offering<'_>, format: CredentialFormat) -> Value {
         let proof = json!({"proof_signing_alg_values_supported": PROOF_ALGORITHMS});
         let mut proof_types = Map::from_iter([("jwt".to_owned(), proof.clone())]);
         if self.attested != Attested::No {
@@ -164,54 +184,73 @@ impl Issuer<'_> {
             }
         }
         let display = |(locale, name): &(&str, String)| json!({"name": name, "locale": locale});
-        let path = |claim: &str| match format {
-            CredentialFormat::SdJwtVc => json!([claim]),
-            // Annex C.3: a name space, and an element of it.
-            CredentialFormat::Mdoc => json!([self.kind, claim]),
+        // Annex C.3: a name space, and an element of it.
+        let name_space = (format == CredentialFormat::Mdoc).then_some(one.kind);
+        let claim = |claim: &Claim| match claim.mandatory {
+            true => json!({"path": claim.path(name_space), "mandatory": true}),
+            false => json!({"path": claim.path(name_space)}),
         };
-        let mut configuration = json!({
-            "scope": self.offered.scope,
-            "proof_types_supported": proof_types,
-            "credential_metadata": {
-                "display": self.credential_names.iter().map(display).collect::<Vec<_>>(),
-                "claims": [{"path": path("sub"), "mandatory": true}, {"path": path("shop_did")}],
-                "credential_reuse_policy": {"id": "arf_annex_ii", "options": [self.reuse()]},
-            },
+        let mut about = json!({
+            "display": one.names.iter().map(display).collect::<Vec<_>>(),
+            "claims": one.claims.iter().map(claim).collect::<Vec<_>>(),
         });
+        let mut configuration = json!({"proof_types_supported": proof_types});
+        if let (Some(left_s), Some(about), Some(members)) =
+            (one.reissue_at_left_s, about.as_object_mut(), configuration.as_object_mut())
+        {
+            let policy = json!({"id": "arf_annex_ii", "options": [self.reuse(left_s)]});
+            about.insert("credential_reuse_policy".to_owned(), policy);
+            members.insert("scope".to_owned(), json!(one.offered.scope));
+        }
         let own = match format {
             CredentialFormat::SdJwtVc => json!({
                 "format": "dc+sd-jwt",
-                "vct": self.kind,
+                "vct": one.kind,
                 "credential_signing_alg_values_supported": [Algorithm::Es256.name()],
                 "cryptographic_binding_methods_supported": ["jwk"],
             }),
             CredentialFormat::Mdoc => json!({
                 "format": "mso_mdoc",
-                "doctype": self.kind,
+                "doctype": one.kind,
                 "credential_signing_alg_values_supported": [COSE_ES256],
                 "cryptographic_binding_methods_supported": ["cose_key"],
             }),
         };
         if let (Some(members), Value::Object(own)) = (configuration.as_object_mut(), own) {
             members.extend(own);
+            members.insert("credential_metadata".to_owned(), about);
         }
         configuration
     }
 
     /// How often a wallet may show the same credential (ETSI TS 119 472-3, 4.2.4.2; ARF, ISSU_39): as often as it likes
     /// while it holds, since only the shop that issued it ever asks for it. A batch is shown in turn.
-    fn reuse(&self) -> Value {
+    fn reuse(&self, reissue_at_left_s: u64) -> Value {
         let details: &[&str] =
             if self.batch_size > 1 { &["limited_time", "rotating-batch"] } else { &["limited_time"] };
         json!({
             "details": details,
             "batch_size": self.batch_size.clamp(1, KEYS_MAX),
-            "reissue_trigger_lifetime_left": self.reissue_at_left_s,
+            "reissue_trigger_lifetime_left": reissue_at_left_s,
         })
     }
 
     fn endpoint(&self, name: &str) -> String {
         format!("{}/{name}", self.endpoints.as_str().trim_end_matches('/'))
+    }
+}
+
+impl Offering<'_> {
+    /// The type metadata of the credential (SD-JWT VC, 6.2).
+    #[must_use]
+    pub fn type_metadata(&self) -> Value {
+        let display = |(language, name): &(&str, String)| json!({"locale": language, "name": name});
+        json!({
+            "vct": self.kind,
+            "name": self.names.first().map(|(_, name)| name),
+            "display": self.names.iter().map(display).collect::<Vec<_>>(),
+            "claims": self.claims.iter().map(|claim| json!({"path": claim.path(None), "sd": claim.sd})).collect::<Vec<_>>(),
+        })
     }
 }
 
@@ -226,14 +265,29 @@ mod tests {
             identifier: "https://shop.example",
             endpoints: &endpoints,
             name: "Shop",
-            offered: Offered {
-                scope: "relationship",
-                configurations: &[("relationship", CredentialFormat::SdJwtVc), ("other", CredentialFormat::Mdoc)],
-            },
-            kind: "https://shop.example/wallet/relationship",
-            credential_names: &names,
+            offerings: &[
+                Offering {
+                    offered: Offered {
+                        scope: "relationship",
+                        configurations: &[
+                            ("relationship", CredentialFormat::SdJwtVc),
+                            ("other", CredentialFormat::Mdoc),
+                        ],
+                    },
+                    kind: "https://shop.example/wallet/relationship",
+                    names: &names,
+                    claims: &[Claim { path: "sub", mandatory: true, sd: "never" }],
+                    reissue_at_left_s: Some(60),
+                },
+                Offering {
+                    offered: Offered { scope: "bill", configurations: &[("bill", CredentialFormat::SdJwtVc)] },
+                    kind: "urn:example:bill",
+                    names: &names,
+                    claims: &[Claim { path: "products.*.name", mandatory: false, sd: "always" }],
+                    reissue_at_left_s: None,
+                },
+            ],
             batch_size,
-            reissue_at_left_s: 60,
             attested,
             code_flow: attested != Attested::No,
         };
@@ -276,6 +330,11 @@ mod tests {
         let path = json!(["https://shop.example/wallet/relationship", "sub"]);
         assert_eq!(mdoc["credential_metadata"]["claims"][0]["path"], path);
         assert!(mdoc.get("vct").is_none() && credential.get("doctype").is_none());
+
+        let bill = &issuer["credential_configurations_supported"]["bill"];
+        assert_eq!(bill["credential_metadata"]["claims"], json!([{"path": ["products", null, "name"]}]));
+        assert!(bill.get("scope").is_none() && bill["credential_metadata"].get("credential_reuse_policy").is_none());
+        assert_eq!(server["scopes_supported"], json!(["relationship"]), "what comes by an offer alone has no scope");
 
         let (issuer, server) = check(Attested::Must, 4);
         let credential = &issuer["credential_configurations_supported"]["relationship"];

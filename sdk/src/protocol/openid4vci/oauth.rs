@@ -132,7 +132,7 @@ impl PushedRequest {
             return Err(OAuthError::ChallengeMethod);
         }
         let code_challenge = CodeChallenge::parse(&challenge).ok_or(OAuthError::Malformed("code_challenge"))?;
-        let asked = asked(&mut form, offered, limits)?;
+        let asked = asked(&mut form, &[offered], limits)?;
         if !asked.scope && asked.details.is_empty() {
             return Err(OAuthError::Scope);
         }
@@ -237,11 +237,12 @@ pub enum Grant {
 }
 
 impl TokenRequest {
-    /// Reads the form; `offered` is what we issue.
+    /// Reads the form; `offered` is all that we issue. Whether what it shows is good for what it asks is for whoever looks
+    /// that up.
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn read(body: &[u8], offered: Offered<'_>, limits: &Limits) -> Result<Self, OAuthError> {
+    pub fn read(body: &[u8], offered: &[Offered<'_>], limits: &Limits) -> Result<Self, OAuthError> {
         let mut form = Form::parse(body, FORM_BYTES_MAX)?;
         let kind = take(&mut form, "grant_type", OURS_BYTES_MAX)?.ok_or(OAuthError::Missing("grant_type"))?;
         let mut ours = |name: &'static str| take(&mut form, name, OURS_BYTES_MAX);
@@ -363,9 +364,10 @@ fn take(form: &mut Form, name: &'static str, max: usize) -> Result<Option<String
 }
 
 /// What the form asks for. Scopes that are not known are ignored (section 5.1.2).
-fn asked(form: &mut Form, offered: Offered<'_>, limits: &Limits) -> Result<Asked, OAuthError> {
+fn asked(form: &mut Form, offered: &[Offered<'_>], limits: &Limits) -> Result<Asked, OAuthError> {
     let scope = take(form, "scope", THEIRS_BYTES_MAX)?;
-    let scope = scope.is_some_and(|scope| scope.split(' ').any(|one| one == offered.scope));
+    let scope =
+        scope.is_some_and(|scope| scope.split(' ').any(|one| offered.iter().any(|offered| one == offered.scope)));
     let Some(text) = form.take("authorization_details").filter(|text| !text.is_empty()) else {
         return Ok(Asked { scope, details: Vec::new() });
     };
@@ -375,7 +377,7 @@ fn asked(form: &mut Form, offered: Offered<'_>, limits: &Limits) -> Result<Asked
     let ours = |one: &Value| {
         let is_type = one.get("type").and_then(Value::as_str) == Some(OPENID_CREDENTIAL);
         let id = one.get("credential_configuration_id").and_then(Value::as_str).filter(|_| is_type)?;
-        offered.format(id).map(|_| id.to_owned())
+        offered.iter().any(|offered| offered.format(id).is_some()).then(|| id.to_owned())
     };
     let mut details = Vec::new();
     for one in all {
@@ -499,7 +501,7 @@ mod tests {
     #[test]
     fn a_token_request_is_read() {
         let read = |parameters: &[(&str, &str)]| {
-            TokenRequest::read(&form(parameters), OFFERED, &Limits::default()).map_err(|e| e.oauth())
+            TokenRequest::read(&form(parameters), &[OFFERED], &Limits::default()).map_err(|e| e.oauth())
         };
         let offered = read(&[("grant_type", PRE_AUTHORIZED), ("pre-authorized_code", "c"), ("tx_code", "123456")]);
         assert!(

@@ -30,9 +30,29 @@ impl Concealed {
         decoys: usize,
         salt: &mut dyn FnMut() -> [u8; SALT_BYTES],
     ) -> Self {
-        let mut hiding = Hiding { hash, decoys, salt, disclosures: Vec::new() };
-        let payload = hiding.members(claims);
+        let mut hiding = Hiding { hash, decoys, levels: usize::MAX, salt, disclosures: Vec::new() };
+        let payload = hiding.members(claims, 1);
         Self { hash, payload, disclosures: hiding.disclosures }
+    }
+
+    /// Hides so many levels of them: at 1 every claim as a whole, at 2 also each member of its objects and each element of
+    /// its arrays, as a whole. Without decoys.
+    #[must_use]
+    pub fn down_to(
+        levels: usize,
+        claims: &Map<String, Value>,
+        hash: Hash,
+        salt: &mut dyn FnMut() -> [u8; SALT_BYTES],
+    ) -> Self {
+        let mut hiding = Hiding { hash, decoys: 0, levels, salt, disclosures: Vec::new() };
+        let payload = hiding.members(claims, 1);
+        Self { hash, payload, disclosures: hiding.disclosures }
+    }
+
+    /// How many parts can be shown by themselves.
+    #[must_use]
+    pub const fn parts(&self) -> usize {
+        self.disclosures.len()
     }
 
     /// The whole SD-JWT, as its holder keeps it: `plain` are the claims that always show. Where both have a claim of one
@@ -69,16 +89,18 @@ impl std::fmt::Debug for Concealed {
 struct Hiding<'a> {
     hash: Hash,
     decoys: usize,
+    /// How deep it goes.
+    levels: usize,
     salt: &'a mut dyn FnMut() -> [u8; SALT_BYTES],
     disclosures: Vec<String>,
 }
 
 impl Hiding<'_> {
     /// An object whose members are all hidden.
-    fn members(&mut self, members: &Map<String, Value>) -> Map<String, Value> {
+    fn members(&mut self, members: &Map<String, Value>, level: usize) -> Map<String, Value> {
         let mut digests = Vec::new();
         for (name, value) in members {
-            let value = self.within(value);
+            let value = self.within(value, level);
             let salt = self.salt();
             digests.push(self.hide(&json!([salt, name, value])));
         }
@@ -90,14 +112,15 @@ impl Hiding<'_> {
         if digests.is_empty() { Map::new() } else { Map::from_iter([(DIGESTS.to_owned(), json!(digests))]) }
     }
 
-    /// A value whose parts are hidden.
-    fn within(&mut self, value: &Value) -> Value {
+    /// A value of this level whose parts are hidden.
+    fn within(&mut self, value: &Value, level: usize) -> Value {
         match value {
-            Value::Object(members) => Value::Object(self.members(members)),
+            whole if level >= self.levels => whole.clone(),
+            Value::Object(members) => Value::Object(self.members(members, level + 1)),
             Value::Array(elements) => elements
                 .iter()
                 .map(|element| {
-                    let element = self.within(element);
+                    let element = self.within(element, level + 1);
                     let salt = self.salt();
                     json!({PLACEHOLDER: self.hide(&json!([salt, element]))})
                 })
@@ -142,6 +165,12 @@ mod tests {
         let opened = SdJwt::parse(&text, &limits).unwrap().verify(key.public_key(), &["dc+sd-jwt"], &limits).unwrap();
         let mut expected = claims;
         expected.insert("vct".into(), "v".into());
+        assert_eq!(opened.into_claims(), expected);
+
+        let shallow = Concealed::down_to(2, &expected, Hash::Sha256, &mut || [1; SALT_BYTES]);
+        assert_eq!(shallow.parts(), 4, "a, b, b.c and vct");
+        let text_2 = shallow.sign(Map::new(), &header, &key).unwrap();
+        let opened = SdJwt::parse(&text_2, &limits).unwrap().verify(key.public_key(), &["dc+sd-jwt"], &limits).unwrap();
         assert_eq!(opened.into_claims(), expected);
 
         let (jwt, _) = text.split_once('~').unwrap();

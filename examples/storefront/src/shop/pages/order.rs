@@ -31,6 +31,11 @@ pub fn order(view: &View, customer: Option<&Customer>, order: &OrderView) -> Pag
                 p.lead { (explanation(view, order)) }
             }
             @if let Door::Guest { link, origin } = &order.door { (only_key(view, &format!("{origin}/o/{link}"))) }
+            @if order.status == Status::Paid {
+                p.doors {
+                    a.button.outline href=(view.href(&format!("{}/receipt", order.path()))) { (view.say("Receipt", "Beleg")) }
+                }
+            }
             @if matches!(order.status, Status::Placed | Status::Declined) { (retry(view, order)) }
             @if let Some(transfer) = &order.transfer { (transfer::transfer(view, order, transfer)) }
             (after::acknowledgements(view, order))

@@ -4,7 +4,7 @@
 //!
 //! | stopped after | then |
 //! |---|---|
-//! | settling | the same key goes on; else it is given up after a minute, and stock is let go |
+//! | settling | the same key goes on; else it is given up after two minutes, and stock is let go |
 //! | holding stock | the same |
 //! | the order | the rail is asked, as for every order; the checkout follows the order |
 //! | the rail's answer | the checkout follows, and stock is told, by whoever looks next |
@@ -21,7 +21,7 @@ use crate::{
     money::Money,
     order::{Buyer, Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
     rail::{Outcome, PaymentRequest, Reference, WalletRail},
-    store::{Expect, Key, Persisted, Prefix, Write},
+    store::{Expect, Key, Persisted, Prefix, Version, Write},
     time::UnixTime,
     trade::{Held, Hold},
 };
@@ -58,7 +58,7 @@ impl Checkout {
     /// else if it came to nothing, with a message that says why.
     ///
     /// A handler is dropped when its browser goes away. Call this on a task of its own (`tokio::spawn`), or what is left is
-    /// done by [housekeeping](Merchant::housekeeping), a minute later.
+    /// done by [housekeeping](Merchant::housekeeping), some minutes later.
     ///
     /// # Errors
     /// [`Error::Checkout`] if it is not as the customer saw it, not ready, being completed, or over; [`Refusal::KeyUsed`];
@@ -99,7 +99,7 @@ impl Checkout {
     /// come.
     ///
     /// # Errors
-    /// As [`Order::ask_rail`].
+    /// As [`Order::ask_rail`](super::super::Order::ask_rail).
     pub async fn ask_rail(&self) -> Result<Self, Error> {
         if let Stage::Paying(agreed) = &self.record.stage
             && let Some(order) = self.merchant.order(&agreed.order).await?
@@ -131,9 +131,9 @@ impl Merchant {
                 let is_due = |key: &Key| due(key).is_none_or(|at| at <= now);
                 let more = page.len() == PAGE && page.last().is_some_and(|(key, _)| is_due(key));
                 after = page.last().map(|(key, _)| key.sort.clone());
-                for (key, _) in page.into_iter().filter(|(key, _)| is_due(key)) {
+                for (key, stored) in page.into_iter().filter(|(key, _)| is_due(key)) {
                     looked += 1;
-                    if let Err(error) = self.look_at_checkout(&key).await {
+                    if let Err(error) = self.look_at_checkout(&key, stored.version).await {
                         tracing::warn!(code = error.code(), "a checkout could not be brought up to date");
                     }
                 }
@@ -149,11 +149,15 @@ impl Merchant {
     }
 
     /// One entry of the queue: what it leads to is settled, or looked at again later.
-    async fn look_at_checkout(&self, due: &Key) -> Result<(), Error> {
-        let Some(id) = due.sort.split('/').nth(1).and_then(|id| id.parse::<CheckoutId>().ok()) else { return Ok(()) };
+    async fn look_at_checkout(&self, due: &Key, version: Version) -> Result<(), Error> {
+        let Some(id) = due.sort.split('/').nth(1).and_then(|id| id.parse::<CheckoutId>().ok()) else {
+            self.0.store.commit(&[Write::delete(due.clone(), Expect::Version(version))], self.now()).await?;
+            return Ok(());
+        };
         let record = self.checkout_followed(&id).await?;
         let now = self.now();
-        let mut writes = vec![Write::delete(due.clone(), Expect::Any)];
+        // Whoever wants it looked at meanwhile has written this very entry anew.
+        let mut writes = vec![Write::delete(due.clone(), Expect::Version(version))];
         if let Some(CheckoutRecord { stage: Stage::Holding(_) | Stage::Paying(_), .. }) = &record {
             writes.push(due_entry(&id, now.plus_s(LOOK_S))?);
         }
@@ -162,10 +166,14 @@ impl Merchant {
         {
             // For as long as a payment may go through, what it pays is held on.
             let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
-            inventory.hold(&hold).await?;
+            if let Held::Short(_) = inventory.hold(&hold).await? {
+                tracing::warn!(order = %agreed.order, "stock is held no longer for a payment that is under way");
+            }
         }
-        self.0.store.commit(&writes, now).await?;
-        Ok(())
+        match self.0.store.commit(&writes, now).await {
+            Err(error) if !lost_the_race(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// A checkout as it stands by now: what was begun and left is given up, and what is being paid follows its order.
@@ -174,9 +182,9 @@ impl Merchant {
             let Some((record, version)) = self.load_checkout(id).await? else { return Ok(None) };
             let now = self.now();
             let next = match &record.stage {
-                Stage::Holding(agreed) if now.since_s(agreed.at) > HOLDING_S => {
-                    let why = Message::failed("interrupted", "This was interrupted, and nothing was paid. Try again.");
-                    Some((record.clone().reopened(why, now), self.let_go(&agreed.order, &record.offering.lines)?))
+                Stage::Holding(agreed) if is_lost(agreed, now) => {
+                    let stock = self.let_go(&agreed.order, &record.offering.lines)?;
+                    Some((record.clone().reopened(interrupted(), now), stock))
                 }
                 Stage::Paying(agreed) => {
                     let order = self.order(&agreed.order).await?;
@@ -207,10 +215,10 @@ impl Merchant {
     ) -> Result<Plan<Checkout>, Error> {
         let now = self.now();
         if self.said_before(&once).await?.is_some() {
-            let (record, _) = self.load_checkout(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+            let (record, _) = self.owned_checkout(id, &whose).await?;
             return Ok(Plan::nothing(Checkout { merchant: self.clone(), record, whose }, now));
         }
-        let (record, version) = self.load_checkout(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+        let (record, version) = self.owned_checkout(id, &whose).await?;
         record.changeable(completion.revision)?;
         let address = self.address_of(&record)?;
         let offering = self.quote(&record.wishes, address.as_ref(), whose.known()).await?;
@@ -232,7 +240,8 @@ impl Merchant {
             awaited,
             at: now,
         };
-        let record = record.agreed(completion.revision, completion.total, agreed)?;
+        // What was proved since it was looked at counts.
+        let record = CheckoutRecord { offering, ..record }.agreed(completion.revision, completion.total, agreed)?;
         let writes = vec![once.write(id, now)?, due_entry(id, now.plus_s(LOOK_S))?];
         self.plan_checkout(record, Some(version), writes, whose)
     }
@@ -303,7 +312,7 @@ impl Merchant {
     async fn plan_order(&self, checkout: &Checkout, agreed: &Agreed) -> Result<Plan<Placed>, Error> {
         let now = self.now();
         let id = checkout.id();
-        let (record, version) = self.load_checkout(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+        let (record, version) = self.owned_checkout(id, &checkout.whose).await?;
         if record.stage != Stage::Holding(agreed.clone()) {
             return Ok(Plan::nothing(Placed::Elsewhere, now));
         }
@@ -380,8 +389,21 @@ impl Merchant {
         }
         writes.extend(checkout_writes(&record.clone().paying(now), Some(version))?);
         let plan = self.plan_step(step, None, writes)?;
+        // Whoever was stopped for that long asks for no money: what was held may be somebody else's by now.
+        if is_lost(agreed, plan.at) {
+            return Ok(Plan::nothing(Placed::Not(interrupted()), plan.at));
+        }
         Ok(plan.map(|_| begun.map_or(Placed::Free, Placed::Begun)))
     }
+}
+
+/// Whether whoever began to complete a checkout is taken for lost, before there was an order.
+const fn is_lost(agreed: &Agreed, now: UnixTime) -> bool {
+    now.since_s(agreed.at) > HOLDING_S
+}
+
+fn interrupted() -> Message {
+    Message::failed("interrupted", "This was interrupted, and nothing was paid. Try again.")
 }
 
 /// What became of placing the order of a checkout.

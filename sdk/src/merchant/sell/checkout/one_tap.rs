@@ -1,14 +1,14 @@
 //! One tap: the customer's wallet shows what the sale needs, and authorises the payment, in one presentation.
 
-use super::{Checkout, Once, complete::Completion, once::IdempotencyKey};
+use super::{Checkout, GuestLink, Once, Whose, complete::Completion, once::IdempotencyKey};
 use crate::{
     ask::{Ask, Device},
-    checkout::{ADDRESS_ELSEWHERE, Awaited, AwaitedAddress, Stage},
+    checkout::{Awaited, AwaitedAddress, Stage, Status},
     error::{Error, Refusal},
-    merchant::{AskTogether, BrowserProof, Invitation, Merchant, Pending, sell::pay::payment},
+    merchant::{AskTogether, BrowserProof, Invitation, Merchant, Pending},
     order::Address,
     presentation::Verified,
-    rail::{DeclineCode, Outcome, WalletRail},
+    rail::{Rail, WalletRail},
 };
 
 /// What a customer taps.
@@ -39,7 +39,8 @@ impl Checkout {
     /// declines, or does not answer within a quarter of an hour, the checkout opens again.
     ///
     /// An address that is not known yet is asked for at the prices of [`Trade::home`](crate::trade::Trade::home). If the
-    /// wallet tells one in another country, nothing is paid: the checkout opens again, with that address.
+    /// wallet tells one that has another price, nothing is paid: the checkout opens again, and whoever
+    /// [takes it over](crate::merchant::Recognised::take_over_checkout) or [looks again](Checkout::refreshed) sees the price there.
     ///
     /// # Errors
     /// As [`Checkout::complete`] and [`Merchant::ask_together`].
@@ -59,7 +60,9 @@ impl Checkout {
         let agreed = Pending::new(merchant, input, |merchant, (id, whose, completion, once, awaited)| async move {
             merchant.plan_agreeing(&id, whose, &completion, once, awaited).await
         });
-        let checkout = agreed.await?.commit().await?.carried_out().await?;
+        let agreed = agreed.await?;
+        let is_new = agreed.is_new();
+        let checkout = agreed.commit().await?.carried_out().await?;
         let Stage::Paying(agreed) = &checkout.record.stage else { return Ok(Tapped { checkout, invitation: None }) };
         let order = merchant.order(&agreed.order).await?.ok_or(Refusal::NoSuchOrder)?;
         // What was agreed to says what is asked, also when it is asked once more.
@@ -72,13 +75,40 @@ impl Checkout {
         let request = AskTogether { asks: &asks, payment: Some(&order), device: tap.device, return_to: tap.return_to };
         match merchant.ask_together(browser, &request).await {
             Ok(invitation) => Ok(Tapped { checkout, invitation: Some(invitation) }),
+            // Said again, it may be answered by the wallet that was asked before.
+            Err(error) if !is_new => Err(error),
             Err(error) => {
                 // Nobody can answer what was not asked.
-                if let Some(payment) = payment(&order.record, 1) {
-                    merchant.answered(&payment, Outcome::Declined(DeclineCode::from("not_asked"))).await?;
-                }
+                merchant.not_asked(order.id()).await?;
                 Err(error)
             }
+        }
+    }
+}
+
+impl Checkout {
+    /// The asks by which a wallet can pay it as it stands, in the presentation that also shows what is missing: any one of
+    /// them for [`OneTap::payment`]. None where something is in the way that no wallet shows.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] without a [`Trade`](crate::trade::Trade).
+    pub fn payments(&self) -> Result<Vec<&Ask>, Error> {
+        let merchant = &self.merchant;
+        let missing: Vec<String> = self.missing().iter().map(|ask| ask.name().to_owned()).collect();
+        let awaited = merchant.awaited(&missing, self)?;
+        let total = self.record.offering.totals.total;
+        let is_open = self.record.stage == Stage::Open
+            && self.record.offering.status_with(&awaited) == Status::ReadyForComplete
+            && merchant.0.wallet_rail.as_ref().is_some_and(|rail| rail.takes(total).is_ok());
+        Ok(merchant.asks().filter(|ask| is_open && ask.is_payment()).collect())
+    }
+
+    /// The link of a guest's, whose capability it is; none for a customer's.
+    #[must_use]
+    pub const fn link(&self) -> Option<&GuestLink> {
+        match &self.whose {
+            Whose::Guest(link) => Some(link),
+            Whose::Known(_) => None,
         }
     }
 }
@@ -98,20 +128,15 @@ impl Merchant {
         Ok(Awaited { proofs, address })
     }
 
-    /// The address that an order waits for, if the wallet told it and its price is for there. `Err` says the one that was
-    /// told is elsewhere, or none.
+    /// The address that an order waits for, if the wallet told it. `Err` says that it told none to which a parcel could go.
     pub(in crate::merchant::sell) fn awaited_address(
         &self,
         awaited: &Awaited,
         shown: &[(&Ask, Verified)],
     ) -> Result<Option<(Address, Device)>, &'static str> {
-        let Some(AwaitedAddress { ask: name, country }) = &awaited.address else { return Ok(None) };
+        let Some(AwaitedAddress { ask: name, .. }) = &awaited.address else { return Ok(None) };
         let told = shown.iter().find(|(ask, _)| ask.name() == name);
         let address = told.and_then(|(ask, answer)| Some((Address::told(ask, answer)?, answer.device())));
-        match address {
-            Some((address, device)) if address.country.eq_ignore_ascii_case(country) => Ok(Some((address, device))),
-            Some(_) => Err(ADDRESS_ELSEWHERE),
-            None => Err("address_unfit"),
-        }
+        address.map(Some).ok_or("address_unfit")
     }
 }

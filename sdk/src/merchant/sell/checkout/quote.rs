@@ -10,10 +10,11 @@ use crate::{
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, recognise::Recognised},
-    order::{Address, DeliverySource, DraftError, OrderId},
+    money::MoneyError,
+    order::{Address, DeliverySource, DraftError, OrderId, OrderRecord},
     protocol::jose::{base64url_encode, sha256},
-    store::{Key, Persisted, Write},
-    trade::{Discountable, Levy, Taxable},
+    store::{Key, Persisted, Prefix, Write},
+    trade::{Discountable, Item, Levy, Taxable, TradeError},
 };
 
 /// That something that is let off once was let off.
@@ -30,8 +31,20 @@ impl Persisted for CouponUsed {
 /// Where that is remembered.
 pub(in crate::merchant::sell) fn coupon_key(coupon: &Coupon, customer: Option<&CustomerId>) -> Key {
     let name = base64url_encode(&sha256(coupon.name.as_bytes()));
-    let whose = customer.filter(|_| coupon.per_customer).map_or("", CustomerId::as_str);
-    Key::new(CouponUsed::KIND, name, whose)
+    match customer.filter(|_| coupon.per_customer) {
+        Some(customer) => Key::new(CouponUsed::KIND, customer.as_str(), name),
+        None => Key::new(CouponUsed::KIND, name, ""),
+    }
+}
+
+/// What a customer was let off once.
+pub(in crate::merchant) fn coupons_of(customer: &CustomerId) -> Prefix {
+    Prefix { kind: CouponUsed::KIND, partition: customer.as_str().to_owned(), sort: String::new() }
+}
+
+/// A part of the shop speaks of another currency than its trade: nobody who buys can do anything about it.
+fn other_money(error: MoneyError) -> Error {
+    Error::Misuse(format!("the parts of the trade do not fit together: {error}"))
 }
 
 /// Where a checkout goes.
@@ -79,7 +92,12 @@ impl Merchant {
     ) -> Result<Offering, Error> {
         let (trade, now) = (self.trade()?, self.now());
         let names: Vec<String> = wishes.items.iter().map(|(name, _)| name.clone()).collect();
-        let mut cart = Cart::of(trade.currency, wishes, trade.catalog.items(&names).await?);
+        let found = trade.catalog.items(&names).await?;
+        let fits = |(name, item): (&String, &Option<Item>)| item.as_ref().is_none_or(|item| item.name == *name);
+        if found.len() != names.len() || !names.iter().zip(&found).all(fits) {
+            return Err(TradeError::new("catalogue", "it answered for other things than it was asked for").into());
+        }
+        let mut cart = Cart::of(trade.currency, wishes, found);
         let cuts = match &trade.discount {
             Some(discount) if !cart.lines().is_empty() => {
                 let lines = cart.lines().to_vec();
@@ -97,10 +115,13 @@ impl Merchant {
             used: &|coupon| used.get(&(coupon.name.clone(), coupon.per_customer)) == Some(&true),
         };
         cart.prove(&known);
-        cart.cut(cuts, wishes, &known)?;
+        cart.cut(cuts, wishes, &known).map_err(other_money)?;
         if let Some(inventory) = &trade.inventory {
             let items: Vec<String> = cart.lines().iter().map(|line| line.item.clone()).collect();
             let left = inventory.left(&items, now).await?;
+            if left.len() != items.len() {
+                return Err(TradeError::new("inventory", "it answered for fewer things than it was asked for").into());
+            }
             cart.stocked(&left);
         }
         let home = trade.home.as_deref();
@@ -126,9 +147,51 @@ impl Merchant {
                 classes: cart.classes(),
             };
             let levies: Vec<Levy> = tax.levies(&taxable).await?;
-            cart.tax(&levies)?;
+            if levies.len() != taxable.classes.len() {
+                return Err(TradeError::new("tax", "it answered for fewer things than it was asked for").into());
+            }
+            cart.tax(&levies).map_err(other_money)?;
         }
-        Ok(cart.offering()?)
+        cart.offering().map_err(other_money)
+    }
+
+    /// Whether an order that came from a checkout costs the same there as in the country that it was priced for: its way and
+    /// its tax.
+    pub(in crate::merchant::sell) async fn is_priced_alike(
+        &self,
+        order: &OrderRecord,
+        country: &str,
+        there: &Address,
+    ) -> Result<bool, Error> {
+        let trade = self.trade()?;
+        let Some(from) = &order.checkout else { return Ok(true) };
+        let Some((checkout, _)) = self.load_checkout(&from.id).await? else { return Ok(false) };
+        let names: Vec<String> = order.lines.iter().map(|line| line.item.clone()).collect();
+        let items = trade.catalog.items(&names).await?;
+        let places = [(country, ""), (there.country.as_str(), there.postal_code.as_str())];
+        let mut prices = Vec::new();
+        for (country, postal_code) in places {
+            let Some(cart) = Cart::again(trade.currency, &items, &order.lines) else { return Ok(false) };
+            let ways = match &trade.shipping {
+                Some(shipping) => shipping.ways(&consignment(&cart, country, postal_code)?).await?,
+                None => Vec::new(),
+            };
+            let method = order.carriage.as_ref().map(|carriage| carriage.method.as_str());
+            let way = ways.into_iter().find(|way| Some(way.method.as_str()) == method);
+            let classes = cart.classes().into_iter().chain(way.iter().map(|way| way.tax.clone())).collect();
+            let taxable = Taxable {
+                country: Some(country.to_owned()),
+                postal_code: postal_code.to_owned(),
+                vat_id: checkout.wishes.vat_id.clone(),
+                classes,
+            };
+            let levies = match &trade.tax {
+                Some(tax) => tax.levies(&taxable).await?,
+                None => Vec::new(),
+            };
+            prices.push((way.map(|way| (way.price, way.tax)), levies));
+        }
+        Ok(matches!(prices.as_slice(), [home, there] if home == there && home.0.is_some()))
     }
 
     /// Which of these asks the customer has answered, lately enough.

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     merchant::{
         Merchant, put,
-        sell::{BY_CUSTOMER, Loaded, PAGE, newest_first, shard_of, shards},
+        sell::{BY_CUSTOMER, Loaded, PAGE, delivery_key, newest_first, shard_of, shards},
     },
     order::{Buyer, Line, OrderId, OrderRecord},
     store::{Expect, Key, Persisted, Prefix, Stored, Write},
@@ -64,6 +64,10 @@ impl Merchant {
                 Buyer::Customer(customer) => Some(customer),
                 Buyer::Guest => None,
             };
+            if !order.is_confirmed() {
+                // It never was a sale: nobody needs to know where it would have gone.
+                writes.push(Write::delete(delivery_key(&order.id), Expect::Any));
+            }
             writes.extend(from.coupons.iter().map(|it| Write::delete(coupon_key(it, customer), Expect::Any)));
             if let Some(customer) = customer.filter(|_| !order.is_confirmed()) {
                 // It never was a sale, and is none of the customer's orders.
@@ -127,21 +131,23 @@ impl Merchant {
     async fn tell_task(&self, key: &Key, stored: &Stored) -> Result<(), Error> {
         let Some(inventory) = self.0.trade.as_ref().and_then(|trade| trade.inventory.as_ref()) else { return Ok(()) };
         let StockTask { order, act, lines } = stored.read()?;
-        let now = self.now();
+        let mut at = self.now();
         // What is decided meanwhile is told next: then the task is another one by now.
         let mut writes = vec![Write::delete(key.clone(), Expect::Version(stored.version))];
         match act {
-            StockAct::Free => inventory.free(&order, now).await?,
+            StockAct::Free => inventory.free(&order, at).await?,
             StockAct::Sell => {
-                if let Held::Short(short) = inventory.sell(&hold(&order, &lines, 0, now)).await? {
+                if let Held::Short(short) = inventory.sell(&hold(&order, &lines, 0, at)).await? {
                     tracing::warn!(%order, "what was sold is not in stock any more");
                     let loaded = self.wanted(&order).await?;
                     let items = short.into_iter().map(|one| one.item).collect();
-                    writes = self.plan_step(loaded.record.clone().stock_missing(items), Some(&loaded), writes)?.writes;
+                    // An event happens when it is committed, however long the inventory took.
+                    let plan = self.plan_step(loaded.record.clone().stock_missing(items), Some(&loaded), writes)?;
+                    (writes, at) = (plan.writes, plan.at);
                 }
             }
         }
-        self.0.store.commit(&writes, now).await?;
+        self.0.store.commit(&writes, at).await?;
         Ok(())
     }
 }

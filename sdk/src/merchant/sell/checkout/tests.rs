@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     merchant::{BrowserProof, ProofRequest, bind::NewBinding},
     money::{Currency, Money, Quantity},
-    order::{Happened, OrderState},
+    order::{Draft, Happened, OrderState},
     protocol::jose::SigningKey,
     rail::{Outcome, Sepa},
     store::Memory,
@@ -68,10 +68,8 @@ impl Shop {
         let (store, rail) = (Memory::new(), FakeRail::new());
         let shelf = Shelf::new(store.clone());
         let sepa = Sepa::new("Blatt und Rebe", "DE89370400440532013000").unwrap();
-        let shop = TestShop::with(|shop| {
-            let shop = shop.store(store).rail(rail.clone()).rail(sepa).trade(trade(&shelf));
-            shop
-        });
+        let trade = trade(&shelf);
+        let shop = TestShop::with(|shop| shop.store(store).rail(rail.clone()).rail(sepa).trade(trade));
         let this = Self { shop, rail, shelf };
         for item in ["sencha", "book", "wine", "free"] {
             this.shelf.stock(item, 5, this.merchant().now()).await.unwrap();
@@ -343,6 +341,90 @@ async fn a_word_for_one_is_taken_once_and_given_back_if_nothing_came_of_it() {
 }
 
 #[tokio::test]
+async fn a_word_for_one_is_one_word_however_it_is_spelled() {
+    let shop = Shop::open().await;
+    let spelled = ["ONCE", "once", "Once", "oNCE"];
+    let mut taken = 0;
+    for (number, word) in spelled.into_iter().enumerate() {
+        let checkout = shop.guest(&book().wishes.code(word).into()).await.checkout;
+        taken += usize::from(!checkout.offering().totals.discounts.is_zero());
+        let done = checkout.complete(&pay(&checkout, FakeRail::ID), &key(&format!("buy-{number}"))).await.unwrap();
+        assert_eq!(done.status(), Status::Completed, "{word}");
+    }
+    assert_eq!(taken, 1);
+}
+
+#[tokio::test]
+async fn whoever_has_the_form_of_a_checkout_that_was_taken_over_has_nothing() {
+    let shop = Shop::open().await;
+    let merchant = shop.merchant();
+    let form = merchant.guest_form();
+    let begun = merchant.check_out_as_guest(&tea(1), &form).await.unwrap();
+    let known = shop.customer(1).await;
+    let theirs = known.take_over_checkout(&begun.link).await.unwrap();
+    let again = merchant.check_out_as_guest(&tea(1), &form).await.unwrap_err();
+    assert_eq!(again.code(), "no_such_checkout");
+    // Nor does an old handle act any more, with whatever revision.
+    let old = begun.checkout;
+    let (basket, revision) = (tea(3), theirs.revision());
+    let seen = Completion { revision, ..pay(&old, "sepa") };
+    assert_eq!(old.update(revision, &basket, &key("a")).await.unwrap_err().code(), "no_such_checkout");
+    assert_eq!(old.cancel().await.unwrap_err().code(), "no_such_checkout");
+    assert_eq!(old.refreshed().await.unwrap_err().code(), "no_such_checkout");
+    assert_eq!(old.complete(&seen, &key("b")).await.unwrap_err().code(), "no_such_checkout");
+    assert_eq!(known.checkout(theirs.id()).await.unwrap().revision(), revision);
+}
+
+#[tokio::test]
+async fn a_form_is_an_order_or_a_checkout_and_not_both() {
+    let shop = Shop::open().await;
+    let merchant = shop.merchant();
+    let form = merchant.guest_form();
+    let draft = Draft::new(Currency::EUR).line("book", "A book", euro("9.90"), some(1));
+    merchant.place_as_guest(draft, &form).await.unwrap().commit().await.unwrap();
+    let refused = merchant.check_out_as_guest(&book(), &form).await.unwrap_err();
+    assert_eq!(refused.code(), "form_used");
+}
+
+#[tokio::test]
+async fn a_checkout_is_not_tried_for_ever() {
+    let shop = Shop::open().await;
+    let mut checkout = shop.guest(&book()).await.checkout;
+    for number in 0..crate::order::ATTEMPTS_MAX {
+        shop.rail.next(Mood::Declines);
+        let seen = pay(&checkout, FakeRail::ID);
+        checkout = checkout.complete(&seen, &key(&format!("try-{number}"))).await.unwrap();
+        assert_eq!(codes(&checkout), ["payment_declined"]);
+    }
+    let refused = checkout.complete(&pay(&checkout, FakeRail::ID), &key("more")).await.unwrap_err();
+    assert_eq!((refused.code(), shop.rail.calls()), ("too_many_tries", crate::order::ATTEMPTS_MAX));
+}
+
+#[tokio::test]
+async fn what_never_was_a_sale_keeps_no_address() {
+    let shop = Shop::open().await;
+    let known = shop.customer(1).await;
+    let checkout = known.check_out(&tea(1), &key("a")).await.unwrap();
+    shop.rail.next(Mood::Says(Outcome::Unknown));
+    let open = checkout.complete(&pay(&checkout, FakeRail::ID), &key("b")).await.unwrap();
+    let Stage::Paying(agreed) = &open.record().stage else { panic!("{open:?}") };
+    let order = shop.merchant().order(&agreed.order).await.unwrap().unwrap();
+    assert!(order.delivery().await.unwrap().is_some());
+    let declined = Outcome::Declined("no_funds".into());
+    shop.rail.decide(&agreed.order, 1, declined);
+    shop.shop.advance_s(120);
+    shop.merchant().bring_orders_up_to_date().await.unwrap();
+    let order = order.reload().await.unwrap();
+    assert_eq!((order.state(), order.delivery().await.unwrap()), (OrderState::Cancelled, None));
+    assert_eq!(
+        open.reload().await.unwrap().address().unwrap().unwrap().for_label(),
+        &home(),
+        "the checkout has it yet"
+    );
+    assert!(shop.merchant().open_orders(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn nothing_to_pay_is_an_order_without_a_payment() {
     let shop = Shop::open().await;
     let checkout = shop.guest(&Wishes::new().item("free", some(1)).into()).await.checkout;
@@ -357,7 +439,7 @@ async fn a_wrong_total_a_wrong_rail_and_an_old_revision_complete_nothing() {
     let checkout = shop.guest(&book()).await.checkout;
     let right = pay(&checkout, FakeRail::ID);
     let wrong = [
-        (Completion { total: euro("0.01"), ..right.clone() }, "price_changed"),
+        (Completion { total: euro("0.01"), ..right.clone() }, "total_changed"),
         (Completion { rail: "nobody".into(), ..right.clone() }, "no_such_rail"),
         (Completion { revision: 9, ..right.clone() }, "checkout_changed"),
     ];
@@ -409,6 +491,14 @@ async fn what_was_interrupted_is_taken_up_by_its_key_or_given_up_after_a_minute(
     // Whoever was only slow finds that it is over.
     merchant.carry_out(&agreed).await.unwrap();
     assert_eq!(open.reload().await.unwrap().status(), Status::ReadyForComplete);
+    assert_eq!((shop.rail.calls(), shop.left("sencha").await), (1, (4, 0)));
+    // Whoever was stopped for that long, and finds it as they left it, asks for no money either.
+    let checkout = shop.guest(&tea(1)).await.checkout;
+    let agreed = agree(&checkout, "c").await;
+    shop.shop.advance_s(crate::checkout::HOLDING_S + 1);
+    merchant.carry_out(&agreed).await.unwrap();
+    let open = checkout.reload().await.unwrap();
+    assert_eq!((open.status(), codes(&open)), (Status::ReadyForComplete, vec!["interrupted"]));
     assert_eq!((shop.rail.calls(), shop.left("sencha").await), (1, (4, 0)));
 }
 

@@ -1,0 +1,271 @@
+//! The merchant's side: pages and a JSON API for whoever runs the shop, behind the keys of operators.
+//!
+//! The pages are made here, need no script, and contact nobody else. What a page does and what the API does is one
+//! function ([`acts`]), and each act is written to the log: who, what, which order, and nothing of a customer.
+
+mod acts;
+mod after;
+pub(crate) mod api;
+mod bank;
+mod export;
+pub(crate) mod html;
+mod multipart;
+mod operators;
+mod order;
+mod orders;
+mod outbox;
+mod refunds;
+mod stock;
+mod transfers;
+mod view;
+mod words;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRequestParts, NestedPath},
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use firsthand::{Merchant, rail::sepa::FILE_BYTES_MAX, trade::Shelf};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+
+pub use self::operators::{KeyDigest, NotAKeyDigest, Operator, OperatorKey, Operators};
+use self::{
+    html::{Html, html},
+    operators::{Door, Shown, guard},
+    view::{Here, Trouble},
+};
+use crate::{problem::Problem, web::Lang};
+
+/// The largest form, in bytes.
+const FORM_BYTES_MAX: usize = 16 * 1024;
+/// The largest form with a statement of the bank, in bytes.
+const STATEMENT_FORM_BYTES_MAX: usize = FILE_BYTES_MAX + 64 * 1024;
+/// How many entries a page shows of a list that is to be worked off.
+const LIST: usize = 100;
+
+/// The looks of the pages. Everything to change is a property, under the names of the other pages.
+const STYLE: &str = include_str!("web/office.css");
+
+/// The merchant's pages, and the JSON API under `/api` beside them, to be mounted where the merchant likes:
+/// `.nest("/merchant", firsthand_axum::merchant_pages(&merchant, operators))`.
+///
+/// Orders, with all that can be done about them, what is sent, taken back and withdrawn from after the sale included;
+/// transfers that name no order; statements and files of the bank; money that goes back; webhooks that were not taken; the
+/// orders of a period as CSV; and stock, if it is counted on a [shelf](BackOffice::shelf). In English and German, by what the
+/// browser asks for. It needs no [`CustomerLayer`](crate::CustomerLayer), and minds none.
+pub fn merchant_pages<S: Clone + Send + Sync + 'static>(merchant: &Merchant, operators: Operators) -> Router<S> {
+    BackOffice::new(merchant, operators).routes()
+}
+
+/// The merchant's pages with what can be said about them: [`merchant_pages`] is this without.
+///
+/// A page of the merchant's own comes behind the same keys by [`guard`](Self::guard):
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use firsthand_axum::{BackOffice, Merchant, Operator, Operators};
+///
+/// fn app(merchant: &Merchant, operators: Operators) -> Router {
+///     let office = BackOffice::new(merchant, operators).stylesheet("/shop.css");
+///     let shelf = Router::new().route("/merchant/shelf", get(async |who: Operator| format!("Hello {}", who.name())));
+///     Router::new().nest("/merchant", office.routes()).merge(office.guard(shelf))
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct BackOffice {
+    operators: Operators,
+    office: Arc<Office>,
+}
+
+/// What every handler has.
+#[derive(Clone, Debug)]
+pub(crate) struct Office {
+    merchant: Merchant,
+    stylesheet: Option<String>,
+    shelf: Option<Shelf>,
+}
+
+impl BackOffice {
+    /// The pages of this merchant, for these operators.
+    #[must_use]
+    pub fn new(merchant: &Merchant, operators: Operators) -> Self {
+        Self { operators, office: Arc::new(Office { merchant: merchant.clone(), stylesheet: None, shelf: None }) }
+    }
+
+    /// A style sheet of the shop's own behind ours: a path of this origin. It may set `--firsthand-accent` and the
+    /// other properties that the shop's pages know.
+    #[must_use]
+    pub fn stylesheet(mut self, path: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.office).stylesheet = Some(path.into());
+        self
+    }
+
+    /// Stock is counted here: the shelf that the shop's [`Trade`](firsthand::trade::Trade) sells from. With it there are the
+    /// pages of stock and of what is held, and the same in the API.
+    #[must_use]
+    pub fn shelf(mut self, shelf: Shelf) -> Self {
+        Arc::make_mut(&mut self.office).shelf = Some(shelf);
+        self
+    }
+
+    /// The pages and the API.
+    pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        let pages = Router::new()
+            .route("/", get(orders::today))
+            .route("/orders", get(orders::list))
+            .route("/orders.csv", get(export::page))
+            .route("/orders/{id}", get(order::page).post(order::act))
+            .route("/transfers", get(transfers::page).post(transfers::act))
+            .route("/refunds", get(refunds::page).post(refunds::act))
+            .route("/bank", get(bank::page))
+            .route("/bank/files", get(bank::page).post(bank::make))
+            .route("/bank/files/{id}", get(bank::file))
+            .route("/outbox", get(outbox::page).post(outbox::act))
+            .route("/style.css", get(style))
+            .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+            // A file is larger than a form.
+            .merge(
+                Router::new()
+                    .route("/bank/statement", get(bank::page).post(bank::statement))
+                    .layer(DefaultBodyLimit::max(STATEMENT_FORM_BYTES_MAX)),
+            );
+        let (mut pages, mut api) = (pages, api::routes());
+        if self.office.shelf.is_some() {
+            pages = pages.merge(stock::routes().layer(DefaultBodyLimit::max(FORM_BYTES_MAX)));
+            api = api.merge(api::stock::routes());
+        }
+        let (pages, api) = (self.guarded(pages, Shown::Basic), self.guarded(api, Shown::Bearer));
+        pages.merge(Router::new().nest("/api", api)).with_state(self.office.clone())
+    }
+
+    /// Puts pages of the merchant's own behind the same keys. Their handlers take [`Operator`] for who it is and for
+    /// the tokens of forms; a form of another site is refused before it comes to them.
+    pub fn guard<S: Clone + Send + Sync + 'static>(&self, pages: Router<S>) -> Router<S> {
+        self.guarded(pages, Shown::Basic)
+    }
+
+    fn guarded<S: Clone + Send + Sync + 'static>(&self, routes: Router<S>, shown: Shown) -> Router<S> {
+        let door = Door { merchant: self.office.merchant.clone(), operators: self.operators.clone(), shown };
+        routes.layer(from_fn_with_state(door, guard))
+    }
+}
+
+/// Whoever is at a page, in their language, and where the pages are.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    merchant: Merchant,
+    operator: Operator,
+    lang: Lang,
+    mount: String,
+    stylesheet: Option<String>,
+    shelf: Option<Shelf>,
+}
+
+impl FromRequestParts<Arc<Office>> for Desk {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, office: &Arc<Office>) -> Result<Self, Problem> {
+        let operator = Operator::from_request_parts(parts, office).await?;
+        let nested = NestedPath::from_request_parts(parts, office).await.ok();
+        Ok(Self {
+            merchant: office.merchant.clone(),
+            operator,
+            lang: Lang::of(&parts.headers),
+            mount: nested.map(|path| path.as_str().trim_end_matches('/').to_owned()).unwrap_or_default(),
+            stylesheet: office.stylesheet.clone(),
+            shelf: office.shelf.clone(),
+        })
+    }
+}
+
+impl Desk {
+    /// One of two texts.
+    const fn say(&self, en: &'static str, de: &'static str) -> &'static str {
+        self.lang.say(en, de)
+    }
+
+    /// A path of these pages, such as `/orders`; empty for the first one.
+    fn href(&self, path: &str) -> String {
+        if self.mount.is_empty() && path.is_empty() { "/".to_owned() } else { format!("{}{path}", self.mount) }
+    }
+
+    /// On to a page that says what was done: reloaded, it says it again and does nothing again.
+    fn go(&self, path: &str, said: &str) -> Response {
+        let Ok(location) = HeaderValue::from_str(&format!("{}?said={said}", self.href(path))) else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+    }
+
+    /// A page.
+    fn page(&self, here: Here, title: &str, said: &str, trouble: Option<&Trouble>, main: Html) -> Response {
+        let notice = match trouble {
+            Some(trouble) => Some(html!("<p class=\"notice bad\" role=\"alert\">{}</p>", trouble.words(self.lang))),
+            None => words::done(said)
+                .map(|words| html!("<p class=\"notice\" role=\"status\">{}</p>", self.say(words.0, words.1))),
+        };
+        let nav: Html = Here::ALL
+            .into_iter()
+            .filter(|place| self.shelf.is_some() || !place.needs_shelf())
+            .map(|place| {
+                let (path, words) = place.words();
+                let current = if place == here { html!(" aria-current=\"page\"") } else { Html::default() };
+                html!("<a href=\"{}\"{}>{}</a>", self.href(path), current, self.say(words.0, words.1))
+            })
+            .collect();
+        let theirs = self.stylesheet.as_ref().map(|path| html!("\n<link rel=\"stylesheet\" href=\"{}\">", path));
+        let page = html!(
+            "<!doctype html>
+<html lang=\"{}\">
+<head>
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
+<meta name=\"robots\" content=\"noindex\">
+<title>{} · {}</title>
+<link rel=\"stylesheet\" href=\"{}\">{}
+</head>
+<body>
+<a class=\"skip\" href=\"#main\">{}</a>
+<header><nav aria-label=\"{}\">{}</nav></header>
+<main id=\"main\">
+<h1>{}</h1>
+{}{}
+</main>
+<footer><p>{} <strong>{}</strong></p></footer>
+</body>
+</html>
+",
+            self.lang.tag(),
+            title,
+            self.say("Merchant", "Kontor"),
+            self.href("/style.css"),
+            theirs,
+            self.say("To the content", "Zum Inhalt"),
+            self.say("Merchant", "Kontor"),
+            nav,
+            title,
+            notice,
+            main,
+            self.say("Signed in by the key of", "Angemeldet mit dem Schlüssel von"),
+            self.operator.name(),
+        );
+        (trouble.map_or(StatusCode::OK, |trouble| trouble.status), page).into_response()
+    }
+
+    /// A page for what went wrong where there is nothing else to show.
+    fn sorry(&self, here: Here, trouble: &Trouble) -> Response {
+        let title = match trouble.status {
+            StatusCode::NOT_FOUND => self.say("Not found", "Nicht gefunden"),
+            _ => self.say("That did not work", "Das hat nicht geklappt"),
+        };
+        self.page(here, title, "", Some(trouble), Html::default())
+    }
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"))], STYLE).into_response()
+}

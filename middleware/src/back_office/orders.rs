@@ -1,0 +1,211 @@
+//! What is open today, and all orders.
+
+use axum::response::Response;
+use firsthand::{
+    Error,
+    merchant::{Order, OrderQuery},
+    order::OrderState,
+};
+use url::form_urlencoded;
+
+use super::{
+    Desk, LIST,
+    html::{Html, html},
+    view::{Asked, Here, Query, Trouble, section},
+    words,
+};
+
+/// How many open orders the first page shows.
+const OPEN: usize = 20;
+
+pub(super) async fn today(desk: Desk, Query(asked): Query) -> Response {
+    match desk.today().await {
+        Ok(main) => desk.page(Here::Today, desk.say("Today", "Heute"), &asked.said, None, main),
+        Err(error) => desk.sorry(Here::Today, &error.into()),
+    }
+}
+
+pub(super) async fn list(desk: Desk, Query(asked): Query) -> Response {
+    let title = desk.say("Orders", "Bestellungen");
+    if !asked.reference.trim().is_empty() {
+        let named = desk.hand().order_called(asked.reference.trim()).await;
+        return match named {
+            Ok(order) => desk.page(Here::Orders, title, "", None, desk.found(&asked, &[order], None)),
+            Err(error) => {
+                let trouble = Trouble::from(error);
+                desk.page(Here::Orders, title, "", Some(&trouble), desk.found(&asked, &[], None))
+            }
+        };
+    }
+    match desk.listed(&asked).await {
+        Ok((orders, next)) => desk.page(Here::Orders, title, "", None, desk.found(&asked, &orders, next)),
+        Err(error) => desk.sorry(Here::Orders, &error.into()),
+    }
+}
+
+impl Desk {
+    async fn today(&self) -> Result<Html, Error> {
+        let merchant = &self.merchant;
+        let open = merchant.open_orders(OPEN + 1).await?;
+        let count = |list: usize| if list > LIST { format!("{LIST}+") } else { list.to_string() };
+        let (transfers, refunds, dead) = (
+            merchant.unmatched_transfers(LIST + 1).await?.len(),
+            merchant.open_refunds(LIST + 1).await?.len(),
+            merchant.dead_webhooks(LIST + 1).await?.len(),
+        );
+        let card = |path: &str, count: String, words: (&'static str, &'static str)| {
+            html!(
+                "<li><a href=\"{}\"><strong>{}</strong> <span>{}</span></a></li>",
+                self.href(path),
+                count,
+                self.say(words.0, words.1)
+            )
+        };
+        let cards = html!(
+            "<ul class=\"cards\">{}{}{}</ul>",
+            card("/transfers", count(transfers), ("transfers without an order", "Überweisungen ohne Bestellung")),
+            card("/refunds", count(refunds), ("refunds that are not done", "offene Erstattungen")),
+            card("/outbox", count(dead), ("webhooks that nobody took", "nicht zugestellte Webhooks")),
+        );
+        let more = (open.len() > OPEN).then(|| {
+            let words = self.say("There are more: see all orders.", "Es gibt mehr: siehe alle Bestellungen.");
+            html!("<p><a href=\"{}\">{}</a></p>", self.href("/orders"), words)
+        });
+        let shown = open.get(..OPEN.min(open.len())).unwrap_or_default();
+        let orders = if shown.is_empty() {
+            html!(
+                "<p class=\"none\">{}</p>",
+                self.say("None. Everything is paid, or over.", "Keine. Alles ist bezahlt oder vorbei.")
+            )
+        } else {
+            self.table(shown)
+        };
+        let title = self.say("Orders that wait for something", "Bestellungen, die auf etwas warten");
+        Ok(html!("{}{}{}", cards, self.open_withdrawals().await?, section(title, html!("{}{}", orders, more))))
+    }
+
+    async fn listed(&self, asked: &Asked) -> Result<(Vec<Order>, Option<String>), Error> {
+        let mut query = OrderQuery::new();
+        if let Some(state) = state_of(&asked.state) {
+            query = query.state(state);
+        }
+        if let Ok(after) = asked.after.parse() {
+            query = query.after(&after);
+        }
+        let page = self.merchant.orders(&query).await?;
+        Ok((page.orders, page.next.map(|next| next.to_string())))
+    }
+
+    fn found(&self, asked: &Asked, orders: &[Order], next: Option<String>) -> Html {
+        let states: Html = words::STATES
+            .into_iter()
+            .map(|state| {
+                let words = words::state(state);
+                let selected = (state_of(&asked.state) == Some(state)).then(|| html!(" selected"));
+                html!("<option value=\"{}\"{}>{}</option>", state.name(), selected, self.say(words.0, words.1))
+            })
+            .collect();
+        let look = html!(
+            "<form method=\"get\" action=\"{}\" class=\"look\" role=\"search\">\
+             <label><span>{}</span><select name=\"state\"><option value=\"\">{}</option>{}</select></label>\
+             <label><span>{}</span><input name=\"reference\" value=\"{}\" maxlength=\"60\" autocomplete=\"off\" spellcheck=\"false\"></label>\
+             <button>{}</button></form>",
+            self.href("/orders"),
+            self.say("State", "Zustand"),
+            self.say("all", "alle"),
+            states,
+            self.say("Number of the order", "Nummer der Bestellung"),
+            asked.reference,
+            self.say("Show", "Zeigen"),
+        );
+        let none = match (orders.is_empty(), &next) {
+            (false, _) => None,
+            (true, None) => Some(self.say("No order here.", "Hier ist keine Bestellung.")),
+            (true, Some(_)) => {
+                Some(self.say("None among the newest: look further.", "Keine unter den neuesten: weitersuchen."))
+            }
+        };
+        let list = none.map_or_else(|| self.table(orders), |none| html!("<p class=\"none\">{}</p>", none));
+        let next = next.map(|next| {
+            let query: String = form_urlencoded::Serializer::new(String::new())
+                .append_pair("state", &asked.state)
+                .append_pair("after", &next)
+                .finish();
+            html!(
+                "<p><a class=\"more\" href=\"{}?{}\">{}</a></p>",
+                self.href("/orders"),
+                query,
+                self.say("Older orders", "Ältere Bestellungen")
+            )
+        });
+        html!("{}{}{}{}", look, list, next, self.export())
+    }
+
+    /// The form that takes the books of a period.
+    fn export(&self) -> Html {
+        section(
+            self.say("For the books", "Für die Buchhaltung"),
+            html!(
+                "<form method=\"get\" action=\"{}\" class=\"look\">\
+                 <label><span>{}</span><input type=\"date\" name=\"from\"></label>\
+                 <label><span>{}</span><input type=\"date\" name=\"to\"></label><button>{}</button></form>\
+                 <p class=\"small\">{}</p>",
+                self.href("/orders.csv"),
+                self.say("Placed from", "Bestellt von"),
+                self.say("to, that day included", "bis einschließlich"),
+                self.say("Take as CSV", "Als CSV holen"),
+                self.say(
+                    "One line for each order, days in UTC. Nothing about customers is in it.",
+                    "Eine Zeile je Bestellung, Tage in UTC. Über Kunden steht nichts darin.",
+                ),
+            ),
+        )
+    }
+
+    /// Orders, a row each.
+    pub(super) fn table(&self, orders: &[Order]) -> Html {
+        let heads = [
+            self.say("Order", "Bestellung"),
+            self.say("Placed", "Bestellt"),
+            self.say("State", "Zustand"),
+            self.say("Total", "Summe"),
+            self.say("Received", "Erhalten"),
+        ];
+        let head: Html = heads.iter().map(|head| html!("<th scope=\"col\">{}</th>", head)).collect();
+        let [_, placed, state, total, received] = heads;
+        let rows: Html = orders
+            .iter()
+            .map(|order| {
+                html!(
+                    "<tr><th scope=\"row\">{}</th><td data-label=\"{}\">{}</td><td data-label=\"{}\">{}</td>\
+                     <td data-label=\"{}\" class=\"number\">{}</td><td data-label=\"{}\" class=\"number\">{}</td></tr>",
+                    self.order_link(order),
+                    placed,
+                    self.lang.moment(order.placed_at()),
+                    state,
+                    self.state(order.state()),
+                    total,
+                    self.lang.money(order.total()),
+                    received,
+                    self.lang.money(order.ledger().received),
+                )
+            })
+            .collect();
+        html!("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, rows)
+    }
+
+    pub(super) fn order_link(&self, order: &Order) -> Html {
+        let path = self.href(&format!("/orders/{}", order.id()));
+        html!("<a href=\"{}\"><code>{}</code></a>", path, order.reference().printed())
+    }
+
+    pub(super) fn state(&self, state: OrderState) -> Html {
+        let words = words::state(state);
+        html!("<span class=\"state {}\">{}</span>", state.name(), self.say(words.0, words.1))
+    }
+}
+
+/// The state of a name in an address.
+pub(super) fn state_of(name: &str) -> Option<OrderState> {
+    words::STATES.into_iter().find(|state| state.name() == name)
+}

@@ -1,0 +1,176 @@
+//! Transfers that name no order, and those that somebody books by hand.
+
+use axum::response::Response;
+use firsthand::{
+    Error,
+    merchant::{Booking, Transfer, UnmatchedTransfer, WaitsBecause},
+    money::Currency,
+    order::BankAccount,
+};
+
+use super::{
+    Desk, LIST,
+    acts::TransferAct,
+    html::{Html, html},
+    order::order_field,
+    view::{Form, Here, Query, Sent, Trouble, field, section, typed},
+    words,
+};
+
+pub(super) async fn page(desk: Desk, Query(asked): Query) -> Response {
+    desk.transfers_page(&asked.said, None).await
+}
+
+pub(super) async fn act(desk: Desk, Form(headers, body): Form) -> Response {
+    let done = async {
+        let sent = desk.read(&headers, body)?;
+        match desk.act_on_transfer(&sent).await {
+            Ok(said) => Ok(said),
+            Err(trouble) => Err(sent.keep(trouble)),
+        }
+    };
+    match done.await {
+        Ok(said) => desk.go("/transfers", said),
+        Err(trouble) => desk.transfers_page("", Some(&trouble)).await,
+    }
+}
+
+impl Desk {
+    async fn act_on_transfer(&self, sent: &Sent) -> Result<&'static str, Trouble> {
+        let hand = self.hand();
+        let (act, said) = match sent.text("act") {
+            "book" => return self.book(sent).await,
+            "assign" => {
+                sent.sure()?;
+                let order = hand.order_called(sent.text("order")).await?;
+                (TransferAct::Assign(order.id().clone()), "assigned")
+            }
+            "returned" => (TransferAct::Returned, "returned"),
+            "same" => (TransferAct::Same, "same"),
+            _ => return Err(Trouble::new("act_unknown")),
+        };
+        sent.sure()?;
+        hand.transfer_act(sent.text("transfer"), act).await?;
+        Ok(said)
+    }
+
+    async fn book(&self, sent: &Sent) -> Result<&'static str, Trouble> {
+        let amount = sent.amount("amount", Currency::EUR)?;
+        let id = sent.text("id").parse().map_err(|_| Trouble::new("transfer_missing"))?;
+        let payer = match (sent.text("iban"), sent.text("payer")) {
+            ("", _) => None,
+            (_, "") => return Err(Trouble::new("account_unreadable")),
+            (iban, payer) => {
+                let iban = iban.parse().map_err(|_| Trouble::new("account_unreadable"))?;
+                Some(BankAccount::from_statement(payer, iban))
+            }
+        };
+        let transfer = Transfer { id, amount, text: sent.text("text").to_owned(), payer };
+        Ok(match self.hand().book(transfer).await? {
+            (_, false) => "booked_before",
+            (Booking::For(_), true) => "booked",
+            (_, true) => "booked_unmatched",
+        })
+    }
+
+    async fn transfers_page(&self, said: &str, trouble: Option<&Trouble>) -> Response {
+        match self.transfers(trouble).await {
+            Ok(main) => self.page(Here::Transfers, self.say("Transfers", "Überweisungen"), said, trouble, main),
+            Err(error) => self.sorry(Here::Transfers, &error.into()),
+        }
+    }
+
+    async fn transfers(&self, trouble: Option<&Trouble>) -> Result<Html, Error> {
+        let waiting = self.merchant.unmatched_transfers(LIST).await?;
+        let list = if waiting.is_empty() {
+            html!(
+                "<p class=\"none\">{}</p>",
+                self.say(
+                    "None: every transfer found its order.",
+                    "Keine: Jede Überweisung hat ihre Bestellung gefunden."
+                )
+            )
+        } else {
+            html!(
+                "<ul class=\"records\">{}</ul>",
+                waiting.iter().map(|one| self.transfer(one, trouble)).collect::<Html>()
+            )
+        };
+        let typed = |name| typed(trouble, "book", name);
+        let inside = html!(
+            "{}{}{}{}{}",
+            field("id", self.say("The bank’s number of it", "Nummer bei der Bank"), typed("id"), 140, true),
+            self.amount_field(self.say("Amount", "Betrag"), Currency::EUR, typed("amount")),
+            field(
+                "text",
+                self.say("Reference, as on the statement", "Verwendungszweck, wie auf dem Auszug"),
+                typed("text"),
+                140,
+                false
+            ),
+            field("payer", self.say("Who paid", "Wer bezahlt hat"), typed("payer"), 140, false),
+            field("iban", self.say("From which account (IBAN)", "Von welchem Konto (IBAN)"), typed("iban"), 42, false),
+        );
+        let book = self.form("/transfers", "book", &[], inside, self.say("Book it", "Buchen"));
+        Ok(html!(
+            "{}{}",
+            section(self.say("Without an order", "Ohne Bestellung"), list),
+            section(
+                self.say("Book a transfer by hand", "Überweisung von Hand buchen"),
+                html!(
+                    "<p>{}</p>{}",
+                    self.say(
+                        "A statement of the bank does this by itself: hand it in under “Bank”.",
+                        "Ein Kontoauszug tut das von selbst: Reichen Sie ihn unter „Bank“ ein."
+                    ),
+                    book
+                ),
+            ),
+        ))
+    }
+
+    fn transfer(&self, transfer: &UnmatchedTransfer, trouble: Option<&Trouble>) -> Html {
+        let hidden = [("transfer", transfer.name.as_str())];
+        let payer = transfer.payer.as_ref().map_or_else(
+            || html!("{}", self.say("nobody named", "ungenannt")),
+            |payer| html!("{}, <code>{}</code>", payer.holder(), payer.iban().printed()),
+        );
+        let text = match transfer.text.as_str() {
+            "" => html!("{}", self.say("Without a reference", "Ohne Verwendungszweck")),
+            text => html!("“{}”", text),
+        };
+        let why = words::waits(transfer.why);
+        let number = typed(trouble, "assign", "order");
+        let assign = html!(
+            "{}{}",
+            order_field(self, number),
+            self.sure(self.say("It was meant for that order.", "Sie war für diese Bestellung gemeint.")),
+        );
+        let returned =
+            self.sure(self.say("I have sent it back at the bank.", "Ich habe sie bei der Bank zurückgezahlt."));
+        let same = (transfer.why != WaitsBecause::NoOrder).then(|| {
+            let sure = self.sure(self.say(
+                "It is booked already, or no payment of a customer.",
+                "Sie ist schon gebucht oder keine Zahlung eines Kunden.",
+            ));
+            self.form("/transfers", "same", &hidden, sure, self.say("Put it aside", "Beiseitelegen"))
+        });
+        html!(
+            "<li><h3>{}</h3><p>{}, {}</p><p>{}</p><p class=\"small\">{}</p><div class=\"acts\">{}{}{}</div></li>",
+            self.lang.money(transfer.amount),
+            payer,
+            self.lang.moment(transfer.booked_at),
+            text,
+            self.say(why.0, why.1),
+            self.form("/transfers", "assign", &hidden, assign, self.say("Assign", "Zuordnen")),
+            self.form(
+                "/transfers",
+                "returned",
+                &hidden,
+                returned,
+                self.say("Mark as sent back", "Als zurückgezahlt vermerken")
+            ),
+            same,
+        )
+    }
+}

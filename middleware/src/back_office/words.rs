@@ -1,0 +1,473 @@
+//! What the pages say, in English and German.
+
+mod happened;
+
+use firsthand::{
+    merchant::{Became, WaitsBecause},
+    order::{AdjustmentReason, AdjustmentState, Fulfilment, OrderState, RefundReason, RefundState},
+    rail::{ActOutcome, Outcome, sepa::LeftOutBecause},
+};
+use http::StatusCode;
+
+pub(super) use self::happened::happened;
+use super::html::{Html, html};
+use crate::web::Lang;
+
+/// English and German.
+pub(super) type Words = (&'static str, &'static str);
+
+/// What was done, by the tag that stands in the address.
+pub(super) fn done(tag: &str) -> Option<Words> {
+    Some(match tag {
+        "cancelled" => (
+            "The order is called off. What was paid stands under “Refunds”.",
+            "Die Bestellung ist storniert. Was bezahlt war, steht unter „Erstattungen“.",
+        ),
+        "refunded" => (
+            "The refund is owed now and stands under “Refunds”.",
+            "Die Erstattung ist jetzt geschuldet und steht unter „Erstattungen“.",
+        ),
+        "captured" => (
+            "The rail was told to collect it. What came of it stands below.",
+            "Der Zahlungsweg wurde beauftragt. Was daraus wurde, steht unten.",
+        ),
+        "closed" => (
+            "Nothing more will be collected: the order is paid as far as it will be.",
+            "Es wird nichts mehr eingezogen: Die Bestellung ist bezahlt, so weit sie es wird.",
+        ),
+        "released" => {
+            ("What was left of the authorisation is given up.", "Was von der Zusage übrig war, ist freigegeben.")
+        }
+        "decided" => ("Noted. The order goes on from there.", "Vermerkt. Die Bestellung geht von dort weiter."),
+        "parcel_sent" => (
+            "Noted: it has left the shop, and the customer sees it.",
+            "Vermerkt: Es hat den Shop verlassen, und der Kunde sieht es.",
+        ),
+        "parcel_delivered" => (
+            "Noted: it has arrived. The time to withdraw runs once everything has.",
+            "Vermerkt: Es ist angekommen. Die Widerrufsfrist läuft, sobald alles da ist.",
+        ),
+        "adjusted" => (
+            "Noted. What goes back for it stands under “Refunds”.",
+            "Vermerkt. Was dafür zurückgeht, steht unter „Erstattungen“.",
+        ),
+        "withdrawn" => (
+            "Noted: the customer has withdrawn. The acknowledgement is due at once; settle it below.",
+            "Vermerkt: Der Kunde hat widerrufen. Die Bestätigung ist sofort fällig; abrechnen können Sie unten.",
+        ),
+        "settled" => (
+            "The withdrawal is settled. What goes back for it stands under “Refunds”.",
+            "Der Widerruf ist abgerechnet. Was dafür zurückgeht, steht unter „Erstattungen“.",
+        ),
+        "received" => (
+            "It is on the shelf. The same item of the same delivery note counts once.",
+            "Es ist im Bestand. Derselbe Artikel desselben Lieferscheins zählt einmal.",
+        ),
+        "counted" => ("So many can be had from now on.", "So viele sind ab jetzt zu haben."),
+        "named" => ("Noted: it goes to that account.", "Vermerkt: Es geht an dieses Konto."),
+        "sent" => (
+            "It is on its way. A transfer you carry out at your bank.",
+            "Es ist unterwegs. Eine Überweisung führen Sie bei Ihrer Bank aus.",
+        ),
+        "sent_by_hand" => ("Noted: the money has left.", "Vermerkt: Das Geld ist abgegangen."),
+        "reopened" => (
+            "Noted: the bank did not carry it out. It may stand in the next file.",
+            "Vermerkt: Die Bank hat es nicht ausgeführt. Es kann in der nächsten Datei stehen.",
+        ),
+        "booked" => ("Booked to its order.", "Zur Bestellung gebucht."),
+        "booked_unmatched" => (
+            "Booked, but no order has that reference: it waits below.",
+            "Gebucht, aber keine Bestellung hat diesen Verwendungszweck: Sie wartet unten.",
+        ),
+        "booked_before" => (
+            "This transfer was booked before. Nothing changed.",
+            "Diese Überweisung war schon gebucht. Nichts hat sich geändert.",
+        ),
+        "assigned" => ("The transfer now belongs to that order.", "Die Überweisung gehört jetzt zu dieser Bestellung."),
+        "returned" => ("Noted: it was sent back.", "Vermerkt: Sie wurde zurückgezahlt."),
+        "same" => ("Noted: it is no payment of its own.", "Vermerkt: Sie ist keine eigene Zahlung."),
+        "replayed" => {
+            ("It is sent once more in the next round.", "Es wird in der nächsten Runde noch einmal gesendet.")
+        }
+        _ => return None,
+    })
+}
+
+/// Why nothing was done, by the code of the refusal.
+pub(super) fn trouble(code: &str, status: StatusCode) -> Words {
+    match code {
+        "form_over" => (
+            "That form was too old or already used. Nothing changed: please do it again below.",
+            "Dieses Formular war zu alt oder schon benutzt. Nichts hat sich geändert: Bitte füllen Sie es unten noch einmal aus.",
+        ),
+        "not_sure" => (
+            "Please tick that you are sure. Nothing changed.",
+            "Bitte bestätigen Sie, dass Sie sicher sind. Nichts hat sich geändert.",
+        ),
+        "amount_unreadable" | "no_amount" => (
+            "That is no amount that we can read. Write it as 28.50, without anything between thousands.",
+            "Diesen Betrag können wir nicht lesen. Schreiben Sie ihn als 28,50, ohne etwas zwischen Tausendern.",
+        ),
+        "count_unreadable" => {
+            ("That is no number of things. Write it as 3.", "Das ist keine Anzahl. Schreiben Sie sie als 3.")
+        }
+        "invalid_parts" => (
+            "Say of at least one item how many. Nothing changed.",
+            "Sagen Sie mindestens bei einem Artikel, wie viele. Nichts hat sich geändert.",
+        ),
+        "no_such_item" => (
+            "That item is not in this order. Nothing changed.",
+            "Dieser Artikel ist nicht in dieser Bestellung. Nichts hat sich geändert.",
+        ),
+        "more_than_bought" => (
+            "That is more than there is left of it in this order. Nothing changed.",
+            "Das ist mehr, als davon in dieser Bestellung übrig ist. Nichts hat sich geändert.",
+        ),
+        "key_differs" => (
+            "That was said before, and otherwise. Nothing changed: what stands counts.",
+            "Das wurde schon gesagt, und zwar anders. Nichts hat sich geändert: Es gilt, was hier steht.",
+        ),
+        "not_to_be_sent" => (
+            "Nobody has paid or promised to pay: nothing is sent yet.",
+            "Niemand hat gezahlt oder es zugesagt: Noch wird nichts gesendet.",
+        ),
+        "invalid_parcel" => (
+            "The carrier and the tracking number are up to 64 characters each, and the address of a page about it begins with https.",
+            "Versender und Sendungsnummer haben je bis zu 64 Zeichen, und die Adresse einer Seite dazu beginnt mit https.",
+        ),
+        "no_such_parcel" => ("No such parcel was sent.", "Ein solches Paket wurde nicht gesendet."),
+        "no_such_withdrawal" => ("There is no such withdrawal.", "Einen solchen Widerruf gibt es nicht."),
+        "withdrawal_over" => (
+            "The time to withdraw from that is over. You may take it back all the same: as an adjustment.",
+            "Die Frist, das zu widerrufen, ist um. Sie können es trotzdem zurücknehmen: als Änderung.",
+        ),
+        "withdrawal_exempt" => (
+            "There is no right to withdraw from that. You may take it back all the same: as an adjustment.",
+            "Dafür gibt es kein Widerrufsrecht. Sie können es trotzdem zurücknehmen: als Änderung.",
+        ),
+        "after_sale_full" => (
+            "So many parcels, adjustments or withdrawals are kept of no order. Nothing changed.",
+            "So viele Pakete, Änderungen oder Widerrufe hat keine Bestellung. Nichts hat sich geändert.",
+        ),
+        "item_unreadable" => (
+            "Name the item (up to 64 characters), and the delivery note (up to 128). Nothing was counted.",
+            "Nennen Sie den Artikel (bis zu 64 Zeichen) und den Lieferschein (bis zu 128). Nichts wurde gezählt.",
+        ),
+        "stock_moved" => (
+            "Some were sold or came in since you looked. Nothing changed: please count again.",
+            "Seit Sie nachgesehen haben, wurde davon verkauft oder geliefert. Nichts hat sich geändert: Bitte zählen Sie noch einmal.",
+        ),
+        "account_unreadable" => {
+            ("These are no name and IBAN of an account.", "Das sind kein Name und keine IBAN eines Kontos.")
+        }
+        "transfer_missing" => (
+            "The bank’s number of the transfer is missing: by it we know that it is booked only once.",
+            "Die Nummer der Überweisung bei der Bank fehlt: An ihr erkennen wir, dass sie nur einmal gebucht wird.",
+        ),
+        "day_unreadable" => {
+            ("That is no day. Write it as 2026-11-23.", "Das ist kein Tag. Schreiben Sie ihn als 2026-11-23.")
+        }
+        "act_unknown" => (
+            "That form asks for nothing that can be done here. Nothing changed.",
+            "Dieses Formular verlangt nichts, was hier geht. Nichts hat sich geändert.",
+        ),
+        "statement_unreadable" | "body_too_large" => (
+            "That file is no statement that we can read, or not whole. Nothing was booked: hand in camt.053, camt.054 or CSV-CAMT, as the bank gives it out.",
+            "Diese Datei ist kein Auszug, den wir lesen können, oder nicht ganz. Nichts wurde gebucht: Bitte reichen Sie camt.053, camt.054 oder CSV-CAMT ein, wie die Bank es herausgibt.",
+        ),
+        "statement_other_account" => (
+            "That is the statement of another account. Nothing was booked.",
+            "Das ist der Auszug eines anderen Kontos. Nichts wurde gebucht.",
+        ),
+        "no_such_order" => ("There is no such order.", "Eine solche Bestellung gibt es nicht."),
+        "no_such_transfer" | "transfer_differs" => (
+            "That transfer does not wait any more, or it reads otherwise. Nothing changed: look at the list again.",
+            "Diese Überweisung wartet nicht mehr oder lautet anders. Nichts hat sich geändert: Bitte sehen Sie noch einmal auf die Liste.",
+        ),
+        "nothing_owed" => (
+            "There is no such refund. Nothing changed.",
+            "Eine solche Erstattung gibt es nicht. Nichts hat sich geändert.",
+        ),
+        "nothing_to_file" => (
+            "No refund waits for a file: each stands in one, or nobody knows its account.",
+            "Keine Erstattung wartet auf eine Datei: Jede steht in einer, oder niemand kennt ihr Konto.",
+        ),
+        "no_such_refund_file" => ("There is no such file.", "Eine solche Datei gibt es nicht."),
+        "no_such_webhook" => {
+            ("The shop has no endpoint of that name any more.", "Der Shop hat keinen Empfänger dieses Namens mehr.")
+        }
+        "no_such_rail" => (
+            "The shop has no account or payment of that kind.",
+            "Der Shop hat kein Konto oder keinen Zahlungsweg dieser Art.",
+        ),
+        "refund_too_large" => (
+            "That is more than can be refunded. Nothing changed.",
+            "Das ist mehr, als erstattet werden kann. Nichts hat sich geändert.",
+        ),
+        "order_not_paid" => (
+            "Only a paid order is refunded. Nothing changed.",
+            "Nur eine bezahlte Bestellung wird erstattet. Nichts hat sich geändert.",
+        ),
+        "capture_too_large" => (
+            "That is more than can be collected. Nothing changed.",
+            "Das ist mehr, als eingezogen werden kann. Nichts hat sich geändert.",
+        ),
+        "nothing_captured" => (
+            "Nothing was collected yet: cancel the order instead.",
+            "Es wurde noch nichts eingezogen: Stornieren Sie die Bestellung stattdessen.",
+        ),
+        "already_paid" => {
+            ("The order is paid: refund it instead.", "Die Bestellung ist bezahlt: Erstatten Sie sie stattdessen.")
+        }
+        "order_over" => ("The order is over.", "Die Bestellung ist beendet."),
+        "payment_under_way" | "payment_in_doubt" => (
+            "A payment of this order is under way or in doubt: wait until that is known, or decide it below.",
+            "Eine Zahlung dieser Bestellung läuft oder ist ungewiss: Warten Sie, bis es feststeht, oder entscheiden Sie es unten.",
+        ),
+        "not_in_doubt" => (
+            "That is not in doubt any more. Nothing changed.",
+            "Das ist nicht mehr ungewiss. Nichts hat sich geändert.",
+        ),
+        "already_refunded" => (
+            "This was refunded, or is on its way. Nothing changed.",
+            "Das wurde erstattet oder ist unterwegs. Nichts hat sich geändert.",
+        ),
+        "refund_account_unknown" => (
+            "Nobody has told us yet where this money is to go.",
+            "Noch hat uns niemand gesagt, wohin dieses Geld soll.",
+        ),
+        "refund_not_begun" => (
+            "Begin this refund first: that settles the account that it goes to.",
+            "Beginnen Sie diese Erstattung zuerst: Damit steht fest, an welches Konto sie geht.",
+        ),
+        "refund_differs" | "capture_differs" | "refund_file_differs" => (
+            "That form was used for something else. Nothing changed: please do it again below.",
+            "Dieses Formular war schon für etwas anderes benutzt. Nichts hat sich geändert: Bitte füllen Sie es unten noch einmal aus.",
+        ),
+        _ if status.is_server_error() => (
+            "That did not work, and it is not your fault. Try again later; the log says more.",
+            "Das hat nicht geklappt, und es liegt nicht an Ihnen. Versuchen Sie es später; im Protokoll steht mehr.",
+        ),
+        _ => (
+            "That cannot be done from where it stands now. Nothing changed.",
+            "Das geht von hier aus jetzt nicht. Nichts hat sich geändert.",
+        ),
+    }
+}
+
+/// Where an order stands.
+pub(super) const fn state(state: OrderState) -> Words {
+    match state {
+        OrderState::Placed => ("Placed", "Bestellt"),
+        OrderState::Paying => ("Payment under way", "Zahlung läuft"),
+        OrderState::Authorised => ("Payment authorised", "Zahlung zugesagt"),
+        OrderState::Paid => ("Paid", "Bezahlt"),
+        OrderState::Declined => ("Payment declined", "Zahlung abgelehnt"),
+        OrderState::Unknown => ("Payment in doubt", "Zahlung ungewiss"),
+        OrderState::Cancelled => ("Cancelled", "Storniert"),
+        OrderState::Expired => ("Expired", "Verfallen"),
+        _ => ("In another state", "In einem anderen Zustand"),
+    }
+}
+
+/// The states by their names in addresses.
+pub(super) const STATES: [OrderState; 8] = [
+    OrderState::Placed,
+    OrderState::Paying,
+    OrderState::Authorised,
+    OrderState::Paid,
+    OrderState::Declined,
+    OrderState::Unknown,
+    OrderState::Cancelled,
+    OrderState::Expired,
+];
+
+/// How much of an order has been sent.
+pub(super) const fn fulfilment(fulfilment: Fulfilment) -> Words {
+    match fulfilment {
+        Fulfilment::NotSent => ("Nothing was sent yet", "Noch nichts gesendet"),
+        Fulfilment::Partly => ("Sent in part", "Zum Teil gesendet"),
+        Fulfilment::Sent => ("Sent", "Gesendet"),
+        Fulfilment::Delivered => ("Arrived", "Angekommen"),
+        _ => ("Otherwise", "Anders"),
+    }
+}
+
+/// The reasons that a merchant can give by themselves.
+pub(super) const REASONS: [AdjustmentReason; 4] = [
+    AdjustmentReason::Returned,
+    AdjustmentReason::NotSupplied,
+    AdjustmentReason::Damaged,
+    AdjustmentReason::PriceCorrection,
+];
+
+/// Why an order is adjusted.
+pub(super) const fn adjusted(reason: AdjustmentReason) -> Words {
+    match reason {
+        AdjustmentReason::Withdrawn => ("The customer withdrew from it", "Der Kunde hat es widerrufen"),
+        AdjustmentReason::Returned => ("Taken back", "Zurückgenommen"),
+        AdjustmentReason::NotSupplied => ("Cannot be supplied", "Nicht lieferbar"),
+        AdjustmentReason::Damaged => {
+            ("Damaged; the customer keeps it for less", "Beschädigt; der Kunde behält es für weniger")
+        }
+        AdjustmentReason::PriceCorrection => ("Price corrected", "Preis berichtigt"),
+        _ => ("For another reason", "Aus einem anderen Grund"),
+    }
+}
+
+/// How far an adjustment has come.
+pub(super) const fn adjustment_state(state: AdjustmentState) -> Words {
+    match state {
+        AdjustmentState::Owed => ("to be sent back", "zurückzuzahlen"),
+        AdjustmentState::UnderWay => ("on its way back", "auf dem Rückweg"),
+        AdjustmentState::Done => ("done", "erledigt"),
+        _ => ("in another state", "in einem anderen Zustand"),
+    }
+}
+
+/// Why money goes back.
+pub(super) const fn reason(reason: RefundReason) -> Words {
+    match reason {
+        RefundReason::Overpaid => ("came too much, twice or too late", "kam zu viel, doppelt oder zu spät"),
+        RefundReason::OrderEnded => {
+            ("the order is over, and a part was paid", "die Bestellung ist beendet, und ein Teil war bezahlt")
+        }
+        RefundReason::Requested => ("a refund", "eine Erstattung"),
+        _ => ("for another reason", "aus einem anderen Grund"),
+    }
+}
+
+/// How far a refund has come.
+pub(super) const fn refund_state(state: RefundState) -> Words {
+    match state {
+        RefundState::Owed => ("to be sent", "zu senden"),
+        RefundState::Sending => ("being sent", "wird gesendet"),
+        RefundState::InDoubt => ("in doubt: the rail is asked", "ungewiss: Der Zahlungsweg wird gefragt"),
+        RefundState::ByHand => ("with you: carry it out at your bank", "bei Ihnen: bitte bei Ihrer Bank ausführen"),
+        RefundState::Done => ("done", "erledigt"),
+        _ => ("in another state", "in einem anderen Zustand"),
+    }
+}
+
+/// What a rail said of an attempt.
+pub(super) fn outcome(lang: Lang, outcome: Option<&Outcome>) -> Html {
+    let words = match outcome {
+        None => ("no answer yet", "noch keine Antwort"),
+        Some(Outcome::Authorised { .. }) => ("authorised", "zugesagt"),
+        Some(Outcome::Paid) => ("paid", "bezahlt"),
+        Some(Outcome::Pending) => ("waits for the customer", "wartet auf den Kunden"),
+        Some(Outcome::Continue(_)) => ("the customer pays at the provider", "der Kunde zahlt beim Anbieter"),
+        Some(Outcome::Declined(code)) => {
+            return html!("{}: <code>{}</code>", lang.say("declined", "abgelehnt"), code.as_str());
+        }
+        Some(Outcome::Unknown) => ("in doubt", "ungewiss"),
+        Some(_) => ("something else", "etwas anderes"),
+    };
+    html!("{}", lang.say(words.0, words.1))
+}
+
+/// What a rail said of a capture, or of giving up.
+pub(super) fn act_outcome(lang: Lang, outcome: Option<&ActOutcome>) -> Html {
+    let words = match outcome {
+        None => ("no answer yet", "noch keine Antwort"),
+        Some(ActOutcome::Done) => ("done", "erledigt"),
+        Some(ActOutcome::UnderWay) => ("under way", "läuft"),
+        Some(ActOutcome::Declined(code)) => {
+            return html!("{}: <code>{}</code>", lang.say("declined", "abgelehnt"), code.as_str());
+        }
+        Some(ActOutcome::Unknown) => ("in doubt", "ungewiss"),
+        Some(_) => ("something else", "etwas anderes"),
+    };
+    html!("{}", lang.say(words.0, words.1))
+}
+
+/// Why a transfer waits.
+pub(super) const fn waits(why: WaitsBecause) -> Words {
+    match why {
+        WaitsBecause::NoOrder => ("No order has that reference", "Keine Bestellung hat diesen Verwendungszweck"),
+        WaitsBecause::Differs => (
+            "The bank used its number for another transfer before",
+            "Die Bank hat ihre Nummer schon für eine andere Überweisung benutzt",
+        ),
+        WaitsBecause::MaybeSame => (
+            "It may be booked already, from another kind of file",
+            "Sie ist vielleicht schon gebucht, aus einer anderen Art von Datei",
+        ),
+        WaitsBecause::CameBack => {
+            ("It came back, or the bank took it back", "Sie kam zurück, oder die Bank hat sie zurückgenommen")
+        }
+        WaitsBecause::Batch => (
+            "It is several payments that the bank does not tell apart",
+            "Es sind mehrere Zahlungen, die die Bank nicht einzeln nennt",
+        ),
+        _ => ("Somebody has to look at it", "Jemand muss sie ansehen"),
+    }
+}
+
+/// What became of a line of a statement.
+pub(super) const fn became(became: &Became) -> Words {
+    match became {
+        Became::Booked { .. } => ("Booked", "Gebucht"),
+        Became::Known => ("Booked before", "Schon gebucht"),
+        Became::Waits { why, .. } => waits(*why),
+        Became::RefundDone { .. } => ("A refund that has left", "Eine Erstattung, die abgegangen ist"),
+        Became::RefundTwice { .. } => ("Refunded twice: ask for it back", "Zweimal erstattet: bitte zurückfordern"),
+        Became::RefundReturned { .. } => {
+            ("A refund came back: name another account", "Eine Erstattung kam zurück: bitte ein anderes Konto nennen")
+        }
+        Became::RefundDiffers { .. } => ("A refund of another amount", "Eine Erstattung über einen anderen Betrag"),
+        Became::TakenBack { .. } => ("The bank took a payment back", "Die Bank hat eine Zahlung zurückgenommen"),
+        Became::Outgoing => ("Left the account otherwise", "Sonst abgegangen"),
+        Became::LeftOut(LeftOutBecause::NotBooked) => ("Not booked by the bank yet", "Von der Bank noch nicht gebucht"),
+        _ => ("Nothing to book", "Nichts zu buchen"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_an_address_says_nothing_of_its_own() {
+        assert!(done("cancelled").is_some());
+        for unknown in ["", "<script>", "Cancelled", "paid%20twice"] {
+            assert_eq!(done(unknown), None);
+        }
+    }
+
+    #[test]
+    fn whatever_is_refused_after_the_sale_has_words_of_its_own() {
+        let otherwise = trouble("nobody_knows", StatusCode::CONFLICT);
+        for code in [
+            "invalid_parts",
+            "no_such_item",
+            "more_than_bought",
+            "key_differs",
+            "not_to_be_sent",
+            "invalid_parcel",
+            "no_such_parcel",
+            "no_such_withdrawal",
+            "withdrawal_over",
+            "withdrawal_exempt",
+            "after_sale_full",
+            "item_unreadable",
+            "stock_moved",
+            "count_unreadable",
+        ] {
+            assert_ne!(trouble(code, StatusCode::CONFLICT), otherwise, "{code}");
+        }
+        for tag in ["parcel_sent", "parcel_delivered", "adjusted", "withdrawn", "settled", "received", "counted"] {
+            assert!(done(tag).is_some(), "{tag}");
+        }
+        for reason in REASONS.into_iter().chain([AdjustmentReason::Withdrawn]) {
+            assert_ne!(adjusted(reason), ("For another reason", "Aus einem anderen Grund"), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn every_state_has_words() {
+        for one in STATES {
+            assert_ne!(state(one), ("In another state", "In einem anderen Zustand"), "{one:?}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Checkouts over HTTP: JSON for a shop's own scripts and apps ([`json`]), and a page for a shop that has none ([`page`]).
+//!
+//! Both are mounted for a merchant with a [`Trade`](firsthand::trade::Trade) alone, and both are thin: what is sold, for how
+//! much, and whether it happens is decided by the library.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRequestParts};
+use firsthand::{
+    Error, Merchant,
+    error::Refusal,
+    merchant::{Checkout, Completion, GuestLink, IdempotencyKey},
+};
+use http::{StatusCode, request::Parts};
+
+use crate::{layer::Visit, problem::Problem};
+
+mod basket;
+mod body;
+mod caller;
+mod form;
+pub(crate) mod json;
+mod order;
+pub(crate) mod page;
+mod view;
+mod words;
+
+/// The most that a basket with its address takes, in bytes.
+const BASKET_BYTES_MAX: usize = 64 * 1024;
+
+pub(crate) fn routes() -> Router<Merchant> {
+    json::routes().merge(page::routes())
+}
+
+/// What the merchant says about their checkout: on the hosted page (`{mount}/checkout`), and in the links of the JSON.
+///
+/// Everything has a default; a shop in the European Union names its terms, its privacy notice and its word on withdrawal,
+/// which the page shows beside the button that orders.
+///
+/// ```
+/// use firsthand_axum::CheckoutPage;
+///
+/// let page = CheckoutPage::new()
+///     .shop("Blatt und Rebe")
+///     .back("/cart")
+///     .terms("/terms")
+///     .privacy("/privacy")
+///     .withdrawal("/withdrawal")
+///     .countries(&["DE", "AT"])
+///     .rail("psp", "Card or PayPal", "Karte oder PayPal")
+///     .stylesheet("/shop.css");
+/// ```
+///
+/// Given to [`CustomerLayer::checkout_page`](crate::CustomerLayer::checkout_page).
+///
+/// # Looks
+///
+/// A style sheet of the shop's own origin comes after the built-in one. Everything to change is a property:
+/// `--firsthand-background`, `-color`, `-muted`, `-accent`, `-on-accent`, `-line`, `-surface`, `-warning`, `-radius` and
+/// `-font`. Say each for light and dark by `light-dark(.., ..)`, or set `color-scheme`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckoutPage {
+    shop: Option<String>,
+    back: String,
+    terms: Option<String>,
+    privacy: Option<String>,
+    withdrawal: Option<String>,
+    stylesheet: Option<String>,
+    countries: Vec<String>,
+    /// By the rail's name: in English, in German.
+    rails: Vec<(String, [String; 2])>,
+}
+
+impl Default for CheckoutPage {
+    fn default() -> Self {
+        Self {
+            shop: None,
+            back: "/".to_owned(),
+            terms: None,
+            privacy: None,
+            withdrawal: None,
+            stylesheet: None,
+            countries: words::EUROPE.iter().map(|(code, _, _)| (*code).to_owned()).collect(),
+            rails: Vec::new(),
+        }
+    }
+}
+
+impl CheckoutPage {
+    /// A page with nothing of the shop's own on it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the shop is called; the host of its address unless said.
+    #[must_use]
+    pub fn shop(mut self, name: impl Into<String>) -> Self {
+        self.shop = Some(name.into());
+        self
+    }
+
+    /// Where "back to the shop" leads: a path of the shop, such as that of the cart; `/` unless said.
+    #[must_use]
+    pub fn back(mut self, path: impl Into<String>) -> Self {
+        self.back = path.into();
+        self
+    }
+
+    /// The terms of sale: a path or an address.
+    #[must_use]
+    pub fn terms(mut self, href: impl Into<String>) -> Self {
+        self.terms = Some(href.into());
+        self
+    }
+
+    /// The privacy notice: a path or an address.
+    #[must_use]
+    pub fn privacy(mut self, href: impl Into<String>) -> Self {
+        self.privacy = Some(href.into());
+        self
+    }
+
+    /// The word on the right to withdraw: a path or an address.
+    #[must_use]
+    pub fn withdrawal(mut self, href: impl Into<String>) -> Self {
+        self.withdrawal = Some(href.into());
+        self
+    }
+
+    /// The shop's own style sheet: a path of the shop.
+    #[must_use]
+    pub fn stylesheet(mut self, path: impl Into<String>) -> Self {
+        self.stylesheet = Some(path.into());
+        self
+    }
+
+    /// The countries to choose from, as two letters, the most likely one first; those of the European Economic Area,
+    /// Switzerland and the United Kingdom unless said. Whether something is sent there, the trade says.
+    #[must_use]
+    pub fn countries(mut self, countries: &[&str]) -> Self {
+        self.countries = countries.iter().map(|country| country.to_ascii_uppercase()).collect();
+        self
+    }
+
+    /// What a rail is called, in English and German. The library's own have names already.
+    #[must_use]
+    pub fn rail(mut self, rail: impl Into<String>, english: impl Into<String>, german: impl Into<String>) -> Self {
+        self.rails.push((rail.into(), [english.into(), german.into()]));
+        self
+    }
+}
+
+/// What the merchant said of their checkout, if the customer layer is there.
+pub(crate) struct Settings(Arc<CheckoutPage>);
+
+impl<S: Sync> FromRequestParts<S> for Settings {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let said = parts.extensions.get::<Visit>().map(|visit| visit.settings.checkout_page.clone());
+        Ok(Self(said.unwrap_or_default()))
+    }
+}
+
+/// Completes on a task of its own: whoever goes away drops a handler, and must not drop a payment that has begun.
+async fn completed(checkout: Checkout, completion: Completion, key: IdempotencyKey) -> Result<Checkout, Error> {
+    let task = tokio::spawn(async move { checkout.complete(&completion, &key).await });
+    task.await.unwrap_or_else(|error| Err(Error::Misuse(format!("completing a checkout ended early: {error}"))))
+}
+
+/// A guest's checkout by its link.
+async fn guest(merchant: &Merchant, link: &str) -> Result<(Checkout, GuestLink), Problem> {
+    let link: GuestLink = link.parse().map_err(|_| Refusal::NoSuchCheckout)?;
+    Ok((merchant.guest_checkout(&link).await?, link))
+}
+
+fn bad_request(code: &'static str, detail: &'static str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, detail)
+}

@@ -1,0 +1,256 @@
+//! Who asks for a page of a checkout, how they read it, and how they are answered.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, OriginalUri},
+    response::{IntoResponse, Response},
+};
+use firsthand::{
+    Error, Merchant,
+    checkout::CheckoutId,
+    error::Refusal,
+    merchant::{Checkout, GuestLink, Order, Recognised},
+    order::OrderId,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+
+use super::{
+    CheckoutPage,
+    form::Sent,
+    view::{Frame, word},
+    words::say,
+};
+use crate::{
+    extract::page as hosted,
+    layer::{Visit, keep_private, not_known, soften_redirect},
+    limit::{self, Limits},
+    problem::Problem,
+    routes::Body,
+    same_origin,
+    signed::{self, Signed, is_navigation, is_safe, refused},
+    web::{self, Lang},
+};
+
+/// Who asks for a page, and how they read it.
+pub(crate) struct Caller {
+    pub(super) known: Option<Recognised>,
+    /// The proof of a signed request.
+    pub(super) signed: Option<Signed>,
+    is_navigation: bool,
+    pub(super) settings: Arc<CheckoutPage>,
+    pub(super) limits: Option<Limits>,
+    pub(super) lang: Lang,
+    lang_said: bool,
+    pub(super) mount: String,
+    shop: String,
+    pub(super) path: String,
+    /// What the address says besides: `said`, `was`, `go`, `wait`.
+    query: Vec<(String, String)>,
+}
+
+impl FromRequestParts<Merchant> for Caller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, merchant: &Merchant) -> Result<Self, Response> {
+        let refuse = |problem: Problem| refused(merchant, problem);
+        let (safe, limits) = (is_safe(&parts.method), limit::of(parts).cloned());
+        let visit = parts.extensions.get::<Visit>().cloned();
+        let signed = signed::check(merchant, parts).map_err(refuse)?;
+        let mut known = None;
+        match (&signed, &visit) {
+            (Some(Signed { proof, access_token }), _) => {
+                if let Some(limits) = &limits {
+                    limits.key(proof).map_err(refuse)?;
+                }
+                if let Some(token) = access_token {
+                    known = Some(merchant.recognise(proof, token).await.map_err(|error| refuse(error.into()))?);
+                }
+                let used = match (safe, &known) {
+                    (false, Some(_)) => merchant.spend(proof).await,
+                    _ => merchant.look_once(proof),
+                };
+                used.map_err(|error| refuse(error.into()))?;
+            }
+            (None, visit) => {
+                if !safe {
+                    same_origin::check(merchant, &parts.headers).map_err(refuse)?;
+                    limits.as_ref().map_or(Ok(()), Limits::form).map_err(refuse)?;
+                }
+                if let Some(visit) = visit.as_ref().filter(|visit| visit.cookie.is_some()) {
+                    known = visit.ask().await?.cloned();
+                }
+            }
+        }
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        let query: Vec<(String, String)> = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+            .take(8)
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        let said = query.iter().find(|(name, _)| name == "lang").map(|(_, value)| value.as_str());
+        let said = match said {
+            Some("de") => Some(Lang::De),
+            Some("en") => Some(Lang::En),
+            _ => None,
+        };
+        let settings = visit.map(|visit| visit.settings.checkout_page.clone()).unwrap_or_default();
+        let host = || merchant.origin().host_str().unwrap_or_default().to_owned();
+        Ok(Self {
+            known,
+            signed,
+            is_navigation: is_navigation(&parts.headers),
+            limits,
+            lang: said.unwrap_or_else(|| Lang::of(&parts.headers)),
+            lang_said: said.is_some(),
+            mount: merchant.mount().trim_end_matches('/').to_owned(),
+            shop: settings.shop.clone().unwrap_or_else(host),
+            path: uri.path().to_owned(),
+            settings,
+            query,
+        })
+    }
+}
+
+/// What a name leads to.
+pub(super) enum Found {
+    Checkout(Box<Checkout>),
+    Order(Box<Order>),
+    /// It is a customer's, and nobody is known.
+    Stranger,
+}
+
+impl Caller {
+    pub(super) fn frame<'a>(&'a self, _: &Merchant) -> Frame<'a> {
+        Frame {
+            page: &self.settings,
+            lang: self.lang,
+            lang_said: self.lang_said,
+            mount: &self.mount,
+            shop: &self.shop,
+            path: &self.path,
+        }
+    }
+
+    pub(super) fn asks(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// This page, with a word on what happened.
+    pub(super) fn here(&self, query: &str) -> String {
+        self.there(&self.path, query)
+    }
+
+    pub(super) fn there(&self, path: &str, query: &str) -> String {
+        let lang = if self.lang_said { format!("lang={}", self.lang.tag()) } else { String::new() };
+        let query: Vec<&str> = [lang.as_str(), query].into_iter().filter(|part| !part.is_empty()).collect();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+    }
+
+    /// The form, whose bytes the proof names if there is one.
+    pub(super) fn read(&self, headers: &HeaderMap, body: Body) -> Result<Sent, Problem> {
+        let bytes = body.form(headers)?;
+        if let Some(signed) = &self.signed {
+            signed.proof.check_body(&bytes, !bytes.is_empty())?;
+        }
+        Ok(Sent::read(&bytes))
+    }
+
+    pub(super) async fn find(&self, merchant: &Merchant, name: &str) -> Result<Found, Problem> {
+        if let Ok(link) = name.parse::<GuestLink>() {
+            return match merchant.guest_checkout(&link).await {
+                Ok(checkout) => Ok(Found::Checkout(Box::new(checkout))),
+                // What it was stays for longer than the checkout.
+                Err(Error::Refused(Refusal::NoSuchCheckout)) => match merchant.guest_order(&link).await {
+                    Ok(order) => Ok(Found::Order(Box::new(order))),
+                    Err(Error::Refused(Refusal::NoSuchOrder)) => Err(Refusal::NoSuchCheckout.into()),
+                    Err(error) => Err(error.into()),
+                },
+                Err(error) => Err(error.into()),
+            };
+        }
+        let (checkout, order) = (name.parse::<CheckoutId>(), name.parse::<OrderId>());
+        if checkout.is_err() && order.is_err() {
+            return Err(Refusal::NoSuchCheckout.into());
+        }
+        let Some(known) = &self.known else { return Ok(Found::Stranger) };
+        Ok(match (checkout, order) {
+            (Ok(id), _) => Found::Checkout(Box::new(known.checkout(&id).await?)),
+            (_, Ok(id)) => Found::Order(Box::new(known.order(&id).await?)),
+            _ => return Err(Refusal::NoSuchCheckout.into()),
+        })
+    }
+
+    /// The link of this page, if it is a guest's.
+    pub(super) fn link(&self) -> Option<GuestLink> {
+        self.path.rsplit('/').next()?.parse().ok()
+    }
+
+    /// Nobody is known where a customer is needed: a person's browser brings a page that signs.
+    pub(super) fn turned_away(&self, merchant: &Merchant) -> Response {
+        if self.signed.is_none() && self.is_navigation {
+            let policy = HeaderValue::from_static(web::PAGE_CSP);
+            return hosted(StatusCode::OK, web::shell_page(merchant.mount(), self.lang), &policy);
+        }
+        refused(merchant, not_known(self.signed.is_some()))
+    }
+
+    pub(super) fn page(&self, status: StatusCode, html: String) -> Response {
+        let mut response = hosted(status, html, &HeaderValue::from_static(web::PAGE_CSP));
+        // Other sites learn nothing of where this was, and the shop itself learns that a form comes from here.
+        response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        response.headers_mut().insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Language"));
+        response
+    }
+
+    pub(super) fn to(&self, path: &str) -> Response {
+        let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+        let referrer = HeaderValue::from_static("same-origin");
+        (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::REFERRER_POLICY, referrer)]).into_response()
+    }
+
+    /// The answer, for whoever asked: a person reads a page also of what went wrong.
+    pub(super) fn finish(&self, merchant: &Merchant, answer: Result<Response, Problem>) -> Response {
+        let mut response = answer.unwrap_or_else(|problem| self.trouble(merchant, &problem));
+        if self.signed.is_some() {
+            signed::refresh(merchant, &mut response);
+            soften_redirect(&mut response);
+        }
+        keep_private(&mut response);
+        response
+    }
+
+    fn trouble(&self, merchant: &Merchant, problem: &Problem) -> Response {
+        if problem.status() == StatusCode::UNAUTHORIZED {
+            return problem.clone().into_response();
+        }
+        let (title, text) = match (problem.code(), problem.status().as_u16()) {
+            ("no_such_checkout" | "no_such_order", _) => (
+                say(self.lang, "There is nothing here", "Hier ist nichts"),
+                say(
+                    self.lang,
+                    "This checkout is over, or the address is not whole. What was ordered stays ordered.",
+                    "Dieser Einkauf ist vorbei, oder die Adresse ist nicht vollständig. Was bestellt ist, bleibt bestellt.",
+                ),
+            ),
+            (_, 429 | 500..) => (
+                say(self.lang, "That did not work", "Das hat nicht geklappt"),
+                say(
+                    self.lang,
+                    "It is the shop's fault, and nothing is lost. Please load this page again in a moment.",
+                    "Das liegt am Shop, und nichts ist verloren. Bitte laden Sie diese Seite gleich noch einmal.",
+                ),
+            ),
+            _ => (
+                say(self.lang, "That did not work", "Das hat nicht geklappt"),
+                say(
+                    self.lang,
+                    "Nothing was ordered. Please go back to the shop and begin again.",
+                    "Es wurde nichts bestellt. Bitte gehen Sie zurück zum Shop und beginnen Sie neu.",
+                ),
+            ),
+        };
+        let html = word(&self.frame(merchant), title, text);
+        self.page(problem.status(), html)
+    }
+}

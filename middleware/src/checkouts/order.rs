@@ -1,0 +1,234 @@
+//! The page of a checkout that is being paid, and of the order that it has become.
+
+use std::fmt::Write as _;
+
+use firsthand::{
+    merchant::Order,
+    order::{DeliveryAddress, OrderState},
+};
+use url::Url;
+
+use super::{
+    view::{Frame, sums},
+    words::{amount, day, grouped, say},
+};
+use crate::web::escape;
+
+/// A payment is under way, and nobody knows yet.
+pub(super) struct UnderWay {
+    /// Where the customer goes on to pay, if it is elsewhere.
+    pub(super) continue_at: Option<Url>,
+    /// Whether they go there at once.
+    pub(super) at_once: bool,
+    /// Whether the page looks again by itself.
+    pub(super) looks_again: bool,
+}
+
+/// How long it waits before it does, in seconds.
+pub(super) const LOOKS_AGAIN_S: u8 = 5;
+
+pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay) -> String {
+    let mut head = String::new();
+    let (title, mut main) = match &standing.continue_at {
+        Some(url) => {
+            let href = escape(url.as_str());
+            if standing.at_once {
+                let _ = write!(head, "\n<meta http-equiv=\"refresh\" content=\"0; url={href}\">");
+            }
+            let title = frame.say("Go on to pay", "Weiter zum Bezahlen");
+            let text = frame.say(
+                "Your order is settled, and is yours once it is paid. The page of the payment provider opens here, and leads back.",
+                "Ihre Bestellung steht fest und gilt, sobald sie bezahlt ist. Hier öffnet sich die Seite des Zahlungsdienstes; von dort kommen Sie zurück.",
+            );
+            let main = format!(
+                "<h1>{title}</h1>\n<p>{text}</p>\n<p><a class=\"button main\" href=\"{href}\" data-firsthand-native>{}</a></p>\n",
+                frame.say("To the payment", "Zur Zahlung")
+            );
+            (title, main)
+        }
+        None => {
+            let title = frame.say("Your order is being settled", "Ihre Bestellung wird bearbeitet");
+            let text = frame.say(
+                "Please do not order again: we are asking whether your payment has gone through, and say it here.",
+                "Bitte bestellen Sie nicht noch einmal: Wir fragen nach, ob Ihre Zahlung durchgegangen ist, und sagen es hier.",
+            );
+            (title, format!("<h1>{title}</h1>\n<p role=\"status\">{text}</p>\n"))
+        }
+    };
+    let again = escape(&frame.here(""));
+    let look = frame.say("Look again", "Noch einmal nachsehen");
+    let _ = writeln!(main, "<p><a class=\"button\" href=\"{again}\">{look}</a></p>");
+    if standing.looks_again {
+        let _ = writeln!(
+            main,
+            "<p class=\"note\" data-firsthand-again=\"{LOOKS_AGAIN_S}\">{} <a href=\"{}\">{}</a></p>",
+            frame.say("This page looks again every five seconds.", "Diese Seite sieht alle fünf Sekunden nach."),
+            escape(&frame.here("wait=no")),
+            frame.say("Do not look by itself", "Nicht von selbst nachsehen"),
+        );
+    }
+    frame.html(title, &head, &format!("<div class=\"narrow\">\n{main}</div>"))
+}
+
+/// What is shown of an order.
+pub(super) struct Ordered<'a> {
+    pub(super) order: &'a Order,
+    pub(super) delivery: Option<DeliveryAddress>,
+    /// The address of this page, for a guest: the only way back to it.
+    pub(super) only_key: Option<String>,
+    /// A word on what happened.
+    pub(super) notice: Option<String>,
+}
+
+pub(super) fn ordered(frame: &Frame<'_>, shown: &Ordered<'_>) -> String {
+    let order = shown.order;
+    let title = match order.state() {
+        OrderState::Cancelled => frame.say("Your order was cancelled", "Ihre Bestellung wurde storniert"),
+        OrderState::Expired => frame.say("Your order has expired", "Ihre Bestellung ist verfallen"),
+        _ => frame.say("Thank you for your order", "Danke für Ihre Bestellung"),
+    };
+    let mut main = String::from("<div class=\"narrow\">\n");
+    if let Some(notice) = &shown.notice {
+        let _ = writeln!(main, "<p class=\"notice\" role=\"status\" tabindex=\"-1\" autofocus>{}</p>", escape(notice));
+    }
+    let number = escape(&grouped(order.reference().as_str()));
+    let _ = writeln!(
+        main,
+        "<h1>{title}</h1>\n<p>{} <strong class=\"number\">{number}</strong></p>\n<p class=\"state\" role=\"status\">{}</p>",
+        frame.say("Order number", "Bestellnummer"),
+        standing(frame, order),
+    );
+    if let Some(key) = &shown.only_key {
+        let _ = writeln!(
+            main,
+            "<section class=\"notice\"><h2>{}</h2>\n<p>{}</p>\n<p><a href=\"{key}\"><code>{key}</code></a></p></section>",
+            frame.say("Keep this address", "Heben Sie diese Adresse auf"),
+            frame.say(
+                "It shows how your order stands, and is the only way to it. Whoever has it sees this page.",
+                "Sie zeigt, wie Ihre Bestellung steht, und ist der einzige Weg dorthin. Wer sie hat, sieht diese Seite.",
+            ),
+            key = escape(key),
+        );
+    }
+    main.push_str(&transfer(frame, order));
+    main.push_str(&lines(frame, order));
+    if let Some(delivery) = &shown.delivery {
+        let lines: Vec<String> = delivery.for_page().lines().iter().map(|line| escape(line)).collect();
+        let _ = writeln!(
+            main,
+            "<section><h2>{}</h2>\n<address>{}</address></section>",
+            frame.say("Where it goes", "Wohin es geht"),
+            lines.join("<br>")
+        );
+    }
+    let _ = writeln!(
+        main,
+        "<p><a class=\"button\" href=\"{}\" data-firsthand-native>{}</a></p>\n</div>",
+        escape(&frame.page.back),
+        frame.say("Back to the shop", "Zurück zum Shop")
+    );
+    frame.html(title, "", &main)
+}
+
+fn standing(frame: &Frame<'_>, order: &Order) -> &'static str {
+    match order.state() {
+        OrderState::Paying if order.transfer().is_some() => {
+            say(frame.lang, "We wait for your transfer.", "Wir warten auf Ihre Überweisung.")
+        }
+        OrderState::Paying | OrderState::Placed => {
+            say(frame.lang, "The payment is under way.", "Die Zahlung ist unterwegs.")
+        }
+        OrderState::Authorised => say(
+            frame.lang,
+            "Your payment is promised to us. We collect it when we send what you ordered.",
+            "Ihre Zahlung ist uns zugesagt. Wir ziehen sie ein, wenn wir die Ware schicken.",
+        ),
+        OrderState::Paid => say(frame.lang, "It is paid.", "Sie ist bezahlt."),
+        OrderState::Declined => say(
+            frame.lang,
+            "The payment was declined. Nothing was taken from you.",
+            "Die Zahlung wurde abgelehnt. Es wurde nichts abgebucht.",
+        ),
+        OrderState::Cancelled => {
+            say(frame.lang, "What was paid for it goes back to you.", "Was dafür bezahlt wurde, geht an Sie zurück.")
+        }
+        OrderState::Expired => say(
+            frame.lang,
+            "The money did not come in time. Should it come after all, it goes back to you.",
+            "Das Geld kam nicht rechtzeitig. Sollte es noch kommen, geht es an Sie zurück.",
+        ),
+        _ => say(
+            frame.lang,
+            "We do not know yet whether your payment has gone through. Please do not pay again.",
+            "Wir wissen noch nicht, ob Ihre Zahlung durchgegangen ist. Bitte zahlen Sie nicht noch einmal.",
+        ),
+    }
+}
+
+/// What to tell the bank, if the customer pays by a transfer: to be scanned, opened, or copied.
+fn transfer(frame: &Frame<'_>, order: &Order) -> String {
+    let Some(transfer) = order.transfer() else { return String::new() };
+    let code = match transfer.epc_qr_svg() {
+        Ok(svg) => format!(
+            "<figure><div class=\"code\">{}</div>\n<figcaption>{}</figcaption></figure>\n",
+            svg.replace("EPC QR", frame.say("A code for your banking app", "Ein Code für Ihre Banking-App")),
+            frame.say("Scan it with your banking app.", "Scannen Sie ihn mit Ihrer Banking-App."),
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "a transfer has no code");
+            String::new()
+        }
+    };
+    let rows = [
+        (frame.say("To", "An"), escape(&transfer.payee)),
+        ("IBAN", escape(&grouped(transfer.iban.as_str()))),
+        (frame.say("Amount", "Betrag"), escape(&amount(frame.lang, transfer.amount))),
+        (frame.say("Reference", "Verwendungszweck"), escape(&grouped(transfer.reference.as_str()))),
+        (frame.say("Until", "Bis"), escape(&day(frame.lang, transfer.due_at))),
+    ];
+    let rows: String =
+        rows.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n")).collect();
+    format!(
+        "<section class=\"transfer\" aria-labelledby=\"transfer\">
+<h2 id=\"transfer\">{}</h2>
+<div class=\"slip\">
+<dl>
+{rows}</dl>
+{code}</div>
+<p><a class=\"button\" href=\"{}\">{}</a></p>
+<p class=\"note\">{}</p>
+</section>
+",
+        frame.say("Your transfer", "Ihre Überweisung"),
+        escape(&transfer.payto()),
+        frame.say("Open in a banking app", "In einer Banking-App öffnen"),
+        frame.say(
+            "The reference tells your transfer from all others: please leave it as it is.",
+            "Am Verwendungszweck erkennen wir Ihre Überweisung: Bitte lassen Sie ihn, wie er ist.",
+        ),
+    )
+}
+
+fn lines(frame: &Frame<'_>, order: &Order) -> String {
+    let mut html = format!(
+        "<section aria-labelledby=\"ordered\">\n<h2 id=\"ordered\">{}</h2>\n<ul class=\"lines\">\n",
+        frame.say("What you ordered", "Was Sie bestellt haben")
+    );
+    for line in order.lines() {
+        let sum = line.price().map(|sum| escape(&amount(frame.lang, sum))).unwrap_or_default();
+        let _ = writeln!(
+            html,
+            "<li><p class=\"title\">{}</p>\n<p class=\"each\">{} × {}</p><p class=\"sum\">{sum}</p></li>",
+            escape(&line.title),
+            line.quantity,
+            escape(&amount(frame.lang, line.unit)),
+        );
+    }
+    html.push_str("</ul>\n");
+    if let Ok(totals) = order.totals() {
+        let shipping = (!totals.shipping.is_zero()).then(|| escape(&amount(frame.lang, totals.shipping)));
+        html.push_str(&sums(frame, &totals, shipping, frame.say("Total", "Summe")));
+    }
+    html.push_str("</section>\n");
+    html
+}

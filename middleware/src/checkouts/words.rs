@@ -1,0 +1,203 @@
+//! What the checkout page says, in English and German: messages by their code, rails, countries, amounts and days.
+
+use firsthand::{checkout::Message, money::Money, time::UnixTime};
+
+use crate::web::Lang;
+
+/// One of two texts.
+pub(super) const fn say<'a>(lang: Lang, english: &'a str, german: &'a str) -> &'a str {
+    match lang {
+        Lang::En => english,
+        Lang::De => german,
+    }
+}
+
+/// A message, in the customer's language where its code is one of the library's.
+pub(super) fn message(lang: Lang, message: &Message) -> String {
+    let number: String = message.text.chars().filter(char::is_ascii_digit).collect();
+    let german = match message.code.as_str() {
+        "item_unavailable" => "Das wird nicht mehr verkauft. Bitte entfernen Sie es.",
+        "quantity_too_large" => return said(lang, message, &format!("Höchstens {number} davon auf einmal.")),
+        "out_of_stock" if number.is_empty() => "Das ist ausverkauft.",
+        "out_of_stock" => return said(lang, message, &format!("Davon sind nur noch {number} da.")),
+        "proof_needed" => "Das muss Ihre Wallet zeigen.",
+        "discount_code_invalid" => "Dieses Wort gibt hier keinen Rabatt.",
+        "discount_for_customers" => "Diesen Rabatt gibt es einmal pro Kundin oder Kunde: Zeigen Sie, wer Sie sind.",
+        "discount_used" => "Dieser Rabatt wurde schon genutzt.",
+        "address_missing" => "Wohin soll es gehen?",
+        "not_sent_there" => "Dorthin wird das nicht geschickt.",
+        "way_changed" => "So wird es nicht mehr verschickt: Bitte wählen Sie neu.",
+        "payment_expired" => "Die Zahlung kam nicht rechtzeitig. Es wurde nichts abgebucht.",
+        "payment_declined" => "Die Zahlung wurde abgelehnt. Bitte wählen Sie einen anderen Weg.",
+        "order_cancelled" => "Die Bestellung wurde zurückgenommen.",
+        "offer_changed" => "Preise oder Bestand haben sich geändert: Bitte sehen Sie noch einmal hin.",
+        "interrupted" => "Das wurde unterbrochen, und nichts wurde bezahlt. Bitte noch einmal.",
+        "stock_unknown" => "Der Shop konnte seinen Bestand nicht prüfen. Bitte noch einmal.",
+        _ => &message.text,
+    };
+    said(lang, message, german)
+}
+
+fn said(lang: Lang, message: &Message, german: &str) -> String {
+    say(lang, &message.text, german).to_owned()
+}
+
+/// What a rail is called where the merchant does not say.
+pub(super) fn rail(lang: Lang, id: &str) -> String {
+    match id {
+        "sepa" => say(lang, "Bank transfer", "Überweisung"),
+        "psp" => say(lang, "Online payment", "Online bezahlen"),
+        "fake" => say(lang, "Test payment", "Testzahlung"),
+        "wallet" => say(lang, "With your wallet", "Mit Ihrer Wallet"),
+        other => other,
+    }
+    .to_owned()
+}
+
+/// What follows from choosing it.
+pub(super) fn rail_note(lang: Lang, id: &str) -> Option<&'static str> {
+    Some(match id {
+        "sepa" => say(
+            lang,
+            "You see where to transfer the money after you have ordered.",
+            "Wohin Sie überweisen, sehen Sie nach der Bestellung.",
+        ),
+        "psp" => say(
+            lang,
+            "You pay on the page of the payment provider, and come back.",
+            "Sie bezahlen auf der Seite des Zahlungsdienstes und kommen zurück.",
+        ),
+        _ => return None,
+    })
+}
+
+/// The countries of the European Economic Area, Switzerland and the United Kingdom: code, English, German.
+#[rustfmt::skip]
+pub(super) const EUROPE: [(&str, &str, &str); 32] = [
+    ("DE", "Germany", "Deutschland"), ("AT", "Austria", "Österreich"), ("CH", "Switzerland", "Schweiz"),
+    ("BE", "Belgium", "Belgien"), ("BG", "Bulgaria", "Bulgarien"), ("CY", "Cyprus", "Zypern"),
+    ("CZ", "Czechia", "Tschechien"), ("DK", "Denmark", "Dänemark"), ("EE", "Estonia", "Estland"),
+    ("ES", "Spain", "Spanien"), ("FI", "Finland", "Finnland"), ("FR", "France", "Frankreich"),
+    ("GB", "United Kingdom", "Vereinigtes Königreich"), ("GR", "Greece", "Griechenland"), ("HR", "Croatia", "Kroatien"),
+    ("HU", "Hungary", "Ungarn"), ("IE", "Ireland", "Irland"), ("IS", "Iceland", "Island"), ("IT", "Italy", "Italien"),
+    ("LI", "Liechtenstein", "Liechtenstein"), ("LT", "Lithuania", "Litauen"), ("LU", "Luxembourg", "Luxemburg"),
+    ("LV", "Latvia", "Lettland"), ("MT", "Malta", "Malta"), ("NL", "Netherlands", "Niederlande"),
+    ("NO", "Norway", "Norwegen"), ("PL", "Poland", "Polen"), ("PT", "Portugal", "Portugal"),
+    ("RO", "Romania", "Rumänien"), ("SE", "Sweden", "Schweden"), ("SI", "Slovenia", "Slowenien"),
+    ("SK", "Slovakia", "Slowakei"),
+];
+
+/// Some more that shops send to.
+#[rustfmt::skip]
+const ELSEWHERE: [(&str, &str, &str); 8] = [
+    ("AU", "Australia", "Australien"), ("BR", "Brazil", "Brasilien"), ("CA", "Canada", "Kanada"),
+    ("JP", "Japan", "Japan"), ("NZ", "New Zealand", "Neuseeland"), ("TR", "Türkiye", "Türkei"),
+    ("UA", "Ukraine", "Ukraine"), ("US", "United States", "Vereinigte Staaten"),
+];
+
+/// What a country is called; its code where we have no name.
+pub(super) fn country(lang: Lang, code: &str) -> String {
+    let named = EUROPE.iter().chain(&ELSEWHERE).find(|(known, _, _)| *known == code);
+    named.map_or(code, |(_, english, german)| say(lang, english, german)).to_owned()
+}
+
+/// An amount as people write it: `€1,480.00`, `1.480,00 €`.
+pub(super) fn amount(lang: Lang, money: Money) -> String {
+    let decimal = money.decimal();
+    let (whole, rest) = decimal.split_once('.').unwrap_or((&decimal, ""));
+    let (thousands, point) = match lang {
+        Lang::En => (',', '.'),
+        Lang::De => ('.', ','),
+    };
+    let mut grouped = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && whole.len().saturating_sub(place).is_multiple_of(3) {
+            grouped.push(thousands);
+        }
+        grouped.push(digit);
+    }
+    if !rest.is_empty() {
+        grouped.push(point);
+        grouped.push_str(rest);
+    }
+    let code = money.currency().code();
+    let symbol = match code {
+        "EUR" => "€",
+        "GBP" => "£",
+        other => other,
+    };
+    match lang {
+        Lang::De => format!("{grouped}\u{a0}{symbol}"),
+        Lang::En if symbol.len() < 4 && symbol != code => format!("{symbol}{grouped}"),
+        Lang::En => format!("{symbol}\u{a0}{grouped}"),
+    }
+}
+
+/// A day as people write it.
+pub(super) fn day(lang: Lang, at: UnixTime) -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let text = at.to_string();
+    let date = text.split('T').next().unwrap_or_default();
+    let parts: Vec<&str> = date.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return text };
+    match lang {
+        Lang::De => format!("{day}.{month}.{year}"),
+        Lang::En => {
+            let name = month.parse::<usize>().ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
+            format!("{} {} {year}", day.trim_start_matches('0'), name.unwrap_or(month))
+        }
+    }
+}
+
+/// A percentage as people write it.
+pub(super) fn percent(lang: Lang, rate: &str) -> String {
+    match lang {
+        Lang::En => format!("{rate}%"),
+        Lang::De => format!("{}\u{a0}%", rate.replace('.', ",")),
+    }
+}
+
+/// A text in groups of four, as account numbers are read.
+pub(super) fn grouped(text: &str) -> String {
+    let chars: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    chars.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use firsthand::money::Currency;
+
+    use super::*;
+
+    #[test]
+    fn amounts_and_days_are_written_as_people_do() {
+        let euro = |text| Money::parse(text, Currency::EUR).unwrap();
+        for (money, english, german) in [
+            (euro("0"), "€0.00", "0,00\u{a0}€"),
+            (euro("14.80"), "€14.80", "14,80\u{a0}€"),
+            (euro("999.99"), "€999.99", "999,99\u{a0}€"),
+            (euro("1234567.05"), "€1,234,567.05", "1.234.567,05\u{a0}€"),
+            (Money::parse("1500", Currency::CHF).unwrap(), "CHF\u{a0}1,500.00", "1.500,00\u{a0}CHF"),
+        ] {
+            assert_eq!((amount(Lang::En, money).as_str(), amount(Lang::De, money).as_str()), (english, german));
+        }
+        let at = UnixTime::from_secs(1_795_348_800);
+        assert_eq!((day(Lang::En, at).as_str(), day(Lang::De, at).as_str()), ("22 November 2026", "22.11.2026"));
+        assert_eq!((percent(Lang::En, "5.5").as_str(), percent(Lang::De, "5.5").as_str()), ("5.5%", "5,5\u{a0}%"));
+        assert_eq!(grouped("DE8937 0400440532013000"), "DE89 3704 0044 0532 0130 00");
+        assert_eq!((country(Lang::De, "AT").as_str(), country(Lang::En, "ZZ").as_str()), ("Österreich", "ZZ"));
+    }
+}

@@ -1,0 +1,133 @@
+//! The library's own pages for merchants, as the storefront mounts them: at a desk and on a phone, by mouse and without
+//! a script.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::json;
+
+use crate::{Browser, Options, Storefront, installed, looks, sale};
+
+const OFFICE: &str = "/merchant/office";
+
+/// The pages, in a browser that sends the key with everything, as one does into which it was typed.
+async fn office(shop: &Storefront, options: Options) -> Browser {
+    let key = std::fs::read_to_string(shop.folder.path().join("operator.key")).unwrap();
+    let basic = format!("Basic {}", STANDARD.encode(format!("anna:{}", key.trim())));
+    let browser = Browser::with(shop, options).await;
+    browser.cdp("Network.enable", json!({})).await;
+    browser.cdp("Network.setExtraHTTPHeaders", json!({ "headers": { "Authorization": basic } })).await;
+    browser.open(OFFICE).await;
+    browser
+}
+
+/// Types into a field of the form that does this.
+async fn write(browser: &Browser, act: &str, name: &str, text: &str) {
+    let field = browser.find(&format!("form:has(input[value={act}]) input[name={name}]")).await;
+    field.clear().await.unwrap();
+    field.send_keys(text).await.unwrap();
+}
+
+/// Ticks that they are sure, and sends the form that does this.
+async fn send(browser: &Browser, act: &str) {
+    browser.click(&format!("form:has(input[value={act}]) label.sure")).await;
+    browser.click(&format!("form:has(input[value={act}]) button")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merchant_runs_the_shop_from_pages_without_a_script() {
+    if !installed("the merchant's own pages") {
+        return;
+    }
+    let shop = Storefront::start();
+    let guest = Browser::new(&shop).await;
+    let number = sale::guest_orders_tea(&guest).await;
+    let path = guest.path().await;
+
+    let merchant = office(&shop, Options::default()).await;
+    merchant.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    merchant.sees("Orders that wait for something").await;
+    merchant.picture("office-today").await;
+    merchant.press("Transfers").await;
+    merchant.sees("Book a transfer by hand").await;
+    for (name, text) in [
+        ("id", "2026-11-22/1"),
+        ("amount", "20,00"),
+        ("text", number.as_str()),
+        ("payer", "Anna Kowalska"),
+        ("iban", "AT61 1904 3002 3457 3201"),
+    ] {
+        write(&merchant, "book", name, text).await;
+    }
+    merchant.click("form:has(input[value=book]) button").await;
+    merchant.sees("Booked to its order.").await;
+    merchant.picture("office-transfers").await;
+    merchant.press("Orders").await;
+    merchant.sees("For the books").await;
+    merchant.picture("office-orders").await;
+    merchant.click("tbody th a").await;
+    merchant.sees("What can be done").await;
+    merchant.picture("office-order").await;
+    write(&merchant, "refund", "amount", "99").await;
+    send(&merchant, "refund").await;
+    merchant.sees("That is more than can be refunded. Nothing changed.").await;
+    merchant.picture("office-refused").await;
+    write(&merchant, "refund", "amount", "4,80").await;
+    send(&merchant, "refund").await;
+    merchant.sees("The refund is owed now and stands under “Refunds”.").await;
+    merchant.press("Refunds").await;
+    merchant.sees("Send it").await;
+    merchant.picture("office-refunds").await;
+    merchant.press("Bank").await;
+    merchant.sees("Hand in a statement").await;
+    merchant.picture("office-bank").await;
+    merchant.press("Webhooks").await;
+    merchant.sees("None: everything was taken, or is still being tried.").await;
+    merchant.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": false })).await;
+    merchant.leave().await;
+
+    guest.open(&path).await;
+    guest.sees("Paid. We are packing.").await;
+    guest.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_merchants_pages_fit_a_phone_in_german() {
+    if !installed("the merchant's own pages at phone width") {
+        return;
+    }
+    let shop = Storefront::start();
+    let guest = Browser::new(&shop).await;
+    sale::guest_orders_tea(&guest).await;
+    guest.leave().await;
+    let merchant = office(&shop, Options { language: "de", phone: true, ..Options::default() }).await;
+    for (path, text, name) in [
+        ("", "Bestellungen, die auf etwas warten", "phone-office-today"),
+        ("/orders", "Für die Buchhaltung", "phone-office-orders"),
+        ("/transfers", "Überweisung von Hand buchen", "phone-office-transfers"),
+        ("/refunds", "Sie schulden niemandem etwas.", "phone-office-refunds"),
+        ("/bank", "Kontoauszug einreichen", "phone-office-bank"),
+        ("/outbox", "Keine: Alles wurde angenommen", "phone-office-outbox"),
+    ] {
+        merchant.open(&format!("{OFFICE}{path}")).await;
+        merchant.sees(text).await;
+        assert_eq!(merchant.eval("document.documentElement.lang").await, json!("de"));
+        looks::fits(&merchant, path).await;
+        // Large enough for a thumb (WCAG 2.2, 2.5.8), and every field has a name.
+        let small = merchant
+            .eval(
+                "[...document.querySelectorAll('nav a, button, input:not([type=hidden]), select')]
+                   .filter((one) => { const box = one.getBoundingClientRect(); return box.width < 24 || box.height < 24; })
+                   .map((one) => one.outerHTML)",
+            )
+            .await;
+        assert_eq!(small, json!([]), "{path}");
+        let nameless = "[...document.querySelectorAll('input:not([type=hidden]), select')].filter((one) => !one.labels.length).length";
+        assert_eq!(merchant.eval(nameless).await, json!(0), "{path}");
+        merchant.picture(name).await;
+    }
+    merchant.open(&format!("{OFFICE}/orders")).await;
+    merchant.click("tbody th a").await;
+    merchant.sees("Was getan werden kann").await;
+    looks::fits(&merchant, "an order").await;
+    merchant.picture("phone-office-order").await;
+    merchant.leave().await;
+}
