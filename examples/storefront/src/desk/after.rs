@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use firsthand_axum::{
-    Error, Money, SameOrigin,
+    Error, Money,
     merchant::{Order, Pending},
     money::Currency,
     order::{AfterError, OrderError, Parcel},
@@ -21,13 +21,7 @@ use crate::{
 };
 
 /// A parcel was sent. The form's own name is the parcel's: sent twice, it is one.
-pub(super) async fn send(
-    desk: Desk,
-    _: SameOrigin,
-    view: View,
-    Path(id): Path<String>,
-    Form(form): Form<Fields>,
-) -> Response {
+pub(super) async fn send(desk: Desk, view: View, Path(id): Path<String>, Form(form): Form<Fields>) -> Response {
     let done = async {
         let order = desk.order(&id).await?;
         let Some(key) = desk.operator.read_form(field(&form, "form")) else { return Ok((order, Notice::FormOver)) };
@@ -39,13 +33,7 @@ pub(super) async fn send(
 }
 
 /// A parcel has arrived.
-pub(super) async fn arrived(
-    desk: Desk,
-    _: SameOrigin,
-    view: View,
-    Path(id): Path<String>,
-    Form(form): Form<Fields>,
-) -> Response {
+pub(super) async fn arrived(desk: Desk, view: View, Path(id): Path<String>, Form(form): Form<Fields>) -> Response {
     let done = async {
         let order = desk.order(&id).await?;
         if desk.operator.read_form(field(&form, "form")).is_none() {
@@ -58,13 +46,7 @@ pub(super) async fn arrived(
 }
 
 /// A withdrawal is settled: with the goods back, or before.
-pub(super) async fn settle(
-    desk: Desk,
-    _: SameOrigin,
-    view: View,
-    Path(id): Path<String>,
-    Form(form): Form<Fields>,
-) -> Response {
+pub(super) async fn settle(desk: Desk, view: View, Path(id): Path<String>, Form(form): Form<Fields>) -> Response {
     let done = async {
         let order = desk.order(&id).await?;
         if desk.operator.read_form(field(&form, "form")).is_none() {

@@ -29,7 +29,7 @@ async fn a_parcel_is_sent_followed_and_arrives() {
     let link = path.strip_prefix("/o/").unwrap().parse().unwrap();
     let unpaid = format!("/merchant/orders/{}", shop.till.merchant().guest_order(&link).await.unwrap().id());
     let early = shop.act("/merchant", &format!("{unpaid}/parcels"), "of-sencha=1").await;
-    assert_eq!(early.status.as_u16(), 422);
+    assert_eq!(early.status.as_u16(), 422, "{}", early.text());
     assert!(!shop.look(&unpaid).await.contains("/parcels\""));
 
     let (path, sale) = paid(&shop, &mut browser).await;
