@@ -46,6 +46,7 @@ use self::{form::Form, pending::Witness};
 use super::{Merchant, customer_key, put, recognise::Recognised};
 use crate::{
     ask::{AskedFor, Proof},
+    checkout::CheckoutRecord,
     customer::CustomerId,
     error::{Error, Refusal},
     money::Money,
@@ -451,7 +452,9 @@ impl Merchant {
     /// An order that has to be there, with the version that a step of it begins from.
     async fn wanted(&self, id: &OrderId) -> Result<Loaded, Error> {
         let stored = self.load_one(&order_key(id)).await?.ok_or(Refusal::NoSuchOrder)?;
-        Ok(Loaded { record: stored.read()?, version: stored.version })
+        let record: OrderRecord = stored.read()?;
+        let checkout = self.checkout_waiting_for(&record).await?;
+        Ok(Loaded { record, version: stored.version, checkout })
     }
 
     /// The writes of a step: the order, its events, its refunds, its place in the queue, and what else belongs to it.
@@ -524,6 +527,8 @@ impl Merchant {
 struct Loaded {
     record: OrderRecord,
     version: Version,
+    /// The checkout that is completed or opened again in the commit that decides the order, while that is to come.
+    checkout: Option<(CheckoutRecord, Version)>,
 }
 
 impl Order {

@@ -100,12 +100,14 @@ impl Merchant {
     /// Writes down what a rail said of an attempt.
     pub(super) async fn answered(&self, payment: &PaymentRequest, outcome: Outcome) -> Result<Order, Error> {
         let (attempt, amount) = (payment.attempt, payment.amount);
-        let answered = self
+        let step = self
             .step(&payment.order, move |order, now| Ok(order.answered(attempt, amount, outcome.clone(), now)?))
-            .await?
-            .commit()
             .await?;
-        self.tell_inventory_of(&answered.record).await;
+        let is_new = step.is_new();
+        let answered = step.commit().await?;
+        if is_new {
+            self.tell_inventory_of(&answered.record).await;
+        }
         Ok(answered)
     }
 

@@ -214,11 +214,11 @@ impl Merchant {
         awaited: Awaited,
     ) -> Result<Plan<Checkout>, Error> {
         let now = self.now();
-        if self.said_before(&once).await?.is_some() {
-            let (record, _) = self.owned_checkout(id, &whose).await?;
+        let said = self.said_before(&once).await?;
+        let (record, version) = self.owned_checkout(id, &whose).await?;
+        if said.is_some() {
             return Ok(Plan::nothing(Checkout { merchant: self.clone(), record, whose }, now));
         }
-        let (record, version) = self.owned_checkout(id, &whose).await?;
         record.changeable(completion.revision)?;
         let address = self.address_of(&record)?;
         let offering = self.quote(&record.wishes, address.as_ref(), whose.known()).await?;
@@ -241,8 +241,8 @@ impl Merchant {
             at: now,
         };
         // What was proved since it was looked at counts.
+        let writes = vec![once.write(id, now)?, due_entry(id, first_look(&agreed))?];
         let record = CheckoutRecord { offering, ..record }.agreed(completion.revision, completion.total, agreed)?;
-        let writes = vec![once.write(id, now)?, due_entry(id, now.plus_s(LOOK_S))?];
         self.plan_checkout(record, Some(version), writes, whose)
     }
 
@@ -395,6 +395,11 @@ impl Merchant {
         }
         Ok(plan.map(|_| begun.map_or(Placed::Free, Placed::Begun)))
     }
+}
+
+/// When a checkout that is being completed is looked at first, unless it is decided by then.
+pub(super) const fn first_look(agreed: &Agreed) -> UnixTime {
+    agreed.at.plus_s(LOOK_S)
 }
 
 /// Whether whoever began to complete a checkout is taken for lost, before there was an order.

@@ -2,20 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::complete::hold;
+use super::complete::{first_look, hold};
 use crate::{
+    checkout::{CheckoutId, CheckoutRecord, Stage},
     error::Error,
     merchant::{
-        Merchant, put,
+        Merchant, lost_the_race, put,
         sell::{BY_CUSTOMER, Loaded, PAGE, delivery_key, newest_first, shard_of, shards},
     },
     order::{Buyer, Line, OrderId, OrderRecord},
-    store::{Expect, Key, Persisted, Prefix, Stored, Write},
+    store::{Expect, Key, Persisted, Prefix, Stored, Version, Write},
     time::UnixTime,
-    trade::Held,
+    trade::{AnyInventory, Held},
 };
 
-use super::{due_entry, quote::coupon_key};
+use super::{checkout_writes, due_entry, due_key, quote::coupon_key};
 
 /// Something that the inventory is to be told.
 #[derive(Serialize, Deserialize)]
@@ -75,8 +76,38 @@ impl Merchant {
                 writes.push(Write::delete(Key::new(BY_CUSTOMER, customer.as_str(), sort), Expect::Any));
             }
         }
-        writes.push(due_entry(&from.id, now)?);
+        writes.extend(self.follow_checkout(&from.id, order, was, now)?);
         Ok(writes)
+    }
+
+    /// The checkout follows the order that was decided: at once, if it was read with it, and otherwise when it is looked at.
+    fn follow_checkout(
+        &self,
+        id: &CheckoutId,
+        order: &OrderRecord,
+        was: Option<&Loaded>,
+        now: UnixTime,
+    ) -> Result<Vec<Write>, Error> {
+        let waiting = was.and_then(|was| was.checkout.as_ref());
+        let next = waiting.and_then(|(record, version)| Some((record, record.settled(order, now)?, *version)));
+        let Some((record, next, version)) = next else { return Ok(vec![due_entry(id, now)?]) };
+        let mut writes = checkout_writes(&next, Some(version))?;
+        if let Stage::Paying(agreed) = &record.stage {
+            // If it was looked at since, its entry is another one, and is found to be past.
+            writes.push(Write::delete(due_key(id, first_look(agreed)), Expect::Any));
+        }
+        Ok(writes)
+    }
+
+    /// The checkout that an order came from, while it waits for what becomes of the order.
+    pub(in crate::merchant::sell) async fn checkout_waiting_for(
+        &self,
+        order: &OrderRecord,
+    ) -> Result<Option<(CheckoutRecord, Version)>, Error> {
+        match &order.checkout {
+            Some(from) if !order.is_confirmed() && !order.state.is_over() => self.load_checkout(&from.id).await,
+            _ => Ok(None),
+        }
     }
 
     /// The write by which what may be held for an order that never was is let go.
@@ -94,11 +125,14 @@ impl Merchant {
                 let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, self.now()).await?;
                 let full = page.len() == PAGE;
                 after = page.last().map(|(key, _)| key.sort.clone());
+                let mut heard = Vec::new();
                 for (key, stored) in page {
-                    if let Err(error) = self.tell_task(&key, &stored).await {
-                        tracing::warn!(code = error.code(), "the inventory was not told");
+                    match self.tell_task(&key, &stored).await {
+                        Ok(done) => heard.extend(done),
+                        Err(error) => tracing::warn!(code = error.code(), "the inventory was not told"),
                     }
                 }
+                self.strike_off(heard).await?;
                 if !full {
                     break;
                 }
@@ -107,19 +141,47 @@ impl Merchant {
         Ok(())
     }
 
-    /// Tells the inventory of one order, now. What fails is told later.
+    /// Strikes off what the inventory has heard, all at once; where one of them is another task by now, one by one.
+    async fn strike_off(&self, heard: Vec<Write>) -> Result<(), Error> {
+        if heard.is_empty() {
+            return Ok(());
+        }
+        match self.0.store.commit(&heard, self.now()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if lost_the_race(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for one in heard {
+            match self.0.store.commit(&[one], self.now()).await {
+                Err(error) if !lost_the_race(&error) => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the inventory what has just become of an order. What fails is told later.
     pub(in crate::merchant) async fn tell_inventory_of(&self, order: &OrderRecord) {
-        if order.checkout.as_ref().is_some_and(|from| from.holds) {
+        if !order.checkout.as_ref().is_some_and(|from| from.holds) {
+            return;
+        }
+        if order.state.is_over() {
+            // Somebody else may want it.
             self.tell_inventory_by(&order.id).await;
+        } else if let (true, Some(inventory)) = (order.is_confirmed(), self.inventory()) {
+            // The customer does not wait until this is struck off; nor is what is missing theirs to hear.
+            if let Err(error) = inventory.sell(&hold(&order.id, &order.lines, 0, self.now())).await {
+                tracing::warn!(order = %order.id, %error, "the inventory was not told now");
+            }
         }
     }
 
-    /// The same by its name.
+    /// Tells it of one order, by its name, and strikes that off.
     pub(in crate::merchant) async fn tell_inventory_by(&self, order: &OrderId) {
         let key = task_key(order);
         let told = async {
             match self.load_one(&key).await? {
-                Some(stored) => self.tell_task(&key, &stored).await,
+                Some(stored) => self.strike_off(self.tell_task(&key, &stored).await?.into_iter().collect()).await,
                 None => Ok(()),
             }
         };
@@ -128,12 +190,13 @@ impl Merchant {
         }
     }
 
-    async fn tell_task(&self, key: &Key, stored: &Stored) -> Result<(), Error> {
-        let Some(inventory) = self.0.trade.as_ref().and_then(|trade| trade.inventory.as_ref()) else { return Ok(()) };
+    /// Tells it what a task says: the write that strikes it off, unless that was a part of what came of it.
+    async fn tell_task(&self, key: &Key, stored: &Stored) -> Result<Option<Write>, Error> {
+        let Some(inventory) = self.inventory() else { return Ok(None) };
         let StockTask { order, act, lines } = stored.read()?;
-        let mut at = self.now();
+        let at = self.now();
         // What is decided meanwhile is told next: then the task is another one by now.
-        let mut writes = vec![Write::delete(key.clone(), Expect::Version(stored.version))];
+        let heard = Write::delete(key.clone(), Expect::Version(stored.version));
         match act {
             StockAct::Free => inventory.free(&order, at).await?,
             StockAct::Sell => {
@@ -142,13 +205,18 @@ impl Merchant {
                     let loaded = self.wanted(&order).await?;
                     let items = short.into_iter().map(|one| one.item).collect();
                     // An event happens when it is committed, however long the inventory took.
-                    let plan = self.plan_step(loaded.record.clone().stock_missing(items), Some(&loaded), writes)?;
-                    (writes, at) = (plan.writes, plan.at);
+                    let missing = loaded.record.clone().stock_missing(items);
+                    let plan = self.plan_step(missing, Some(&loaded), vec![heard])?;
+                    self.0.store.commit(&plan.writes, plan.at).await?;
+                    return Ok(None);
                 }
             }
         }
-        self.0.store.commit(&writes, at).await?;
-        Ok(())
+        Ok(Some(heard))
+    }
+
+    fn inventory(&self) -> Option<&AnyInventory> {
+        self.0.trade.as_ref().and_then(|trade| trade.inventory.as_ref())
     }
 }
 
