@@ -331,6 +331,9 @@ pub enum Refusal {
     /// The session came by a wallet on another device, which may have been somebody else's.
     #[error("this is not done in a session that began by a code: show a wallet or a passkey on this device")]
     AcrossDevices,
+    /// A payment was to be authorised by a wallet on another device, by a code.
+    #[error("payments are not authorised by a code here: use a wallet on this device, or `WalletRail::across_devices`")]
+    PaymentAcrossDevices,
     /// The customer has as many bindings as they may have.
     #[error("a customer has at most {max} ways to be recognised: remove one first")]
     TooManyBindings {
@@ -579,6 +582,7 @@ impl Refusal {
             Self::MergedLately => "merged_lately",
             Self::TooManyMerged { .. } => "too_many_merged",
             Self::AcrossDevices => "across_devices",
+            Self::PaymentAcrossDevices => "payment_across_devices",
             Self::TooManyBindings { .. } => "too_many_bindings",
             Self::NoSuchBinding => "no_such_binding",
             Self::DidReplaced => "did_replaced",

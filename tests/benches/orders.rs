@@ -78,8 +78,8 @@ impl Sold {
         match self {
             Self::ByForm => "A guest's order: placed with an address, and a transfer asked for; three commits.",
             Self::ByCheckout => {
-                "A guest's checkout: begun with an address, completed and paid, of stock that is counted; eight commits, two \
-                 of them by the shelf."
+                "A guest's checkout: begun with an address, completed and paid, of stock that is counted; six commits, two of \
+                 them by the shelf."
             }
         }
     }
@@ -88,8 +88,8 @@ impl Sold {
         match self {
             // Placed, the payment begun, and what the rail said.
             Self::ByForm => 3,
-            // Begun, agreed, held, placed with its payment begun, what the rail said, sold, heard that it is sold, completed.
-            Self::ByCheckout => 8,
+            // Begun, agreed, held, placed with its payment begun, completed with what the rail said, sold.
+            Self::ByCheckout => 6,
         }
     }
 }

@@ -135,6 +135,21 @@ async fn one_presentation_proves_tells_the_address_and_pays() {
 }
 
 #[tokio::test]
+async fn row_06_a_code_that_is_scanned_completes_no_checkout() {
+    let cellar = Cellar::at_home_in("DE").await;
+    let begun = cellar.guest("riesling").await;
+    let mut scanned = tap(&begun, "one");
+    scanned["flow"] = "cross_device".into();
+    let mut browser = cellar.browser();
+    let reply = browser.post_json("/wallet/presentations", &scanned).await;
+    assert_eq!((reply.status, reply.code().as_str()), (StatusCode::FORBIDDEN, "payment_across_devices"));
+    assert_eq!(begun.checkout.reload().await.unwrap().revision(), begun.checkout.revision());
+    assert_eq!(cellar.left("riesling").await, (2, 0));
+    // The same press, on this device.
+    tapped(&mut browser, &begun, "one").await;
+}
+
+#[tokio::test]
 async fn what_needs_nothing_is_asked_for_the_payment_alone() {
     let cellar = Cellar::at_home_in("DE").await;
     let begun = cellar.guest("book").await;

@@ -62,6 +62,16 @@ impl Till {
         Self { shop: TestShop::with(set_up), bank }
     }
 
+    /// One where a code may be scanned by a wallet on another device.
+    fn across_devices() -> Self {
+        let bank = FakeExecutor::new();
+        let types = TypeMetadata::pinned(Cast::account_types()).unwrap();
+        let rail = WalletRail::new(Payee::new("Weingut Sonnberg", IBAN).unwrap(), bank.clone()).across_devices();
+        let set_up =
+            |builder: MerchantBuilder| builder.store(Memory::new()).wallet_rail(rail).ask(&pay()).type_metadata(types);
+        Self { shop: TestShop::with(set_up), bank }
+    }
+
     /// One whose store does as it is told, and may end at any call.
     fn over(store: impl Store) -> Self {
         let bank = FakeExecutor::new();
@@ -394,6 +404,26 @@ async fn two_wallets_asked_for_one_attempt_pay_once() {
     assert_eq!((late.status, late.code().as_str()), (StatusCode::CONFLICT, "payment_under_way"));
     assert_eq!(till.refusals(placed.order.id()).await, ["payment_under_way"]);
     assert_eq!(till.bank.calls(), 1);
+}
+
+#[tokio::test]
+async fn row_06_nobody_pays_by_a_code_unless_the_shop_says_so() {
+    let till = Till::new();
+    let mut browser = till.browser();
+    let placed = till.guest_order().await;
+    let mut scanned = body("pay", placed.order.id().as_str(), Some(placed.link.reveal()));
+    scanned["flow"] = "cross_device".into();
+    let reply = browser.post_json("/wallet/presentations", &scanned).await;
+    assert_eq!((reply.status, reply.code().as_str()), (StatusCode::FORBIDDEN, "payment_across_devices"));
+    // Nothing has begun, and another wallet can pay.
+    assert_eq!(till.stands(placed.order.id()).await, (OrderState::Placed, None));
+    asked_for(&mut browser, &placed).await;
+
+    let till = Till::across_devices();
+    let placed = till.guest_order().await;
+    let mut scanned = body("pay", placed.order.id().as_str(), Some(placed.link.reveal()));
+    scanned["flow"] = "cross_device".into();
+    begun(&mut till.browser(), &scanned).await;
 }
 
 #[tokio::test]

@@ -69,6 +69,7 @@ const WORDS = {
     forCustomers: 'This page is for customers whom the shop knows',
     needsProof: 'This page needs an answer from your wallet',
     step_up_needed: 'For this, please show your wallet once more',
+    payment_across_devices: 'To pay, use a wallet on this device.',
     another_customer: 'The shop knows this by another name than this browser. Your account page says how to go on.',
     on: 'on',
   },
@@ -101,6 +102,7 @@ const WORDS = {
     forCustomers: 'Diese Seite ist für Kundinnen und Kunden, die der Shop kennt',
     needsProof: 'Diese Seite braucht eine Antwort Ihrer Wallet',
     step_up_needed: 'Bitte zeigen Sie dafür Ihre Wallet noch einmal',
+    payment_across_devices: 'Zum Bezahlen brauchen Sie eine Wallet auf diesem Gerät.',
     another_customer: 'Der Shop kennt das unter einem anderen Namen als diesen Browser. Auf Ihrer Kontoseite geht es weiter.',
     on: 'auf',
   },
@@ -1335,7 +1337,17 @@ const byBrowser = globalThis.DigitalCredential && (() => import('./dc.js'));
 async function prepare(host) {
   await device.key();
   const flows = memory && !byBrowser ? ['cross_device'] : onPhone() && !memory ? ['same_device'] : ['cross_device', 'same_device'];
-  return Promise.all(flows.map((flow) => host.ask(flow)));
+  return Promise.all(flows.map((flow) => asked(host, flow)));
+}
+
+/** A presentation; or why there is none by a code, where the shop takes payments from wallets on this device alone. */
+async function asked(host, flow) {
+  try {
+    return await host.ask(flow);
+  } catch (problem) {
+    if (problem.code !== 'payment_across_devices') throw problem;
+    return { flow, problem };
+  }
 }
 
 /**
@@ -1411,6 +1423,7 @@ class Conversation {
   #round = null;
   #shown = {};
   #places;
+  #scan;
   #renewals = 0;
   #finished = false;
 
@@ -1474,7 +1487,7 @@ class Conversation {
     this.#shown = {};
     const code = make('div', { class: 'code', part: 'qr' });
     const links = make('ul', { part: 'links' });
-    const scan = make('p', {}, w.scan);
+    const scan = (this.#scan = make('p', {}, w.scan));
     const consent = make('p', {}, w.consent);
     if (memory) this.#offer.append(code, make('div', {}, scan, consent, make('p', {}, w.tabOnly)));
     else if (onPhone()) {
@@ -1490,7 +1503,7 @@ class Conversation {
   async #add(flow) {
     const { signal } = this.#round;
     try {
-      const presentation = await this.#host.ask(flow);
+      const presentation = await asked(this.#host, flow);
       if (!signal.aborted) this.#place(presentation);
     } catch (problem) {
       if (!signal.aborted) this.#fail(problem);
@@ -1499,7 +1512,11 @@ class Conversation {
 
   #place(presentation) {
     const w = this.#words;
-    const { flow, uri, wallets } = presentation;
+    const { flow, uri, wallets, problem } = presentation;
+    if (problem) {
+      this.#scan.hidden = true;
+      return this.#places[flow].replaceChildren(make('p', {}, describe(problem, w)));
+    }
     this.#shown[flow] = presentation;
     if (flow === 'cross_device') {
       this.#places[flow].replaceChildren(qrPicture(uri, w.code));

@@ -243,7 +243,10 @@ impl Merchant {
         let together = self.together(asks);
         let mut signed = transaction_data(&together, asks, &query).map_err(misuse)?;
         let payment = match order {
-            Some(order) => Some(self.payment_to_ask(order).await?),
+            Some(order) => {
+                self.wallet_rail()?.takes_from(device)?;
+                Some(self.payment_to_ask(order).await?)
+            }
             None => None,
         };
         if let Some(payment) = &payment {

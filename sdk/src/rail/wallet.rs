@@ -11,6 +11,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 pub use crate::protocol::sca::{Payee, PaymentError};
 use crate::{
+    ask::Device,
+    error::Refusal,
     money::{Currency, Money},
     order::OrderId,
     protocol::sca::{Decimal, PAYMENT, Payment},
@@ -130,6 +132,7 @@ pub struct WalletRail {
     currencies: Vec<Currency>,
     patience_s: u64,
     instant: bool,
+    across_devices: bool,
     executor: Arc<dyn DynExecutor>,
 }
 
@@ -146,6 +149,7 @@ impl WalletRail {
             currencies: vec![Currency::EUR],
             patience_s: PATIENCE_S,
             instant: false,
+            across_devices: false,
             executor: Arc::new(executor),
         }
     }
@@ -177,6 +181,23 @@ impl WalletRail {
     pub const fn instant(mut self) -> Self {
         self.instant = true;
         self
+    }
+
+    /// By a code that a wallet on another device scans, too. Nobody can tell whom such a code was shown to: who pays may not be
+    /// who gets what is bought (Cross-Device Flows: Security Best Current Practice, section 6.1). Wallets on this device, and
+    /// those beside it that the browser itself finds and makes sure of, need none.
+    #[must_use]
+    pub const fn across_devices(mut self) -> Self {
+        self.across_devices = true;
+        self
+    }
+
+    /// Refuses a device that payments do not come from.
+    pub(crate) fn takes_from(&self, device: Device) -> Result<(), Refusal> {
+        if device == Device::CrossDevice && !self.across_devices {
+            return Err(Refusal::PaymentAcrossDevices);
+        }
+        Ok(())
     }
 
     /// The type of its transaction data.

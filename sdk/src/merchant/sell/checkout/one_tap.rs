@@ -53,6 +53,8 @@ impl Checkout {
         let completion = Completion { rail: WalletRail::ID.to_owned(), ..tap.completion.clone() };
         let content = ("tap", self.id(), &completion, tap.payment);
         let once = Once::new(merchant, &self.whose.principal(), key, &content);
+        // Refused before anything is agreed to.
+        merchant.wallet_rail()?.takes_from(tap.device)?;
         // Where nothing is paid, everything has to be known before.
         let is_free = completion.total.is_zero();
         let awaited = if is_free { Awaited::default() } else { merchant.awaited(&missing, self)? };
