@@ -25,7 +25,7 @@ use crate::{
     merchant::{Merchant, customer_key, put, recognise::Recognised},
     order::{Address, Buyer, DeliveryAddress},
     protocol::jose::{base64url_encode, sha256},
-    store::{Expect, Key, Persisted, Prefix, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, Stored, Version, Write},
     time::UnixTime,
     trade::{Trade, TradeError},
 };
@@ -98,6 +98,12 @@ impl Whose {
             (Self::Guest(link), Buyer::Guest, Some(digest)) if *digest == link.digest() => Ok(record),
             _ => Err(Refusal::NoSuchCheckout.into()),
         }
+    }
+
+    /// The same of what was loaded, with the version that it is changed at.
+    async fn owned_now(&self, found: Option<Stored>) -> Result<(CheckoutRecord, Version), Error> {
+        let stored = found.ok_or(Refusal::NoSuchCheckout)?;
+        Ok((self.owned(stored.read()?).await?, stored.version))
     }
 
     /// Who says something, for the keys under which they say it.
@@ -206,17 +212,11 @@ impl Merchant {
     ) -> Result<Checkout, Error> {
         let input = (id, whose, Arc::new(basket.clone()), once);
         Pending::new(self, input, |merchant, (id, whose, basket, once)| async move {
-            let before = match &once {
-                Some(once) => merchant.said_before(once).await?,
-                // A guest's form is one checkout by its name.
-                None => merchant.load_one(&checkout_key(&id)).await?.map(|_| id.clone()),
+            let before = match (&once, &whose) {
+                (Some(once), _) => merchant.said_before(once).await?,
+                (None, Whose::Known(_)) => None,
+                (None, Whose::Guest(link)) => merchant.begun_by_form(&id, link).await?,
             };
-            if let (None, Whose::Guest(link)) = (&before, &whose)
-                && let Some(stored) = merchant.load_one(&guest_key(link)).await?
-            {
-                // The form became an order by itself: its link is that order's.
-                return Err(Refusal::FormUsed { order: stored.read::<PlacedDraft>()?.order }.into());
-            }
             if let Some(id) = before {
                 let checkout = merchant.checkout_of(&id, whose).await?;
                 return Ok(Plan::nothing(checkout, merchant.now()));
@@ -247,6 +247,19 @@ impl Merchant {
         .await?
         .commit()
         .await
+    }
+
+    /// A guest's form is one checkout, by its name.
+    ///
+    /// # Errors
+    /// [`Refusal::FormUsed`] if the form became an order by itself: its link is that order's.
+    async fn begun_by_form(&self, id: &CheckoutId, link: &GuestLink) -> Result<Option<CheckoutId>, Error> {
+        let mut found = self.0.store.load(&[checkout_key(id), guest_key(link)], self.now()).await?.into_iter();
+        match (found.next().flatten(), found.next().flatten()) {
+            (Some(_), _) => Ok(Some(id.clone())),
+            (None, Some(placed)) => Err(Refusal::FormUsed { order: placed.read::<PlacedDraft>()?.order }.into()),
+            (None, None) => Ok(None),
+        }
     }
 
     /// What a change of an open checkout writes: the wishes, what the shop offers for them now, and the address where one
@@ -304,8 +317,7 @@ impl Merchant {
 
     /// A checkout that is to be changed, if it is theirs by now.
     async fn owned_checkout(&self, id: &CheckoutId, whose: &Whose) -> Result<(CheckoutRecord, Version), Error> {
-        let (record, version) = self.load_checkout(id).await?.ok_or(Refusal::NoSuchCheckout)?;
-        Ok((whose.owned(record).await?, version))
+        whose.owned_now(self.load_one(&checkout_key(id)).await?).await
     }
 
     async fn load_checkout(&self, id: &CheckoutId) -> Result<Option<(CheckoutRecord, Version)>, Error> {
@@ -473,11 +485,12 @@ impl Checkout {
         let once = Once::new(&self.merchant, &self.whose.principal(), key, &content);
         let input = (self.id().clone(), self.whose.clone(), Arc::new(basket.clone()), once);
         Pending::new(&self.merchant, input, move |merchant, (id, whose, basket, once)| async move {
-            if merchant.said_before(&once).await?.is_some() {
+            let (was_said, found) = merchant.said_of(&once, &id).await?;
+            if was_said {
                 let checkout = merchant.checkout_of(&id, whose).await?;
                 return Ok(Plan::nothing(checkout, merchant.now()));
             }
-            let (record, version) = merchant.owned_checkout(&id, &whose).await?;
+            let (record, version) = whose.owned_now(found).await?;
             record.changeable(revision)?;
             merchant.plan_change(record, Some(version), &basket, &whose, Some(once)).await
         })

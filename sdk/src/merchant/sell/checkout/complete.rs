@@ -214,9 +214,9 @@ impl Merchant {
         awaited: Awaited,
     ) -> Result<Plan<Checkout>, Error> {
         let now = self.now();
-        let said = self.said_before(&once).await?;
-        let (record, version) = self.owned_checkout(id, &whose).await?;
-        if said.is_some() {
+        let (was_said, found) = self.said_of(&once, id).await?;
+        let (record, version) = whose.owned_now(found).await?;
+        if was_said {
             return Ok(Plan::nothing(Checkout { merchant: self.clone(), record, whose }, now));
         }
         record.changeable(completion.revision)?;

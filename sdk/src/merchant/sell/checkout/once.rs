@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checkout_key;
 use crate::{
     checkout::CheckoutId,
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, put},
     protocol::jose::{base64url_encode, sha256},
-    store::{Expect, Key, Persisted, Prefix, Write},
+    store::{Expect, Key, Persisted, Prefix, Stored, Write},
     time::UnixTime,
 };
 
@@ -75,6 +76,13 @@ impl Once {
         let said = Said { checkout: checkout.clone(), content };
         Ok(put(self.key.clone(), &said, Some(now.plus_s(KEY_S)), Expect::Absent)?)
     }
+
+    /// Which checkout the same was said about before, by what lies under the key.
+    fn found(&self, stored: Option<Stored>) -> Result<Option<CheckoutId>, Error> {
+        let Some(stored) = stored else { return Ok(None) };
+        let said: Said = stored.read()?;
+        if self.content.contains(&said.content) { Ok(Some(said.checkout)) } else { Err(Refusal::KeyUsed.into()) }
+    }
 }
 
 impl Merchant {
@@ -83,9 +91,17 @@ impl Merchant {
     /// # Errors
     /// [`Refusal::KeyUsed`] if something else was said under the key.
     pub(super) async fn said_before(&self, once: &Once) -> Result<Option<CheckoutId>, Error> {
-        let Some(stored) = self.load_one(&once.key).await? else { return Ok(None) };
-        let said: Said = stored.read()?;
-        if once.content.contains(&said.content) { Ok(Some(said.checkout)) } else { Err(Refusal::KeyUsed.into()) }
+        once.found(self.load_one(&once.key).await?)
+    }
+
+    /// Whether this was said before, and the checkout that it is about, as they are at one moment.
+    ///
+    /// # Errors
+    /// [`Refusal::KeyUsed`] if something else was said under the key.
+    pub(super) async fn said_of(&self, once: &Once, id: &CheckoutId) -> Result<(bool, Option<Stored>), Error> {
+        let mut found = self.0.store.load(&[once.key.clone(), checkout_key(id)], self.now()).await?.into_iter();
+        let was_said = once.found(found.next().flatten())?.is_some();
+        Ok((was_said, found.next().flatten()))
     }
 }
 
