@@ -18,6 +18,7 @@ mod list;
 mod outbox;
 mod pay;
 mod pending;
+mod queue;
 mod receipt;
 mod refunds;
 
@@ -42,7 +43,11 @@ pub use self::{
     receipt::ShownReceipt,
     refunds::{RecentProof, Refund},
 };
-use self::{form::Form, pending::Witness};
+use self::{
+    form::Form,
+    pending::Witness,
+    queue::{PAGE, by_time, newest_first, shard_of, shards},
+};
 use super::{Merchant, customer_key, put, recognise::Recognised};
 use crate::{
     ask::{AskedFor, Proof},
@@ -65,10 +70,6 @@ use crate::{
 const DELIVERY: &str = "delivery address";
 /// What digests what was in a form.
 const CONTENT: &str = "order content";
-/// How many shards the queues have: workers go over them, and commits spread over them.
-const SHARDS: u8 = 8;
-/// How many records are looked at in one go when a list is walked.
-const PAGE: usize = 100;
 
 /// An order: what is stored of it, and what can be done with it.
 ///
@@ -435,18 +436,11 @@ impl Merchant {
     /// All records of a kind that lie beside an order.
     async fn all_of<T: Persisted>(&self, id: &OrderId) -> Result<Vec<T>, Error> {
         let prefix = Prefix { kind: T::KIND, partition: id.as_str().to_owned(), sort: String::new() };
-        let (mut found, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, self.now()).await?;
-            let full = page.len() == PAGE;
-            after = page.last().map(|(key, _)| key.sort.clone());
-            for (_, stored) in &page {
-                found.push(stored.read::<T>()?);
-            }
-            if !full {
-                return Ok(found);
-            }
+        let (mut found, mut all) = (Vec::new(), self.all_in(prefix));
+        while let Some((_, stored)) = all.next().await? {
+            found.push(stored.read()?);
         }
+        Ok(found)
     }
 
     /// An order that has to be there, with the version that a step of it begins from.
@@ -726,12 +720,7 @@ fn reference_key(reference: &Reference) -> Key {
 }
 
 fn due_key(id: &OrderId, due: UnixTime) -> Key {
-    Key::new(DUE, shard_of(id.as_str()), format!("{:020}/{id}", due.as_secs().max(0)))
-}
-
-/// A sort text that puts later times first.
-fn newest_first(at: UnixTime, id: &OrderId) -> String {
-    format!("{:020}/{id}", i64::MAX.saturating_sub(at.as_secs().max(0)))
+    Key::new(DUE, shard_of(id.as_str()), by_time(due, id))
 }
 
 fn entry(key: Key, order: &OrderId, expect: Expect) -> Result<Write, Error> {
@@ -740,16 +729,6 @@ fn entry(key: Key, order: &OrderId, expect: Expect) -> Result<Write, Error> {
 
 fn read_entry(stored: &Stored) -> Result<OrderEntry, Error> {
     Ok(stored.read()?)
-}
-
-/// The shard of an order or a customer in the queues: its last hexadecimal digit, folded.
-fn shard_of(id: &str) -> String {
-    let digit = id.chars().last().and_then(|c| c.to_digit(16)).unwrap_or_default();
-    (digit % u32::from(SHARDS)).to_string()
-}
-
-fn shards() -> impl Iterator<Item = String> {
-    (0..SHARDS).map(|shard| shard.to_string())
 }
 
 pub(super) fn customer_orders(customer: &CustomerId) -> Prefix {

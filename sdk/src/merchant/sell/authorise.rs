@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BY_CUSTOMER, Loaded, Order, PAGE, entry, newest_first,
-    pay::{in_time, payment},
-    shards,
+    BY_CUSTOMER, Loaded, Order, entry,
+    pay::{ROUND_S, in_time, payment},
+    queue::{by_time, newest_first, shard_of},
 };
 use crate::{
     ask::{Ask, Proof},
@@ -23,7 +23,7 @@ use crate::{
         DeclineCode, Outcome,
         wallet::{Evidence, Inquired, WalletRail},
     },
-    store::{Expect, Key, Persisted, Prefix, Version, Write},
+    store::{Expect, Key, Persisted, Version, Write},
     time::UnixTime,
 };
 
@@ -232,16 +232,13 @@ impl Merchant {
         if self.0.wallet_rail.is_none() {
             return Ok(());
         }
-        let now = self.now();
-        for partition in shards() {
-            let prefix = Prefix { kind: TO_HAND_OVER, partition, sort: String::new() };
-            for (key, stored) in self.0.store.scan(&prefix, None, PAGE, now).await? {
-                let due = key.sort.split('/').next().and_then(|at| at.parse().ok()).map(UnixTime::from_secs);
-                if due.is_some_and(|at| at > now) {
-                    break;
-                }
-                let CodeUsed { order, attempt } = stored.read()?;
-                self.handed_over(&order, attempt).await;
+        let (begun, mut due) = (self.now(), self.due(TO_HAND_OVER));
+        while let Some((_, stored)) = due.next().await? {
+            let CodeUsed { order, attempt } = stored.read()?;
+            self.handed_over(&order, attempt).await;
+            // A bank that is silent takes its time with each of them: the rest waits for the next round.
+            if self.now().since_s(begun) > ROUND_S {
+                break;
             }
         }
         Ok(())
@@ -373,8 +370,8 @@ fn authorisation_key(order: &OrderId, attempt: u32) -> Key {
 }
 
 fn due_key(record: &AuthorisationRecord, at: UnixTime) -> Key {
-    let sort = format!("{:020}/{}/{}", at.as_secs().max(0), record.order, record.attempt);
-    Key::new(TO_HAND_OVER, super::shard_of(record.order.as_str()), sort)
+    let sort = by_time(at, format_args!("{}/{}", record.order, record.attempt));
+    Key::new(TO_HAND_OVER, shard_of(record.order.as_str()), sort)
 }
 
 /// What is stored of an authentication code.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Order, Plan, pending::Pending};
+use super::{Order, Plan, pending::Pending, queue::SHARDS};
 use crate::{
     error::{Error, Refusal},
     merchant::{Merchant, put},
@@ -511,6 +511,6 @@ fn transfer_key(name: &str) -> Key {
 }
 
 fn unmatched_key(name: &str) -> Key {
-    let shard = name.bytes().last().unwrap_or_default() % super::SHARDS;
+    let shard = name.bytes().last().unwrap_or_default() % SHARDS;
     Key::new(UNMATCHED, shard.to_string(), name)
 }

@@ -16,7 +16,11 @@ pub use self::{
     one_tap::{OneTap, Tapped},
 };
 use self::{once::Once, quote::Destination};
-use super::{GuestLink, Order, Pending, PlacedDraft, Plan, guest_key, pending::Witness, shard_of};
+use super::{
+    GuestLink, Order, Pending, PlacedDraft, Plan, guest_key,
+    pending::Witness,
+    queue::{by_time, shard_of},
+};
 use crate::{
     ask::Ask,
     checkout::{CheckoutError, CheckoutId, CheckoutRecord, Message, Offering, SealedAddress, Stage, Status, Wishes},
@@ -543,7 +547,7 @@ fn checkout_key(id: &CheckoutId) -> Key {
 }
 
 fn due_key(id: &CheckoutId, due: UnixTime) -> Key {
-    Key::new(DUE, shard_of(id.as_str()), format!("{:020}/{id}", due.as_secs().max(0)))
+    Key::new(DUE, shard_of(id.as_str()), by_time(due, id))
 }
 
 fn due_entry(id: &CheckoutId, due: UnixTime) -> Result<Write, Error> {

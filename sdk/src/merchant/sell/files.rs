@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{OWED, Order, PAGE, Pending, Plan, read_entry, refund_key, refunds::ACCOUNT, shards};
+use super::{OWED, Order, Pending, Plan, queue::newest_first, read_entry, refund_key, refunds::ACCOUNT};
 use crate::{
     error::{Error, Refusal},
     merchant::{Merchant, put},
@@ -163,21 +163,10 @@ impl Merchant {
                 return self.made_refund_file(&id).await;
             }
         }
-        for partition in shards() {
-            let prefix = Prefix { kind: OWED, partition, sort: String::new() };
-            let mut after: Option<String> = None;
-            loop {
-                let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, self.now()).await?;
-                let full = page.len() == PAGE;
-                after = page.last().map(|(key, _)| key.sort.clone());
-                for (entry, stored) in &page {
-                    let Some((_, refund)) = entry.sort.split_once('/') else { continue };
-                    self.add_to_file(&id, (&read_entry(stored)?.order, refund), execution_on, version).await?;
-                }
-                if !full {
-                    break;
-                }
-            }
+        let mut owed = self.queue(OWED);
+        while let Some((entry, stored)) = owed.next().await? {
+            let Some((_, refund)) = entry.sort.split_once('/') else { continue };
+            self.add_to_file(&id, (&read_entry(&stored)?.order, refund), execution_on, version).await?;
         }
         self.close_file(&id).await?;
         self.made_refund_file(&id).await
@@ -252,9 +241,8 @@ impl Merchant {
         let (mut file, expect) = match file {
             Some((file, version)) => (file, Expect::Version(version)),
             None => {
-                let by_time = format!("{:020}/{id}", i64::MAX.saturating_sub(now.as_secs().max(0)));
                 let entry = FileEntry { file: id.to_owned() };
-                writes.push(put(Key::new(BY_TIME, "", by_time), &entry, None, Expect::Any)?);
+                writes.push(put(Key::new(BY_TIME, "", newest_first(now, id)), &entry, None, Expect::Any)?);
                 (self.new_file(execution_on, version)?, Expect::Absent)
             }
         };
@@ -343,18 +331,11 @@ impl Merchant {
     /// The transfers of a file, in its order.
     pub(super) async fn filed_in(&self, id: &str) -> Result<Vec<(String, FiledRefund, Version)>, Error> {
         let prefix = Prefix { kind: FiledRefund::KIND, partition: id.to_owned(), sort: String::new() };
-        let (mut found, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, self.now()).await?;
-            let full = page.len() == PAGE;
-            after = page.last().map(|(key, _)| key.sort.clone());
-            for (key, stored) in page {
-                found.push((key.sort, stored.read()?, stored.version));
-            }
-            if !full {
-                return Ok(found);
-            }
+        let (mut found, mut all) = (Vec::new(), self.all_in(prefix));
+        while let Some((key, stored)) = all.next().await? {
+            found.push((key.sort, stored.read()?, stored.version));
         }
+        Ok(found)
     }
 
     /// The transfer of a file of ours that bears this end-to-end id.

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Expect, Order, Pending, Plan, order_key, shard_of, shards};
+use super::{
+    Expect, Order, Pending, Plan, order_key,
+    queue::{newest_first, shard_of, shards},
+};
 use crate::{
     error::Error,
     merchant::{Merchant, put},
@@ -215,8 +218,7 @@ impl Merchant {
 
 /// The write by which the list says what an order says.
 pub(super) fn listed(order: &OrderRecord) -> Result<Write, Error> {
-    let sort = format!("{}/{}", sort_time(order.placed_at), order.id);
-    let key = Key::new(Listed::KIND, shard_of(order.id.as_str()), sort);
+    let key = Key::new(Listed::KIND, shard_of(order.id.as_str()), newest_first(order.placed_at, &order.id));
     Ok(put(key, &Listed { order: order.id.clone(), state: order.state }, None, Expect::Any)?)
 }
 

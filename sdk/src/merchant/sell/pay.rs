@@ -3,18 +3,16 @@
 
 use std::{future::Future, time::Duration};
 
-use super::{DUE, Loaded, Order, PAGE, Pending, read_entry, shards};
+use super::{DUE, Loaded, Order, Pending, read_entry};
 use crate::{
     error::{Error, Refusal},
     merchant::Merchant,
     order::{Attempt, OrderError, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S, RefundRecord, Source},
     rail::{AnyRail, Notice, NoticeRequest, Outcome, PaymentRequest, Said, TransferRequest},
-    store::{Key, Prefix},
-    time::UnixTime,
 };
 
 /// For how long a round asks rails, in seconds: the next round goes on.
-const ROUND_S: u64 = 120;
+pub(super) const ROUND_S: u64 = 120;
 
 impl Order {
     /// Pays the order on a rail, by its name. Called twice, it pays once: a payment that is under way on this rail is
@@ -186,37 +184,20 @@ impl Merchant {
     pub async fn bring_orders_up_to_date(&self) -> Result<usize, Error> {
         self.hand_over_authorisations().await?;
         let (begun, mut looked) = (self.now(), 0);
-        for partition in shards() {
-            let prefix = Prefix { kind: DUE, partition, sort: String::new() };
-            let mut after: Option<String> = None;
-            loop {
-                let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, begun).await?;
-                let due =
-                    |key: &Key| key.sort.split('/').next().and_then(|at| at.parse().ok()).map(UnixTime::from_secs);
-                let more =
-                    page.len() == PAGE && page.last().and_then(|(key, _)| due(key)).is_some_and(|at| at <= begun);
-                after = page.last().map(|(key, _)| key.sort.clone());
-                for (key, stored) in page {
-                    if due(&key).is_some_and(|at| at > begun) {
-                        break;
-                    }
-                    looked += 1;
-                    let order = match read_entry(&stored) {
-                        Ok(entry) => entry.order,
-                        Err(error) => {
-                            tracing::error!(%error, "an entry of the queue of orders cannot be read");
-                            continue;
-                        }
-                    };
-                    // A rail that is silent takes its time with each of them: the rest waits for the next round.
-                    let may_ask = self.now().since_s(begun) <= ROUND_S;
-                    if let Err(error) = self.bring_up_to_date(&order, may_ask).await {
-                        tracing::warn!(%order, code = error.code(), "an order could not be brought up to date");
-                    }
+        let mut due = self.due(DUE);
+        while let Some((_, stored)) = due.next().await? {
+            looked += 1;
+            let order = match read_entry(&stored) {
+                Ok(entry) => entry.order,
+                Err(error) => {
+                    tracing::error!(%error, "an entry of the queue of orders cannot be read");
+                    continue;
                 }
-                if !more {
-                    break;
-                }
+            };
+            // A rail that is silent takes its time with each of them: the rest waits for the next round.
+            let may_ask = self.now().since_s(begun) <= ROUND_S;
+            if let Err(error) = self.bring_up_to_date(&order, may_ask).await {
+                tracing::warn!(%order, code = error.code(), "an order could not be brought up to date");
             }
         }
         Ok(looked)

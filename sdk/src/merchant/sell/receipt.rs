@@ -149,8 +149,11 @@ impl Merchant {
         order: &OrderId,
     ) -> Result<Vec<(String, ReceiptIssued, Version)>, Error> {
         let prefix = Prefix { kind: ReceiptIssued::KIND, partition: order.as_str().to_owned(), sort: String::new() };
-        let page = self.0.store.scan(&prefix, None, super::PAGE, self.now()).await?;
-        page.into_iter().map(|(key, stored)| Ok((key.sort, stored.read()?, stored.version))).collect()
+        let (mut found, mut all) = (Vec::new(), self.all_in(prefix));
+        while let Some((key, stored)) = all.next().await? {
+            found.push((key.sort, stored.read()?, stored.version));
+        }
+        Ok(found)
     }
 
     async fn plan_once(&self, number: &str, purpose: &str) -> Result<Plan<()>, Error> {

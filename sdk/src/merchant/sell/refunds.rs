@@ -1,6 +1,6 @@
 //! Money that goes back: decided and committed first, then carried out by the rail, or by the merchant's hand.
 
-use super::{OWED, Order, PAGE, Plan, pay::in_time, pending::Pending, read_entry, refund_key};
+use super::{OWED, Order, Plan, pay::in_time, pending::Pending, read_entry, refund_key};
 use crate::{
     customer::CustomerId,
     error::{Error, Refusal},
@@ -344,20 +344,20 @@ impl Merchant {
         let order = self.wanted(id).await?;
         let prefix = format!("refund/{key}/");
         let said = Prefix { kind: RefundRecord::KIND, partition: id.as_str().to_owned(), sort: prefix };
-        let found = self.0.store.scan(&said, None, PAGE, self.now()).await?;
-        if found.is_empty() {
-            let mut step = order.record.clone().refunded(key, amount)?;
-            self.name_payers(&mut step).await?;
-            return self.plan_step(step, Some(&order), Vec::new());
+        let (mut found, mut before) = (self.all_in(said), None);
+        while let Some((_, stored)) = found.next().await? {
+            let sum = before.unwrap_or_else(|| Money::zero(amount.currency()));
+            before = Some(sum.plus(stored.read::<RefundRecord>()?.amount).map_err(|_| Refusal::RefundDiffers)?);
         }
-        let mut before = Money::zero(amount.currency());
-        for (_, stored) in found {
-            before = before.plus(stored.read::<RefundRecord>()?.amount).map_err(|_| Refusal::RefundDiffers)?;
+        match before {
+            None => {
+                let mut step = order.record.clone().refunded(key, amount)?;
+                self.name_payers(&mut step).await?;
+                self.plan_step(step, Some(&order), Vec::new())
+            }
+            Some(before) if before == amount => Ok(self.plan_nothing_new(order.record)),
+            Some(_) => Err(Refusal::RefundDiffers.into()),
         }
-        if before != amount {
-            return Err(Refusal::RefundDiffers.into());
-        }
-        Ok(self.plan_nothing_new(order.record))
     }
 
     /// What came by transfer goes back to where it came from. Not what came too much: whose that is, its own transfer says.

@@ -21,15 +21,16 @@ use crate::{
     money::Money,
     order::{Buyer, Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
     rail::{Outcome, PaymentRequest, Reference, WalletRail},
-    store::{Expect, Key, Persisted, Prefix, Version, Write},
+    store::{Expect, Key, Persisted, Version, Write},
     time::UnixTime,
     trade::{Held, Hold},
 };
 
 use super::super::{
-    BY_CUSTOMER, PAGE, Pending, PlacedDraft, Plan, entry, newest_first,
+    BY_CUSTOMER, Pending, PlacedDraft, Plan, entry,
     pay::{in_time, payment},
-    reference_key, shards,
+    queue::newest_first,
+    reference_key,
 };
 
 /// How long a checkout is left to whoever completes it, in seconds, before it is looked at.
@@ -121,25 +122,11 @@ impl Merchant {
         let Some(trade) = &self.0.trade else { return Ok(0) };
         self.tell_inventory().await?;
         let (now, mut looked) = (self.now(), 0);
-        for partition in shards() {
-            let prefix = Prefix { kind: DUE, partition, sort: String::new() };
-            let mut after: Option<String> = None;
-            loop {
-                let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, now).await?;
-                let due =
-                    |key: &Key| key.sort.split('/').next().and_then(|at| at.parse().ok()).map(UnixTime::from_secs);
-                let is_due = |key: &Key| due(key).is_none_or(|at| at <= now);
-                let more = page.len() == PAGE && page.last().is_some_and(|(key, _)| is_due(key));
-                after = page.last().map(|(key, _)| key.sort.clone());
-                for (key, stored) in page.into_iter().filter(|(key, _)| is_due(key)) {
-                    looked += 1;
-                    if let Err(error) = self.look_at_checkout(&key, stored.version).await {
-                        tracing::warn!(code = error.code(), "a checkout could not be brought up to date");
-                    }
-                }
-                if !more {
-                    break;
-                }
+        let mut due = self.due(DUE);
+        while let Some((key, stored)) = due.next().await? {
+            looked += 1;
+            if let Err(error) = self.look_at_checkout(&key, stored.version).await {
+                tracing::warn!(code = error.code(), "a checkout could not be brought up to date");
             }
         }
         if let Some(inventory) = &trade.inventory {

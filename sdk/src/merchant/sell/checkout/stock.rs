@@ -8,15 +8,21 @@ use crate::{
     error::Error,
     merchant::{
         Merchant, lost_the_race, put,
-        sell::{BY_CUSTOMER, Loaded, PAGE, delivery_key, newest_first, shard_of, shards},
+        sell::{
+            BY_CUSTOMER, Loaded, delivery_key,
+            queue::{newest_first, shard_of},
+        },
     },
     order::{Buyer, Line, OrderId, OrderRecord},
-    store::{Expect, Key, Persisted, Prefix, Stored, Version, Write},
+    store::{Expect, Key, Persisted, Stored, Version, Write},
     time::UnixTime,
     trade::{AnyInventory, Held},
 };
 
 use super::{checkout_writes, due_entry, due_key, quote::coupon_key};
+
+/// How many tasks are struck off in one commit.
+const STRUCK_OFF: usize = 50;
 
 /// Something that the inventory is to be told.
 #[derive(Serialize, Deserialize)]
@@ -118,27 +124,17 @@ impl Merchant {
 
     /// Tells the inventory all that it has not heard.
     pub(super) async fn tell_inventory(&self) -> Result<(), Error> {
-        for partition in shards() {
-            let prefix = Prefix { kind: StockTask::KIND, partition, sort: String::new() };
-            let mut after: Option<String> = None;
-            loop {
-                let page = self.0.store.scan(&prefix, after.as_deref(), PAGE, self.now()).await?;
-                let full = page.len() == PAGE;
-                after = page.last().map(|(key, _)| key.sort.clone());
-                let mut heard = Vec::new();
-                for (key, stored) in page {
-                    match self.tell_task(&key, &stored).await {
-                        Ok(done) => heard.extend(done),
-                        Err(error) => tracing::warn!(code = error.code(), "the inventory was not told"),
-                    }
-                }
-                self.strike_off(heard).await?;
-                if !full {
-                    break;
-                }
+        let (mut tasks, mut heard) = (self.queue(StockTask::KIND), Vec::new());
+        while let Some((key, stored)) = tasks.next().await? {
+            match self.tell_task(&key, &stored).await {
+                Ok(done) => heard.extend(done),
+                Err(error) => tracing::warn!(code = error.code(), "the inventory was not told"),
+            }
+            if heard.len() == STRUCK_OFF {
+                self.strike_off(std::mem::take(&mut heard)).await?;
             }
         }
-        Ok(())
+        self.strike_off(heard).await
     }
 
     /// Strikes off what the inventory has heard, all at once; where one of them is another task by now, one by one.

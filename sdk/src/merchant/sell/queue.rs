@@ -1,0 +1,102 @@
+//! Queues: what somebody has to look at by themselves, in shards over which commits spread, and by the time at which it is
+//! due. Walking one takes a page at a time, so that nothing has to fit into memory.
+
+use std::vec;
+
+use crate::{
+    error::Error,
+    merchant::Merchant,
+    store::{Key, Prefix, Stored},
+    time::UnixTime,
+};
+
+/// How many shards the queues have: workers go over them, and commits spread over them.
+pub(super) const SHARDS: u8 = 8;
+/// How many records are looked at in one go.
+pub(super) const PAGE: usize = 100;
+
+/// The shard of an order, a checkout or a customer: its last hexadecimal digit, folded.
+pub(super) fn shard_of(id: &str) -> String {
+    let digit = id.chars().last().and_then(|c| c.to_digit(16)).unwrap_or_default();
+    (digit % u32::from(SHARDS)).to_string()
+}
+
+pub(super) fn shards() -> impl DoubleEndedIterator<Item = String> {
+    (0..SHARDS).map(|shard| shard.to_string())
+}
+
+/// A sort text that puts earlier times first, then the names of what is due.
+pub(super) fn by_time(at: UnixTime, name: impl std::fmt::Display) -> String {
+    format!("{:020}/{name}", at.as_secs().max(0))
+}
+
+/// A sort text that puts later times first.
+pub(super) fn newest_first(at: UnixTime, name: impl std::fmt::Display) -> String {
+    format!("{:020}/{name}", i64::MAX.saturating_sub(at.as_secs().max(0)))
+}
+
+/// When an entry is due that [`by_time`] named; none for one that it did not.
+pub(super) fn due_at(entry: &Key) -> Option<UnixTime> {
+    entry.sort.split('/').next()?.parse().ok().map(UnixTime::from_secs)
+}
+
+impl Merchant {
+    /// All entries of a queue.
+    pub(super) fn queue(&self, kind: &'static str) -> Walk<'_> {
+        self.over(shards().map(|partition| Prefix { kind, partition, sort: String::new() }).collect())
+    }
+
+    /// The entries of a queue that are due by now. One whose time cannot be read is due: it must not lie there for ever.
+    pub(super) fn due(&self, kind: &'static str) -> Walk<'_> {
+        Walk { until: Some(self.now()), ..self.queue(kind) }
+    }
+
+    /// All records that are named so.
+    pub(super) fn all_in(&self, named: Prefix) -> Walk<'_> {
+        self.over(vec![named])
+    }
+
+    fn over(&self, all: Vec<Prefix>) -> Walk<'_> {
+        Walk { merchant: self, rest: all.into_iter(), at: None, page: Vec::new().into_iter(), after: None, until: None }
+    }
+}
+
+/// A walk over records, in the order of their names within each shard.
+pub(super) struct Walk<'a> {
+    merchant: &'a Merchant,
+    rest: vec::IntoIter<Prefix>,
+    /// Where more pages may come from.
+    at: Option<Prefix>,
+    page: vec::IntoIter<(Key, Stored)>,
+    after: Option<String>,
+    until: Option<UnixTime>,
+}
+
+impl Walk<'_> {
+    /// The next record; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<(Key, Stored)>, Error> {
+        loop {
+            if let Some((key, stored)) = self.page.next() {
+                let is_later = due_at(&key).zip(self.until).is_some_and(|(due, until)| due > until);
+                if !is_later {
+                    return Ok(Some((key, stored)));
+                }
+                // What comes behind it in this shard is due later still.
+                (self.page, self.at) = (Vec::new().into_iter(), None);
+            }
+            if self.at.is_none() {
+                let Some(next) = self.rest.next() else { return Ok(None) };
+                (self.at, self.after) = (Some(next), None);
+            }
+            if let Some(at) = &self.at {
+                let store = &self.merchant.0.store;
+                let page = store.scan(at, self.after.as_deref(), PAGE, self.merchant.now()).await?;
+                self.after = page.last().map(|(key, _)| key.sort.clone());
+                if page.len() < PAGE {
+                    self.at = None;
+                }
+                self.page = page.into_iter();
+            }
+        }
+    }
+}
