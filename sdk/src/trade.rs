@@ -14,8 +14,10 @@
 
 mod any;
 mod codes;
+mod error;
 mod flat_rates;
 mod items;
+mod opening;
 mod shelf;
 mod vat;
 
@@ -26,8 +28,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::any::{AnyCatalog, AnyDiscount, AnyInventory, AnyShipping, AnyTax};
 pub use self::{
     codes::{Codes, Off},
+    error::TradeError,
     flat_rates::FlatRates,
     items::{Items, ItemsError},
+    opening::{Opening, OpeningError},
     shelf::{Count, DELIVERY_S, HOLD_ITEMS_MAX, HeldFor, REMEMBERED_S, Shelf, ShelfError},
     vat::{Vat, VatError},
 };
@@ -35,7 +39,6 @@ use crate::{
     ask::Ask,
     money::{Currency, Money, Quantity, Rate},
     order::{Exemption, Line, OrderId, WITHDRAWAL_DAYS},
-    store::BoxError,
     time::UnixTime,
 };
 
@@ -45,10 +48,14 @@ pub const HOLD_S: u64 = 15 * 60;
 /// The shortest time for which stock is held, in seconds: longer than housekeeping takes to come by.
 const HOLD_LEAST_S: u64 = 5 * 60;
 
-/// The longest name of an item or of a way to send it, in bytes.
-const NAME_BYTES_MAX: usize = 64;
+/// The longest name of an item or of a way to send it, and the longest word for a discount, in bytes.
+pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// The longest text that a customer reads, in bytes.
 const TITLE_BYTES_MAX: usize = 256;
+/// The most ways to send one consignment.
+pub(crate) const WAYS_MAX: usize = 20;
+/// The most that is let off of one cart, by name.
+pub(crate) const CUTS_MAX: usize = 20;
 
 /// Whether a text can name an item or a way to send it: 1 to 64 bytes, not only spaces, no control characters.
 pub(crate) fn is_name(text: &str) -> bool {
@@ -62,21 +69,6 @@ pub(crate) fn is_title(text: &str) -> bool {
 
 fn is_plain(text: &str, bytes_max: usize) -> bool {
     !text.trim().is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
-}
-
-/// Something of the merchant's did not answer: nothing is decided, and the customer may try again.
-#[derive(Debug, thiserror::Error)]
-#[error("the shop's own {part} did not answer")]
-pub struct TradeError {
-    part: &'static str,
-    source: BoxError,
-}
-
-impl TradeError {
-    /// This part did not answer, because of this: `TradeError::new("catalogue", error)`.
-    pub fn new(part: &'static str, source: impl Into<BoxError>) -> Self {
-        Self { part, source: source.into() }
-    }
 }
 
 /// Something that is sold, as the merchant's catalogue has it now.
@@ -154,6 +146,15 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`TradeError`] if nobody can tell now.
     fn items(&self, names: &[String]) -> impl Future<Output = Result<Vec<Option<Item>>, TradeError>> + Send;
+
+    /// What is wrong with it for this shop, as far as that can be told before the first customer comes. Asked once, when the
+    /// merchant is built. One that looks things up elsewhere has nothing to say.
+    ///
+    /// # Errors
+    /// [`OpeningError`], of which the merchant is told.
+    fn check(&self, _opening: &mut Opening) -> Result<(), OpeningError> {
+        Ok(())
+    }
 }
 
 /// What is to be held for an order.
@@ -315,6 +316,15 @@ pub trait Shipping: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`TradeError`] if nobody can tell now.
     fn ways(&self, consignment: &Consignment) -> impl Future<Output = Result<Vec<Way>, TradeError>> + Send;
+
+    /// What is wrong with it for this shop, as far as that can be told before the first customer comes. Asked once, when the
+    /// merchant is built. Whoever asks a carrier has nothing to say.
+    ///
+    /// # Errors
+    /// [`OpeningError`], of which the merchant is told.
+    fn check(&self, _opening: &mut Opening) -> Result<(), OpeningError> {
+        Ok(())
+    }
 }
 
 /// What is to be taxed.
@@ -363,6 +373,15 @@ pub trait Tax: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`TradeError`] if nobody can tell now.
     fn levies(&self, taxable: &Taxable) -> impl Future<Output = Result<Vec<Levy>, TradeError>> + Send;
+
+    /// What is wrong with it for this shop, as far as that can be told before the first customer comes. Asked once, when the
+    /// merchant is built. Whoever asks elsewhere has nothing to say.
+    ///
+    /// # Errors
+    /// [`OpeningError`], of which the merchant is told.
+    fn check(&self, _opening: &mut Opening) -> Result<(), OpeningError> {
+        Ok(())
+    }
 }
 
 /// What may be let off.
@@ -454,9 +473,22 @@ pub trait Discount: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`TradeError`] if nobody can tell now.
     fn cuts(&self, discountable: &Discountable) -> impl Future<Output = Result<Vec<Cut>, TradeError>> + Send;
+
+    /// What is wrong with it for this shop, as far as that can be told before the first customer comes. Asked once, when the
+    /// merchant is built. Whoever looks things up elsewhere has nothing to say.
+    ///
+    /// # Errors
+    /// [`OpeningError`], of which the merchant is told.
+    fn check(&self, _opening: &mut Opening) -> Result<(), OpeningError> {
+        Ok(())
+    }
 }
 
 /// How a shop sells: its catalogue, and whatever else it has.
+///
+/// Whatever of it could not work is an error of [`MerchantBuilder::build`](crate::merchant::MerchantBuilder::build)
+/// ([`OpeningError`]), as far as it is a list in the program; what a seam of the merchant's own says is looked at when it
+/// says it.
 ///
 /// ```
 /// use firsthand::{
@@ -465,7 +497,8 @@ pub trait Discount: std::fmt::Debug + Send + Sync + 'static {
 /// };
 ///
 /// let price = Money::parse("14.80", Currency::EUR)?;
-/// let trade = Trade::new(Currency::EUR, Items::new([Item::new("sencha", "Sencha, 100 g", price).sent(120)]));
+/// let items = Items::new([Item::new("sencha", "Sencha, 100 g", price).sent(120)])?;
+/// let trade = Trade::new(Currency::EUR, items);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -528,15 +561,16 @@ impl Trade {
         self
     }
 
-    /// For how long stock is held while somebody pays, in seconds; 15 minutes unless said here, and 5 at least. For as long as
-    /// a payment is under way it is held on, by [housekeeping](crate::Merchant::housekeeping).
+    /// For how long stock is held while somebody pays, in seconds; 15 minutes unless said here, and 5 at least: less is
+    /// [`OpeningError::HoldTooShort`]. For as long as a payment is under way it is held on, by
+    /// [housekeeping](crate::Merchant::housekeeping).
     #[must_use]
     pub const fn hold_s(mut self, hold_s: u64) -> Self {
-        self.hold_s = if hold_s < HOLD_LEAST_S { HOLD_LEAST_S } else { hold_s };
+        self.hold_s = hold_s;
         self
     }
 
-    /// For how many days a consumer can withdraw; 14 unless said here, and never fewer.
+    /// For how many days a consumer can withdraw; 14 unless said here, and fewer is [`OpeningError::WithdrawalTooShort`].
     #[must_use]
     pub const fn withdrawal_days(mut self, days: u16) -> Self {
         self.withdrawal_days = days;
@@ -547,7 +581,7 @@ impl Trade {
     /// it there. Without it sending has no price until the address is known.
     #[must_use]
     pub fn home(mut self, country: impl Into<String>) -> Self {
-        self.home = Some(country.into());
+        self.home = Some(country.into().to_ascii_uppercase());
         self
     }
 
