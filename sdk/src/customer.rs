@@ -6,9 +6,9 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::{ask::Proof, names::random_name, store::Persisted, time::UnixTime};
+use crate::{ask::Proof, names::hex_name, store::Persisted, time::UnixTime};
 
-random_name! {
+hex_name! {
     /// A customer's name in this shop: opaque, random, made to sit in a column `customers.firsthand_id` of the merchant's
     /// own. It is a name, not a proof.
     ///

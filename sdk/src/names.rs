@@ -1,7 +1,7 @@
 //! Names that are drawn at random: a letter that says of what, and 128 bits.
 
 /// A type for names of one letter, `_` and 32 hexadecimal digits, and the error for a text that is none.
-macro_rules! random_name {
+macro_rules! hex_name {
     (
         $(#[$about:meta])* $name:ident = $prefix:literal;
         $(#[$about_error:meta])* $error:ident = $what:literal;
@@ -68,7 +68,7 @@ macro_rules! random_name {
     };
 }
 
-pub(crate) use random_name;
+pub(crate) use hex_name;
 
 #[cfg(test)]
 mod tests {

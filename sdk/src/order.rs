@@ -48,7 +48,7 @@ use crate::{
     ask::Proof,
     customer::CustomerId,
     money::{Money, MoneyError},
-    names::random_name,
+    names::hex_name,
     rail::{ActOutcome, Outcome, Reference, RefundOutcome},
     store::Persisted,
     time::UnixTime,
@@ -65,7 +65,7 @@ pub const INQUIRY_PAUSE_MAX_S: u64 = 3600;
 /// How many refunds of one order may be on their way at once.
 pub const SENDING_MAX: usize = 8;
 
-random_name! {
+hex_name! {
     /// An order's name: random, and no secret. `o_` and 32 hexadecimal digits.
     OrderId = "o_";
     /// A text that is not an order's name.

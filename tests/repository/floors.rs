@@ -5,9 +5,20 @@ use crate::sources::{Source, files, names, rust};
 /// The plain data of floor 1, but for the hinges: `presentation` reads answers, `session` digests tokens, `pairwise`
 /// makes DIDs, `format` tells one credential from another, `error` says which check of a standard failed, and `explain`
 /// makes each of them once more.
-const DOMAIN: [&str; 12] = [
-    "ask", "checkout", "customer", "history", "issuing", "limits", "meeting", "money", "names", "order", "receipt",
+const DOMAIN: [&str; 13] = [
+    "ask",
+    "checkout",
+    "customer",
+    "history",
+    "issuing",
+    "limits",
+    "meeting",
+    "money",
+    "names",
+    "order",
+    "receipt",
     "time",
+    "trade/data",
 ];
 const HINGES: [&str; 6] = ["error", "explain", "format", "pairwise", "presentation", "session"];
 

@@ -1,8 +1,8 @@
 //! A checkout's name.
 
-use crate::names::random_name;
+use crate::names::hex_name;
 
-random_name! {
+hex_name! {
     /// A checkout's name: random, and no secret. `c_` and 32 hexadecimal digits.
     CheckoutId = "c_";
     /// A text that is not a checkout's name.

@@ -44,7 +44,7 @@ async fn whose_fault_it_is_that_a_part_says_nothing_of_use_is_told() {
         (Catalogue::Francs, Fault::Merchant, "misuse"),
     ] {
         // What a part of the merchant's own will say is not known when the merchant is built.
-        let shop = TestShop::with(|shop| shop.trade(Trade::new(Currency::EUR, catalogue)));
+        let shop = TestShop::with(|shop| shop.store(Memory::new()).trade(Trade::new(Currency::EUR, catalogue)));
         let form = shop.merchant().guest_form();
         let error = shop.merchant().check_out_as_guest(&book(), &form).await.unwrap_err();
         assert_eq!((error.fault(), error.code()), (fault, code), "{catalogue:?}: {error}");
