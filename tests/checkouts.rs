@@ -28,9 +28,8 @@ const BOTTLES: [&str; 4] = ["riesling", "silvaner", "scheurebe", "rieslaner"];
 fn trade(shelf: &Shelf) -> Trade {
     let euro = |text| Money::parse(text, Currency::EUR).unwrap();
     let words = Codes::new().word("once", Off::amount("A word for one", euro("1.00")).given(Uses::Once));
-    Trade::new(Currency::EUR, Items::new(BOTTLES.map(|name| Item::new(name, name, euro("12.00")))))
-        .inventory(shelf.clone())
-        .discount(words)
+    let items = Items::new(BOTTLES.map(|name| Item::new(name, name, euro("12.00")))).unwrap();
+    Trade::new(Currency::EUR, items).inventory(shelf.clone()).discount(words)
 }
 
 fn bottles(kind: usize, count: u32) -> Wishes {

@@ -15,8 +15,8 @@ use firsthand::{
     customer::{DeviceName, NotADeviceName},
     error::Refusal,
     merchant::{
-        AskTogether, BrowserProof, Completion, Ending, GuestLink, IdempotencyKey, Invitation, NotAKey, OneTap, Order,
-        Recognised, Redemption, SessionGrant, Tapped,
+        AskTogether, BrowserProof, Completion, Ending, GuestLink, IdempotencyKey, Invitation, NotAnIdempotencyKey,
+        OneTap, Order, Recognised, Redemption, SessionGrant, Tapped,
     },
     money::Money,
     order::OrderId,
@@ -1010,7 +1010,7 @@ async fn tapped(merchant: &Merchant, signed: &Signed, body: &AskBody, tap: &TapB
     if *checkout.id() != id {
         return Err(Refusal::NoSuchCheckout.into());
     }
-    let key: IdempotencyKey = tap.key.parse().map_err(|error: NotAKey| invalid(&error.to_string()))?;
+    let key: IdempotencyKey = tap.key.parse().map_err(|error: NotAnIdempotencyKey| invalid(&error.to_string()))?;
     let total = Money::new(tap.total_minor, tap.currency.parse()?)?;
     let completion = Completion { revision: tap.revision, total, rail: String::new() };
     let said = tap.revision;

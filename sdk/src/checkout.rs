@@ -15,12 +15,12 @@ mod wishes;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::cart::{Cart, Known, consignment, short_of};
+pub(crate) use self::cart::{BuyerFacts, Cart, consignment, short_of};
 pub use self::{
     id::{CheckoutId, NotACheckoutId},
-    message::{Message, Severity},
+    message::{Message, MessageCode, Severity},
     offering::{Coupon, Offered, Offering},
-    wishes::{CODES_MAX, ITEMS_MAX, WishError, Wishes},
+    wishes::{CODES_MAX, CheckedWishes, ITEMS_MAX, WishError, Wishes},
 };
 use crate::{
     money::Money,
@@ -40,7 +40,7 @@ pub const OVER_S: u64 = 24 * 3600;
 pub const HOLDING_S: u64 = 60;
 
 /// Why a payment is not made: the wallet told an address that the price is not for.
-pub(crate) const ADDRESS_ELSEWHERE: &str = "address_elsewhere";
+pub(crate) const ADDRESS_ELSEWHERE: &str = MessageCode::AddressElsewhere.as_str();
 
 /// Where a checkout stands (UCP 2026-08-25, checkout status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ pub struct CheckoutRecord {
     /// Which state of it this is, from 1: each change is the next one.
     pub revision: u64,
     /// What the customer wants.
-    pub wishes: Wishes,
+    pub wishes: CheckedWishes,
     /// Where it goes, sealed: a part of the checkout until the order takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<SealedAddress>,
@@ -129,8 +129,6 @@ impl std::fmt::Debug for CheckoutRecord {
 /// An address that lies sealed in its checkout.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedAddress {
-    /// The country, as two letters: what a price may depend on.
-    pub country: String,
     /// Who said it.
     pub source: DeliverySource,
     /// All of it, sealed.
@@ -310,7 +308,7 @@ impl CheckoutRecord {
 
     /// The customer wants something else, or the shop offers something else: what failed before is past.
     #[must_use]
-    pub fn changed(self, wishes: Wishes, offering: Offering, now: UnixTime) -> Self {
+    pub fn changed(self, wishes: CheckedWishes, offering: Offering, now: UnixTime) -> Self {
         Self { wishes, offering, failed: Vec::new(), ..self }.next(now)
     }
 
@@ -377,16 +375,17 @@ impl CheckoutRecord {
             return Some(Self { stage, address: None, ..self.clone() }.next(now));
         }
         let why = match order.state {
-            OrderState::Expired => Message::failed("payment_expired", "The payment was not made in time."),
+            OrderState::Expired => Message::failed(MessageCode::PaymentExpired, "The payment was not made in time."),
             OrderState::Cancelled => match order.last_attempt().and_then(|last| last.outcome.as_ref()) {
                 Some(Outcome::Declined(code)) if code.as_str() == ADDRESS_ELSEWHERE => Message::failed(
-                    ADDRESS_ELSEWHERE,
+                    MessageCode::AddressElsewhere,
                     "Sending it to that address costs something else: look at it again.",
                 ),
-                Some(Outcome::Declined(_)) => {
-                    Message::failed("payment_declined", "The payment was declined. Choose another way to pay.")
-                }
-                _ => Message::failed("order_cancelled", "The order was called off."),
+                Some(Outcome::Declined(_)) => Message::failed(
+                    MessageCode::PaymentDeclined,
+                    "The payment was declined. Choose another way to pay.",
+                ),
+                _ => Message::failed(MessageCode::OrderCancelled, "The order was called off."),
             },
             _ => return None,
         };

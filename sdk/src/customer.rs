@@ -6,69 +6,16 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::{ask::Proof, store::Persisted, time::UnixTime};
+use crate::{ask::Proof, names::hex_name, store::Persisted, time::UnixTime};
 
-/// A customer's name in this shop: opaque, random, made to sit in a column `customers.firsthand_id` of the merchant's
-/// own. It is a name, not a proof.
-///
-/// Written `c_` and 32 hexadecimal digits.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CustomerId(String);
-
-/// A text that is not a customer's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a customer id: c_ and 32 hexadecimal digits")]
-pub struct NotACustomerId;
-
-impl CustomerId {
-    /// The name that these random bytes make.
-    #[must_use]
-    pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(format!("c_{:032x}", u128::from_be_bytes(bytes)))
-    }
-
-    /// As it stands in a column.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for CustomerId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::fmt::Debug for CustomerId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CustomerId({})", self.0)
-    }
-}
-
-impl std::str::FromStr for CustomerId {
-    type Err = NotACustomerId;
-
-    fn from_str(text: &str) -> Result<Self, NotACustomerId> {
-        let digits = text.strip_prefix("c_").ok_or(NotACustomerId)?;
-        let plain = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-        if plain { Ok(Self(text.to_owned())) } else { Err(NotACustomerId) }
-    }
-}
-
-impl TryFrom<String> for CustomerId {
-    type Error = NotACustomerId;
-
-    fn try_from(text: String) -> Result<Self, NotACustomerId> {
-        text.parse()
-    }
-}
-
-impl From<CustomerId> for String {
-    fn from(id: CustomerId) -> Self {
-        id.0
-    }
+hex_name! {
+    /// A customer's name in this shop: opaque, random, made to sit in a column `customers.firsthand_id` of the merchant's
+    /// own. It is a name, not a proof.
+    ///
+    /// Written `c_` and 32 hexadecimal digits.
+    CustomerId = "c_";
+    /// A text that is not a customer's name.
+    NotACustomerId = "a customer id";
 }
 
 /// How strongly a customer proved to be themselves, weakest first.

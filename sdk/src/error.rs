@@ -28,6 +28,7 @@ use crate::{
     resolve::ResolveError,
     store::{BoxError, StoreError},
     time::UnixTime,
+    trade::{OpeningError, TradeError},
     trust::TrustError,
 };
 
@@ -631,6 +632,23 @@ impl From<MoneyError> for Error {
 impl From<StoreError> for Error {
     fn from(source: StoreError) -> Self {
         Self::Unavailable { seam: "the store", source: Box::new(source) }
+    }
+}
+
+impl From<TradeError> for Error {
+    fn from(error: TradeError) -> Self {
+        match error {
+            TradeError::Unavailable { .. } => {
+                Self::Unavailable { seam: "the shop's own trade", source: Box::new(error) }
+            }
+            TradeError::Invalid { .. } => Self::Misuse(error.to_string()),
+        }
+    }
+}
+
+impl From<OpeningError> for Error {
+    fn from(error: OpeningError) -> Self {
+        Self::Misuse(error.to_string())
     }
 }
 

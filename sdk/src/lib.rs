@@ -205,6 +205,7 @@ pub mod limits;
 pub mod meeting;
 pub mod merchant;
 pub mod money;
+mod names;
 pub mod order;
 pub mod pairwise;
 pub mod presentation;

@@ -85,9 +85,9 @@ pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use registration::{ByHand, RegistrationDraft};
 pub use sell::{
     Adjusted, Basket, Became, Booking, Checkout, Completion, DeadWebhook, Delivered, Feed, FeedBatch, FeedEvent,
-    GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotAKey, NotATransferId, NotAnOrderCursor,
-    OneTap, Order, OrderCursor, OrderPage, OrderQuery, Pending, Provisional, RecentProof, Refund, RefundFile,
-    ShownReceipt, StatementLine, Tapped, Transfer, TransferId, UnmatchedTransfer, WaitsBecause, Webhook,
+    GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotATransferId, NotAnIdempotencyKey,
+    NotAnOrderCursor, OneTap, Order, OrderCursor, OrderPage, OrderQuery, Pending, Provisional, RecentProof, Refund,
+    RefundFile, ShownReceipt, StatementLine, Tapped, Transfer, TransferId, UnmatchedTransfer, WaitsBecause, Webhook,
 };
 pub use trusted::TrustListStanding;
 pub use types::TypeMetadata;
@@ -760,13 +760,7 @@ impl MerchantBuilder {
                 return misuse(format!("two rails are named {id:?}"));
             }
         }
-        if let Some(name) = self.trade.as_ref().and_then(|trade| trade.address.as_ref())
-            && !asks.contains_key(name)
-        {
-            return misuse(format!(
-                "the trade takes addresses from the ask {name:?}, which is not declared: add .ask(..)"
-            ));
-        }
+        self.trade.as_ref().map_or(Ok(()), |trade| trade.check(asks.values(), &self.rails))?;
         let payment = asks.values().find(|ask| ask.is_payment());
         match (payment, &self.wallet_rail) {
             (Some(ask), None) => {

@@ -48,6 +48,7 @@ use crate::{
     ask::Proof,
     customer::CustomerId,
     money::{Money, MoneyError},
+    names::hex_name,
     rail::{ActOutcome, Outcome, Reference, RefundOutcome},
     store::Persisted,
     time::UnixTime,
@@ -64,64 +65,11 @@ pub const INQUIRY_PAUSE_MAX_S: u64 = 3600;
 /// How many refunds of one order may be on their way at once.
 pub const SENDING_MAX: usize = 8;
 
-/// An order's name: random, and no secret. `o_` and 32 hexadecimal digits.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct OrderId(String);
-
-/// A text that is not an order's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an order id: o_ and 32 hexadecimal digits")]
-pub struct NotAnOrderId;
-
-impl OrderId {
-    /// The name that these random bytes make.
-    #[must_use]
-    pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(format!("o_{:032x}", u128::from_be_bytes(bytes)))
-    }
-
-    /// As it stands in a column.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for OrderId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::fmt::Debug for OrderId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OrderId({})", self.0)
-    }
-}
-
-impl std::str::FromStr for OrderId {
-    type Err = NotAnOrderId;
-
-    fn from_str(text: &str) -> Result<Self, NotAnOrderId> {
-        let digits = text.strip_prefix("o_").ok_or(NotAnOrderId)?;
-        let plain = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-        if plain { Ok(Self(text.to_owned())) } else { Err(NotAnOrderId) }
-    }
-}
-
-impl TryFrom<String> for OrderId {
-    type Error = NotAnOrderId;
-
-    fn try_from(text: String) -> Result<Self, NotAnOrderId> {
-        text.parse()
-    }
-}
-
-impl From<OrderId> for String {
-    fn from(id: OrderId) -> Self {
-        id.0
-    }
+hex_name! {
+    /// An order's name: random, and no secret. `o_` and 32 hexadecimal digits.
+    OrderId = "o_";
+    /// A text that is not an order's name.
+    NotAnOrderId = "an order id";
 }
 
 /// Who bought.
@@ -132,6 +80,17 @@ pub enum Buyer {
     Customer(CustomerId),
     /// Somebody whom nobody asked: the order's link is all that there is.
     Guest,
+}
+
+impl Buyer {
+    /// The customer, if the shop knows who it is.
+    #[must_use]
+    pub const fn customer(&self) -> Option<&CustomerId> {
+        match self {
+            Self::Customer(customer) => Some(customer),
+            Self::Guest => None,
+        }
+    }
 }
 
 /// Where an order stands.

@@ -254,7 +254,8 @@ async fn checkout(merchant: &Merchant, client: usize) -> Duration {
 
 fn trade(shelf: &Shelf, items: usize) -> Trade {
     let price = |text| Money::parse(text, Currency::EUR).expect("a price");
-    let items = Items::new((0..items).map(|item| Item::new(tea(item), "Sencha, 100 g", price("14.80")).sent(120)));
+    let sencha = |item| Item::new(tea(item), "Sencha, 100 g", price("14.80")).sent(120);
+    let items = Items::new((0..items).map(sencha)).expect("a catalogue");
     let parcel = Way::new("parcel", "Parcel", price("4.90"));
     Trade::new(Currency::EUR, items).inventory(shelf.clone()).shipping(FlatRates::new().way(parcel, &["DE"], 20_000))
 }

@@ -138,7 +138,8 @@ async fn shop(origin: &str, folder: &Path, rail: FakeRail, shelf: Shelf) -> (Mer
         Item::new("sencha", "Sencha, 100 g", euro("14.80")).sent(120),
         Item::new("book", "A book as a file", euro("9.90")).taxed_as("books"),
         Item::new("wine", "Riesling, 0.75 l", euro("12.00")).sent(1_300).needs(&age()),
-    ]);
+    ])
+    .unwrap();
     let ways = FlatRates::new()
         .way(Way::new("parcel", "Parcel", euro("4.90")).within_days(1, 3), &["DE", "AT"], 20_000)
         .way(Way::new("letter", "Letter", euro("2.00")).within_days(2, 4), &["DE"], 500);

@@ -51,7 +51,8 @@ fn trade(shelf: &Shelf) -> Trade {
         Item::new("book", "A book as a file", euro("9.90")).at_most(Quantity::new(10).unwrap()),
         Item::new("wine", "Riesling", euro("12.00")).sent(1_300).needs(&TestShop::age()),
         Item::new("free", "A sample as a file", euro("0")),
-    ]);
+    ])
+    .unwrap();
     let ways = FlatRates::new()
         .way(Way::new("parcel", "Parcel", euro("4.90")).within_days(1, 3), &["DE", "AT"], 20_000)
         .way(Way::new("letter", "Letter", euro("2.00")), &["DE"], 500);

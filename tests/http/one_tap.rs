@@ -41,7 +41,7 @@ impl Cellar {
         let book = Item::new("book", "A book as a file", euro("9.90"));
         let near = Way::new("parcel", "Parcel", euro("4.90"));
         let far = Way::new("far", "Parcel abroad", euro("14.90"));
-        let trade = Trade::new(Currency::EUR, Items::new([wine, book]))
+        let trade = Trade::new(Currency::EUR, Items::new([wine, book]).unwrap())
             .inventory(shelf.clone())
             .shipping(FlatRates::new().way(near, &["DE"], 20_000).way(far, &["AT"], 20_000))
             .home(country)

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firsthand::{
-    checkout::{CheckoutId, CheckoutRecord, HOLDING_S, Severity, Stage},
+    checkout::{CheckoutId, CheckoutRecord, HOLDING_S, MessageCode, Severity, Stage},
     order::{Attempt, Buyer, OrderId, OrderRecord, OrderState},
     rail::Outcome,
     store::{Key, Write},
@@ -167,13 +167,13 @@ impl Oracle {
                 && before.offering.is_same(&record.offering)
         });
         let order = |id: &OrderId| self.orders.get(id).map(|(order, _)| order);
-        let failed = record.failed.first().map(|message| message.code.clone());
+        let failed = record.failed.first().map(|message| message.code);
         let frees = |order: &OrderId| tasks.contains(&(order.to_string(), "free".to_owned()));
         let (holds, happened) =
             match (before.as_ref().map(|before| &before.stage), &record.stage) {
                 (None, Stage::Open) => (failed.is_none(), "begun".to_owned()),
-                (Some(Stage::Open), Stage::Open) => match &failed {
-                    Some(code) => (code == "offer_changed" && keys == 0, format!("shown again: {code}")),
+                (Some(Stage::Open), Stage::Open) => match failed {
+                    Some(code) => (code == MessageCode::OfferChanged && keys == 0, format!("shown again: {code}")),
                     None => (keys == 1, "changed".to_owned()),
                 },
                 (Some(Stage::Open), Stage::Holding(agreed)) => {
@@ -205,7 +205,7 @@ impl Oracle {
                 (Some(Stage::Holding(agreed)), Stage::Open) => {
                     let never = order(&agreed.order).is_none();
                     self.sales.given_up.insert(agreed.order.clone());
-                    let code = failed.clone().unwrap_or_default();
+                    let code = failed.map_or("", MessageCode::as_str);
                     (never && same && frees(&agreed.order), format!("given up: {code}"))
                 }
                 (Some(Stage::Paying(agreed)), Stage::Completed { order: became }) => {
@@ -216,7 +216,7 @@ impl Oracle {
                     let over = order(&agreed.order).is_some_and(|order| {
                         order.state.is_over() && order.checkout.as_ref().is_some_and(|from| from.confirmed_at.is_none())
                     });
-                    (over && same, format!("opened again: {}", failed.clone().unwrap_or_default()))
+                    (over && same, format!("opened again: {}", failed.map_or("", MessageCode::as_str)))
                 }
                 (Some(Stage::Open), Stage::Canceled) => (true, "canceled".to_owned()),
                 _ => (false, "something else".to_owned()),

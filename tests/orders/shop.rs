@@ -16,7 +16,7 @@ use crate::stage::{Stage, let_others_go_first};
 /// What is sold: its name, what it costs in the beginning, and how many of it there are.
 pub const ITEMS: [(&str, i64, u32); 4] = [("tin", 1000, 2), ("cup", 740, 4), ("pot", 2500, 1), ("sample", 0, 2)];
 /// How long stock is held, in seconds: not much longer than until somebody looks again.
-const HOLD_S: u64 = 180;
+const HOLD_S: u64 = 300;
 /// What is let off once, for everybody together.
 pub const ONCE: &str = "once";
 

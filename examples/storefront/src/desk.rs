@@ -19,7 +19,7 @@ use firsthand_axum::{
     error::Refusal,
     merchant::{Booking, Order, Pending, Transfer},
     money::Currency,
-    order::{BankAccount, Buyer, OrderError, OrderId, OrderState},
+    order::{BankAccount, OrderError, OrderId, OrderState},
     rail::reference::Reference,
     time::Day,
 };
@@ -286,10 +286,7 @@ impl Desk {
             view,
             &DeskSale {
                 order: shown,
-                customer: match order.buyer() {
-                    Buyer::Customer(id) => Some(id.to_string()),
-                    Buyer::Guest => None,
-                },
+                customer: order.buyer().customer().map(ToString::to_string),
                 form: self.operator.form(),
                 notice,
                 may_send: matches!(order.state(), OrderState::Paid | OrderState::Authorised),

@@ -2,7 +2,7 @@
 
 use firsthand::{
     Error, Merchant,
-    checkout::{Message, Severity, Status},
+    checkout::{Message, MessageCode, Severity, Status},
     merchant::{Checkout, GuestLink},
     money::{Money, MoneyError},
     order::{DeliverySource, DraftError, Line, LineTax, Totals},
@@ -129,11 +129,11 @@ pub(crate) struct TaxBody {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct MessageBody {
-    /// `error`, `warning` or `info`.
+    /// `error` or `warning`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// What it is about, for programs.
-    code: String,
+    code: &'static str,
     /// For people, in English.
     content: String,
     /// Of an error: `recoverable` by whoever drives the checkout, or `requires_buyer_input`.
@@ -386,12 +386,11 @@ fn message(message: &Message, checkout: &Checkout) -> MessageBody {
     let (kind, severity) = match message.severity {
         Severity::Recoverable => ("error", Some("recoverable")),
         Severity::RequiresBuyerInput => ("error", Some("requires_buyer_input")),
-        Severity::Warning => ("warning", None),
-        _ => ("info", None),
+        _ => ("warning", None),
     };
-    let path = match (&message.about, message.code.as_str()) {
-        (None, "address_missing" | "not_sent_there") => Some("$.fulfillment.destination".to_owned()),
-        (None, "way_changed") => Some("$.fulfillment.options".to_owned()),
+    let path = match (&message.about, message.code) {
+        (None, MessageCode::AddressMissing | MessageCode::NotSentThere) => Some("$.fulfillment.destination".to_owned()),
+        (None, MessageCode::WayChanged) => Some("$.fulfillment.options".to_owned()),
         (None, _) => None,
         (Some(about), _) => {
             let at = |place: Option<usize>, name: &str| place.map(|place| format!("$.{name}[{place}]"));
@@ -403,7 +402,7 @@ fn message(message: &Message, checkout: &Checkout) -> MessageBody {
     };
     MessageBody {
         kind,
-        code: message.code.clone(),
+        code: message.code.as_str(),
         content: message.text.clone(),
         severity,
         path,

@@ -187,7 +187,7 @@ async fn begun(merchant: &Merchant, caller: &Caller, sent: &Sent, said: &str) ->
 fn new_key(merchant: &Merchant) -> Result<IdempotencyKey, Problem> {
     // A form's token is as random as a key has to be.
     let key = merchant.guest_form().parse();
-    key.map_err(|error: firsthand::merchant::NotAKey| Error::Misuse(error.to_string()).into())
+    key.map_err(|error: firsthand::merchant::NotAnIdempotencyKey| Error::Misuse(error.to_string()).into())
 }
 
 /// The page of a checkout, wherever it stands.

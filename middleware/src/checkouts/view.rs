@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use firsthand::{
-    checkout::{Message, Severity},
+    checkout::{Message, MessageCode, Severity},
     merchant::Checkout,
     money::Money,
     order::{Address, DeliverySource, Totals},
@@ -210,11 +210,11 @@ impl Shown<'_> {
     /// Where what a message is about stands on the page; none for what is about the whole.
     fn place(&self, message: &Message) -> Option<String> {
         let about = message.about.as_deref();
-        match (about, message.code.as_str()) {
-            (None, "address_missing" | "not_sent_there") => Some(self.address_place()),
-            (None, "way_changed") => Some("ways".to_owned()),
+        match (about, message.code) {
+            (None, MessageCode::AddressMissing | MessageCode::NotSentThere) => Some(self.address_place()),
+            (None, MessageCode::WayChanged) => Some("ways".to_owned()),
             (None, _) => None,
-            (Some(_), "proof_needed") => Some("proofs".to_owned()),
+            (Some(_), MessageCode::ProofNeeded) => Some("proofs".to_owned()),
             (Some(about), _) => {
                 let items = &self.checkout.wishes().items;
                 let item = items.iter().position(|(item, _)| item == about);
@@ -236,7 +236,7 @@ impl Shown<'_> {
             for message in self.checkout.messages() {
                 let grave = matches!(message.severity, Severity::Recoverable | Severity::RequiresBuyerInput);
                 let failed = message.about.is_none() && message.severity == Severity::Warning;
-                let said = message.code == "address_missing" && has_field_of_address;
+                let said = message.code == MessageCode::AddressMissing && has_field_of_address;
                 if (grave || failed) && !said {
                     faults.push((self.place(message), words::message(self.frame.lang, message)));
                 }

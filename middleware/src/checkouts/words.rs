@@ -1,6 +1,10 @@
 //! What the checkout page says, in English and German: messages by their code, rails, countries, amounts and days.
 
-use firsthand::{checkout::Message, money::Money, time::UnixTime};
+use firsthand::{
+    checkout::{Message, MessageCode},
+    money::Money,
+    time::UnixTime,
+};
 
 use crate::web::Lang;
 
@@ -12,34 +16,44 @@ pub(super) const fn say<'a>(lang: Lang, english: &'a str, german: &'a str) -> &'
     }
 }
 
-/// A message, in the customer's language where its code is one of the library's.
+/// A message, in the customer's language. What another version of the library said stays English.
 pub(super) fn message(lang: Lang, message: &Message) -> String {
-    let number: String = message.text.chars().filter(char::is_ascii_digit).collect();
-    let german = match message.code.as_str() {
-        "item_unavailable" => "Das wird nicht mehr verkauft. Bitte entfernen Sie es.",
-        "quantity_too_large" => return said(lang, message, &format!("Höchstens {number} davon auf einmal.")),
-        "out_of_stock" if number.is_empty() => "Das ist ausverkauft.",
-        "out_of_stock" => return said(lang, message, &format!("Davon sind nur noch {number} da.")),
-        "proof_needed" => "Das muss Ihre Wallet zeigen.",
-        "discount_code_invalid" => "Dieses Wort gibt hier keinen Rabatt.",
-        "discount_for_customers" => "Diesen Rabatt gibt es einmal pro Kundin oder Kunde: Zeigen Sie, wer Sie sind.",
-        "discount_used" => "Dieser Rabatt wurde schon genutzt.",
-        "address_missing" => "Wohin soll es gehen?",
-        "not_sent_there" => "Dorthin wird das nicht geschickt.",
-        "way_changed" => "So wird es nicht mehr verschickt: Bitte wählen Sie neu.",
-        "payment_expired" => "Die Zahlung kam nicht rechtzeitig. Es wurde nichts abgebucht.",
-        "payment_declined" => "Die Zahlung wurde abgelehnt. Bitte wählen Sie einen anderen Weg.",
-        "order_cancelled" => "Die Bestellung wurde zurückgenommen.",
-        "offer_changed" => "Preise oder Bestand haben sich geändert: Bitte sehen Sie noch einmal hin.",
-        "interrupted" => "Das wurde unterbrochen, und nichts wurde bezahlt. Bitte noch einmal.",
-        "stock_unknown" => "Der Shop konnte seinen Bestand nicht prüfen. Bitte noch einmal.",
-        _ => &message.text,
-    };
-    said(lang, message, german)
+    match lang {
+        Lang::En => message.text.clone(),
+        Lang::De => german(message).unwrap_or_else(|| message.text.clone()),
+    }
 }
 
-fn said(lang: Lang, message: &Message, german: &str) -> String {
-    say(lang, &message.text, german).to_owned()
+/// What it says in German: each code of the library has its text here, and nowhere else.
+fn german(message: &Message) -> Option<String> {
+    let text = match (message.code, message.count) {
+        (MessageCode::QuantityTooLarge, Some(most)) => return Some(format!("Höchstens {most} davon auf einmal.")),
+        (MessageCode::QuantityTooLarge, None) => "Das ist zu viel auf einmal.",
+        (MessageCode::OutOfStock, Some(left @ 1..)) => return Some(format!("Davon sind nur noch {left} da.")),
+        (MessageCode::OutOfStock, _) => "Das ist ausverkauft.",
+        (MessageCode::ItemUnavailable, _) => "Das wird nicht mehr verkauft. Bitte entfernen Sie es.",
+        (MessageCode::ProofNeeded, _) => "Das muss Ihre Wallet zeigen.",
+        (MessageCode::DiscountCodeInvalid, _) => "Dieses Wort gibt hier keinen Rabatt.",
+        (MessageCode::DiscountForCustomers, _) => {
+            "Diesen Rabatt gibt es einmal pro Kundin oder Kunde: Zeigen Sie, wer Sie sind."
+        }
+        (MessageCode::DiscountUsed, _) => "Dieser Rabatt wurde schon genutzt.",
+        (MessageCode::AddressMissing, _) => "Wohin soll es gehen?",
+        (MessageCode::NotSentThere, _) => "Dorthin wird das nicht geschickt.",
+        (MessageCode::WayChanged, _) => "So wird es nicht mehr verschickt: Bitte wählen Sie neu.",
+        (MessageCode::AddressElsewhere, _) => {
+            "An diese Anschrift kostet der Versand etwas anderes: Bitte sehen Sie noch einmal hin."
+        }
+        (MessageCode::PaymentExpired, _) => "Die Zahlung kam nicht rechtzeitig. Es wurde nichts abgebucht.",
+        (MessageCode::PaymentDeclined, _) => "Die Zahlung wurde abgelehnt. Bitte wählen Sie einen anderen Weg.",
+        (MessageCode::OrderCancelled, _) => "Die Bestellung wurde zurückgenommen.",
+        (MessageCode::OfferChanged, _) => "Preise oder Bestand haben sich geändert: Bitte sehen Sie noch einmal hin.",
+        (MessageCode::Interrupted, _) => "Das wurde unterbrochen, und nichts wurde bezahlt. Bitte noch einmal.",
+        (MessageCode::StockUnknown, _) => "Der Shop konnte seinen Bestand nicht prüfen. Bitte noch einmal.",
+        // The list may grow: a test looks for a text of each.
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 /// What a rail is called where the merchant does not say.
@@ -179,8 +193,28 @@ pub(super) fn grouped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use firsthand::money::Currency;
+    use serde_json::json;
 
     use super::*;
+
+    fn stored(code: &str, count: Option<u32>) -> Message {
+        let text = "In English.";
+        serde_json::from_value(json!({"severity": "warning", "code": code, "count": count, "text": text})).unwrap()
+    }
+
+    #[test]
+    fn each_message_is_said_in_german() {
+        for code in MessageCode::ALL {
+            for count in [None, Some(0), Some(3)] {
+                let message = stored(code.as_str(), count);
+                assert!(german(&message).is_some_and(|text| !text.is_empty()), "{code} has no German text");
+                assert_eq!(super::message(Lang::En, &message), "In English.");
+            }
+        }
+        assert_eq!(message(Lang::De, &stored("out_of_stock", Some(3))), "Davon sind nur noch 3 da.");
+        assert_eq!(message(Lang::De, &stored("out_of_stock", Some(0))), "Das ist ausverkauft.");
+        assert_eq!(message(Lang::De, &stored("moon_too_bright", None)), "In English.", "a code of another version");
+    }
 
     #[test]
     fn amounts_and_days_are_written_as_people_do() {

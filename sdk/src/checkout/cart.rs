@@ -1,23 +1,18 @@
 //! From what the shop's parts say to an offer, step by step: what is sold, what is let off, how it is sent, the tax.
 
 use super::{
-    message::{Message, Severity},
-    offering::{ADDRESS_MISSING, Coupon, Offered, Offering, PROOF_NEEDED},
-    wishes::Wishes,
+    message::{Message, MessageCode, Severity},
+    offering::{Coupon, Offered, Offering},
+    wishes::CheckedWishes,
 };
 use crate::{
     money::{Currency, Money, MoneyError, Rate},
     order::{Carriage, Exemption, Line, LineTax, Parts, Reduction, Totals},
-    trade::{Consignment, Cut, Item, Levy, Way},
+    trade::{CUTS_MAX, Consignment, Cut, Item, Levy, WAYS_MAX, Way},
 };
 
-/// The most that is let off by name.
-const CUTS_MAX: usize = 20;
-/// The most ways to send something.
-const WAYS_MAX: usize = 20;
-
 /// What is known of the customer when prices depend on it.
-pub(crate) struct Known<'a> {
+pub(crate) struct BuyerFacts<'a> {
     /// Whether they are somebody whom the shop knows.
     pub(crate) is_customer: bool,
     /// Whether an ask is answered, lately enough.
@@ -46,9 +41,8 @@ pub(crate) struct Cart {
 }
 
 impl Cart {
-    /// What is sold of what is wished for: `found` is what the catalogue said, in the order of the wishes.
-    pub(crate) fn of(currency: Currency, wishes: &Wishes, found: Vec<Option<Item>>) -> Self {
-        let mut cart = Self {
+    const fn empty(currency: Currency) -> Self {
+        Self {
             currency,
             items: Vec::new(),
             lines: Vec::new(),
@@ -63,15 +57,23 @@ impl Cart {
             coupons: Vec::new(),
             reverse_charge: false,
             messages: Vec::new(),
-        };
+        }
+    }
+
+    /// What is sold of what is wished for: `found` is what the catalogue said, in the order of the wishes.
+    pub(crate) fn of(currency: Currency, wishes: &CheckedWishes, found: Vec<Option<Item>>) -> Self {
+        let mut cart = Self::empty(currency);
         let found = found.into_iter().chain(std::iter::repeat(None));
         for ((name, quantity), item) in wishes.items.iter().zip(found) {
             let Some(item) = item else {
-                cart.wrong("item_unavailable", "This is not sold any more.", name);
+                let gone = Message::recoverable(MessageCode::ItemUnavailable, "This is not sold any more.");
+                cart.messages.push(gone.about(name));
                 continue;
             };
             if let Some(most) = item.at_most.filter(|most| quantity > most) {
-                cart.wrong("quantity_too_large", format!("At most {most} of this are sold at once."), name);
+                let text = format!("At most {most} of this are sold at once.");
+                let too_many = Message::recoverable(MessageCode::QuantityTooLarge, text).about(name);
+                cart.messages.push(too_many.count(most.count()));
             }
             let mut line = Line::new(name, &item.title, item.unit, *quantity);
             (line.exemption, line.intangible) = (item.exemption, item.weight_g.is_none());
@@ -84,7 +86,7 @@ impl Cart {
     /// The same things as they were sold, to price their sending once more. `None` if one of them is not sold any more.
     pub(crate) fn again(currency: Currency, items: &[Option<Item>], lines: &[Line]) -> Option<Self> {
         let items = items.iter().cloned().collect::<Option<Vec<Item>>>().filter(|items| items.len() == lines.len())?;
-        Some(Self { items, lines: lines.to_vec(), ..Self::of(currency, &Wishes::new(), Vec::new()) })
+        Some(Self { items, lines: lines.to_vec(), ..Self::empty(currency) })
     }
 
     /// What the catalogue said of what is sold.
@@ -115,16 +117,21 @@ impl Cart {
     }
 
     /// What has to be proved for what is bought.
-    pub(crate) fn prove(&mut self, known: &Known<'_>) {
+    pub(crate) fn prove(&mut self, facts: &BuyerFacts<'_>) {
         let needs: Vec<String> = self.items.iter().flat_map(|item| item.needs.iter().cloned()).collect();
-        needs.into_iter().for_each(|ask| self.need(ask, known));
+        needs.into_iter().for_each(|ask| self.need(ask, facts));
     }
 
     /// Takes off what is let off. What was entered and lets nothing off is told.
     ///
     /// # Errors
     /// [`MoneyError`] if the merchant lets off another currency.
-    pub(crate) fn cut(&mut self, cuts: Vec<Cut>, wishes: &Wishes, known: &Known<'_>) -> Result<(), MoneyError> {
+    pub(crate) fn cut(
+        &mut self,
+        cuts: Vec<Cut>,
+        wishes: &CheckedWishes,
+        facts: &BuyerFacts<'_>,
+    ) -> Result<(), MoneyError> {
         let mut counted: Vec<String> = Vec::new();
         for cut in cuts.into_iter().take(CUTS_MAX) {
             let coupon = Coupon::of(&cut);
@@ -136,22 +143,23 @@ impl Cart {
             }
             counted.extend(code.clone());
             let about = code.clone().unwrap_or_else(|| title.clone());
-            if coupon.as_ref().is_some_and(|coupon| coupon.per_customer && !known.is_customer) {
-                self.note("discount_for_customers", "This is let off once for each customer: show who you are.", about);
+            if coupon.as_ref().is_some_and(|coupon| coupon.per_customer && !facts.is_customer) {
+                let text = "This is let off once for each customer: show who you are.";
+                self.note(MessageCode::DiscountForCustomers, text, about);
                 continue;
             }
-            if coupon.as_ref().is_some_and(|coupon| (known.used)(coupon)) {
-                self.note("discount_used", "This was let off before.", about);
+            if coupon.as_ref().is_some_and(|coupon| (facts.used)(coupon)) {
+                self.note(MessageCode::DiscountUsed, "This was let off before.", about);
                 continue;
             }
             if let Some(ask) = needs {
-                let proved = (known.proved)(&ask);
+                let proved = (facts.proved)(&ask);
                 if !proved && code.is_none() && !wishes.claims.contains(&ask) {
                     self.offered.push(Offered { title, ask, amount });
                     continue;
                 }
                 self.provisional |= !proved;
-                self.need(ask, known);
+                self.need(ask, facts);
             }
             for (line, off) in self.lines.iter_mut().zip(&off) {
                 *line = line.clone().less(line.discount().plus(*off)?);
@@ -160,7 +168,7 @@ impl Cart {
             self.coupons.extend(coupon);
         }
         for code in wishes.codes.iter().filter(|code| !counted.contains(code)) {
-            self.note("discount_code_invalid", "This word lets nothing off here.", code);
+            self.note(MessageCode::DiscountCodeInvalid, "This word lets nothing off here.", code);
         }
         Ok(())
     }
@@ -170,19 +178,12 @@ impl Cart {
         self.ways = ways.into_iter().take(WAYS_MAX).collect();
         let chosen = wished.and_then(|wished| self.ways.iter().find(|way| way.method == wished));
         if wished.is_some() && chosen.is_none() && !self.ways.is_empty() {
-            self.messages.push(Message::new(
-                Severity::Warning,
-                "way_changed",
-                "It is not sent that way: choose again.",
-            ));
+            let text = "It is not sent that way: choose again.";
+            self.messages.push(Message::new(Severity::Warning, MessageCode::WayChanged, text));
         }
         self.way = self.ways.iter().find(|way| wished == Some(way.method.as_str())).or(self.ways.first()).cloned();
         if self.way.is_none() && is_known {
-            self.messages.push(Message::new(
-                Severity::Recoverable,
-                "not_sent_there",
-                "This is not sent to that address.",
-            ));
+            self.messages.push(Message::recoverable(MessageCode::NotSentThere, "This is not sent to that address."));
         }
         self.carriage = self.way.as_ref().map(|way| Carriage {
             method: way.method.clone(),
@@ -194,7 +195,7 @@ impl Cart {
 
     /// It is not known where to send it.
     pub(crate) fn lacks_address(&mut self) {
-        self.messages.push(Message::new(Severity::Recoverable, ADDRESS_MISSING, "Where is it to be sent?"));
+        self.messages.push(Message::recoverable(MessageCode::AddressMissing, "Where is it to be sent?"));
     }
 
     /// How each line is taxed, by the merchant's names, and the sending at the end.
@@ -253,13 +254,13 @@ impl Cart {
         })
     }
 
-    fn need(&mut self, ask: String, known: &Known<'_>) {
+    fn need(&mut self, ask: String, facts: &BuyerFacts<'_>) {
         if self.needs.contains(&ask) {
             return;
         }
-        if !(known.proved)(&ask) {
+        if !(facts.proved)(&ask) {
             let text = "Your wallet has to show this.";
-            self.messages.push(Message::new(Severity::RequiresBuyerInput, PROOF_NEEDED, text).about(&ask));
+            self.messages.push(Message::new(Severity::RequiresBuyerInput, MessageCode::ProofNeeded, text).about(&ask));
             self.missing.push(ask.clone());
         }
         self.needs.push(ask);
@@ -291,11 +292,7 @@ impl Cart {
         Ok(())
     }
 
-    fn wrong(&mut self, code: &str, text: impl Into<String>, item: &str) {
-        self.messages.push(Message::new(Severity::Recoverable, code, text).about(item));
-    }
-
-    fn note(&mut self, code: &str, text: &str, about: impl Into<String>) {
+    fn note(&mut self, code: MessageCode, text: &str, about: impl Into<String>) {
         self.messages.push(Message::new(Severity::Warning, code, text).about(about));
     }
 }
@@ -306,7 +303,7 @@ pub(crate) fn short_of(item: impl Into<String>, left: u32) -> Message {
         0 => "This is sold out.".to_owned(),
         left => format!("Only {left} of this are left."),
     };
-    Message::new(Severity::Recoverable, "out_of_stock", text).about(item)
+    Message::recoverable(MessageCode::OutOfStock, text).about(item).count(left)
 }
 
 /// What a cart is to whoever prices its sending.

@@ -4,18 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Awaited, Status,
-    message::{Message, Severity},
+    message::{Message, MessageCode, Severity},
 };
 use crate::{
     money::{Currency, Money},
     order::{Carriage, Line, Reduction, Totals},
     trade::{Cut, Uses, Way},
 };
-
-/// That something has to be proved.
-pub(super) const PROOF_NEEDED: &str = "proof_needed";
-/// That it is not known where to send it.
-pub(super) const ADDRESS_MISSING: &str = "address_missing";
 
 /// What the shop offers: prices, what is let off, how it is sent, tax, and what it needs to know for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,9 +113,9 @@ impl Offering {
 
     /// The same, if a wallet shows this while it pays.
     pub(crate) fn status_with(&self, awaited: &Awaited) -> Status {
-        let comes = |message: &Message| match message.code.as_str() {
-            PROOF_NEEDED => message.about.as_ref().is_some_and(|ask| awaited.proofs.contains(ask)),
-            ADDRESS_MISSING => awaited.address.is_some(),
+        let comes = |message: &Message| match message.code {
+            MessageCode::ProofNeeded => message.about.as_ref().is_some_and(|ask| awaited.proofs.contains(ask)),
+            MessageCode::AddressMissing => awaited.address.is_some(),
             _ => false,
         };
         let any = |severity| self.messages.iter().any(|message| message.severity == severity && !comes(message));

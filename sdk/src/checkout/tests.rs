@@ -15,17 +15,21 @@ fn rate(percent: &str) -> Rate {
     percent.parse().unwrap()
 }
 
-fn wishes() -> Wishes {
+fn wished() -> Wishes {
     Wishes::new().item("tea", Quantity::new(2).unwrap()).item("book", Quantity::new(1).unwrap())
 }
 
-fn cart(wishes: &Wishes) -> Cart {
+fn wishes() -> CheckedWishes {
+    wished().checked().unwrap()
+}
+
+fn cart(wishes: &CheckedWishes) -> Cart {
     let items = [Item::new("tea", "Tea", euro("11.90")).sent(100), Item::new("book", "Book", euro("10.70"))];
     Cart::of(Currency::EUR, wishes, items.map(Some).to_vec())
 }
 
-fn known<'a>(is_customer: bool, proved: &'a (dyn Fn(&str) -> bool + Sync)) -> Known<'a> {
-    Known { is_customer, proved, used: &|_| false }
+fn known<'a>(is_customer: bool, proved: &'a (dyn Fn(&str) -> bool + Sync)) -> BuyerFacts<'a> {
+    BuyerFacts { is_customer, proved, used: &|_| false }
 }
 
 fn codes(offering: &Offering) -> Vec<&str> {
@@ -52,7 +56,7 @@ fn no_more_is_let_off_than_a_line_costs() {
 fn a_price_for_a_proof_is_offered_then_provisional_then_sure() {
     let student = || Cut::new("Students", vec![euro("5.00")]).for_proof("student");
     let no = |_: &str| false;
-    let (plain, claiming) = (wishes(), wishes().claims("student"));
+    let (plain, claiming) = (wishes(), wished().claims("student").checked().unwrap());
 
     let mut offered = cart(&plain);
     offered.cut(vec![student()], &plain, &known(true, &no)).unwrap();
@@ -75,7 +79,7 @@ fn a_price_for_a_proof_is_offered_then_provisional_then_sure() {
 
 #[test]
 fn what_is_each_customer_s_once_is_no_guest_s() {
-    let (wishes, cut) = (wishes().code("Hello"), || {
+    let (wishes, cut) = (wished().code("Hello").checked().unwrap(), || {
         Cut::new("Welcome", vec![euro("1.00")]).by_code("Hello").given(Uses::OncePerCustomer, "hello")
     });
     let mut guest = cart(&wishes);
@@ -86,7 +90,7 @@ fn what_is_each_customer_s_once_is_no_guest_s() {
     customer.cut(vec![cut()], &wishes, &known(true, &|_| false)).unwrap();
     assert_eq!(customer.offering().unwrap().coupons, [Coupon { name: "hello".into(), per_customer: true }]);
     let mut again = cart(&wishes);
-    let used = Known { is_customer: true, proved: &|_| false, used: &|coupon| coupon.name == "hello" };
+    let used = BuyerFacts { is_customer: true, proved: &|_| false, used: &|coupon| coupon.name == "hello" };
     again.cut(vec![cut()], &wishes, &used).unwrap();
     assert_eq!(codes(&again.offering().unwrap()), ["discount_used"]);
 }
@@ -128,7 +132,7 @@ fn tax_comes_on_top_or_is_within_also_of_the_way() {
 #[test]
 fn another_currency_is_no_price() {
     let francs = Item::new("tea", "Tea", Money::parse("1", Currency::CHF).unwrap());
-    let wishes = Wishes::new().item("tea", Quantity::new(1).unwrap());
+    let wishes = Wishes::new().item("tea", Quantity::new(1).unwrap()).checked().unwrap();
     assert!(matches!(
         Cart::of(Currency::EUR, &wishes, vec![Some(francs)]).offering(),
         Err(MoneyError::OtherCurrency { .. })
@@ -145,7 +149,7 @@ fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
         buyer: Buyer::Guest,
         guest: None,
         revision: 0,
-        wishes: Wishes::new(),
+        wishes: wishes(),
         address: None,
         offering: Offering::nothing(Currency::EUR),
         failed: Vec::new(),
@@ -173,7 +177,7 @@ fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
     assert_eq!(holding.clone().canceled(now), Err(CheckoutError::InProgress));
     let paying = holding.paying(now);
     assert!(matches!(paying.stage, Stage::Paying(_)));
-    let open = paying.reopened(Message::failed("payment_declined", "no"), now);
+    let open = paying.reopened(Message::failed(MessageCode::PaymentDeclined, "no"), now);
     assert_eq!((open.revision, open.status()), (4, Status::ReadyForComplete));
     let canceled = open.canceled(now).unwrap().unwrap();
     assert_eq!(canceled.changeable(canceled.revision), Err(CheckoutError::Over(Status::Canceled)));

@@ -2,16 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::Quantity;
+use crate::{money::Quantity, trade::NAME_BYTES_MAX};
 
 /// The most different things of one checkout.
 pub const ITEMS_MAX: usize = 50;
 /// The most words for a discount.
 pub const CODES_MAX: usize = 10;
-/// The longest name or word, in bytes.
-const NAME_BYTES_MAX: usize = 64;
 
-/// What a customer wants. An update replaces all of it.
+/// What a customer wants. An update replaces all of it. Nothing is priced or stored before it is [checked](CheckedWishes).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Wishes {
@@ -73,11 +71,11 @@ impl Wishes {
         self
     }
 
-    /// The same, checked and in one form.
+    /// The same, checked and in one form: each item and each word once, without what nobody reads.
     ///
     /// # Errors
     /// [`WishError`] for what cannot be wished for.
-    pub(crate) fn checked(self) -> Result<Self, WishError> {
+    pub fn checked(self) -> Result<CheckedWishes, WishError> {
         let plain = |text: &String| {
             let fits = !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
             if fits { Ok(()) } else { Err(WishError::Text) }
@@ -111,7 +109,35 @@ impl Wishes {
         }
         let vat_id = self.vat_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
         claims.iter().chain(&self.way).chain(&vat_id).try_for_each(plain)?;
-        Ok(Self { items, codes, way: self.way, claims, vat_id })
+        Ok(CheckedWishes(Self { items, codes, way: self.way, claims, vat_id }))
+    }
+}
+
+/// Wishes that were checked and are in one form: what is priced, and what is stored. [`Wishes::checked`] alone makes them,
+/// also from a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Wishes", into = "Wishes")]
+pub struct CheckedWishes(Wishes);
+
+impl std::ops::Deref for CheckedWishes {
+    type Target = Wishes;
+
+    fn deref(&self) -> &Wishes {
+        &self.0
+    }
+}
+
+impl TryFrom<Wishes> for CheckedWishes {
+    type Error = WishError;
+
+    fn try_from(wishes: Wishes) -> Result<Self, WishError> {
+        wishes.checked()
+    }
+}
+
+impl From<CheckedWishes> for Wishes {
+    fn from(checked: CheckedWishes) -> Self {
+        checked.0
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) use self::pending::Plan;
 pub use self::{
     after::Adjusted,
     book::{Booking, NotATransferId, Transfer, TransferId, UnmatchedTransfer, WaitsBecause},
-    checkout::{Basket, Checkout, Completion, GuestCheckout, IdempotencyKey, NotAKey, OneTap, Tapped},
+    checkout::{Basket, Checkout, Completion, GuestCheckout, IdempotencyKey, NotAnIdempotencyKey, OneTap, Tapped},
     feed::{Feed, FeedBatch, FeedEvent},
     files::RefundFile,
     form::{GuestLink, NotAGuestLink},

@@ -10,10 +10,14 @@ mod inventory;
 
 pub use self::inventory::inventory_conformance;
 use crate::{
+    checkout::ITEMS_MAX,
     money::{Currency, Money},
     order::Line,
     time::UnixTime,
-    trade::{Catalog, Consignment, Discount, Discountable, Levy, Shipping, Tax, Taxable, is_name, is_title},
+    trade::{
+        CUTS_MAX, Catalog, Consignment, Discount, Discountable, Levy, NAME_BYTES_MAX, Shipping, Tax, Taxable, WAYS_MAX,
+        is_name, is_title,
+    },
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
@@ -32,9 +36,9 @@ fn hostile() -> Vec<String> {
 /// ```
 /// # use firsthand::{money::{Currency, Money}, testing::trade::catalog_conformance, trade::{Item, Items}};
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let items = Items::new([Item::new("sencha", "Sencha", Money::parse("14.80", Currency::EUR)?)]);
+/// let items = Items::new([Item::new("sencha", "Sencha", Money::parse("14.80", Currency::EUR)?)])?;
 /// catalog_conformance(&items, &["sencha"], &["beer"]).await;
-/// # Ok::<(), firsthand::money::MoneyError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -56,7 +60,7 @@ pub async fn catalog_conformance(catalog: &impl Catalog, known: &[&str], unknown
         mixed.insert((2 * at).min(mixed.len()), name);
     }
     for asked in [names(known), known.iter().rev().map(|&name| name.to_owned()).collect(), names(unknown), mixed] {
-        for asked in asked.chunks(50) {
+        for asked in asked.chunks(ITEMS_MAX) {
             for (name, found) in asked.iter().zip(items(asked).await) {
                 assert_eq!(found.is_some(), known.contains(&name.as_str()), "{name:?} is answered in its place");
                 let Some(item) = found else { continue };
@@ -88,7 +92,7 @@ pub async fn shipping_conformance(shipping: &impl Shipping, currency: Currency, 
     };
     let ways = shipping.ways(&sent(served, "", 100)).await.expect("shipping in working order answers");
     assert!(!ways.is_empty(), "something is sent to {served}");
-    assert!(ways.len() <= 20, "at most 20 ways are offered");
+    assert!(ways.len() <= WAYS_MAX, "at most {WAYS_MAX} ways are offered");
     for (at, way) in ways.iter().enumerate() {
         let method = &way.method;
         assert!(is_name(method), "{method:?}: a method's name is 1 to 64 bytes without control characters");
@@ -177,7 +181,7 @@ pub async fn discount_conformance(discount: &impl Discount, lines: &[Line], word
     let cuts = async |lines: &[Line], codes: &[String]| {
         let asked = Discountable { lines: lines.to_vec(), codes: codes.to_vec(), now: NOW };
         let cuts = discount.cuts(&asked).await.expect("a discount in working order answers");
-        assert!(cuts.len() <= 20, "at most 20 cuts are told");
+        assert!(cuts.len() <= CUTS_MAX, "at most {CUTS_MAX} cuts are told");
         let mut told: Vec<&String> = Vec::new();
         for cut in &cuts {
             let title = &cut.title;
@@ -208,7 +212,7 @@ pub async fn discount_conformance(discount: &impl Discount, lines: &[Line], word
     }
     // Whatever a stranger enters breaks nothing.
     let strangers: Vec<String> =
-        hostile().into_iter().filter(|text| text.len() <= 64 && !words.contains(&text.as_str())).collect();
+        hostile().into_iter().filter(|text| text.len() <= NAME_BYTES_MAX && !words.contains(&text.as_str())).collect();
     for entered in strangers.chunks(10) {
         assert_eq!(cuts(lines, entered).await, unasked, "{entered:?} are nobody's words, and change nothing");
     }

@@ -3,8 +3,8 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use super::{
-    Catalog, Consignment, Cut, Discount, Discountable, Held, Hold, Inventory, Item, Levy, Shipping, Tax, Taxable,
-    TradeError, Way,
+    Catalog, Consignment, Cut, Discount, Discountable, Held, Hold, Inventory, Item, Levy, Opening, OpeningError,
+    Shipping, Tax, Taxable, TradeError, Way,
 };
 use crate::{order::OrderId, time::UnixTime};
 
@@ -33,6 +33,11 @@ impl AnyCatalog {
     pub(crate) async fn items(&self, names: &[String]) -> Result<Vec<Option<Item>>, TradeError> {
         in_time("catalogue", self.0.items(names)).await
     }
+
+    /// [`Catalog::check`].
+    pub(crate) fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        self.0.check(opening)
+    }
 }
 
 impl fmt::Debug for AnyCatalog {
@@ -43,10 +48,15 @@ impl fmt::Debug for AnyCatalog {
 
 /// [`Catalog`] with boxed futures, so that it can be an object.
 trait DynCatalog: fmt::Debug + Send + Sync {
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError>;
     fn items<'a>(&'a self, names: &'a [String]) -> Answer<'a, Vec<Option<Item>>>;
 }
 
 impl<T: Catalog> DynCatalog for T {
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        Catalog::check(self, opening)
+    }
+
     fn items<'a>(&'a self, names: &'a [String]) -> Answer<'a, Vec<Option<Item>>> {
         Box::pin(Catalog::items(self, names))
     }
@@ -137,6 +147,11 @@ impl AnyShipping {
     pub(crate) async fn ways(&self, consignment: &Consignment) -> Result<Vec<Way>, TradeError> {
         in_time("shipping", self.0.ways(consignment)).await
     }
+
+    /// [`Shipping::check`].
+    pub(crate) fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        self.0.check(opening)
+    }
 }
 
 impl fmt::Debug for AnyShipping {
@@ -147,10 +162,15 @@ impl fmt::Debug for AnyShipping {
 
 /// [`Shipping`] with boxed futures, so that it can be an object.
 trait DynShipping: fmt::Debug + Send + Sync {
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError>;
     fn ways<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Vec<Way>>;
 }
 
 impl<T: Shipping> DynShipping for T {
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        Shipping::check(self, opening)
+    }
+
     fn ways<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Vec<Way>> {
         Box::pin(Shipping::ways(self, consignment))
     }
@@ -169,6 +189,11 @@ impl AnyTax {
     pub(crate) async fn levies(&self, taxable: &Taxable) -> Result<Vec<Levy>, TradeError> {
         in_time("tax", self.0.levies(taxable)).await
     }
+
+    /// [`Tax::check`].
+    pub(crate) fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        self.0.check(opening)
+    }
 }
 
 impl fmt::Debug for AnyTax {
@@ -179,10 +204,15 @@ impl fmt::Debug for AnyTax {
 
 /// [`Tax`] with boxed futures, so that it can be an object.
 trait DynTax: fmt::Debug + Send + Sync {
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError>;
     fn levies<'a>(&'a self, taxable: &'a Taxable) -> Answer<'a, Vec<Levy>>;
 }
 
 impl<T: Tax> DynTax for T {
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        Tax::check(self, opening)
+    }
+
     fn levies<'a>(&'a self, taxable: &'a Taxable) -> Answer<'a, Vec<Levy>> {
         Box::pin(Tax::levies(self, taxable))
     }
@@ -201,6 +231,11 @@ impl AnyDiscount {
     pub(crate) async fn cuts(&self, discountable: &Discountable) -> Result<Vec<Cut>, TradeError> {
         in_time("discounts", self.0.cuts(discountable)).await
     }
+
+    /// [`Discount::check`].
+    pub(crate) fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        self.0.check(opening)
+    }
 }
 
 impl fmt::Debug for AnyDiscount {
@@ -211,10 +246,15 @@ impl fmt::Debug for AnyDiscount {
 
 /// [`Discount`] with boxed futures, so that it can be an object.
 trait DynDiscount: fmt::Debug + Send + Sync {
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError>;
     fn cuts<'a>(&'a self, discountable: &'a Discountable) -> Answer<'a, Vec<Cut>>;
 }
 
 impl<T: Discount> DynDiscount for T {
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        Discount::check(self, opening)
+    }
+
     fn cuts<'a>(&'a self, discountable: &'a Discountable) -> Answer<'a, Vec<Cut>> {
         Box::pin(Discount::cuts(self, discountable))
     }

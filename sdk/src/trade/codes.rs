@@ -1,19 +1,15 @@
 //! What is let off: for everybody, for a word, for a proof.
 
-use super::{Cut, Discount, Discountable, TradeError, Uses};
+use super::{
+    CUTS_MAX, Cut, Discount, Discountable, NAME_BYTES_MAX, Opening, OpeningError, TradeError, Uses, is_name, is_title,
+};
 use crate::{
     ask::Ask,
+    checkout::CODES_MAX,
     money::{Money, MoneyError, Rate},
     order::Line,
     time::UnixTime,
 };
-
-/// The longest word, in bytes.
-const WORD_BYTES_MAX: usize = 64;
-/// The most cuts of one answer.
-const CUTS_MAX: usize = 20;
-/// The most words of one question that are looked at.
-const ENTERED_MAX: usize = 10;
 
 /// What is let off, as a list in the program.
 ///
@@ -68,7 +64,8 @@ impl Codes {
         self.with(Needs::Nothing, off)
     }
 
-    /// This is let off for whoever enters the word: 1 to 64 bytes. What is longer nobody can enter.
+    /// This is let off for whoever enters the word: 1 to 64 bytes. Of several that are given a limited number of times, each
+    /// has a word of its own.
     #[must_use]
     pub fn word(self, word: &str, off: Off) -> Self {
         self.with(Needs::Word(plain(word)), off)
@@ -83,6 +80,17 @@ impl Codes {
     fn with(mut self, needs: Needs, off: Off) -> Self {
         self.rules.push(Rule { needs, off });
         self
+    }
+}
+
+impl Rule {
+    /// What it is counted as, where it is given a limited number of times.
+    fn name(&self) -> String {
+        match &self.needs {
+            Needs::Nothing => format!("title {}", self.off.title),
+            Needs::Word(word) => format!("word {word}"),
+            Needs::Proof(ask) => format!("proof {ask} {}", self.off.title),
+        }
     }
 }
 
@@ -111,7 +119,8 @@ impl Off {
     }
 
     /// An amount, spread over the lines by what they cost; at most what they cost. The title (at most 256 bytes) is what
-    /// the customer reads. An amount in another currency is nothing.
+    /// the customer reads. An amount in another currency is nothing: the merchant is not
+    /// built with it.
     #[must_use]
     pub fn amount(title: impl Into<String>, amount: Money) -> Self {
         Self::of(title.into(), HowMuch::Amount(amount))
@@ -174,7 +183,30 @@ impl Off {
 
 impl Discount for Codes {
     async fn cuts(&self, discountable: &Discountable) -> Result<Vec<Cut>, TradeError> {
-        self.counting(discountable).map_err(|e| TradeError::new("discounts", e))
+        self.counting(discountable).map_err(|e| TradeError::invalid("discounts", e))
+    }
+
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        let mut counted: Vec<String> = Vec::new();
+        for rule in &self.rules {
+            let (what, off) = (format!("the discount {:?}", rule.off.title), &rule.off);
+            match &rule.needs {
+                Needs::Nothing => {}
+                Needs::Word(word) => Opening::reads(&what, is_name(word))?,
+                Needs::Proof(ask) => opening.declares(&what, ask)?,
+            }
+            Opening::reads(&what, is_title(&off.title))?;
+            if let HowMuch::Amount(amount) = off.how_much {
+                opening.sells_for(&what, amount)?;
+            }
+            off.over.map_or(Ok(()), |over| opening.sells_for(&what, over))?;
+            let name = rule.name();
+            if off.uses != Uses::Always && counted.contains(&name) {
+                return Err(OpeningError::CountedTwice { name });
+            }
+            counted.extend(Some(name).filter(|_| off.uses != Uses::Always));
+        }
+        Ok(())
     }
 }
 
@@ -187,15 +219,15 @@ impl Codes {
         let entered: Vec<(String, &String)> = discountable
             .codes
             .iter()
-            .take(ENTERED_MAX)
-            .filter(|code| code.len() <= WORD_BYTES_MAX)
+            .take(CODES_MAX)
+            .filter(|code| code.len() <= NAME_BYTES_MAX)
             .map(|code| (plain(code), code))
             .collect();
 
         let is_proof = |rule: &&Rule| matches!(rule.needs, Needs::Proof(_));
         let others = self.rules.iter().filter(|rule| !is_proof(rule));
         let mut cuts: Vec<Cut> = Vec::new();
-        for Rule { needs, off } in others.chain(self.rules.iter().filter(is_proof)) {
+        for rule @ Rule { needs, off } in others.chain(self.rules.iter().filter(is_proof)) {
             let code = match needs {
                 Needs::Word(word) => match entered.iter().find(|(plain, _)| !word.is_empty() && plain == word) {
                     Some((_, code)) => Some(*code),
@@ -207,12 +239,7 @@ impl Codes {
                 continue;
             }
             let Some(parts) = off.of_lines(lines, &left, goods)? else { continue };
-            let name = match needs {
-                Needs::Nothing => format!("title {}", off.title),
-                Needs::Word(word) => format!("word {word}"),
-                Needs::Proof(ask) => format!("proof {ask} {}", off.title),
-            };
-            let mut cut = Cut::new(off.title.clone(), parts).given(off.uses, name);
+            let mut cut = Cut::new(off.title.clone(), parts).given(off.uses, rule.name());
             if let Needs::Proof(ask) = needs {
                 cut = cut.for_proof(ask);
             } else {

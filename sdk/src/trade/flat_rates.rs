@@ -1,13 +1,13 @@
 //! Prices of sending by country and weight.
 
-use super::{Consignment, Shipping, TradeError, Way};
+use super::{Consignment, Opening, OpeningError, Shipping, TradeError, WAYS_MAX, Way, is_name, is_title};
 use crate::money::Money;
 
 /// Ways to send things at fixed prices, by country and weight.
 ///
 /// The ways are offered in the order in which they are named. A method that is named several times, for heavier parcels or
 /// other countries, is offered once: as the first that fits. Where none fits, it is not sent there. A way in another
-/// currency than the goods fits nothing.
+/// currency than the goods fits nothing: the merchant is not built with it.
 ///
 /// ```
 /// use firsthand::{
@@ -35,9 +35,6 @@ struct Priced {
     up_to_g: u64,
     free_from: Option<Money>,
 }
-
-/// The most ways that are offered for one consignment.
-const WAYS_MAX: usize = 20;
 
 impl FlatRates {
     /// Nothing is sent anywhere yet.
@@ -90,6 +87,18 @@ impl Shipping for FlatRates {
             }
         }
         Ok(ways)
+    }
+
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        for Priced { way, countries, free_from, .. } in &self.ways {
+            let what = format!("the way {:?}", way.method);
+            Opening::reads(&what, is_name(&way.method) && is_title(&way.title))?;
+            opening.sells_for(&what, way.price)?;
+            free_from.map_or(Ok(()), |from| opening.sells_for(&what, from))?;
+            countries.iter().try_for_each(|country| opening.is_country(&what, country))?;
+            opening.taxes(&way.tax);
+        }
+        Ok(())
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{Catalog, Item, TradeError, is_name, is_title};
+use super::{Catalog, Item, NAME_BYTES_MAX, Opening, OpeningError, TITLE_BYTES_MAX, TradeError, is_name, is_title};
 
 /// What is sold, as a list in the program: for a shop with a handful of things, for examples and for tests.
 ///
-/// A list that cannot be sold from (a name twice, a text out of bounds) is [`ItemsError`]: nothing of it is sold, not even
-/// what is fine, for of two prices nobody knows which was meant. [`check`](Self::check) says so before the first customer.
+/// A list that cannot be sold from (a name twice, a text out of bounds) is [`ItemsError`]: of two prices nobody knows which
+/// was meant.
 ///
 /// ```
 /// use firsthand::{
@@ -18,17 +18,15 @@ use super::{Catalog, Item, TradeError, is_name, is_title};
 /// let items = Items::new([
 ///     Item::new("sencha", "Sencha, 100 g", Money::parse("14.80", Currency::EUR)?).sent(120),
 ///     Item::new("lesson", "An hour of tea", Money::parse("60", Currency::EUR)?),
-/// ]);
-/// items.check()?;
+/// ])?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Items {
     by_name: HashMap<String, Item>,
-    wrong: Option<ItemsError>,
 }
 
-/// Why nothing can be sold from a list.
+/// Why a list is no catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ItemsError {
@@ -36,10 +34,10 @@ pub enum ItemsError {
     #[error("two items are called {0:?}")]
     Twice(String),
     /// A name is empty, longer than 64 bytes, or has control characters.
-    #[error("the name {0:?} is empty, longer than 64 bytes, or has control characters")]
+    #[error("the name {0:?} is empty, longer than {NAME_BYTES_MAX} bytes, or has control characters")]
     Name(String),
     /// A title is empty, longer than 256 bytes, or has control characters.
-    #[error("the title of {0:?} is empty, longer than 256 bytes, or has control characters")]
+    #[error("the title of {0:?} is empty, longer than {TITLE_BYTES_MAX} bytes, or has control characters")]
     Title(String),
 }
 
@@ -57,34 +55,40 @@ impl ItemsError {
 
 impl Items {
     /// These are sold.
-    pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
-        let (mut by_name, mut wrong) = (HashMap::new(), None);
-        for item in items {
-            let name = item.name.clone();
-            if !is_name(&name) {
-                wrong = wrong.or(Some(ItemsError::Name(name)));
-            } else if !is_title(&item.title) {
-                wrong = wrong.or(Some(ItemsError::Title(name)));
-            } else if by_name.insert(name.clone(), item).is_some() {
-                wrong = wrong.or(Some(ItemsError::Twice(name)));
-            }
-        }
-        Self { by_name, wrong }
-    }
-
-    /// Whether it can be sold from.
     ///
     /// # Errors
     /// [`ItemsError`]: the first thing that is wrong.
-    pub fn check(&self) -> Result<(), ItemsError> {
-        self.wrong.clone().map_or(Ok(()), Err)
+    pub fn new(items: impl IntoIterator<Item = Item>) -> Result<Self, ItemsError> {
+        let mut by_name = HashMap::new();
+        for item in items {
+            let name = item.name.clone();
+            if !is_name(&name) {
+                return Err(ItemsError::Name(name));
+            }
+            if !is_title(&item.title) {
+                return Err(ItemsError::Title(name));
+            }
+            if by_name.insert(name.clone(), item).is_some() {
+                return Err(ItemsError::Twice(name));
+            }
+        }
+        Ok(Self { by_name })
     }
 }
 
 impl Catalog for Items {
     async fn items(&self, names: &[String]) -> Result<Vec<Option<Item>>, TradeError> {
-        self.check().map_err(|wrong| TradeError::new("catalogue", wrong))?;
         Ok(names.iter().map(|name| self.by_name.get(name).cloned()).collect())
+    }
+
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        for item in self.by_name.values() {
+            let what = format!("the item {:?}", item.name);
+            opening.sells_for(&what, item.unit)?;
+            item.needs.iter().try_for_each(|ask| opening.declares(&what, ask))?;
+            opening.taxes(&item.tax);
+        }
+        Ok(())
     }
 }
 
@@ -102,12 +106,12 @@ mod tests {
 
     #[tokio::test]
     async fn it_keeps_the_rules_of_a_catalogue() {
-        let items = Items::new([item("sencha", "Sencha"), item("größe", "Größe"), item("wine", "Wine")]);
+        let items = Items::new([item("sencha", "Sencha"), item("größe", "Größe"), item("wine", "Wine")]).unwrap();
         catalog_conformance(&items, &["sencha", "größe", "wine"], &["Sencha", "sencha ", "beer"]).await;
     }
 
-    #[tokio::test]
-    async fn a_list_that_contradicts_itself_sells_nothing() {
+    #[test]
+    fn a_list_that_contradicts_itself_is_none() {
         let cases = [
             (vec![item("a", "A"), item("b", "B"), item("a", "A")], "item_twice"),
             (vec![item("a", "A"), item("", "B")], "item_name"),
@@ -119,11 +123,9 @@ mod tests {
             (vec![item("a", &"x".repeat(257))], "item_title"),
         ];
         for (list, code) in cases {
-            let items = Items::new(list);
-            assert_eq!(items.check().unwrap_err().code(), code);
-            assert!(items.items(&["a".to_owned()]).await.is_err(), "{code}");
+            assert_eq!(Items::new(list).unwrap_err().code(), code);
         }
         let longest = [item(&"x".repeat(64), &"y".repeat(256))];
-        assert_eq!(Items::new(longest).check(), Ok(()));
+        assert!(Items::new(longest).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::{Levy, Tax, Taxable, TradeError};
+use super::{Levy, Opening, OpeningError, Tax, Taxable, TradeError};
 use crate::money::Rate;
 
 /// Value added tax by rates that the merchant names. There are none built in: they change, and a table that has aged
@@ -14,7 +14,8 @@ use crate::money::Rate;
 /// reports them in one place, the OSS): name them for each such country. What of this holds for a shop its accountant
 /// knows; this computes no return and keeps no threshold.
 ///
-/// A class without a rate where one is needed is [`VatError`], and nothing is sold: no other rate is guessed.
+/// A class without a rate where one is needed is [`VatError`], and nothing is sold: no other rate is guessed. What is listed
+/// in the program has its rate at home, or the merchant is not built.
 ///
 /// ```
 /// use firsthand::trade::Vat;
@@ -143,7 +144,17 @@ impl Tax for Vat {
                 (false, false) => Levy::OnTop(rate),
             })
         };
-        taxable.classes.iter().map(levy).collect::<Result<_, VatError>>().map_err(|e| TradeError::new("tax", e))
+        taxable.classes.iter().map(levy).collect::<Result<_, VatError>>().map_err(|e| TradeError::invalid("tax", e))
+    }
+
+    fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
+        let named = self.rates.keys().chain(self.area.iter().flatten()).chain([&self.home]);
+        named.map(String::as_str).try_for_each(|country| opening.is_country("the tax", country))?;
+        let lacks_rate = |class: &str| self.rate_of(&self.home, class).is_err();
+        match opening.classes().find(|class| lacks_rate(class)) {
+            Some(class) => Err(OpeningError::NoRate { country: self.home.clone(), class: class.to_owned() }),
+            None => Ok(()),
+        }
     }
 }
 

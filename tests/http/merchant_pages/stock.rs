@@ -25,7 +25,7 @@ impl Stockroom {
             .area(&["DE", "AT"])
             .reverse_charge(|id, country| (id, country) == ("ATU12345675", "AT"));
         let sends = FlatRates::new().way(Way::new("parcel", "Parcel", euros(490)), &["DE", "AT"], 20_000);
-        let trade = Trade::new(Currency::EUR, Items::new([Item::new("tea", "Sencha", euros(1480)).sent(120)]))
+        let trade = Trade::new(Currency::EUR, Items::new([Item::new("tea", "Sencha", euros(1480)).sent(120)]).unwrap())
             .inventory(shelf.clone())
             .shipping(sends)
             .tax(vat)

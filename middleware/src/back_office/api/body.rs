@@ -4,7 +4,7 @@ use firsthand::{
     Error,
     merchant::{Order, OrderCursor},
     money::{Currency, Money},
-    order::{Attempt, Buyer, Capture, Happened, Line, LineTax, OrderError, OrderEvent},
+    order::{Attempt, Capture, Happened, Line, LineTax, OrderError, OrderEvent},
     rail::{ActOutcome, Outcome},
 };
 use http::StatusCode;
@@ -176,10 +176,7 @@ impl OrderBody {
         Ok(Self {
             id: order.id().to_string(),
             reference: order.reference().as_str().to_owned(),
-            customer: match order.buyer() {
-                Buyer::Customer(id) => Some(id.as_str().to_owned()),
-                Buyer::Guest => None,
-            },
+            customer: order.buyer().customer().map(|id| id.as_str().to_owned()),
             placed_at: order.placed_at().to_string(),
             expires_at: order.expires_at().map(|at| at.to_string()),
             state: order.state().name(),

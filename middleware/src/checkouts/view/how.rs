@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use firsthand::{Ask, order::DeliverySource};
+use firsthand::{Ask, checkout::MessageCode, order::DeliverySource};
 
 use super::{Shown, Typed, described, rail_title, rails, sums, words};
 use crate::{checkouts::form::FIELDS, web::escape};
@@ -101,7 +101,7 @@ impl Shown<'_> {
         );
         let told = self.address.as_ref().filter(|(_, source)| *source != DeliverySource::Typed);
         let not_sent: Vec<String> = (self.checkout.messages())
-            .filter(|message| message.code == "not_sent_there")
+            .filter(|message| message.code == MessageCode::NotSentThere)
             .map(|message| format!("<p class=\"error\">{}</p>\n", escape(&words::message(frame.lang, message))))
             .collect();
         html.push_str(&not_sent.concat());
@@ -203,7 +203,7 @@ impl Shown<'_> {
             "<fieldset id=\"ways\" tabindex=\"-1\">\n<legend><h2>{}</h2></legend>\n",
             frame.say("How is it sent?", "Wie wird es verschickt?")
         );
-        for message in self.checkout.messages().filter(|message| message.code == "way_changed") {
+        for message in self.checkout.messages().filter(|message| message.code == MessageCode::WayChanged) {
             let _ = writeln!(html, "<p class=\"error\">{}</p>", escape(&words::message(frame.lang, message)));
         }
         for way in &offering.ways {

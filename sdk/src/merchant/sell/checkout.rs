@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     complete::Completion,
-    once::{IdempotencyKey, NotAKey},
+    once::{IdempotencyKey, NotAnIdempotencyKey},
     one_tap::{OneTap, Tapped},
 };
 use self::{once::Once, quote::Destination};
@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     ask::Ask,
-    checkout::{CheckoutError, CheckoutId, CheckoutRecord, Message, Offering, SealedAddress, Stage, Status, Wishes},
+    checkout::{
+        CheckedWishes, CheckoutError, CheckoutId, CheckoutRecord, Message, Offering, SealedAddress, Stage, Status,
+        Wishes,
+    },
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, customer_key, put, recognise::Recognised},
@@ -31,7 +34,7 @@ use crate::{
     protocol::jose::{base64url_encode, sha256},
     store::{Expect, Key, Persisted, Prefix, Stored, Version, Write},
     time::UnixTime,
-    trade::{Trade, TradeError},
+    trade::Trade,
 };
 
 /// What seals an address to its checkout.
@@ -62,6 +65,15 @@ impl Basket {
         self.address = Some(address);
         self
     }
+}
+
+/// What a change brings.
+struct Change<'a> {
+    wishes: CheckedWishes,
+    /// Where it goes, if somebody typed that.
+    address: Option<&'a Address>,
+    /// What makes it one change.
+    once: Option<Once>,
 }
 
 /// A checkout: what is stored of it, and what can be done with it.
@@ -119,11 +131,10 @@ impl Whose {
     }
 }
 
-/// That a customer has a checkout: to delete it with them.
+/// That a customer has a checkout, to delete it with them; or that a checkout is to be looked at. Which one stands in the
+/// key.
 #[derive(Serialize, Deserialize)]
-struct BegunCheckout {
-    checkout: CheckoutId,
-}
+struct BegunCheckout {}
 
 impl Persisted for BegunCheckout {
     const KIND: &'static str = "begun_checkout";
@@ -165,8 +176,8 @@ impl Recognised {
             let whose = Whose::Known(Box::new(known.clone()));
             let buyer = Buyer::Customer(known.id().clone());
             let record = CheckoutRecord { buyer, guest: None, ..record };
-            let basket = Basket::from(record.wishes.clone());
-            merchant.plan_change(record, Some(version), &basket, &whose, None).await
+            let wishes = record.wishes.clone();
+            merchant.plan_change(record, Some(version), Change { wishes, address: None, once: None }, &whose).await
         })
         .await?
         .commit()
@@ -231,12 +242,13 @@ impl Merchant {
                 Whose::Guest(link) => (Buyer::Guest, Some(link.digest())),
             };
             let trade = merchant.trade()?;
+            let wishes = basket.wishes.clone().checked().map_err(CheckoutError::from)?;
             let record = CheckoutRecord {
                 id,
                 buyer,
                 guest,
                 revision: 0,
-                wishes: Wishes::new(),
+                wishes: wishes.clone(),
                 address: None,
                 offering: Offering::nothing(trade.currency),
                 failed: Vec::new(),
@@ -246,7 +258,8 @@ impl Merchant {
                 changed_at: now,
                 operation: String::new(),
             };
-            merchant.plan_change(record, None, &basket, &whose, once).await
+            let change = Change { wishes, address: basket.address.as_ref(), once };
+            merchant.plan_change(record, None, change, &whose).await
         })
         .await?
         .commit()
@@ -272,22 +285,20 @@ impl Merchant {
         &self,
         mut record: CheckoutRecord,
         version: Option<Version>,
-        basket: &Basket,
+        Change { wishes, address, once }: Change<'_>,
         whose: &Whose,
-        once: Option<Once>,
     ) -> Result<Plan<Checkout>, Error> {
         let now = self.now();
-        let wishes = basket.wishes.clone().checked().map_err(CheckoutError::from)?;
         let mut writes = Vec::new();
-        let (destination, erasing) = self.destination(&record, basket, whose.known()).await?;
+        let (destination, erasing) = self.destination(&record, address, whose.known()).await?;
         writes.extend(erasing);
         if let Some(Destination { address, source, is_new: true }) = &destination {
             let text = zeroize::Zeroizing::new(serde_json::to_vec(address).unwrap_or_default());
             let sealed = self.seal(ADDRESS, &checkout_key(&record.id), &text);
-            record.address = Some(SealedAddress { country: address.country.clone(), source: *source, sealed });
+            record.address = Some(SealedAddress { source: *source, sealed });
         }
         let offering = self.quote(&wishes, destination.as_ref().map(|to| &to.address), whose.known()).await?;
-        if let (None, Buyer::Customer(customer)) = (version, &record.buyer) {
+        if let (None, Some(customer)) = (version, record.buyer.customer()) {
             // Somebody may forget this customer at this very moment.
             let (_, version) = self.live_record(customer).await?;
             writes.push(Write::check(customer_key(customer), Expect::Version(version)));
@@ -369,7 +380,7 @@ impl Checkout {
 
     /// What the customer wants.
     #[must_use]
-    pub const fn wishes(&self) -> &Wishes {
+    pub fn wishes(&self) -> &Wishes {
         &self.record.wishes
     }
 
@@ -440,8 +451,7 @@ impl Checkout {
         let input = (self.id().clone(), self.whose.clone());
         Pending::new(&self.merchant, input, |merchant, (id, whose)| async move {
             let (record, version) = merchant.owned_checkout(&id, &whose).await?;
-            let basket = Basket::from(record.wishes.clone());
-            let (destination, _) = merchant.destination(&record, &basket, whose.known()).await?;
+            let (destination, _) = merchant.destination(&record, None, whose.known()).await?;
             let offering =
                 merchant.quote(&record.wishes, destination.as_ref().map(|to| &to.address), whose.known()).await?;
             let has_told = destination.is_some_and(|to| to.is_new);
@@ -449,7 +459,8 @@ impl Checkout {
                 let now = merchant.now();
                 return Ok(Plan::nothing(Self { merchant: merchant.clone(), record, whose }, now));
             }
-            merchant.plan_change(record, Some(version), &basket, &whose, None).await
+            let wishes = record.wishes.clone();
+            merchant.plan_change(record, Some(version), Change { wishes, address: None, once: None }, &whose).await
         })
         .await?
         .commit()
@@ -496,7 +507,9 @@ impl Checkout {
             }
             let (record, version) = whose.owned_now(found).await?;
             record.changeable(revision)?;
-            merchant.plan_change(record, Some(version), &basket, &whose, Some(once)).await
+            let wishes = basket.wishes.clone().checked().map_err(CheckoutError::from)?;
+            let change = Change { wishes, address: basket.address.as_ref(), once: Some(once) };
+            merchant.plan_change(record, Some(version), change, &whose).await
         })
         .await?
         .commit()
@@ -525,19 +538,13 @@ impl Checkout {
     }
 }
 
-impl From<TradeError> for Error {
-    fn from(error: TradeError) -> Self {
-        Self::Unavailable { seam: "the shop's own trade", source: Box::new(error) }
-    }
-}
-
 /// The writes of a checkout's new state, with the customer's way to it.
 fn checkout_writes(record: &CheckoutRecord, version: Option<Version>) -> Result<Vec<Write>, Error> {
     let (until, expect) = (record.expires_at(), version.map_or(Expect::Absent, Expect::Version));
     let mut writes = vec![put(checkout_key(&record.id), record, until, expect)?];
-    if let Buyer::Customer(customer) = &record.buyer {
+    if let Some(customer) = record.buyer.customer() {
         let key = Key::new(BegunCheckout::KIND, customer.as_str(), record.id.as_str());
-        writes.push(put(key, &BegunCheckout { checkout: record.id.clone() }, until, Expect::Any)?);
+        writes.push(put(key, &BegunCheckout {}, until, Expect::Any)?);
     }
     Ok(writes)
 }
@@ -551,7 +558,7 @@ fn due_key(id: &CheckoutId, due: UnixTime) -> Key {
 }
 
 fn due_entry(id: &CheckoutId, due: UnixTime) -> Result<Write, Error> {
-    Ok(put(due_key(id, due), &BegunCheckout { checkout: id.clone() }, None, Expect::Any)?)
+    Ok(put(due_key(id, due), &BegunCheckout {}, None, Expect::Any)?)
 }
 
 /// The name of the checkout that a guest's link leads to: nobody comes from the name to the link.

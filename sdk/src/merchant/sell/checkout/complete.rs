@@ -15,7 +15,7 @@ use super::{
     quote::{CouponUsed, coupon_key},
 };
 use crate::{
-    checkout::{Agreed, Awaited, CheckoutId, CheckoutRecord, HOLDING_S, Message, Stage, Status, short_of},
+    checkout::{Agreed, Awaited, CheckoutId, CheckoutRecord, HOLDING_S, Message, MessageCode, Stage, Status, short_of},
     error::{Error, Refusal},
     merchant::{Merchant, RACES_MAX, lost_the_race, put},
     money::Money,
@@ -213,7 +213,7 @@ impl Merchant {
         if !is_same || (offering.status_with(&awaited) != Status::ReadyForComplete && offering != record.offering) {
             // Shown once more, at the prices of now, and agreed to anew.
             let mut record = CheckoutRecord { offering, ..record };
-            let why = Message::failed("offer_changed", "Prices or stock have changed: look at it again.");
+            let why = Message::failed(MessageCode::OfferChanged, "Prices or stock have changed: look at it again.");
             record = record.reopened(why, now);
             return self.plan_checkout(record, Some(version), Vec::new(), whose);
         }
@@ -243,12 +243,15 @@ impl Merchant {
             let why = match inventory.hold(&hold).await {
                 Ok(Held::All) => None,
                 Ok(Held::Short(short)) => Some(short.into_iter().next().map_or_else(
-                    || Message::failed("out_of_stock", "Something of this is sold out."),
+                    || Message::failed(MessageCode::OutOfStock, "Something of this is sold out."),
                     |one| short_of(one.item, one.left),
                 )),
                 Err(error) => {
                     tracing::warn!(%error, order = %agreed.order, "the inventory did not say whether it holds");
-                    Some(Message::failed("stock_unknown", "The shop could not look after its stock. Try again."))
+                    Some(Message::failed(
+                        MessageCode::StockUnknown,
+                        "The shop could not look after its stock. Try again.",
+                    ))
                 }
             };
             if let Some(why) = why {
@@ -313,7 +316,8 @@ impl Merchant {
                 None => None,
             };
             let Some(proof) = found else {
-                let why = Message::failed("proof_needed", "Your wallet has to show this once more.").about(name);
+                let why =
+                    Message::failed(MessageCode::ProofNeeded, "Your wallet has to show this once more.").about(name);
                 return Ok(Plan::nothing(Placed::Not(why), now));
             };
             proofs.push(proof);
@@ -326,7 +330,7 @@ impl Merchant {
         for coupon in &offering.coupons {
             let key = coupon_key(coupon, customer.as_ref());
             if self.load_one(&key).await?.is_some() {
-                let why = Message::failed("discount_used", "This was let off before.").about(&coupon.name);
+                let why = Message::failed(MessageCode::DiscountUsed, "This was let off before.").about(&coupon.name);
                 return Ok(Plan::nothing(Placed::Not(why), now));
             }
             writes.push(put(key, &CouponUsed { order: agreed.order.clone() }, None, Expect::Absent)?);
@@ -395,7 +399,7 @@ const fn is_lost(agreed: &Agreed, now: UnixTime) -> bool {
 }
 
 fn interrupted() -> Message {
-    Message::failed("interrupted", "This was interrupted, and nothing was paid. Try again.")
+    Message::failed(MessageCode::Interrupted, "This was interrupted, and nothing was paid. Try again.")
 }
 
 /// What became of placing the order of a checkout.

@@ -28,14 +28,14 @@ pub struct IdempotencyKey(String);
 /// A text that is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key is 1 to {KEY_BYTES_MAX} visible ASCII characters")]
-pub struct NotAKey;
+pub struct NotAnIdempotencyKey;
 
 impl std::str::FromStr for IdempotencyKey {
-    type Err = NotAKey;
+    type Err = NotAnIdempotencyKey;
 
-    fn from_str(text: &str) -> Result<Self, NotAKey> {
+    fn from_str(text: &str) -> Result<Self, NotAnIdempotencyKey> {
         let fits = !text.is_empty() && text.len() <= KEY_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic());
-        if fits { Ok(Self(text.to_owned())) } else { Err(NotAKey) }
+        if fits { Ok(Self(text.to_owned())) } else { Err(NotAnIdempotencyKey) }
     }
 }
 

@@ -1,12 +1,11 @@
 //! What the shop offers: its parts are asked in turn, and each is told what it needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Basket;
 use crate::{
-    checkout::{Cart, CheckoutRecord, Coupon, Known, Offering, Wishes, consignment},
+    checkout::{BuyerFacts, Cart, CheckedWishes, CheckoutRecord, Coupon, Offering, consignment},
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, recognise::Recognised},
@@ -14,7 +13,8 @@ use crate::{
     order::{Address, DeliverySource, DraftError, OrderId, OrderRecord},
     protocol::jose::{base64url_encode, sha256},
     store::{Key, Persisted, Prefix, Write},
-    trade::{Discountable, Item, Levy, Taxable, TradeError},
+    time::UnixTime,
+    trade::{Cut, Discountable, Item, Levy, Taxable, Trade, TradeError, Way},
 };
 
 /// That something that is let off once was let off.
@@ -61,10 +61,10 @@ impl Merchant {
     pub(super) async fn destination(
         &self,
         record: &CheckoutRecord,
-        basket: &Basket,
+        typed: Option<&Address>,
         known: Option<&Recognised>,
     ) -> Result<(Option<Destination>, Option<Write>), Error> {
-        if let Some(address) = &basket.address {
+        if let Some(address) = typed {
             address.check().map_err(DraftError::from)?;
             let typed = Destination { address: address.clone(), source: DeliverySource::Typed, is_new: true };
             return Ok((Some(typed), None));
@@ -83,21 +83,40 @@ impl Merchant {
         Ok((known.map(|(address, source)| Destination { address, source, is_new: false }), None))
     }
 
-    /// What the shop offers for these wishes now.
+    /// What the shop offers for these wishes now: what it sells of them, what is let off, what there is, how it is sent, and
+    /// the tax.
     pub(super) async fn quote(
         &self,
-        wishes: &Wishes,
+        wishes: &CheckedWishes,
         to: Option<&Address>,
         known: Option<&Recognised>,
     ) -> Result<Offering, Error> {
         let (trade, now) = (self.trade()?, self.now());
-        let names: Vec<String> = wishes.items.iter().map(|(name, _)| name.clone()).collect();
-        let found = trade.catalog.items(&names).await?;
-        let fits = |(name, item): (&String, &Option<Item>)| item.as_ref().is_none_or(|item| item.name == *name);
-        if found.len() != names.len() || !names.iter().zip(&found).all(fits) {
-            return Err(TradeError::new("catalogue", "it answered for other things than it was asked for").into());
+        let mut cart = sold(trade, wishes).await?;
+        self.let_off(trade, &mut cart, wishes, known, now).await?;
+        counted(trade, &mut cart, now).await?;
+        let home = || trade.home.as_deref().map(|country| Place { country, postal_code: "" });
+        let place = to.map(Place::of).or_else(home).filter(|_| cart.ships());
+        if cart.ships() && to.is_none() {
+            cart.lacks_address();
         }
-        let mut cart = Cart::of(trade.currency, wishes, found);
+        if let Some(place) = place {
+            cart.send(ways(trade, &cart, place).await?, wishes.way.as_deref(), to.is_some());
+        }
+        let levies = levies(trade, cart.classes(), place, wishes.vat_id.clone()).await?;
+        cart.tax(&levies).map_err(other_money)?;
+        cart.offering().map_err(other_money)
+    }
+
+    /// Takes off what is let off, for as much as is known of who buys; what has to be proved for all of it is told.
+    async fn let_off(
+        &self,
+        trade: &Trade,
+        cart: &mut Cart,
+        wishes: &CheckedWishes,
+        known: Option<&Recognised>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
         let cuts = match &trade.discount {
             Some(discount) if !cart.lines().is_empty() => {
                 let lines = cart.lines().to_vec();
@@ -105,54 +124,16 @@ impl Merchant {
             }
             _ => Vec::new(),
         };
-        let asks =
-            cart.items().iter().flat_map(|item| &item.needs).chain(cuts.iter().filter_map(|cut| cut.needs.as_ref()));
-        let proved = self.asks_proved(asks, known).await?;
+        let needed = cart.items().iter().flat_map(|item| &item.needs);
+        let proved = self.asks_proved(needed.chain(cuts.iter().filter_map(|cut| cut.needs.as_ref())), known).await?;
         let used = self.coupons_used(&cuts, known).await?;
-        let known = Known {
+        let facts = BuyerFacts {
             is_customer: known.is_some(),
             proved: &|ask| proved.contains(ask),
-            used: &|coupon| used.get(&(coupon.name.clone(), coupon.per_customer)) == Some(&true),
+            used: &|coupon| used.contains(coupon),
         };
-        cart.prove(&known);
-        cart.cut(cuts, wishes, &known).map_err(other_money)?;
-        if let Some(inventory) = &trade.inventory {
-            let items: Vec<String> = cart.lines().iter().map(|line| line.item.clone()).collect();
-            let left = inventory.left(&items, now).await?;
-            if left.len() != items.len() {
-                return Err(TradeError::new("inventory", "it answered for fewer things than it was asked for").into());
-            }
-            cart.stocked(&left);
-        }
-        let home = trade.home.as_deref();
-        let place = to.map(|to| (to.country.as_str(), to.postal_code.as_str())).or(home.map(|home| (home, "")));
-        if cart.ships() {
-            if to.is_none() {
-                cart.lacks_address();
-            }
-            if let Some((country, postal_code)) = place {
-                let ways = match &trade.shipping {
-                    Some(shipping) => shipping.ways(&consignment(&cart, country, postal_code)?).await?,
-                    None => Vec::new(),
-                };
-                cart.send(ways, wishes.way.as_deref(), to.is_some());
-            }
-        }
-        if let Some(tax) = &trade.tax {
-            let place = place.filter(|_| cart.ships());
-            let taxable = Taxable {
-                country: place.map(|(country, _)| country.to_owned()),
-                postal_code: place.map(|(_, code)| code.to_owned()).unwrap_or_default(),
-                vat_id: wishes.vat_id.clone(),
-                classes: cart.classes(),
-            };
-            let levies: Vec<Levy> = tax.levies(&taxable).await?;
-            if levies.len() != taxable.classes.len() {
-                return Err(TradeError::new("tax", "it answered for fewer things than it was asked for").into());
-            }
-            cart.tax(&levies).map_err(other_money)?;
-        }
-        cart.offering().map_err(other_money)
+        cart.prove(&facts);
+        cart.cut(cuts, wishes, &facts).map_err(other_money)
     }
 
     /// Whether an order that came from a checkout costs the same there as in the country that it was priced for: its way and
@@ -168,27 +149,14 @@ impl Merchant {
         let Some((checkout, _)) = self.load_checkout(&from.id).await? else { return Ok(false) };
         let names: Vec<String> = order.lines.iter().map(|line| line.item.clone()).collect();
         let items = trade.catalog.items(&names).await?;
-        let places = [(country, ""), (there.country.as_str(), there.postal_code.as_str())];
+        let Some(cart) = Cart::again(trade.currency, &items, &order.lines) else { return Ok(false) };
+        let method = order.carriage.as_ref().map(|carriage| carriage.method.as_str());
         let mut prices = Vec::new();
-        for (country, postal_code) in places {
-            let Some(cart) = Cart::again(trade.currency, &items, &order.lines) else { return Ok(false) };
-            let ways = match &trade.shipping {
-                Some(shipping) => shipping.ways(&consignment(&cart, country, postal_code)?).await?,
-                None => Vec::new(),
-            };
-            let method = order.carriage.as_ref().map(|carriage| carriage.method.as_str());
+        for place in [Place { country, postal_code: "" }, Place::of(there)] {
+            let ways = ways(trade, &cart, place).await?;
             let way = ways.into_iter().find(|way| Some(way.method.as_str()) == method);
             let classes = cart.classes().into_iter().chain(way.iter().map(|way| way.tax.clone())).collect();
-            let taxable = Taxable {
-                country: Some(country.to_owned()),
-                postal_code: postal_code.to_owned(),
-                vat_id: checkout.wishes.vat_id.clone(),
-                classes,
-            };
-            let levies = match &trade.tax {
-                Some(tax) => tax.levies(&taxable).await?,
-                None => Vec::new(),
-            };
+            let levies = levies(trade, classes, Some(place), checkout.wishes.vat_id.clone()).await?;
             prices.push((way.map(|way| (way.price, way.tax)), levies));
         }
         Ok(matches!(prices.as_slice(), [home, there] if home == there && home.0.is_some()))
@@ -203,6 +171,7 @@ impl Merchant {
         let asks: BTreeSet<&String> = asks.collect();
         let mut proved = BTreeSet::new();
         for name in asks {
+            // Where the trade is a list in the program this was looked at before: a seam of the merchant's own said it now.
             let undeclared = || Error::Misuse(format!("the shop sells by the ask {name:?}, which is not declared"));
             let ask = self.declared(name).ok_or_else(undeclared)?;
             if let Some(known) = known
@@ -214,18 +183,79 @@ impl Merchant {
         Ok(proved)
     }
 
-    /// Which of what is let off once was let off: by name, and whether it is each customer's.
-    async fn coupons_used(
-        &self,
-        cuts: &[crate::trade::Cut],
-        known: Option<&Recognised>,
-    ) -> Result<BTreeMap<(String, bool), bool>, Error> {
-        let coupons: Vec<Coupon> = cuts.iter().filter_map(Coupon::of).collect();
-        let mut used = BTreeMap::new();
-        for coupon in coupons {
+    /// Which of what is let off once was let off.
+    async fn coupons_used(&self, cuts: &[Cut], known: Option<&Recognised>) -> Result<Vec<Coupon>, Error> {
+        let mut used = Vec::new();
+        for coupon in cuts.iter().filter_map(Coupon::of) {
             let key = coupon_key(&coupon, known.map(Recognised::id));
-            used.insert((coupon.name, coupon.per_customer), self.load_one(&key).await?.is_some());
+            if self.load_one(&key).await?.is_some() {
+                used.push(coupon);
+            }
         }
         Ok(used)
     }
+}
+
+/// As much of an address as a price depends on.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    country: &'a str,
+    postal_code: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(address: &'a Address) -> Self {
+        Self { country: &address.country, postal_code: &address.postal_code }
+    }
+}
+
+/// What the catalogue sells of what is wished for.
+async fn sold(trade: &Trade, wishes: &CheckedWishes) -> Result<Cart, Error> {
+    let names: Vec<String> = wishes.items.iter().map(|(name, _)| name.clone()).collect();
+    let found = trade.catalog.items(&names).await?;
+    let fits = |(name, item): (&String, &Option<Item>)| item.as_ref().is_none_or(|item| item.name == *name);
+    if found.len() != names.len() || !names.iter().zip(&found).all(fits) {
+        return Err(TradeError::invalid("catalogue", "it answered for other things than it was asked for").into());
+    }
+    Ok(Cart::of(trade.currency, wishes, found))
+}
+
+/// How many there are of what is bought, if somebody counts.
+async fn counted(trade: &Trade, cart: &mut Cart, now: UnixTime) -> Result<(), Error> {
+    let Some(inventory) = &trade.inventory else { return Ok(()) };
+    let items: Vec<String> = cart.lines().iter().map(|line| line.item.clone()).collect();
+    let left = inventory.left(&items, now).await?;
+    if left.len() != items.len() {
+        return Err(TradeError::invalid("inventory", "it answered for fewer things than it was asked for").into());
+    }
+    cart.stocked(&left);
+    Ok(())
+}
+
+/// The ways to send a cart there.
+async fn ways(trade: &Trade, cart: &Cart, place: Place<'_>) -> Result<Vec<Way>, Error> {
+    let Some(shipping) = &trade.shipping else { return Ok(Vec::new()) };
+    let consignment = consignment(cart, place.country, place.postal_code).map_err(other_money)?;
+    Ok(shipping.ways(&consignment).await?)
+}
+
+/// The tax on each of these classes there; nothing where nobody says.
+async fn levies(
+    trade: &Trade,
+    classes: Vec<String>,
+    place: Option<Place<'_>>,
+    vat_id: Option<String>,
+) -> Result<Vec<Levy>, Error> {
+    let Some(tax) = &trade.tax else { return Ok(Vec::new()) };
+    let taxable = Taxable {
+        country: place.map(|place| place.country.to_owned()),
+        postal_code: place.map(|place| place.postal_code.to_owned()).unwrap_or_default(),
+        vat_id,
+        classes,
+    };
+    let levies = tax.levies(&taxable).await?;
+    if levies.len() != taxable.classes.len() {
+        return Err(TradeError::invalid("tax", "it answered for fewer things than it was asked for").into());
+    }
+    Ok(levies)
 }

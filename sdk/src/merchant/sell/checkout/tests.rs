@@ -1,5 +1,7 @@
 //! Checkouts of guests and customers, completed, failed, interrupted, and taken up again.
 
+mod parts;
+
 use super::*;
 use crate::{
     merchant::{BrowserProof, ProofRequest, bind::NewBinding},
@@ -48,6 +50,7 @@ fn catalogue() -> Items {
         Item::new("wine", "Riesling", euro("12.00")).sent(1_300).needs(&TestShop::age()),
         Item::new("free", "A sample as a file", euro("0.00")),
     ])
+    .unwrap()
 }
 
 fn trade(shelf: &Shelf) -> Trade {

@@ -1,0 +1,106 @@
+//! Names that are drawn at random: a letter that says of what, and 128 bits.
+
+/// A type for names of one letter, `_` and 32 hexadecimal digits, and the error for a text that is none.
+macro_rules! hex_name {
+    (
+        $(#[$about:meta])* $name:ident = $prefix:literal;
+        $(#[$about_error:meta])* $error:ident = $what:literal;
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        $(#[$about_error])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        #[error("not {}: {} and 32 hexadecimal digits", $what, $prefix)]
+        pub struct $error;
+
+        impl $name {
+            /// The name that these random bytes make.
+            #[must_use]
+            pub fn from_random(bytes: [u8; 16]) -> Self {
+                Self(format!(concat!($prefix, "{:032x}"), u128::from_be_bytes(bytes)))
+            }
+
+            /// As it stands in a column, and in an address.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                let digits = text.strip_prefix($prefix).ok_or($error)?;
+                let is_hex = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+                if digits.len() == 32 && is_hex { Ok(Self(text.to_owned())) } else { Err($error) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $error;
+
+            fn try_from(text: String) -> Result<Self, $error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+    };
+}
+
+pub(crate) use hex_name;
+
+#[cfg(test)]
+mod tests {
+    use crate::{checkout::CheckoutId, customer::CustomerId, order::OrderId};
+
+    #[test]
+    fn a_name_is_its_letter_and_32_digits() {
+        let name = OrderId::from_random([0x0a; 16]);
+        assert_eq!(name.as_str(), "o_0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a");
+        assert_eq!(format!("{name} {name:?}"), format!("{0} OrderId({0})", name.as_str()));
+        assert_eq!(name.as_str().parse(), Ok(name.clone()));
+        assert_eq!(serde_json::to_value(&name).unwrap(), name.as_str());
+        let digits = "0a".repeat(16);
+        for wrong in [
+            String::new(),
+            digits.clone(),
+            format!("c_{digits}"),
+            format!("o_{digits}0"),
+            format!("o_{}", &digits[1..]),
+            format!("o_{}", digits.to_uppercase()),
+            format!("o_{}é", &digits[2..]),
+        ] {
+            assert!(wrong.parse::<OrderId>().is_err(), "{wrong}");
+            assert!(serde_json::from_value::<OrderId>(wrong.into()).is_err());
+        }
+        let not = "x".parse::<OrderId>().unwrap_err().to_string();
+        assert_eq!(not, "not an order id: o_ and 32 hexadecimal digits");
+    }
+
+    #[test]
+    fn each_thing_has_its_letter() {
+        assert!(CustomerId::from_random([1; 16]).as_str().starts_with("c_0101"));
+        assert!(CheckoutId::from_random([1; 16]).as_str().starts_with("c_0101"));
+    }
+}
