@@ -19,17 +19,17 @@ use super::{
     CheckoutPage,
     form::Sent,
     view::{Frame, word},
-    words::say,
 };
 use crate::{
     extract::page as hosted,
+    lang::Lang,
     layer::{Visit, keep_private, not_known, soften_redirect},
     limit::{self, Limits},
     problem::Problem,
     routes::Body,
     same_origin,
     signed::{self, Signed, is_navigation, is_safe, refused},
-    web::{self, Lang},
+    web,
 };
 
 /// Who asks for a page, and how they read it.
@@ -87,12 +87,7 @@ impl FromRequestParts<Merchant> for Caller {
             .take(8)
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
-        let said = query.iter().find(|(name, _)| name == "lang").map(|(_, value)| value.as_str());
-        let said = match said {
-            Some("de") => Some(Lang::De),
-            Some("en") => Some(Lang::En),
-            _ => None,
-        };
+        let said = Lang::named(uri);
         let settings = visit.map(|visit| visit.settings.checkout_page.clone()).unwrap_or_default();
         let host = || merchant.origin().host_str().unwrap_or_default().to_owned();
         Ok(Self {
@@ -226,25 +221,22 @@ impl Caller {
         }
         let (title, text) = match (problem.code(), problem.status().as_u16()) {
             ("no_such_checkout" | "no_such_order", _) => (
-                say(self.lang, "There is nothing here", "Hier ist nichts"),
-                say(
-                    self.lang,
+                self.lang.say("There is nothing here", "Hier ist nichts"),
+                self.lang.say(
                     "This checkout is over, or the address is not whole. What was ordered stays ordered.",
                     "Dieser Einkauf ist vorbei, oder die Adresse ist nicht vollständig. Was bestellt ist, bleibt bestellt.",
                 ),
             ),
             (_, 429 | 500..) => (
-                say(self.lang, "That did not work", "Das hat nicht geklappt"),
-                say(
-                    self.lang,
+                self.lang.say("That did not work", "Das hat nicht geklappt"),
+                self.lang.say(
                     "It is the shop's fault, and nothing is lost. Please load this page again in a moment.",
                     "Das liegt am Shop, und nichts ist verloren. Bitte laden Sie diese Seite gleich noch einmal.",
                 ),
             ),
             _ => (
-                say(self.lang, "That did not work", "Das hat nicht geklappt"),
-                say(
-                    self.lang,
+                self.lang.say("That did not work", "Das hat nicht geklappt"),
+                self.lang.say(
                     "Nothing was ordered. Please go back to the shop and begin again.",
                     "Es wurde nichts bestellt. Bitte gehen Sie zurück zum Shop und beginnen Sie neu.",
                 ),

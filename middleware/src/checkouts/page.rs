@@ -24,12 +24,12 @@ use super::{
     form::{Errors, Sent},
     order::{LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
     view::{Frame, Shown, rails, word},
-    words::{amount, say},
 };
 use crate::{
+    lang::Lang,
     problem::Problem,
     routes::{Body, Named, asset},
-    web::{self, Lang},
+    web,
 };
 
 /// `checkout.css`, the looks of the checkout page.
@@ -272,27 +272,24 @@ fn has_failed(checkout: &Checkout) -> bool {
 fn notice(caller: &Caller, checkout: &Checkout) -> Option<String> {
     let lang = caller.lang;
     let text = match caller.asks("said")? {
-        "updated" => say(lang, "Updated.", "Aktualisiert."),
-        "begun_anew" => say(
-            lang,
+        "updated" => lang.say("Updated.", "Aktualisiert."),
+        "begun_anew" => lang.say(
             "This had lain for a while, so it begins anew with what you had entered. Please check it.",
             "Das lag eine Weile, darum beginnt es neu mit dem, was Sie eingegeben hatten. Bitte prüfen Sie es.",
         ),
-        "taken_over" => say(lang, "You go on as yourself.", "Sie machen als Sie selbst weiter."),
-        "changed" => say(
-            lang,
+        "taken_over" => lang.say("You go on as yourself.", "Sie machen als Sie selbst weiter."),
+        "changed" => lang.say(
             "This was changed in another tab or window. Here is how it stands now; nothing is ordered yet.",
             "Das wurde in einem anderen Tab oder Fenster geändert. So steht es jetzt; bestellt ist noch nichts.",
         ),
         "price" => {
             let total = checkout.offering().totals.total;
             let was = caller.asks("was").and_then(|was| Money::new(was.parse().ok()?, total.currency()).ok());
-            let (now, was) = (amount(lang, total), was.map(|was| amount(lang, was)));
-            let was = was.map(|was| format!(" ({} {was})", say(lang, "before:", "vorher:"))).unwrap_or_default();
+            let (now, was) = (lang.amount(total), was.map(|was| lang.amount(was)));
+            let was = was.map(|was| format!(" ({} {was})", lang.say("before:", "vorher:"))).unwrap_or_default();
             let (before, after) = (
-                say(lang, "It now costs", "Es kostet jetzt"),
-                say(
-                    lang,
+                lang.say("It now costs", "Es kostet jetzt"),
+                lang.say(
                     "Nothing is ordered yet: order again if you agree.",
                     "Bestellt ist noch nichts: Bestellen Sie noch einmal, wenn Sie einverstanden sind.",
                 ),
@@ -312,8 +309,7 @@ async fn order_page(
     let delivery = order.delivery().await?;
     let only_key = caller.link().and_then(|_| merchant.origin().join(&caller.path).ok()).map(Into::into);
     let notice = (caller.asks("said") == Some("ordered_already")).then(|| {
-        let text = say(
-            caller.lang,
+        let text = caller.lang.say(
             "This was ordered already, once. Nothing was done a second time.",
             "Das war schon bestellt, einmal. Es wurde nichts ein zweites Mal getan.",
         );
@@ -353,12 +349,12 @@ async fn acted(
     let known = known.as_ref().map(|(address, source)| (address, *source));
     let (basket, mut errors) = sent.basket(caller.lang, known, needed, &caller.settings.countries);
     if basket.wishes.items.is_empty() && errors.is_empty() {
-        let text = say(caller.lang, "Nothing would be left to order.", "Es bliebe nichts zu bestellen.");
+        let text = caller.lang.say("Nothing would be left to order.", "Es bliebe nichts zu bestellen.");
         errors.push(("quantity-0".to_owned(), text.to_owned()));
     }
     let offered = rails(&checkout);
     if ordering && !offered.is_empty() && !offered.contains(&sent.rail.as_str()) {
-        let text = say(caller.lang, "Choose how to pay.", "Wählen Sie, wie Sie bezahlen.");
+        let text = caller.lang.say("Choose how to pay.", "Wählen Sie, wie Sie bezahlen.");
         errors.push(("rail".to_owned(), text.to_owned()));
     }
     if !errors.is_empty() {
@@ -391,7 +387,7 @@ async fn acted(
                 return refused(&before, &errors);
             }
             Err(Error::Draft(DraftError::Address(error))) => {
-                let text = say(caller.lang, "Please check this.", "Bitte prüfen Sie das.");
+                let text = caller.lang.say("Please check this.", "Bitte prüfen Sie das.");
                 errors.push((error.part().to_owned(), text.to_owned()));
                 return refused(&before, &errors);
             }
@@ -443,5 +439,5 @@ fn wish_text(lang: Lang, wish: firsthand::checkout::WishError) -> String {
         "checkout_too_large" => "Das ist zu viel auf einmal.",
         _ => "Das ist zu lang oder kein einfacher Text.",
     };
-    say(lang, &wish.to_string(), german).to_owned()
+    lang.say(&wish.to_string(), german).to_owned()
 }

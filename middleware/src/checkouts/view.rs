@@ -16,9 +16,9 @@ mod what;
 use super::{
     CheckoutPage,
     form::{Errors, Sent, Typed},
-    words::{self, amount, say},
+    words,
 };
-use crate::web::{Lang, escape};
+use crate::{lang::Lang, web::escape};
 
 /// What all pages have in common.
 pub(super) struct Frame<'a> {
@@ -35,7 +35,7 @@ pub(super) struct Frame<'a> {
 
 impl Frame<'_> {
     pub(super) fn say<'b>(&self, english: &'b str, german: &'b str) -> &'b str {
-        say(self.lang, english, german)
+        self.lang.say(english, german)
     }
 
     /// The path of this page, with what it says of the language and besides.
@@ -48,8 +48,17 @@ impl Frame<'_> {
         }
     }
 
+    /// Where "back to the shop" leads, in the language that was chosen here.
+    pub(super) fn back(&self) -> String {
+        let back = self.page.back.as_str();
+        match self.lang_said && !back.contains(['?', '#']) {
+            true => escape(&format!("{back}?lang={}", self.lang.tag())),
+            false => escape(back),
+        }
+    }
+
     fn money(&self, money: Money) -> String {
-        escape(&amount(self.lang, money))
+        escape(&self.lang.amount(money))
     }
 
     /// A whole page. `head` stands in its head, `main` in its main part.
@@ -87,7 +96,7 @@ impl Frame<'_> {
 ",
             title = escape(title),
             shop = escape(self.shop),
-            back = escape(&self.page.back),
+            back = self.back(),
             to_shop = self.say("Back to the shop", "Zurück zum Shop"),
             path = escape(self.path),
             foot = self.foot(),
@@ -121,7 +130,7 @@ impl Frame<'_> {
 pub(super) fn word(frame: &Frame<'_>, title: &str, text: &str) -> String {
     let back = format!(
         "<p><a class=\"button\" href=\"{}\" data-firsthand-native>{}</a></p>",
-        escape(&frame.page.back),
+        frame.back(),
         frame.say("Back to the shop", "Zurück zum Shop")
     );
     let main = format!("<h1>{}</h1>\n<p>{}</p>\n{back}", escape(title), escape(text));
