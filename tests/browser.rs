@@ -25,6 +25,8 @@ mod dc_api;
 mod devices;
 #[path = "browser/formats.rs"]
 mod formats;
+#[path = "browser/kiosk.rs"]
+mod kiosk;
 #[path = "browser/leaving.rs"]
 mod leaving;
 #[path = "browser/looks.rs"]
@@ -48,4 +50,4 @@ mod trouble;
 mod made_statements;
 
 use driver::{Browser, Options, installed};
-use shop::Storefront;
+use shop::{Kiosk, Storefront};

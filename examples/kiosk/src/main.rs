@@ -34,7 +34,7 @@ fn goods(age: &Ask) -> Result<Vec<Item>, MoneyError> {
     Ok(vec![
         Item::new("juice", "Traubensaft, 1 l", euro("4.80")?).sent(1_400).taxed_as("food"),
         Item::new("riesling", "Riesling 2025, 0,75 l", euro("12.00")?).sent(1_300).needs(age),
-        Item::new("tasting", "Riesling & Co., 12.12., 19:00", euro("25.00")?).no_withdrawal(Exemption::Dated),
+        Item::new("tasting", "Weinprobe, 12.12., 19:00 (Ticket)", euro("25.00")?).no_withdrawal(Exemption::Dated),
     ])
 }
 
@@ -103,54 +103,49 @@ async fn window(State(kiosk): State<Kiosk>, lang: Lang, known: Option<Known>) ->
         Some(known) => known.orders(None, 5).await?,
         None => Vec::new(),
     };
-    Ok(page(
-        lang,
-        lang.say("What would you like?", "Was darf es sein?"),
-        html! {
-            div data-firsthand="known" {
-                @if known.is_some() {
-                    section.notice {
-                        h2 { (lang.say("Welcome back", "Willkommen zurück")) }
-                        @for order in &orders {
-                            p { a href={ "/wallet/checkout/" (order.id()) "?lang=" (lang.tag()) } { (order.reference()) } " " (lang.amount(order.total())) }
+    let main = html! {
+        form method="post" action={ "/wallet/checkout?lang=" (lang.tag()) } {
+            ul.lines {
+                @for (item, left) in &goods {
+                    li {
+                        label.title for=(item.name) { (item.title) }
+                        p.each { (left) (lang.say(" left", " da")) }
+                        p.sum { (lang.amount(item.unit)) }
+                        @if *left > 0 {
+                            input type="hidden" name="item" value=(item.name);
+                            div.many { input #(item.name) name="quantity" type="number" min="0" max=(left) value="0"; }
                         }
                     }
                 }
             }
-            form method="post" action={ "/wallet/checkout?lang=" (lang.tag()) } {
-                ul.lines {
-                    @for (item, left) in &goods {
-                        li {
-                            label.title for=(item.name) { (item.title) }
-                            p.sum { (lang.amount(item.unit)) }
-                            @if *left == 0 {
-                                p.each { (lang.say("Sold out", "Ausverkauft")) }
-                            } @else {
-                                input type="hidden" name="item" value=(item.name);
-                                div.many { input #(item.name) name="quantity" type="number" min="0" max=(left) value="0"; }
-                            }
-                        }
-                    }
+            p.end { button.main { (lang.say("Buy", "Kaufen")) } }
+        }
+        section data-firsthand="orders" {
+            @if known.is_some() {
+                h2 { (lang.say("Welcome back. Your orders:", "Willkommen zurück. Ihre Bestellungen:")) }
+                @for order in &orders {
+                    p { a href={ "/wallet/checkout/" (order.id()) "?lang=" (lang.tag()) } { (order.reference().printed()) } " " (lang.amount(order.total())) }
                 }
-                p.end { button.main { (lang.say("Buy", "Kaufen")) } }
             }
-        },
-    ))
+        }
+    };
+    Ok(page(lang, lang.say("What would you like?", "Was darf es sein?"), &main))
 }
 
 /// What the law wants customers to be able to read.
 async fn terms(lang: Lang) -> Html<String> {
     let (sale, privacy) = (lang.say("Terms of sale", "AGB"), lang.say("Privacy notice", "Datenschutzerklärung"));
     let withdrawal = lang.say("Right of withdrawal", "Widerrufsbelehrung");
-    page(lang, lang.say("Please read", "Bitte lesen"), html! {
+    let main = html! {
         @for (id, title) in [("sale", sale), ("privacy", privacy), ("withdrawal", withdrawal)] {
             section #(id) { h2 { (title) } p { (lang.say("Here stands your own text.", "Hier steht Ihr eigener Text.")) } }
         }
-    })
+    };
+    page(lang, lang.say("Please read", "Bitte lesen"), &main)
 }
 
 /// A page in the looks of the till.
-fn page(lang: Lang, title: &str, main: Markup) -> Html<String> {
+fn page(lang: Lang, title: &str, main: &Markup) -> Html<String> {
     let other = lang.say("de", "en");
     let page = html! {
         (DOCTYPE)

@@ -68,7 +68,8 @@ fn encoded(fields: &[(String, String)]) -> String {
 
 /// The inputs of the form of a page in which `marker` stands, as they stand there, with what a customer types.
 fn filled(page: &str, marker: &str, typed: &[(&str, &str)]) -> Vec<(String, String)> {
-    let form = page.split("<form").skip(1).find(|form| form.contains(marker)).expect(marker).split("</form>").next().unwrap();
+    let form =
+        page.split("<form").skip(1).find(|form| form.contains(marker)).expect(marker).split("</form>").next().unwrap();
     let attribute = |tag: &str, name: &str| {
         let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
         Some(rest.split('"').next()?.replace("&amp;", "&"))

@@ -25,7 +25,7 @@ use crate::{
     lang::Lang,
     layer::{Visit, keep_private, not_known, soften_redirect},
     limit::{self, Limits},
-    problem::Problem,
+    problem::{Problem, challenge},
     routes::Body,
     same_origin,
     signed::{self, Signed, is_navigation, is_safe, refused},
@@ -38,6 +38,8 @@ pub(crate) struct Caller {
     /// The proof of a signed request.
     pub(super) signed: Option<Signed>,
     is_navigation: bool,
+    /// Whether it only looks.
+    is_safe: bool,
     pub(super) settings: Arc<CheckoutPage>,
     pub(super) limits: Option<Limits>,
     pub(super) lang: Lang,
@@ -94,6 +96,7 @@ impl FromRequestParts<Merchant> for Caller {
             known,
             signed,
             is_navigation: is_navigation(&parts.headers),
+            is_safe: safe,
             limits,
             lang: said.unwrap_or_else(|| Lang::of(&parts.headers)),
             lang_said: said.is_some(),
@@ -180,11 +183,17 @@ impl Caller {
         self.path.rsplit('/').next()?.parse().ok()
     }
 
-    /// Nobody is known where a customer is needed: a person's browser brings a page that signs.
+    /// Nobody is known where a customer is needed: a person's browser brings a page that signs, or for a form one that says how
+    /// to go on.
     pub(super) fn turned_away(&self, merchant: &Merchant) -> Response {
         if self.signed.is_none() && self.is_navigation {
-            let policy = HeaderValue::from_static(web::PAGE_CSP);
-            return hosted(StatusCode::OK, web::shell_page(merchant.mount(), self.lang), &policy);
+            let (policy, mount) = (HeaderValue::from_static(web::PAGE_CSP), merchant.mount());
+            if self.is_safe {
+                return hosted(StatusCode::OK, web::shell_page(mount, self.lang), &policy);
+            }
+            let mut page = hosted(StatusCode::UNAUTHORIZED, web::post_page_asking(mount, self.lang, None), &policy);
+            page.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(""));
+            return page;
         }
         refused(merchant, not_known(self.signed.is_some()))
     }

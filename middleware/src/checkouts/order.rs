@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use firsthand::{
     merchant::Order,
     order::{DeliveryAddress, OrderState},
+    rail::WalletRail,
 };
 use url::Url;
 
@@ -18,6 +19,8 @@ use crate::web::escape;
 pub(super) struct UnderWay {
     /// Where the customer goes on to pay, if it is elsewhere.
     pub(super) continue_at: Option<Url>,
+    /// Whether the customer's wallet is waited for, and nothing else.
+    pub(super) by_wallet: bool,
     /// Whether they go there at once.
     pub(super) at_once: bool,
     /// Whether the page looks again by itself.
@@ -46,6 +49,7 @@ pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay) -> String {
             );
             (title, main)
         }
+        None if standing.by_wallet => by_wallet(frame),
         None => {
             let title = frame.say("Your order is being settled", "Ihre Bestellung wird bearbeitet");
             let text = frame.say(
@@ -68,6 +72,26 @@ pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay) -> String {
         );
     }
     frame.html(title, &head, &format!("<div class=\"narrow\">\n{main}</div>"))
+}
+
+/// A wallet has been asked, here or in another tab, and has not answered: the customer can do without it.
+fn by_wallet<'a>(frame: &Frame<'_>) -> (&'a str, String) {
+    let title = frame.say("Your wallet is asked", "Ihre Wallet ist gefragt");
+    let text = frame.say(
+        "Confirm the payment there. Nothing is ordered before you do.",
+        "Bestätigen Sie die Zahlung dort. Vorher ist nichts bestellt.",
+    );
+    let main = format!(
+        "<h1>{title}</h1>\n<p role=\"status\">{text}</p>\n<form method=\"post\" action=\"{}\">\
+         <p>{}</p>\n<p><button name=\"act\" value=\"untap\">{}</button></p></form>\n",
+        escape(&frame.here("")),
+        frame.say(
+            "Or do without it: what your wallet answers from then on buys nothing.",
+            "Oder verzichten Sie darauf: Was Ihre Wallet dann noch antwortet, bestellt nichts.",
+        ),
+        frame.say("Back to the checkout", "Zurück zur Kasse"),
+    );
+    (title, main)
 }
 
 /// What is shown of an order.
@@ -137,6 +161,12 @@ fn standing(frame: &Frame<'_>, order: &Order) -> &'static str {
         }
         OrderState::Paying | OrderState::Placed => {
             frame.lang.say("The payment is under way.", "Die Zahlung ist unterwegs.")
+        }
+        OrderState::Authorised if order.attempts().last().is_some_and(|last| last.rail == WalletRail::ID) => {
+            frame.lang.say(
+                "You have authorised the payment. The money is on its way.",
+                "Sie haben die Zahlung freigegeben. Das Geld ist unterwegs.",
+            )
         }
         OrderState::Authorised => frame.lang.say(
             "Your payment is promised to us. We collect it when we send what you ordered.",

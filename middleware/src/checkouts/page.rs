@@ -13,7 +13,7 @@ use firsthand::{
     error::Refusal,
     merchant::{Checkout, Completion, GuestLink, IdempotencyKey},
     money::Money,
-    order::{Address, DeliverySource, DraftError},
+    order::{Address, Buyer, DeliverySource, DraftError},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -208,9 +208,9 @@ async fn shown(merchant: &Merchant, caller: &Caller, checkout: Checkout) -> Resu
             Ok(caller.page(StatusCode::OK, order_page(merchant, caller, &order).await?))
         }
         Status::CompleteInProgress => {
-            let continue_at = checkout.continue_at().await?;
+            let (continue_at, by_wallet) = (checkout.continue_at().await?, checkout.awaits_wallet().await?);
             let looks_again = caller.asks("wait") != Some("no");
-            let standing = UnderWay { continue_at, at_once: caller.asks("go").is_some(), looks_again };
+            let standing = UnderWay { continue_at, by_wallet, at_once: caller.asks("go").is_some(), looks_again };
             let mut response = caller.page(StatusCode::OK, under_way(&frame, &standing));
             if looks_again && !standing.at_once {
                 response
@@ -307,7 +307,9 @@ async fn order_page(
     order: &firsthand::merchant::Order,
 ) -> Result<String, Problem> {
     let delivery = order.delivery().await?;
-    let only_key = caller.link().and_then(|_| merchant.origin().join(&caller.path).ok()).map(Into::into);
+    // Whom a wallet made a customer meanwhile finds it among their orders, too.
+    let link = caller.link().filter(|_| *order.buyer() == Buyer::Guest);
+    let only_key = link.and_then(|_| merchant.origin().join(&caller.path).ok()).map(Into::into);
     let notice = (caller.asks("said") == Some("ordered_already")).then(|| {
         let text = caller.lang.say(
             "This was ordered already, once. Nothing was done a second time.",
@@ -328,6 +330,10 @@ async fn acted(
 ) -> Result<Response, Problem> {
     match checkout.status() {
         Status::Completed => return Ok(caller.to(&caller.here("said=ordered_already"))),
+        Status::CompleteInProgress if sent.act == "untap" => {
+            checkout.untap().await?;
+            return Ok(caller.to(&caller.here("said=untapped")));
+        }
         Status::CompleteInProgress | Status::Canceled => return Ok(caller.to(&caller.here(""))),
         _ => {}
     }

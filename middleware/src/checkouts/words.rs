@@ -20,6 +20,7 @@ pub(super) fn message(lang: Lang, message: &Message) -> String {
         "not_sent_there" => "Dorthin wird das nicht geschickt.",
         "way_changed" => "So wird es nicht mehr verschickt: Bitte wählen Sie neu.",
         "payment_expired" => "Die Zahlung kam nicht rechtzeitig. Es wurde nichts abgebucht.",
+        "payment_withdrawn" => "Sie haben die Zahlung abgebrochen. Es wurde nichts bezahlt.",
         "payment_declined" => "Die Zahlung wurde abgelehnt. Bitte wählen Sie einen anderen Weg.",
         "order_cancelled" => "Die Bestellung wurde zurückgenommen.",
         "offer_changed" => "Preise oder Bestand haben sich geändert: Bitte sehen Sie noch einmal hin.",
