@@ -461,6 +461,43 @@ async fn each_state_of_the_page_is_in_order_in_both_languages() {
         press_order(&browser, 1).await;
         browser.sees(say("Scan it with your banking app.", "Scannen Sie ihn mit Ihrer Banking-App.")).await;
         is_in_order(&browser, &state("transfer")).await;
+
+        // Paid, and sent once more.
+        browser.open("/cart").await;
+        browser.press("Book").await;
+        browser.sees(say("Order with obligation to pay", "Zahlungspflichtig bestellen")).await;
+        let path = browser.path().await;
+        // What has another price by now, as the page says it after a press.
+        browser.open(&format!("{path}?said=price&was=1290")).await;
+        browser.sees(say("It now costs €9.90 (before: €12.90).", "Es kostet jetzt 9,90")).await;
+        is_in_order(&browser, &state("price")).await;
+        press_order(&browser, 1).await;
+        browser.sees(say("It is paid.", "Sie ist bezahlt.")).await;
+        is_in_order(&browser, &state("paid")).await;
+        browser.open(&format!("{path}?said=ordered_already")).await;
+        browser.sees(say("Nothing was done a second time.", "Es wurde nichts ein zweites Mal getan.")).await;
+        is_in_order(&browser, &state("again")).await;
+
+        // Given up.
+        browser.open("/cart").await;
+        browser.press("Book").await;
+        browser.sees(say("Order with obligation to pay", "Zahlungspflichtig bestellen")).await;
+        let path = browser.path().await;
+        let link = path.rsplit('/').next().unwrap();
+        let cancel = format!(
+            "(await fetch('/wallet/checkouts/guest/{link}/cancel', {{ method: 'POST', headers: {{ 'Idempotency-Key': 'up' }} }})).status"
+        );
+        assert_eq!(browser.eval(&cancel).await, json!(200));
+        browser.open(&path).await;
+        browser.sees(say("This checkout was given up", "Dieser Einkauf wurde abgebrochen")).await;
+        is_in_order(&browser, &state("canceled")).await;
+
+        // A form that is larger than any: a page says so, and nothing happens.
+        browser.open("/cart").await;
+        browser.eval("document.forms[0].append(Object.assign(document.createElement('textarea'), { name: 'x', value: 'x'.repeat(70_000) }))").await;
+        browser.eval("document.forms[0].submit()").await;
+        browser.sees(say("That did not work", "Das hat nicht geklappt")).await;
+        is_in_order(&browser, &state("trouble")).await;
     }
 }
 

@@ -248,6 +248,7 @@ fn open_page(
     let address = checkout.address()?.map(|told| (told.for_page(), told.source()));
     let is_guest = caller.link().is_some();
     let has_acted = sent.is_some() || caller.asks("said").is_some() || has_failed(checkout);
+    let has_ordered = sent.is_some_and(|sent| sent.act == "complete") || caller.asks("said") == Some("not_ready");
     let shown = Shown {
         frame: &caller.frame(merchant),
         checkout,
@@ -255,6 +256,7 @@ fn open_page(
         sent,
         errors,
         has_acted,
+        has_ordered: has_ordered || has_failed(checkout),
         notice,
         key: &merchant.guest_form(),
         is_guest,

@@ -146,8 +146,10 @@ pub(super) struct Shown<'a> {
     /// What was sent, where that is to be mended.
     pub(super) sent: Option<&'a Sent>,
     pub(super) errors: &'a Errors,
-    /// Whether the customer has sent something, or come back from something: then what is missing is told as a fault.
+    /// Whether the customer has sent something, or come back from something: then what is wrong is told as a fault.
     pub(super) has_acted: bool,
+    /// Whether they wanted to order: then also what is missing yet is told as a fault.
+    pub(super) has_ordered: bool,
     /// A word on what happened.
     pub(super) notice: Option<String>,
     /// What makes the next act one act.
@@ -246,7 +248,8 @@ impl Shown<'_> {
                 let grave = matches!(message.severity, Severity::Recoverable | Severity::RequiresBuyerInput);
                 let failed = message.about.is_none() && message.severity == Severity::Warning;
                 let said = message.code == "address_missing" && has_field_of_address;
-                if (grave || failed) && !said {
+                let early = !self.has_ordered && matches!(message.code.as_str(), "address_missing" | "proof_needed");
+                if (grave || failed) && !said && !early {
                     faults.push((self.place(message), words::message(self.frame.lang, message)));
                 }
             }
