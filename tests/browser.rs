@@ -50,4 +50,4 @@ mod trouble;
 mod made_statements;
 
 use driver::{Browser, Options, installed};
-use shop::{Kiosk, Storefront};
+use shop::Storefront;

@@ -1,14 +1,86 @@
 //! The kiosk, a whole shop over the library's till: bought from with one tap of a wallet and without any script, restarted
 //! in the middle, and seen to by its merchant.
 
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
-    Browser, Kiosk, Options,
+    Browser, Options,
     checkout::{self, is_accessible, is_in_order},
-    installed, looks, walk,
+    installed, looks,
+    shop::{Folder, built, free_port, wait_for_port},
+    walk,
 };
+
+/// A running kiosk with a folder of its own; both go when it is dropped.
+#[derive(Debug)]
+struct Kiosk {
+    folder: Folder,
+    port: u16,
+    running: Option<Child>,
+}
+
+impl Kiosk {
+    /// Starts one and waits until it answers.
+    fn start() -> Self {
+        let mut kiosk = Self { folder: Folder::new("kiosk"), port: free_port(), running: None };
+        kiosk.open();
+        kiosk
+    }
+
+    /// What customers type.
+    fn origin(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+
+    /// Ends the process as a power cut would, and starts it on what it left on the disk.
+    fn restart(&mut self) {
+        self.kill();
+        self.open();
+    }
+
+    fn open(&mut self) {
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        let child = Command::new(PROGRAM.get_or_init(|| built("kiosk")))
+            .env("KIOSK_FOLDER", self.folder.path())
+            .env("KIOSK_PORT", self.port.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.running = Some(child);
+        wait_for_port(self.port, "the kiosk");
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.running.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Asks the process to stop, as a service manager does, and waits until it has; answers whether it ended well.
+    #[cfg(unix)]
+    fn stop(&mut self) -> bool {
+        let mut child = self.running.take().unwrap();
+        let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Kiosk {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
 
 /// Chooses so many of these, and goes to the till.
 async fn buys(browser: &Browser, goods: &[(&str, &str)], buy: &str) {

@@ -95,77 +95,14 @@ impl Drop for Storefront {
     }
 }
 
-/// A running kiosk with a folder of its own; both go when it is dropped.
-#[derive(Debug)]
-pub struct Kiosk {
-    pub folder: Folder,
-    port: u16,
-    running: Option<Child>,
-}
-
-impl Kiosk {
-    /// Starts one and waits until it answers.
-    pub fn start() -> Self {
-        let mut kiosk = Self { folder: Folder::new("kiosk"), port: free_port(), running: None };
-        kiosk.open();
-        kiosk
-    }
-
-    /// What customers type.
-    pub fn origin(&self) -> String {
-        format!("http://localhost:{}", self.port)
-    }
-
-    /// Ends the process as a power cut would, and starts it on what it left on the disk.
-    pub fn restart(&mut self) {
-        self.kill();
-        self.open();
-    }
-
-    fn open(&mut self) {
-        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-        let child = Command::new(PROGRAM.get_or_init(|| built("kiosk")))
-            .env("KIOSK_FOLDER", self.folder.path())
-            .env("KIOSK_PORT", self.port.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.running = Some(child);
-        wait_for_port(self.port, "the kiosk");
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut child) = self.running.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    /// Asks the process to stop, as a service manager does, and waits until it has; answers whether it ended well.
-    #[cfg(unix)]
-    pub fn stop(&mut self) -> bool {
-        let mut child = self.running.take().unwrap();
-        let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-        assert!(asked.success());
-        child.wait().unwrap().success()
-    }
-}
-
-impl Drop for Kiosk {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 /// The storefront's program, built once for all walks from the sources as they are.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| built("storefront"))
 }
 
-fn built(name: &str) -> PathBuf {
+/// A program of the workspace, built from the sources as they are.
+pub fn built(name: &str) -> PathBuf {
     // This test lies in `{target}/{profile}/deps`. Beside the tests' own package, so that no dependency is built twice.
     let profile = env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
