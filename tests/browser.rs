@@ -25,6 +25,8 @@ mod dc_api;
 mod devices;
 #[path = "browser/formats.rs"]
 mod formats;
+#[path = "browser/kiosk.rs"]
+mod kiosk;
 #[path = "browser/leaving.rs"]
 mod leaving;
 #[path = "browser/looks.rs"]

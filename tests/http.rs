@@ -6,6 +6,8 @@ mod after_sale;
 mod answers;
 #[path = "http/card_mdoc.rs"]
 mod card_mdoc;
+#[path = "http/checkout_cookie.rs"]
+mod checkout_cookie;
 #[path = "http/checkouts.rs"]
 mod checkouts;
 #[path = "http/cookie.rs"]

@@ -38,7 +38,7 @@ use self::{
     operators::{Door, Shown, guard},
     view::{Here, Trouble},
 };
-use crate::{problem::Problem, web::Lang};
+use crate::{lang::Lang, problem::Problem};
 
 /// The largest form, in bytes.
 const FORM_BYTES_MAX: usize = 16 * 1024;

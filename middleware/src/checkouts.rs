@@ -57,7 +57,8 @@ pub(crate) fn routes() -> Router<Merchant> {
 ///
 /// A style sheet of the shop's own origin comes after the built-in one. Everything to change is a property:
 /// `--firsthand-background`, `-color`, `-muted`, `-accent`, `-on-accent`, `-line`, `-surface`, `-warning`, `-radius` and
-/// `-font`. Say each for light and dark by `light-dark(.., ..)`, or set `color-scheme`.
+/// `-font`. Say each for light and dark by `light-dark(.., ..)`, or set `color-scheme`. The built-in one, `{mount}/checkout.css`, is
+/// there for the shop's own pages, too, for which `examples/kiosk` takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckoutPage {
     shop: Option<String>,
@@ -100,7 +101,8 @@ impl CheckoutPage {
         self
     }
 
-    /// Where "back to the shop" leads: a path of the shop, such as that of the cart; `/` unless said.
+    /// Where "back to the shop" leads: a path of the shop, such as that of the cart; `/` unless said. With `?lang=`, as
+    /// [`Lang`](crate::Lang) reads it, once the customer has chosen a language here.
     #[must_use]
     pub fn back(mut self, path: impl Into<String>) -> Self {
         self.back = path.into();

@@ -25,7 +25,7 @@ use firsthand::{
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::Serialize;
 
-use crate::{problem::Problem, web::Lang};
+use crate::{lang::Lang, problem::Problem};
 
 mod consent;
 mod dc_api;

@@ -10,6 +10,7 @@ use firsthand::merchant::Recognised;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 
 use crate::{
+    lang::Lang,
     layer::{Visit, keep_private, not_known, visit},
     problem::challenge,
     signed::{is_navigation, refused},
@@ -59,7 +60,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Known {
 /// What somebody gets who is not known where a customer is needed.
 pub(crate) fn turn_away(visit: &Visit, parts: &Parts, ask: Option<&str>) -> Response {
     if !visit.signed && is_navigation(&parts.headers) {
-        let lang = web::Lang::of(&parts.headers);
+        let lang = Lang::of(&parts.headers);
         let mount = visit.merchant.mount();
         return if matches!(parts.method, Method::GET | Method::HEAD) {
             // Nothing is wrong: a typed address or a reload cannot carry a proof, and this page brings one.

@@ -60,6 +60,7 @@
 //!   withdrawals, transfers, refunds, the bank, the books, stock. [`BackOffice`] puts pages of your own behind the same keys.
 //! - [`CheckoutPage`]: what the shop says on the checkout page, which is there for a merchant with a
 //!   [`Trade`](trade::Trade), with the same as JSON beside it.
+//! - [`Lang`]: the language that a visitor likes best of those that our pages speak, for pages of the shop's own.
 //! - [`Problem`]: every refusal as `problem+json` with a stable code; an error enum of your own takes
 //!   `From<firsthand::Error>`.
 //! - [`ClientAddress`]: where a client's address comes from, for limits alone, and only as you say.
@@ -176,6 +177,7 @@ mod desk;
 mod dev_wallet;
 mod events;
 mod extract;
+mod lang;
 mod layer;
 mod limit;
 #[cfg(feature = "openapi")]
@@ -195,6 +197,7 @@ pub use checkouts::CheckoutPage;
 pub use client::ClientAddress;
 pub use desk::{DeskAnswer, DeskOpened};
 pub use extract::Known;
+pub use lang::Lang;
 pub use layer::{CustomerLayer, CustomerService};
 #[cfg(feature = "openapi")]
 pub use openapi::{merchant_openapi, merchant_openapi_json, openapi, openapi_json};

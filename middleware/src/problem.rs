@@ -14,6 +14,7 @@ use firsthand::{
     presentation::StepError,
     rail::NoticeError,
     receipt::ReceiptError,
+    trade::TradeError,
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -290,6 +291,13 @@ impl From<MoneyError> for Problem {
     /// What a form says of amounts and quantities, read by the merchant's handler.
     fn from(error: MoneyError) -> Self {
         Self::from_error(&DraftError::from(error).into())
+    }
+}
+
+impl From<TradeError> for Problem {
+    /// What a page of the merchant's own asked of their catalogue or shelf.
+    fn from(error: TradeError) -> Self {
+        Self::from_error(&error.into())
     }
 }
 

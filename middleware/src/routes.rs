@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     checkouts, events,
     extract::page,
+    lang::Lang,
     layer::{BODY_WITHIN, Began, body_too_slow},
     limit::Limits,
     problem::Problem,
@@ -605,7 +606,7 @@ pub(crate) async fn respond(
     responses((status = 200, content_type = "text/html", body = String, description = "A page that redeems the answer by script"))
 ))]
 pub(crate) async fn come_back(State(merchant): State<Merchant>, headers: HeaderMap) -> Response {
-    let lang = web::Lang::of(&headers);
+    let lang = Lang::of(&headers);
     page(StatusCode::OK, web::return_page(merchant.mount(), lang), &HeaderValue::from_static(web::PAGE_CSP))
 }
 

@@ -8,6 +8,8 @@
 
 use std::sync::LazyLock;
 
+use crate::lang::Lang;
+
 pub(crate) mod meet;
 
 /// `firsthand.js` as it is written, one ES module.
@@ -65,53 +67,6 @@ pub(crate) fn style_etag() -> String {
 /// `ETag` of another file of ours, quotes included.
 pub(crate) fn etag_of(text: &str) -> String {
     format!("\"{:016x}\"", fingerprint(text.as_bytes()))
-}
-
-/// A language that our pages speak.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Lang {
-    /// English, for everybody whose language we do not have.
-    #[default]
-    En,
-    /// German.
-    De,
-}
-
-impl Lang {
-    /// The language that a request asks for.
-    pub(crate) fn of(headers: &http::HeaderMap) -> Self {
-        Self::from_accept_language(headers.get(http::header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
-    }
-
-    /// The language that the visitor likes best of ours, from the value of `Accept-Language` (RFC 9110 12.5.4).
-    ///
-    /// The browser sends it, anybody can: the first sixteen ranges count, and what cannot be read counts for nothing.
-    pub(crate) fn from_accept_language(value: Option<&str>) -> Self {
-        let mut best = (0, Self::default());
-        for range in value.unwrap_or_default().split(',').take(16) {
-            let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
-            let primary = tag.trim().split('-').next().unwrap_or_default();
-            let lang = match primary.to_ascii_lowercase().as_str() {
-                "en" | "*" => Self::En,
-                "de" => Self::De,
-                _ => continue,
-            };
-            let weight = thousandths(weight.trim());
-            // The first of equals wins.
-            if weight > best.0 {
-                best = (weight, lang);
-            }
-        }
-        best.1
-    }
-
-    /// The value of the attribute `lang`.
-    pub(crate) fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::De => "de",
-        }
-    }
 }
 
 /// The page to which a wallet brings the customer back, at `{mount}/return/{presentation}`.
@@ -324,20 +279,6 @@ pub(crate) fn escape(text: &str) -> String {
     safe
 }
 
-/// `q=0.75` as 750 (RFC 9110 12.4.2); whatever else as 0.
-fn thousandths(weight: &str) -> u16 {
-    let Some(number) = weight.strip_prefix("q=").or_else(|| weight.strip_prefix("Q=")) else { return 0 };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return 0;
-    }
-    match whole {
-        "1" => 1000,
-        "0" => format!("{fraction:0<3}").parse().unwrap_or(0),
-        _ => 0,
-    }
-}
-
 /// Empties the lines that are comment and nothing else. What stands behind code on its line stays: to know it from a
 /// text would take a parser. A test holds that no line of a text is taken for a comment.
 fn without_comments(source: &str) -> String {
@@ -435,29 +376,6 @@ mod tests {
         assert!(
             ACCOUNT_SCRIPT.contains("'firsthand-consent'") && !consent_over_page("", Lang::En).contains("-consent>")
         );
-    }
-
-    #[test]
-    fn the_language_is_the_one_liked_best() {
-        for (header, lang) in [
-            (None, Lang::En),
-            (Some(""), Lang::En),
-            (Some("de"), Lang::De),
-            (Some("DE-at, en;q=0.8"), Lang::De),
-            (Some("en-GB,en;q=0.9,de;q=0.8"), Lang::En),
-            (Some("en;q=0.8, de;q=0.81"), Lang::De),
-            (Some("fr, de;q=0.5, en;q=0.4"), Lang::De),
-            (Some("fr, *;q=0.5"), Lang::En),
-            (Some("de;q=0"), Lang::En),
-            (Some("de;q=2"), Lang::En),
-            (Some("de;q=0.1234"), Lang::En),
-            (Some("de;q=-1, ;;,=,"), Lang::En),
-            (Some("dex"), Lang::En),
-        ] {
-            assert_eq!(Lang::from_accept_language(header), lang, "{header:?}");
-        }
-        let late = format!("{}de", "fr,".repeat(16));
-        assert_eq!(Lang::from_accept_language(Some(&late)), Lang::En);
     }
 
     #[test]

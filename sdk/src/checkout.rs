@@ -41,6 +41,8 @@ pub const HOLDING_S: u64 = 60;
 
 /// Why a payment is not made: the wallet told an address that the price is not for.
 pub(crate) const ADDRESS_ELSEWHERE: &str = MessageCode::AddressElsewhere.as_str();
+/// Why a payment by wallet was declined: the customer gave it up.
+pub(crate) const GIVEN_UP: &str = "withdrawn";
 
 /// Where a checkout stands (UCP 2026-08-25, checkout status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -377,6 +379,9 @@ impl CheckoutRecord {
         let why = match order.state {
             OrderState::Expired => Message::failed(MessageCode::PaymentExpired, "The payment was not made in time."),
             OrderState::Cancelled => match order.last_attempt().and_then(|last| last.outcome.as_ref()) {
+                Some(Outcome::Declined(code)) if code.as_str() == GIVEN_UP => {
+                    Message::failed(MessageCode::PaymentWithdrawn, "You called the payment off. Nothing was paid.")
+                }
                 Some(Outcome::Declined(code)) if code.as_str() == ADDRESS_ELSEWHERE => Message::failed(
                     MessageCode::AddressElsewhere,
                     "Sending it to that address costs something else: look at it again.",

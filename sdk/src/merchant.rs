@@ -29,7 +29,7 @@ use crate::{
     session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
     time::UnixTime,
-    trade::Trade,
+    trade::{Shelf, Trade},
     trust::{Trust, TrustList},
 };
 
@@ -557,6 +557,16 @@ impl MerchantBuilder {
     pub const fn name_authorities(mut self) -> Self {
         self.names_authorities = true;
         self
+    }
+
+    /// A shelf in the store that was said before: stock is counted beside the shop's own records. Given to
+    /// [`Trade::inventory`], and a clone to whoever counts.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if no store was said.
+    pub fn shelf(&self) -> Result<Shelf, Error> {
+        let missing = || Error::Misuse("no store to count stock in: say .store(..) before .shelf()".to_owned());
+        Ok(Shelf::within(self.store.clone().ok_or_else(missing)?))
     }
 
     /// How the shop sells: what checkouts are made of.

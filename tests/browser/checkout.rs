@@ -172,7 +172,7 @@ async fn shop(origin: &str, folder: &Path, rail: FakeRail, shelf: Shelf) -> (Mer
     (merchant, app)
 }
 
-async fn type_address(browser: &Browser) {
+pub async fn type_address(browser: &Browser) {
     for (name, text) in
         [("name", "Anna Kowalska"), ("street", "Am Alten Markt 1"), ("postal_code", "10115"), ("locality", "Berlin")]
     {
@@ -182,7 +182,7 @@ async fn type_address(browser: &Browser) {
     }
 }
 
-async fn press_order(browser: &Browser, clicks: usize) {
+pub async fn press_order(browser: &Browser, clicks: usize) {
     browser.eval("document.documentElement.dataset.before = '1'").await;
     for _ in 0..3 {
         let button = browser.find("button[value=complete]").await;
@@ -199,7 +199,7 @@ async fn press_order(browser: &Browser, clicks: usize) {
 }
 
 /// Axe finds nothing, and nothing sticks out to the side.
-async fn is_in_order(browser: &Browser, state: &str) {
+pub async fn is_in_order(browser: &Browser, state: &str) {
     browser.whole_picture(&format!("checkout-{state}")).await;
     let wide = browser.eval("document.documentElement.scrollWidth > document.documentElement.clientWidth").await;
     assert_eq!(wide, json!(false), "{state} scrolls to the side");
@@ -211,6 +211,11 @@ async fn is_in_order(browser: &Browser, state: &str) {
         )
         .await;
     assert_eq!(small, json!([]), "{state} has targets that are too small");
+    is_accessible(browser, state).await;
+}
+
+/// Axe finds nothing.
+pub async fn is_accessible(browser: &Browser, state: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/node_modules/axe-core/axe.min.js");
     let Ok(axe) = fs::read_to_string(&file) else {
         println!("left out, for axe-core is not installed: {state}");
@@ -227,11 +232,11 @@ async fn is_in_order(browser: &Browser, state: &str) {
 }
 
 /// As somebody has it whose browser runs no scripts.
-async fn without_scripts(browser: &Browser) {
+pub async fn without_scripts(browser: &Browser) {
     browser.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
 }
 
-async fn dark(browser: &Browser) {
+pub async fn dark(browser: &Browser) {
     let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
     browser.cdp("Emulation.setEmulatedMedia", dark).await;
 }
@@ -457,6 +462,43 @@ async fn each_state_of_the_page_is_in_order_in_both_languages() {
         press_order(&browser, 1).await;
         browser.sees(say("Scan it with your banking app.", "Scannen Sie ihn mit Ihrer Banking-App.")).await;
         is_in_order(&browser, &state("transfer")).await;
+
+        // Paid, and sent once more.
+        browser.open("/cart").await;
+        browser.press("Book").await;
+        browser.sees(say("Order with obligation to pay", "Zahlungspflichtig bestellen")).await;
+        let path = browser.path().await;
+        // What has another price by now, as the page says it after a press.
+        browser.open(&format!("{path}?said=price&was=1290")).await;
+        browser.sees(say("It now costs €9.90 (before: €12.90).", "Es kostet jetzt 9,90")).await;
+        is_in_order(&browser, &state("price")).await;
+        press_order(&browser, 1).await;
+        browser.sees(say("It is paid.", "Sie ist bezahlt.")).await;
+        is_in_order(&browser, &state("paid")).await;
+        browser.open(&format!("{path}?said=ordered_already")).await;
+        browser.sees(say("Nothing was done a second time.", "Es wurde nichts ein zweites Mal getan.")).await;
+        is_in_order(&browser, &state("again")).await;
+
+        // Given up.
+        browser.open("/cart").await;
+        browser.press("Book").await;
+        browser.sees(say("Order with obligation to pay", "Zahlungspflichtig bestellen")).await;
+        let path = browser.path().await;
+        let link = path.rsplit('/').next().unwrap();
+        let cancel = format!(
+            "(await fetch('/wallet/checkouts/guest/{link}/cancel', {{ method: 'POST', headers: {{ 'Idempotency-Key': 'up' }} }})).status"
+        );
+        assert_eq!(browser.eval(&cancel).await, json!(200));
+        browser.open(&path).await;
+        browser.sees(say("This checkout was given up", "Dieser Einkauf wurde abgebrochen")).await;
+        is_in_order(&browser, &state("canceled")).await;
+
+        // A form that is larger than any: a page says so, and nothing happens.
+        browser.open("/cart").await;
+        browser.eval("document.forms[0].append(Object.assign(document.createElement('textarea'), { name: 'x', value: 'x'.repeat(70_000) }))").await;
+        browser.eval("document.forms[0].submit()").await;
+        browser.sees(say("That did not work", "Das hat nicht geklappt")).await;
+        is_in_order(&browser, &state("trouble")).await;
     }
 }
 

@@ -4,7 +4,11 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use crate::{Browser, Options, Storefront, installed, looks, sale};
+use crate::{
+    Browser, Options, Storefront,
+    checkout::{dark, is_accessible},
+    installed, looks, sale,
+};
 
 const OFFICE: &str = "/merchant/office";
 
@@ -130,4 +134,77 @@ async fn the_merchants_pages_fit_a_phone_in_german() {
     looks::fits(&merchant, "an order").await;
     merchant.picture("phone-office-order").await;
     merchant.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_merchants_pages_are_accessible_in_each_state() {
+    if !installed("accessibility of the merchant's own pages") {
+        return;
+    }
+    let shop = Storefront::start();
+    let guest = Browser::new(&shop).await;
+    let number = sale::guest_orders_tea(&guest).await;
+    guest.leave().await;
+    for (language, phone) in [("en", false), ("de", true)] {
+        let say = |english: &'static str, german: &'static str| if language == "en" { english } else { german };
+        let merchant = office(&shop, Options { language, phone, ..Options::default() }).await;
+        for path in
+            ["", "/orders", "/transfers", "/refunds", "/bank", "/outbox", "/orders/o_00000000000000000000000000000000"]
+        {
+            merchant.open(&format!("{OFFICE}{path}")).await;
+            merchant.find("h1").await;
+            is_accessible(&merchant, &format!("office {path} {language}")).await;
+        }
+        // A transfer that names no order, and one that pays: too little first.
+        merchant.open(&format!("{OFFICE}/transfers")).await;
+        for (name, text) in [
+            ("id", language),
+            ("amount", "3,00"),
+            ("text", "Tee"),
+            ("payer", "Anna Kowalska"),
+            ("iban", "AT61 1904 3002 3457 3201"),
+        ] {
+            write(&merchant, "book", name, text).await;
+        }
+        merchant.click("form:has(input[value=book]) button").await;
+        merchant.sees(say("it waits below.", "Sie wartet unten.")).await;
+        is_accessible(&merchant, "a stray transfer").await;
+        merchant.open(&format!("{OFFICE}/orders")).await;
+        merchant.click("tbody th a").await;
+        merchant.sees(say("What can be done", "Was getan werden kann")).await;
+        merchant.whole_picture(&format!("office-order-{language}")).await;
+        is_accessible(&merchant, &format!("an order {language}")).await;
+        dark(&merchant).await;
+        is_accessible(&merchant, &format!("an order in the dark {language}")).await;
+        if language == "en" {
+            merchant.open(&format!("{OFFICE}/transfers")).await;
+            for (name, text) in [
+                ("id", "paid"),
+                ("amount", "20,00"),
+                ("text", number.as_str()),
+                ("payer", "Anna Kowalska"),
+                ("iban", "AT61 1904 3002 3457 3201"),
+            ] {
+                write(&merchant, "book", name, text).await;
+            }
+            merchant.click("form:has(input[value=book]) button").await;
+            merchant.sees("Booked to its order.").await;
+            is_accessible(&merchant, "booked").await;
+            merchant.open(&format!("{OFFICE}/orders")).await;
+            merchant.click("tbody th a").await;
+            write(&merchant, "refund", "amount", "99").await;
+            send(&merchant, "refund").await;
+            merchant.sees("That is more than can be refunded. Nothing changed.").await;
+            is_accessible(&merchant, "refused").await;
+            write(&merchant, "refund", "amount", "4,80").await;
+            send(&merchant, "refund").await;
+            merchant.sees("The refund is owed now").await;
+            is_accessible(&merchant, "a refund").await;
+        } else {
+            merchant.open(&format!("{OFFICE}/refunds")).await;
+            merchant.find("form").await;
+            is_accessible(&merchant, "a refund that is owed").await;
+        }
+        merchant.leave().await;
+    }
 }

@@ -95,23 +95,26 @@ impl Drop for Storefront {
     }
 }
 
-/// The program, built once for all walks from the sources as they are.
+/// The storefront's program, built once for all walks from the sources as they are.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        // This test lies in `{target}/{profile}/deps`. Beside the tests' own package, so that no dependency is built twice.
-        let profile = env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "-p", "firsthand-tests", "-p", "storefront", "--bin", "storefront"]);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        build.arg("--target-dir").arg(profile.parent().unwrap());
-        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
-        assert!(built.success(), "the storefront could not be built");
-        profile.join("storefront")
-    })
+    PROGRAM.get_or_init(|| built("storefront"))
+}
+
+/// A program of the workspace, built from the sources as they are.
+pub fn built(name: &str) -> PathBuf {
+    // This test lies in `{target}/{profile}/deps`. Beside the tests' own package, so that no dependency is built twice.
+    let profile = env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "-p", "firsthand-tests", "-p", name, "--bin", name]);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    build.arg("--target-dir").arg(profile.parent().unwrap());
+    let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+    assert!(status.success(), "{name} could not be built");
+    profile.join(name)
 }
 
 /// A new folder below the target folder, which goes when this is dropped.

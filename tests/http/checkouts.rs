@@ -565,7 +565,7 @@ async fn a_shop_without_a_trade_has_none_of_it() {
 
 // --- the page
 
-const HOME: [(&str, &str); 5] = [
+pub const HOME: [(&str, &str); 5] = [
     ("name", "Erika Mustermann"),
     ("street", "Heidestraße 17"),
     ("postal_code", "51147"),
@@ -574,7 +574,7 @@ const HOME: [(&str, &str); 5] = [
 ];
 
 /// The fields of the page as a browser would send them, with these in their place, and this button.
-fn filled(page: &str, act: &str, with: &[(&str, &str)]) -> String {
+pub fn filled(page: &str, act: &str, with: &[(&str, &str)]) -> String {
     let mut sent: Vec<(String, String)> = Vec::new();
     let form = page.split("class=\"checkout\"").nth(1).expect("a form");
     for tag in form.split('<').filter(|tag| tag.starts_with("input ")) {

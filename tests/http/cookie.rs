@@ -16,7 +16,7 @@ use crate::setting::{
     answered, customer, led_to, node, on_every_store, pages, refused, sessions, shop_and_store, signed_headers,
 };
 
-const NAME: &str = "__Host-firsthand";
+pub const NAME: &str = "__Host-firsthand";
 const ORIGIN: &str = "https://shop.example";
 
 /// The pages of a shop that renders everything on the server.
@@ -47,7 +47,7 @@ async fn with_cookie(shop: &TestShop) -> (Browser, String) {
 }
 
 /// The script asks for the cookie.
-async fn begin(browser: &mut Browser) -> String {
+pub async fn begin(browser: &mut Browser) -> String {
     let reply = browser.signed(Method::POST, "/wallet/cookie", None).await;
     assert_eq!(reply.status, StatusCode::NO_CONTENT, "{}", reply.text());
     set_by(&reply)
@@ -61,7 +61,7 @@ fn set_by(reply: &Reply) -> String {
     pair.strip_prefix(&format!("{NAME}=")).unwrap().to_owned()
 }
 
-fn clears(reply: &Reply) -> bool {
+pub fn clears(reply: &Reply) -> bool {
     let cleared = format!("{NAME}=; Secure; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
     reply.headers.get_all("set-cookie").iter().any(|set| *set == cleared)
 }

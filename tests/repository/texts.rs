@@ -112,7 +112,8 @@ fn the_crate_roots_list_their_modules_one_a_line() {
 #[test]
 fn unsafe_code_is_forbidden_and_the_lints_are_everybodys() {
     assert!(read("Cargo.toml").contains("unsafe_code = \"forbid\""));
-    for folder in ["sdk", "middleware", "examples/existing-shop", "examples/quickstart", "examples/storefront"] {
+    let examples = ["existing-shop", "kiosk", "quickstart", "storefront"].map(|name| format!("examples/{name}"));
+    for folder in ["sdk", "middleware"].map(str::to_owned).iter().chain(&examples) {
         assert!(read(&format!("{folder}/Cargo.toml")).contains("[lints]\nworkspace = true"), "{folder}");
     }
     for source in rust("sdk/src").iter().chain(&rust("middleware/src")) {

@@ -17,6 +17,7 @@ use super::{
     view::{Sent, Trouble, count_field, count_name, field, section, typed},
     words,
 };
+use crate::lang::Lang;
 
 /// What a form about an order asks for after the sale, and what the page says when it is done; nothing if it is about
 /// something else.
@@ -204,8 +205,8 @@ impl Desk {
     fn settle(&self, order: &Order, one: &Acknowledgement, trouble: Option<&Trouble>) -> Result<Html, Error> {
         let worth = order.withdrawal_worth(&one.key)?;
         let proposed = match self.lang {
-            crate::web::Lang::En => worth.decimal(),
-            crate::web::Lang::De => worth.decimal().replace('.', ","),
+            Lang::En => worth.decimal(),
+            Lang::De => worth.decimal().replace('.', ","),
         };
         let is_this = typed(trouble, "settle", "withdrawal") == one.key;
         let value = if is_this { typed(trouble, "settle", "amount") } else { proposed.as_str() };

@@ -6,10 +6,7 @@ use axum::response::{IntoResponse, Response};
 use firsthand::{money::Money, time::UnixTime};
 use http::{HeaderValue, StatusCode, header};
 
-use crate::{
-    problem::Problem,
-    web::{Lang, escape},
-};
+use crate::{lang::Lang, problem::Problem, web::escape};
 
 /// HTML that may stand in a page as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,14 +97,6 @@ impl<P: Part + ?Sized> Part for &P {
 }
 
 impl Lang {
-    /// One of two texts.
-    pub(super) const fn say(self, en: &'static str, de: &'static str) -> &'static str {
-        match self {
-            Self::En => en,
-            Self::De => de,
-        }
-    }
-
     /// An amount: `EUR 28.50`, `28,50 EUR`.
     pub(super) fn money(self, money: Money) -> String {
         match self {

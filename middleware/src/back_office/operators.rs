@@ -25,10 +25,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Part
 
 use super::html::refused_page;
 use crate::{
+    lang::Lang,
     problem::Problem,
     same_origin,
     signed::{is_navigation, is_safe},
-    web::Lang,
 };
 
 /// The shortest key, in characters: 128 random bits in the alphabet of base64url.

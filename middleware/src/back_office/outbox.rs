@@ -70,7 +70,7 @@ impl Desk {
             [("endpoint", dead.endpoint.as_str()), ("order", dead.order.as_str()), ("number", number.as_str())];
         let path = self.href(&format!("/orders/{}", dead.order));
         html!(
-            "<li><h3><code>{}</code></h3><dl>{}{}{}{}</dl>{}</li>",
+            "<li><h2><code>{}</code></h2><dl>{}{}{}{}</dl>{}</li>",
             dead.endpoint,
             row(
                 self.say("Event", "Ereignis"),

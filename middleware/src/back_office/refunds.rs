@@ -164,7 +164,7 @@ impl Desk {
             _ => {}
         }
         Ok(html!(
-            "<li><h3>{}</h3><dl>{}{}{}{}{}</dl><div class=\"acts\">{}</div></li>",
+            "<li><h2>{}</h2><dl>{}{}{}{}{}</dl><div class=\"acts\">{}</div></li>",
             self.lang.money(refund.amount()),
             row(self.say("Order", "Bestellung"), self.order_link(order)),
             row(self.say("Why", "Warum"), self.say(why.0, why.1)),

@@ -234,6 +234,6 @@ impl Desk {
             .collect();
         let until = self.lang.moment(held.until);
         let words = self.say("held until", "vorgemerkt bis");
-        Ok(html!("<li><h3>{}</h3><p>{} {}</p><ul class=\"lines\">{}</ul></li>", order, words, until, items))
+        Ok(html!("<li><h2>{}</h2><p>{} {}</p><ul class=\"lines\">{}</ul></li>", order, words, until, items))
     }
 }

@@ -17,7 +17,7 @@ use super::{
     html::{Html, html},
     words,
 };
-use crate::{problem::Problem, routes::Body, web::Lang};
+use crate::{lang::Lang, problem::Problem, routes::Body};
 
 /// Where somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use http::StatusCode;
 
 pub(super) use self::happened::happened;
 use super::html::{Html, html};
-use crate::web::Lang;
+use crate::lang::Lang;
 
 /// English and German.
 pub(super) type Words = (&'static str, &'static str);

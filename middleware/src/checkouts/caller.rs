@@ -19,17 +19,17 @@ use super::{
     CheckoutPage,
     form::Sent,
     view::{Frame, word},
-    words::say,
 };
 use crate::{
     extract::page as hosted,
+    lang::Lang,
     layer::{Visit, keep_private, not_known, soften_redirect},
     limit::{self, Limits},
-    problem::Problem,
+    problem::{Problem, challenge},
     routes::Body,
     same_origin,
     signed::{self, Signed, is_navigation, is_safe, refused},
-    web::{self, Lang},
+    web,
 };
 
 /// Who asks for a page, and how they read it.
@@ -38,6 +38,8 @@ pub(crate) struct Caller {
     /// The proof of a signed request.
     pub(super) signed: Option<Signed>,
     is_navigation: bool,
+    /// Whether it only looks.
+    is_safe: bool,
     pub(super) settings: Arc<CheckoutPage>,
     pub(super) limits: Option<Limits>,
     pub(super) lang: Lang,
@@ -87,18 +89,14 @@ impl FromRequestParts<Merchant> for Caller {
             .take(8)
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
-        let said = query.iter().find(|(name, _)| name == "lang").map(|(_, value)| value.as_str());
-        let said = match said {
-            Some("de") => Some(Lang::De),
-            Some("en") => Some(Lang::En),
-            _ => None,
-        };
+        let said = Lang::named(uri);
         let settings = visit.map(|visit| visit.settings.checkout_page.clone()).unwrap_or_default();
         let host = || merchant.origin().host_str().unwrap_or_default().to_owned();
         Ok(Self {
             known,
             signed,
             is_navigation: is_navigation(&parts.headers),
+            is_safe: safe,
             limits,
             lang: said.unwrap_or_else(|| Lang::of(&parts.headers)),
             lang_said: said.is_some(),
@@ -185,11 +183,17 @@ impl Caller {
         self.path.rsplit('/').next()?.parse().ok()
     }
 
-    /// Nobody is known where a customer is needed: a person's browser brings a page that signs.
+    /// Nobody is known where a customer is needed: a person's browser brings a page that signs, or for a form one that says how
+    /// to go on.
     pub(super) fn turned_away(&self, merchant: &Merchant) -> Response {
         if self.signed.is_none() && self.is_navigation {
-            let policy = HeaderValue::from_static(web::PAGE_CSP);
-            return hosted(StatusCode::OK, web::shell_page(merchant.mount(), self.lang), &policy);
+            let (policy, mount) = (HeaderValue::from_static(web::PAGE_CSP), merchant.mount());
+            if self.is_safe {
+                return hosted(StatusCode::OK, web::shell_page(mount, self.lang), &policy);
+            }
+            let mut page = hosted(StatusCode::UNAUTHORIZED, web::post_page_asking(mount, self.lang, None), &policy);
+            page.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(""));
+            return page;
         }
         refused(merchant, not_known(self.signed.is_some()))
     }
@@ -226,25 +230,22 @@ impl Caller {
         }
         let (title, text) = match (problem.code(), problem.status().as_u16()) {
             ("no_such_checkout" | "no_such_order", _) => (
-                say(self.lang, "There is nothing here", "Hier ist nichts"),
-                say(
-                    self.lang,
+                self.lang.say("There is nothing here", "Hier ist nichts"),
+                self.lang.say(
                     "This checkout is over, or the address is not whole. What was ordered stays ordered.",
                     "Dieser Einkauf ist vorbei, oder die Adresse ist nicht vollständig. Was bestellt ist, bleibt bestellt.",
                 ),
             ),
             (_, 429 | 500..) => (
-                say(self.lang, "That did not work", "Das hat nicht geklappt"),
-                say(
-                    self.lang,
+                self.lang.say("That did not work", "Das hat nicht geklappt"),
+                self.lang.say(
                     "It is the shop's fault, and nothing is lost. Please load this page again in a moment.",
                     "Das liegt am Shop, und nichts ist verloren. Bitte laden Sie diese Seite gleich noch einmal.",
                 ),
             ),
             _ => (
-                say(self.lang, "That did not work", "Das hat nicht geklappt"),
-                say(
-                    self.lang,
+                self.lang.say("That did not work", "Das hat nicht geklappt"),
+                self.lang.say(
                     "Nothing was ordered. Please go back to the shop and begin again.",
                     "Es wurde nichts bestellt. Bitte gehen Sie zurück zum Shop und beginnen Sie neu.",
                 ),

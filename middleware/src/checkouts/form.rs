@@ -7,8 +7,7 @@ use firsthand::{
     order::{Address, DeliverySource},
 };
 
-use super::words::say;
-use crate::web::Lang;
+use crate::lang::Lang;
 
 /// The most fields that are read.
 const FIELDS_MAX: usize = 400;
@@ -129,12 +128,12 @@ impl Sent {
                 Ok(quantity) => wishes = wishes.item(item, quantity),
                 Err(_) => errors.push((
                     format!("quantity-{place}"),
-                    say(lang, "A whole number, from 0.", "Eine ganze Zahl, ab 0.").to_owned(),
+                    lang.say("A whole number, from 0.", "Eine ganze Zahl, ab 0.").to_owned(),
                 )),
             }
         }
         if wishes.items.len() > ITEMS_MAX {
-            let text = say(lang, "At most 50 different things at once.", "Höchstens 50 verschiedene Dinge auf einmal.");
+            let text = lang.say("At most 50 different things at once.", "Höchstens 50 verschiedene Dinge auf einmal.");
             errors.push(("quantity-0".to_owned(), text.to_owned()));
         }
         wishes.codes.clone_from(&self.codes);
@@ -169,9 +168,9 @@ impl Sent {
 fn wrong(lang: Lang, address: &Address, countries: &[String]) -> Errors {
     let mut errors = Errors::new();
     let missing = [
-        ("name", &address.name, say(lang, "Enter a name.", "Geben Sie einen Namen an.")),
-        ("street", &address.street, say(lang, "Enter the street and number.", "Geben Sie Straße und Hausnummer an.")),
-        ("locality", &address.locality, say(lang, "Enter the town.", "Geben Sie den Ort an.")),
+        ("name", &address.name, lang.say("Enter a name.", "Geben Sie einen Namen an.")),
+        ("street", &address.street, lang.say("Enter the street and number.", "Geben Sie Straße und Hausnummer an.")),
+        ("locality", &address.locality, lang.say("Enter the town.", "Geben Sie den Ort an.")),
     ];
     for (name, text, wanted) in missing {
         if text.is_empty() {
@@ -186,14 +185,14 @@ fn wrong(lang: Lang, address: &Address, countries: &[String]) -> Errors {
     ];
     for (name, text) in all {
         if text.len() > FIELD_BYTES_MAX || text.chars().any(char::is_control) {
-            let text = say(lang, "This is too long, or no plain text.", "Das ist zu lang oder kein einfacher Text.");
+            let text = lang.say("This is too long, or no plain text.", "Das ist zu lang oder kein einfacher Text.");
             errors.push((name.to_owned(), text.to_owned()));
         }
     }
     if !countries.contains(&address.country) {
-        errors.push(("country".to_owned(), say(lang, "Choose a country.", "Wählen Sie ein Land.").to_owned()));
+        errors.push(("country".to_owned(), lang.say("Choose a country.", "Wählen Sie ein Land.").to_owned()));
     } else if address.country == "DE" && !is_german_code(&address.postal_code) {
-        let text = say(lang, "A German postal code has five digits.", "Eine Postleitzahl hat fünf Ziffern.");
+        let text = lang.say("A German postal code has five digits.", "Eine Postleitzahl hat fünf Ziffern.");
         errors.push(("postal_code".to_owned(), text.to_owned()));
     }
     // As they stand on the page.

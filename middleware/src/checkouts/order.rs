@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use firsthand::{
     merchant::Order,
     order::{DeliveryAddress, OrderState},
+    rail::WalletRail,
 };
 use url::Url;
 
 use super::{
     view::{Frame, sums},
-    words::{amount, day, grouped, say},
+    words::{day, grouped},
 };
 use crate::web::escape;
 
@@ -18,6 +19,8 @@ use crate::web::escape;
 pub(super) struct UnderWay {
     /// Where the customer goes on to pay, if it is elsewhere.
     pub(super) continue_at: Option<Url>,
+    /// Whether the customer's wallet is waited for, and nothing else.
+    pub(super) by_wallet: bool,
     /// Whether they go there at once.
     pub(super) at_once: bool,
     /// Whether the page looks again by itself.
@@ -46,6 +49,7 @@ pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay) -> String {
             );
             (title, main)
         }
+        None if standing.by_wallet => by_wallet(frame),
         None => {
             let title = frame.say("Your order is being settled", "Ihre Bestellung wird bearbeitet");
             let text = frame.say(
@@ -68,6 +72,26 @@ pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay) -> String {
         );
     }
     frame.html(title, &head, &format!("<div class=\"narrow\">\n{main}</div>"))
+}
+
+/// A wallet has been asked, here or in another tab, and has not answered: the customer can do without it.
+fn by_wallet<'a>(frame: &Frame<'_>) -> (&'a str, String) {
+    let title = frame.say("Your wallet is asked", "Ihre Wallet ist gefragt");
+    let text = frame.say(
+        "Confirm the payment there. Nothing is ordered before you do.",
+        "Bestätigen Sie die Zahlung dort. Vorher ist nichts bestellt.",
+    );
+    let main = format!(
+        "<h1>{title}</h1>\n<p role=\"status\">{text}</p>\n<form method=\"post\" action=\"{}\">\
+         <p>{}</p>\n<p><button name=\"act\" value=\"untap\">{}</button></p></form>\n",
+        escape(&frame.here("")),
+        frame.say(
+            "Or do without it: what your wallet answers from then on buys nothing.",
+            "Oder verzichten Sie darauf: Was Ihre Wallet dann noch antwortet, bestellt nichts.",
+        ),
+        frame.say("Back to the checkout", "Zurück zur Kasse"),
+    );
+    (title, main)
 }
 
 /// What is shown of an order.
@@ -124,7 +148,7 @@ pub(super) fn ordered(frame: &Frame<'_>, shown: &Ordered<'_>) -> String {
     let _ = writeln!(
         main,
         "<p><a class=\"button\" href=\"{}\" data-firsthand-native>{}</a></p>\n</div>",
-        escape(&frame.page.back),
+        frame.back(),
         frame.say("Back to the shop", "Zurück zum Shop")
     );
     frame.html(title, "", &main)
@@ -133,32 +157,34 @@ pub(super) fn ordered(frame: &Frame<'_>, shown: &Ordered<'_>) -> String {
 fn standing(frame: &Frame<'_>, order: &Order) -> &'static str {
     match order.state() {
         OrderState::Paying if order.transfer().is_some() => {
-            say(frame.lang, "We wait for your transfer.", "Wir warten auf Ihre Überweisung.")
+            frame.lang.say("We wait for your transfer.", "Wir warten auf Ihre Überweisung.")
         }
         OrderState::Paying | OrderState::Placed => {
-            say(frame.lang, "The payment is under way.", "Die Zahlung ist unterwegs.")
+            frame.lang.say("The payment is under way.", "Die Zahlung ist unterwegs.")
         }
-        OrderState::Authorised => say(
-            frame.lang,
+        OrderState::Authorised if order.attempts().last().is_some_and(|last| last.rail == WalletRail::ID) => {
+            frame.lang.say(
+                "You have authorised the payment. The money is on its way.",
+                "Sie haben die Zahlung freigegeben. Das Geld ist unterwegs.",
+            )
+        }
+        OrderState::Authorised => frame.lang.say(
             "Your payment is promised to us. We collect it when we send what you ordered.",
             "Ihre Zahlung ist uns zugesagt. Wir ziehen sie ein, wenn wir die Ware schicken.",
         ),
-        OrderState::Paid => say(frame.lang, "It is paid.", "Sie ist bezahlt."),
-        OrderState::Declined => say(
-            frame.lang,
+        OrderState::Paid => frame.lang.say("It is paid.", "Sie ist bezahlt."),
+        OrderState::Declined => frame.lang.say(
             "The payment was declined. Nothing was taken from you.",
             "Die Zahlung wurde abgelehnt. Es wurde nichts abgebucht.",
         ),
         OrderState::Cancelled => {
-            say(frame.lang, "What was paid for it goes back to you.", "Was dafür bezahlt wurde, geht an Sie zurück.")
+            frame.lang.say("What was paid for it goes back to you.", "Was dafür bezahlt wurde, geht an Sie zurück.")
         }
-        OrderState::Expired => say(
-            frame.lang,
+        OrderState::Expired => frame.lang.say(
             "The money did not come in time. Should it come after all, it goes back to you.",
             "Das Geld kam nicht rechtzeitig. Sollte es noch kommen, geht es an Sie zurück.",
         ),
-        _ => say(
-            frame.lang,
+        _ => frame.lang.say(
             "We do not know yet whether your payment has gone through. Please do not pay again.",
             "Wir wissen noch nicht, ob Ihre Zahlung durchgegangen ist. Bitte zahlen Sie nicht noch einmal.",
         ),
@@ -182,7 +208,7 @@ fn transfer(frame: &Frame<'_>, order: &Order) -> String {
     let rows = [
         (frame.say("To", "An"), escape(&transfer.payee)),
         ("IBAN", escape(&grouped(transfer.iban.as_str()))),
-        (frame.say("Amount", "Betrag"), escape(&amount(frame.lang, transfer.amount))),
+        (frame.say("Amount", "Betrag"), escape(&frame.lang.amount(transfer.amount))),
         (frame.say("Reference", "Verwendungszweck"), escape(&grouped(transfer.reference.as_str()))),
         (frame.say("Until", "Bis"), escape(&day(frame.lang, transfer.due_at))),
     ];
@@ -215,18 +241,18 @@ fn lines(frame: &Frame<'_>, order: &Order) -> String {
         frame.say("What you ordered", "Was Sie bestellt haben")
     );
     for line in order.lines() {
-        let sum = line.price().map(|sum| escape(&amount(frame.lang, sum))).unwrap_or_default();
+        let sum = line.price().map(|sum| escape(&frame.lang.amount(sum))).unwrap_or_default();
         let _ = writeln!(
             html,
             "<li><p class=\"title\">{}</p>\n<p class=\"each\">{} × {}</p><p class=\"sum\">{sum}</p></li>",
             escape(&line.title),
             line.quantity,
-            escape(&amount(frame.lang, line.unit)),
+            escape(&frame.lang.amount(line.unit)),
         );
     }
     html.push_str("</ul>\n");
     if let Ok(totals) = order.totals() {
-        let shipping = (!totals.shipping.is_zero()).then(|| escape(&amount(frame.lang, totals.shipping)));
+        let shipping = (!totals.shipping.is_zero()).then(|| escape(&frame.lang.amount(totals.shipping)));
         html.push_str(&sums(frame, &totals, shipping, frame.say("Total", "Summe")));
     }
     html.push_str("</section>\n");

@@ -13,7 +13,7 @@ use firsthand::{
     error::Refusal,
     merchant::{Checkout, Completion, GuestLink, IdempotencyKey},
     money::Money,
-    order::{Address, DeliverySource, DraftError},
+    order::{Address, Buyer, DeliverySource, DraftError},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -24,12 +24,12 @@ use super::{
     form::{Errors, Sent},
     order::{LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
     view::{Frame, Shown, rails, word},
-    words::{amount, say},
 };
 use crate::{
+    lang::Lang,
     problem::Problem,
     routes::{Body, Named, asset},
-    web::{self, Lang},
+    web,
 };
 
 /// `checkout.css`, the looks of the checkout page.
@@ -208,9 +208,9 @@ async fn shown(merchant: &Merchant, caller: &Caller, checkout: Checkout) -> Resu
             Ok(caller.page(StatusCode::OK, order_page(merchant, caller, &order).await?))
         }
         Status::CompleteInProgress => {
-            let continue_at = checkout.continue_at().await?;
+            let (continue_at, by_wallet) = (checkout.continue_at().await?, checkout.awaits_wallet().await?);
             let looks_again = caller.asks("wait") != Some("no");
-            let standing = UnderWay { continue_at, at_once: caller.asks("go").is_some(), looks_again };
+            let standing = UnderWay { continue_at, by_wallet, at_once: caller.asks("go").is_some(), looks_again };
             let mut response = caller.page(StatusCode::OK, under_way(&frame, &standing));
             if looks_again && !standing.at_once {
                 response
@@ -248,6 +248,7 @@ fn open_page(
     let address = checkout.address()?.map(|told| (told.for_page(), told.source()));
     let is_guest = caller.link().is_some();
     let has_acted = sent.is_some() || caller.asks("said").is_some() || has_failed(checkout);
+    let has_ordered = sent.is_some_and(|sent| sent.act == "complete") || caller.asks("said") == Some("not_ready");
     let shown = Shown {
         frame: &caller.frame(merchant),
         checkout,
@@ -255,6 +256,7 @@ fn open_page(
         sent,
         errors,
         has_acted,
+        has_ordered: has_ordered || has_failed(checkout),
         notice,
         key: &merchant.guest_form(),
         is_guest,
@@ -272,27 +274,24 @@ fn has_failed(checkout: &Checkout) -> bool {
 fn notice(caller: &Caller, checkout: &Checkout) -> Option<String> {
     let lang = caller.lang;
     let text = match caller.asks("said")? {
-        "updated" => say(lang, "Updated.", "Aktualisiert."),
-        "begun_anew" => say(
-            lang,
+        "updated" => lang.say("Updated.", "Aktualisiert."),
+        "begun_anew" => lang.say(
             "This had lain for a while, so it begins anew with what you had entered. Please check it.",
             "Das lag eine Weile, darum beginnt es neu mit dem, was Sie eingegeben hatten. Bitte prüfen Sie es.",
         ),
-        "taken_over" => say(lang, "You go on as yourself.", "Sie machen als Sie selbst weiter."),
-        "changed" => say(
-            lang,
+        "taken_over" => lang.say("You go on as yourself.", "Sie machen als Sie selbst weiter."),
+        "changed" => lang.say(
             "This was changed in another tab or window. Here is how it stands now; nothing is ordered yet.",
             "Das wurde in einem anderen Tab oder Fenster geändert. So steht es jetzt; bestellt ist noch nichts.",
         ),
         "price" => {
             let total = checkout.offering().totals.total;
             let was = caller.asks("was").and_then(|was| Money::new(was.parse().ok()?, total.currency()).ok());
-            let (now, was) = (amount(lang, total), was.map(|was| amount(lang, was)));
-            let was = was.map(|was| format!(" ({} {was})", say(lang, "before:", "vorher:"))).unwrap_or_default();
+            let (now, was) = (lang.amount(total), was.map(|was| lang.amount(was)));
+            let was = was.map(|was| format!(" ({} {was})", lang.say("before:", "vorher:"))).unwrap_or_default();
             let (before, after) = (
-                say(lang, "It now costs", "Es kostet jetzt"),
-                say(
-                    lang,
+                lang.say("It now costs", "Es kostet jetzt"),
+                lang.say(
                     "Nothing is ordered yet: order again if you agree.",
                     "Bestellt ist noch nichts: Bestellen Sie noch einmal, wenn Sie einverstanden sind.",
                 ),
@@ -310,10 +309,11 @@ async fn order_page(
     order: &firsthand::merchant::Order,
 ) -> Result<String, Problem> {
     let delivery = order.delivery().await?;
-    let only_key = caller.link().and_then(|_| merchant.origin().join(&caller.path).ok()).map(Into::into);
+    // Whom a wallet made a customer meanwhile finds it among their orders, too.
+    let link = caller.link().filter(|_| *order.buyer() == Buyer::Guest);
+    let only_key = link.and_then(|_| merchant.origin().join(&caller.path).ok()).map(Into::into);
     let notice = (caller.asks("said") == Some("ordered_already")).then(|| {
-        let text = say(
-            caller.lang,
+        let text = caller.lang.say(
             "This was ordered already, once. Nothing was done a second time.",
             "Das war schon bestellt, einmal. Es wurde nichts ein zweites Mal getan.",
         );
@@ -332,6 +332,10 @@ async fn acted(
 ) -> Result<Response, Problem> {
     match checkout.status() {
         Status::Completed => return Ok(caller.to(&caller.here("said=ordered_already"))),
+        Status::CompleteInProgress if sent.act == "untap" => {
+            checkout.untap().await?;
+            return Ok(caller.to(&caller.here("said=untapped")));
+        }
         Status::CompleteInProgress | Status::Canceled => return Ok(caller.to(&caller.here(""))),
         _ => {}
     }
@@ -353,12 +357,12 @@ async fn acted(
     let known = known.as_ref().map(|(address, source)| (address, *source));
     let (basket, mut errors) = sent.basket(caller.lang, known, needed, &caller.settings.countries);
     if basket.wishes.items.is_empty() && errors.is_empty() {
-        let text = say(caller.lang, "Nothing would be left to order.", "Es bliebe nichts zu bestellen.");
+        let text = caller.lang.say("Nothing would be left to order.", "Es bliebe nichts zu bestellen.");
         errors.push(("quantity-0".to_owned(), text.to_owned()));
     }
     let offered = rails(&checkout);
     if ordering && !offered.is_empty() && !offered.contains(&sent.rail.as_str()) {
-        let text = say(caller.lang, "Choose how to pay.", "Wählen Sie, wie Sie bezahlen.");
+        let text = caller.lang.say("Choose how to pay.", "Wählen Sie, wie Sie bezahlen.");
         errors.push(("rail".to_owned(), text.to_owned()));
     }
     if !errors.is_empty() {
@@ -391,7 +395,7 @@ async fn acted(
                 return refused(&before, &errors);
             }
             Err(Error::Draft(DraftError::Address(error))) => {
-                let text = say(caller.lang, "Please check this.", "Bitte prüfen Sie das.");
+                let text = caller.lang.say("Please check this.", "Bitte prüfen Sie das.");
                 errors.push((error.part().to_owned(), text.to_owned()));
                 return refused(&before, &errors);
             }
@@ -443,5 +447,5 @@ fn wish_text(lang: Lang, wish: firsthand::checkout::WishError) -> String {
         "checkout_too_large" => "Das ist zu viel auf einmal.",
         _ => "Das ist zu lang oder kein einfacher Text.",
     };
-    say(lang, &wish.to_string(), german).to_owned()
+    lang.say(&wish.to_string(), german).to_owned()
 }

@@ -16,9 +16,9 @@ mod what;
 use super::{
     CheckoutPage,
     form::{Errors, Sent, Typed},
-    words::{self, amount, say},
+    words,
 };
-use crate::web::{Lang, escape};
+use crate::{lang::Lang, web::escape};
 
 /// What all pages have in common.
 pub(super) struct Frame<'a> {
@@ -35,7 +35,7 @@ pub(super) struct Frame<'a> {
 
 impl Frame<'_> {
     pub(super) fn say<'b>(&self, english: &'b str, german: &'b str) -> &'b str {
-        say(self.lang, english, german)
+        self.lang.say(english, german)
     }
 
     /// The path of this page, with what it says of the language and besides.
@@ -48,8 +48,17 @@ impl Frame<'_> {
         }
     }
 
+    /// Where "back to the shop" leads, in the language that was chosen here.
+    pub(super) fn back(&self) -> String {
+        let back = self.page.back.as_str();
+        match self.lang_said && !back.contains(['?', '#']) {
+            true => escape(&format!("{back}?lang={}", self.lang.tag())),
+            false => escape(back),
+        }
+    }
+
     fn money(&self, money: Money) -> String {
-        escape(&amount(self.lang, money))
+        escape(&self.lang.amount(money))
     }
 
     /// A whole page. `head` stands in its head, `main` in its main part.
@@ -87,7 +96,7 @@ impl Frame<'_> {
 ",
             title = escape(title),
             shop = escape(self.shop),
-            back = escape(&self.page.back),
+            back = self.back(),
             to_shop = self.say("Back to the shop", "Zurück zum Shop"),
             path = escape(self.path),
             foot = self.foot(),
@@ -121,7 +130,7 @@ impl Frame<'_> {
 pub(super) fn word(frame: &Frame<'_>, title: &str, text: &str) -> String {
     let back = format!(
         "<p><a class=\"button\" href=\"{}\" data-firsthand-native>{}</a></p>",
-        escape(&frame.page.back),
+        frame.back(),
         frame.say("Back to the shop", "Zurück zum Shop")
     );
     let main = format!("<h1>{}</h1>\n<p>{}</p>\n{back}", escape(title), escape(text));
@@ -137,8 +146,10 @@ pub(super) struct Shown<'a> {
     /// What was sent, where that is to be mended.
     pub(super) sent: Option<&'a Sent>,
     pub(super) errors: &'a Errors,
-    /// Whether the customer has sent something, or come back from something: then what is missing is told as a fault.
+    /// Whether the customer has sent something, or come back from something: then what is wrong is told as a fault.
     pub(super) has_acted: bool,
+    /// Whether they wanted to order: then also what is missing yet is told as a fault.
+    pub(super) has_ordered: bool,
     /// A word on what happened.
     pub(super) notice: Option<String>,
     /// What makes the next act one act.
@@ -237,7 +248,9 @@ impl Shown<'_> {
                 let grave = matches!(message.severity, Severity::Recoverable | Severity::RequiresBuyerInput);
                 let failed = message.about.is_none() && message.severity == Severity::Warning;
                 let said = message.code == MessageCode::AddressMissing && has_field_of_address;
-                if (grave || failed) && !said {
+                let early =
+                    !self.has_ordered && matches!(message.code, MessageCode::AddressMissing | MessageCode::ProofNeeded);
+                if (grave || failed) && !said && !early {
                     faults.push((self.place(message), words::message(self.frame.lang, message)));
                 }
             }

@@ -2,19 +2,10 @@
 
 use firsthand::{
     checkout::{Message, MessageCode},
-    money::Money,
     time::UnixTime,
 };
 
-use crate::web::Lang;
-
-/// One of two texts.
-pub(super) const fn say<'a>(lang: Lang, english: &'a str, german: &'a str) -> &'a str {
-    match lang {
-        Lang::En => english,
-        Lang::De => german,
-    }
-}
+use crate::lang::Lang;
 
 /// A message, in the customer's language. What another version of the library said stays English.
 pub(super) fn message(lang: Lang, message: &Message) -> String {
@@ -45,6 +36,7 @@ fn german(message: &Message) -> Option<String> {
             "An diese Anschrift kostet der Versand etwas anderes: Bitte sehen Sie noch einmal hin."
         }
         (MessageCode::PaymentExpired, _) => "Die Zahlung kam nicht rechtzeitig. Es wurde nichts abgebucht.",
+        (MessageCode::PaymentWithdrawn, _) => "Sie haben die Zahlung abgebrochen. Es wurde nichts bezahlt.",
         (MessageCode::PaymentDeclined, _) => "Die Zahlung wurde abgelehnt. Bitte wählen Sie einen anderen Weg.",
         (MessageCode::OrderCancelled, _) => "Die Bestellung wurde zurückgenommen.",
         (MessageCode::OfferChanged, _) => "Preise oder Bestand haben sich geändert: Bitte sehen Sie noch einmal hin.",
@@ -59,10 +51,10 @@ fn german(message: &Message) -> Option<String> {
 /// What a rail is called where the merchant does not say.
 pub(super) fn rail(lang: Lang, id: &str) -> String {
     match id {
-        "sepa" => say(lang, "Bank transfer", "Überweisung"),
-        "psp" => say(lang, "Online payment", "Online bezahlen"),
-        "fake" => say(lang, "Test payment", "Testzahlung"),
-        "wallet" => say(lang, "With your wallet", "Mit Ihrer Wallet"),
+        "sepa" => lang.say("Bank transfer", "Überweisung"),
+        "psp" => lang.say("Online payment", "Online bezahlen"),
+        "fake" => lang.say("Test payment", "Testzahlung"),
+        "wallet" => lang.say("With your wallet", "Mit Ihrer Wallet"),
         other => other,
     }
     .to_owned()
@@ -71,13 +63,11 @@ pub(super) fn rail(lang: Lang, id: &str) -> String {
 /// What follows from choosing it.
 pub(super) fn rail_note(lang: Lang, id: &str) -> Option<&'static str> {
     Some(match id {
-        "sepa" => say(
-            lang,
+        "sepa" => lang.say(
             "You see where to transfer the money after you have ordered.",
             "Wohin Sie überweisen, sehen Sie nach der Bestellung.",
         ),
-        "psp" => say(
-            lang,
+        "psp" => lang.say(
             "You pay on the page of the payment provider, and come back.",
             "Sie bezahlen auf der Seite des Zahlungsdienstes und kommen zurück.",
         ),
@@ -112,39 +102,7 @@ const ELSEWHERE: [(&str, &str, &str); 8] = [
 /// What a country is called; its code where we have no name.
 pub(super) fn country(lang: Lang, code: &str) -> String {
     let named = EUROPE.iter().chain(&ELSEWHERE).find(|(known, _, _)| *known == code);
-    named.map_or(code, |(_, english, german)| say(lang, english, german)).to_owned()
-}
-
-/// An amount as people write it: `€1,480.00`, `1.480,00 €`.
-pub(super) fn amount(lang: Lang, money: Money) -> String {
-    let decimal = money.decimal();
-    let (whole, rest) = decimal.split_once('.').unwrap_or((&decimal, ""));
-    let (thousands, point) = match lang {
-        Lang::En => (',', '.'),
-        Lang::De => ('.', ','),
-    };
-    let mut grouped = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && whole.len().saturating_sub(place).is_multiple_of(3) {
-            grouped.push(thousands);
-        }
-        grouped.push(digit);
-    }
-    if !rest.is_empty() {
-        grouped.push(point);
-        grouped.push_str(rest);
-    }
-    let code = money.currency().code();
-    let symbol = match code {
-        "EUR" => "€",
-        "GBP" => "£",
-        other => other,
-    };
-    match lang {
-        Lang::De => format!("{grouped}\u{a0}{symbol}"),
-        Lang::En if symbol.len() < 4 && symbol != code => format!("{symbol}{grouped}"),
-        Lang::En => format!("{symbol}\u{a0}{grouped}"),
-    }
+    named.map_or(code, |(_, english, german)| lang.say(english, german)).to_owned()
 }
 
 /// A day as people write it.
@@ -192,7 +150,6 @@ pub(super) fn grouped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use firsthand::money::Currency;
     use serde_json::json;
 
     use super::*;
@@ -217,17 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_and_days_are_written_as_people_do() {
-        let euro = |text| Money::parse(text, Currency::EUR).unwrap();
-        for (money, english, german) in [
-            (euro("0"), "€0.00", "0,00\u{a0}€"),
-            (euro("14.80"), "€14.80", "14,80\u{a0}€"),
-            (euro("999.99"), "€999.99", "999,99\u{a0}€"),
-            (euro("1234567.05"), "€1,234,567.05", "1.234.567,05\u{a0}€"),
-            (Money::parse("1500", Currency::CHF).unwrap(), "CHF\u{a0}1,500.00", "1.500,00\u{a0}CHF"),
-        ] {
-            assert_eq!((amount(Lang::En, money).as_str(), amount(Lang::De, money).as_str()), (english, german));
-        }
+    fn days_and_rates_are_written_as_people_do() {
         let at = UnixTime::from_secs(1_795_348_800);
         assert_eq!((day(Lang::En, at).as_str(), day(Lang::De, at).as_str()), ("22 November 2026", "22.11.2026"));
         assert_eq!((percent(Lang::En, "5.5").as_str(), percent(Lang::De, "5.5").as_str()), ("5.5%", "5,5\u{a0}%"));

@@ -25,9 +25,9 @@ use super::{
     words::{in_words, type_in_words},
 };
 use crate::{
+    lang::Lang,
     problem::Problem,
     routes::{Body, parse},
-    web::Lang,
 };
 
 /// What the page has in its hands: the link that it was opened with, and what came back from there.

@@ -20,9 +20,9 @@ use super::{
     words::{RELATIONSHIP, type_in_words},
 };
 use crate::{
+    lang::Lang,
     problem::Problem,
     routes::{Body, parse},
-    web::Lang,
 };
 
 /// What the shop's issuer answers to a wallet: a batch of credentials.

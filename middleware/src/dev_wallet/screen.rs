@@ -12,10 +12,7 @@ use firsthand::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::about;
-use crate::{
-    extract::page,
-    web::{Lang, escape},
-};
+use crate::{extract::page, lang::Lang, web::escape};
 
 /// The page has one script and one style sheet, both its own, talks to this origin alone, and makes its elements one by
 /// one: no text ever becomes markup.

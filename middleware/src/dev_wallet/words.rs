@@ -2,7 +2,7 @@
 
 use firsthand::ask::documents::{AGE_EU, MDL, PID, PID_MDOC, VDL};
 
-use crate::web::Lang;
+use crate::lang::Lang;
 
 /// How the type of a card ends that a shop gives to its customers.
 pub(super) const RELATIONSHIP: &str = "/relationship";

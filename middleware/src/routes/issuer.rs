@@ -24,6 +24,7 @@ use serde_json::Value;
 use super::{Answer, Body, JSON_BYTES_MAX, Named, act, parse, recognise};
 use crate::{
     extract::page,
+    lang::Lang,
     layer::keep_private,
     limit::Limits,
     problem::Problem,
@@ -293,7 +294,7 @@ pub(crate) async fn authorize(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     limits.issuer()?;
-    let (mount, lang) = (merchant.mount(), web::Lang::of(&headers));
+    let (mount, lang) = (merchant.mount(), Lang::of(&headers));
     let (status, html) = match merchant.authorization_request(&query.unwrap_or_default()).await {
         Ok(ConsentRequest { wallet, place, .. }) => (StatusCode::OK, web::consent_page(mount, lang, &wallet, &place)),
         Err(Error::Issue(IssueError::RequestUri)) => (StatusCode::BAD_REQUEST, web::consent_over_page(mount, lang)),

@@ -22,6 +22,7 @@ use super::TokenBody;
 use super::{Answer, Body, JSON_BYTES_MAX, Named, act, asset, granted, parse, recognise};
 use crate::{
     extract::page,
+    lang::Lang,
     limit::Limits,
     problem::Problem,
     signed::{Proved, Signed},
@@ -149,7 +150,7 @@ pub(crate) struct NotMeBody {
     responses((status = 200, content_type = "text/html", body = String, description = "A page on which a customer types the number that an operator says, and sees whether the shop is calling"))
 ))]
 pub(crate) async fn call_page(State(merchant): State<Merchant>, headers: HeaderMap) -> Response {
-    ours(web::meet::call_page(merchant.mount(), web::Lang::of(&headers), way_back(&merchant)))
+    ours(web::meet::call_page(merchant.mount(), Lang::of(&headers), way_back(&merchant)))
 }
 
 /// The page on which a browser asks to become a customer's, and the customer answers it. The same for everybody: what it is
@@ -159,7 +160,7 @@ pub(crate) async fn call_page(State(merchant): State<Merchant>, headers: HeaderM
     responses((status = 200, content_type = "text/html", body = String, description = "A page that shows a number and a QR code, or asks for the number of another screen"))
 ))]
 pub(crate) async fn join_page(State(merchant): State<Merchant>, headers: HeaderMap) -> Response {
-    ours(web::meet::join_page(merchant.mount(), web::Lang::of(&headers), way_back(&merchant)))
+    ours(web::meet::join_page(merchant.mount(), Lang::of(&headers), way_back(&merchant)))
 }
 
 fn ours(html: String) -> Response {

@@ -43,6 +43,7 @@ const WORDS = {
   en: {
     button: 'Continue with your wallet',
     title: 'Show it with your wallet',
+    payTitle: 'Pay with your wallet',
     close: 'Close',
     scan: 'Scan this code with your phone.',
     consent: 'Your wallet shows you what is asked before anything is shared.',
@@ -76,6 +77,7 @@ const WORDS = {
   de: {
     button: 'Weiter mit Ihrer Wallet',
     title: 'Mit der Wallet nachweisen',
+    payTitle: 'Mit der Wallet bezahlen',
     close: 'Schließen',
     scan: 'Scannen Sie diesen Code mit Ihrem Telefon.',
     consent: 'Ihre Wallet zeigt Ihnen, was gefragt wird, bevor etwas geteilt wird.',
@@ -1397,6 +1399,10 @@ class FirsthandButton extends HTMLElement {
     return present(given('ask'), flow, this.returnTo ?? here(), payment);
   }
 
+  get pays() {
+    return this.hasAttribute('checkout') || this.hasAttribute('order');
+  }
+
   get returnTo() {
     const path = this.getAttribute('return-to');
     return path && localPath(path);
@@ -1421,6 +1427,7 @@ class Conversation {
   #status;
   #retry;
   #round = null;
+  #made;
   #shown = {};
   #places;
   #scan;
@@ -1435,7 +1442,7 @@ class Conversation {
     this.#retry = make('button', { type: 'button', part: 'retry', hidden: true, onclick: () => this.#begin(prepare(host)) }, w.retry);
     const box = make('input', { type: 'checkbox', onchange: () => remember(box.checked) });
     box.checked = host.getAttribute('remember') !== 'no';
-    const title = make('h2', { part: 'title', id: 'title', tabindex: '-1', autofocus: true }, w.title);
+    const title = make('h2', { part: 'title', id: 'title', tabindex: '-1', autofocus: true }, host.pays ? w.payTitle : w.title);
     const close = make('button', { type: 'button', class: 'close', part: 'close', 'aria-label': w.close, onclick: () => this.close() }, '×');
     this.#dialog = make(
       'dialog',
@@ -1452,7 +1459,9 @@ class Conversation {
       this.#round?.abort();
       this.#dialog.remove();
       closed();
-      if (!this.#finished) host.dispatchEvent(new CustomEvent('firsthand-closed'));
+      if (this.#finished) return;
+      host.dispatchEvent(new CustomEvent('firsthand-closed'));
+      if (host.hasAttribute('checkout')) this.#giveUp();
     });
     host.shadowRoot.append(this.#dialog);
     this.#dialog.showModal();
@@ -1463,7 +1472,15 @@ class Conversation {
     this.#dialog.close();
   }
 
+  /** A checkout waits for no wallet that nobody opens any more: it can be changed again, and be paid in another way. */
+  async #giveUp() {
+    const made = [...(await this.#made.catch(() => [])), ...Object.values(this.#shown)].map(({ id }) => id);
+    await Promise.allSettled([...new Set(made)].map((id) => byKey('DELETE', `presentations/${encodeURIComponent(id)}`)));
+    proceed();
+  }
+
   async #begin(prepared) {
+    this.#made = prepared;
     this.#round?.abort();
     const { signal } = (this.#round = new AbortController());
     this.#renewals = 0;

@@ -5,7 +5,8 @@
 
 use std::sync::LazyLock;
 
-use super::{Lang, escape, fingerprint, without_comments};
+use super::{escape, fingerprint, without_comments};
+use crate::lang::Lang;
 
 /// `meet.js` as it is written, one ES module beside `firsthand.js`.
 pub(super) const SOURCE: &str = include_str!("meet.js");

@@ -68,6 +68,8 @@ codes! {
     AddressElsewhere => "address_elsewhere",
     /// Nobody paid in time.
     PaymentExpired => "payment_expired",
+    /// The customer called the payment off.
+    PaymentWithdrawn => "payment_withdrawn",
     /// The payment was declined.
     PaymentDeclined => "payment_declined",
     /// The order was called off before it was a sale.

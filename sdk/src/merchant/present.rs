@@ -9,6 +9,7 @@ use url::Url;
 use super::{ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put};
 use crate::{
     ask::{Ask, Device, PAYMENT, RELATIONSHIP, Together, Wanted, is_relationship},
+    checkout::GIVEN_UP,
     error::{AnswerError, Error, Fault, ProofError, Refusal},
     format::{Channel, Format},
     merchant::{BrowserProof, Order},
@@ -164,9 +165,9 @@ impl Merchant {
             let now = self.now();
             let mut writes = vec![browser.spent(now)?];
             if let Some(payment) = &presentation.asked().payment {
-                writes.extend(self.unauthorised(payment, WITHDRAWN).await?);
+                writes.extend(self.unauthorised(payment, GIVEN_UP).await?);
             }
-            let next = Presentation::Declined(presentation.withdrawn(WITHDRAWN, now)?);
+            let next = Presentation::Declined(presentation.withdrawn(GIVEN_UP, now)?);
             writes.push(put(presentation_key(&request), &next, Some(next.kept_until()), Expect::Version(version))?);
             match self.0.store.commit(&writes, now).await {
                 Err(e) if was_spent(&e) => return Err(ProofError::Replayed.into()),
@@ -174,6 +175,7 @@ impl Merchant {
                 other => {
                     other?;
                     self.tell(&request);
+                    self.let_go_of(&next).await;
                     return Ok(());
                 }
             }
@@ -843,10 +845,21 @@ impl Merchant {
                         _ => Err(e.into()),
                     };
                 }
-                other => return Ok(other?),
+                other => {
+                    other?;
+                    self.let_go_of(next).await;
+                    return Ok(());
+                }
             }
         }
         Err(busy())
+    }
+
+    /// What was held for a payment that nobody authorises goes back at once: the same customer may want it in another way.
+    async fn let_go_of(&self, presentation: &Presentation) {
+        if let (Presentation::Declined(_), Some(payment)) = (presentation, &presentation.asked().payment) {
+            self.tell_inventory_by(&payment.order).await;
+        }
     }
 
     pub(super) fn tell(&self, request: &RequestId) {
@@ -909,9 +922,6 @@ struct Ended {
     code: Option<ResponseCode>,
     declined: bool,
 }
-
-/// Why a browser ended its own question.
-const WITHDRAWN: &str = "withdrawn";
 
 /// The `kid` of the key that an answer is encrypted to: there is one a request, so its name says nothing.
 const ENCRYPTION_KID: &str = "response";

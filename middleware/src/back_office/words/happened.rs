@@ -6,7 +6,7 @@ use super::{
     super::html::{Html, html},
     Words,
 };
-use crate::web::Lang;
+use crate::lang::Lang;
 
 /// What this version of the pages does not know.
 const OTHER: Words = ("Something else", "Etwas anderes");

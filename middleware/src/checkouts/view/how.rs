@@ -74,6 +74,7 @@ impl Shown<'_> {
             "<section id=\"tap\" class=\"proofs optional\" aria-labelledby=\"tap-title\">
 <h2 id=\"tap-title\">{}</h2>
 <p>{}</p>
+<p>{}: <strong class=\"sum\">{}</strong></p>
 <firsthand-button ask=\"{}\" checkout=\"{}\"{link} revision=\"{}\" total=\"{}\" currency=\"{}\" key=\"tap-{}\" return-to=\"{}\">{}</firsthand-button>
 </section>
 ",
@@ -82,6 +83,8 @@ impl Shown<'_> {
                 "Your wallet shows what is needed and authorises the payment. Nothing is ordered before you confirm it there.",
                 "Ihre Wallet zeigt, was gebraucht wird, und gibt die Zahlung frei. Bestellt wird erst, wenn Sie das dort bestätigen.",
             ),
+            frame.say("To pay", "Zu zahlen"),
+            frame.money(total),
             escape(ask.name()),
             checkout.id(),
             checkout.revision(),

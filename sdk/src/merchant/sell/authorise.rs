@@ -199,12 +199,12 @@ impl Merchant {
         step.map_or(Ok(Vec::new()), |step| Ok(self.plan_step(step, Some(&order), Vec::new())?.writes))
     }
 
-    /// No wallet was asked to authorise the first attempt: it is declined, unless it waits for none any more.
-    pub(super) async fn not_asked(&self, id: &OrderId) -> Result<(), Error> {
-        let step = self.step(id, |order, now| {
+    /// No wallet authorises the last attempt any more, for this reason: it is declined, unless it waits for none.
+    pub(super) async fn not_authorised(&self, id: &OrderId, reason: &'static str) -> Result<(), Error> {
+        let step = self.step(id, move |order, now| {
             let waits = order.awaiting(WalletRail::ID).map(|it| (it.number, it.amount));
             let Ok((attempt, amount)) = waits else { return Ok(None) };
-            Ok(order.answered(attempt, amount, Outcome::Declined(DeclineCode::from("not_asked")), now)?)
+            Ok(order.answered(attempt, amount, Outcome::Declined(DeclineCode::from(reason)), now)?)
         });
         step.await?.commit().await?;
         self.tell_inventory_by(id).await;

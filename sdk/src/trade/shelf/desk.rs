@@ -1,5 +1,7 @@
 //! The shelf as the merchant sees to it: counting, deliveries, and what is held for whom.
 
+use std::sync::Arc;
+
 use super::{
     Shelf, ShelfError, named, put,
     records::{
@@ -9,7 +11,7 @@ use super::{
 use crate::{
     money::Quantity,
     order::OrderId,
-    store::{Expect, KEYS_MAX, Key, SCAN_MAX, StoreError, Stored},
+    store::{AnyStore, Expect, KEYS_MAX, Key, SCAN_MAX, StoreError, Stored},
     time::UnixTime,
     trade::{TradeError, is_name},
 };
@@ -46,6 +48,11 @@ pub struct HeldFor {
 }
 
 impl Shelf {
+    /// A shelf whose records lie in the merchant's own store.
+    pub(crate) fn within(store: AnyStore) -> Self {
+        Self { store, line: Arc::default() }
+    }
+
     /// From now on, so many can be had: what was counted by hand, without what is held or sold already. Where the store loses
     /// its answer, it is looked up whether it was counted, so that nothing that was sold since is put back.
     ///

@@ -3,7 +3,7 @@
 use super::{Checkout, GuestLink, Once, Whose, complete::Completion, once::IdempotencyKey};
 use crate::{
     ask::{Ask, Device},
-    checkout::{Awaited, AwaitedAddress, Stage, Status},
+    checkout::{Awaited, AwaitedAddress, GIVEN_UP, Stage, Status},
     error::{Error, Refusal},
     merchant::{AskTogether, BrowserProof, Invitation, Merchant, Pending},
     order::Address,
@@ -81,7 +81,7 @@ impl Checkout {
             Err(error) if !is_new => Err(error),
             Err(error) => {
                 // Nobody can answer what was not asked.
-                merchant.not_asked(order.id()).await?;
+                merchant.not_authorised(order.id(), "not_asked").await?;
                 Err(error)
             }
         }
@@ -89,6 +89,28 @@ impl Checkout {
 }
 
 impl Checkout {
+    /// Whether it waits for the customer's wallet, and for nothing else: from a [tap](Self::tap) until the wallet has answered.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn awaits_wallet(&self) -> Result<bool, Error> {
+        let Stage::Paying(agreed) = &self.record.stage else { return Ok(false) };
+        let order = self.merchant.order(&agreed.order).await?;
+        Ok(order.is_some_and(|order| order.record.awaiting(WalletRail::ID).is_ok()))
+    }
+
+    /// The customer would rather not pay by wallet after all: what a wallet answers from now on buys nothing, and the checkout
+    /// opens again. Where one has answered already, or something else is waited for, nothing changes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn untap(&self) -> Result<Self, Error> {
+        if let Stage::Paying(agreed) = &self.record.stage {
+            self.merchant.not_authorised(&agreed.order, GIVEN_UP).await?;
+        }
+        self.reload().await
+    }
+
     /// The asks by which a wallet can pay it as it stands, in the presentation that also shows what is missing: any one of
     /// them for [`OneTap::payment`]. None where something is in the way that no wallet shows.
     ///
