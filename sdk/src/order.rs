@@ -23,6 +23,7 @@ mod fulfilment;
 mod refund;
 mod totals;
 mod withdrawal;
+mod worth;
 
 use serde::{Deserialize, Serialize};
 
