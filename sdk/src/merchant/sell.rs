@@ -57,7 +57,7 @@ use crate::{
     },
     protocol::jose::base64url_encode,
     rail::Reference,
-    store::{Expect, Key, Persisted, Prefix, SCAN_MAX, Stored, Version, Write},
+    store::{Expect, KEYS_MAX, Key, Persisted, Prefix, SCAN_MAX, Stored, Version, Write},
     time::UnixTime,
 };
 
@@ -449,6 +449,18 @@ impl Merchant {
         }
     }
 
+    /// What happened to an order, from the event `first` to `last`, as far as it is there and can be read.
+    async fn events_between(&self, id: &OrderId, first: u32, last: u32) -> Result<Vec<OrderEvent>, Error> {
+        let keys: Vec<Key> = (first..=last).map(|number| event_key(id, number)).collect();
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_MAX) {
+            for stored in self.0.store.load(keys, self.now()).await?.into_iter().flatten() {
+                found.push(stored.read::<OrderEvent>()?);
+            }
+        }
+        Ok(found)
+    }
+
     /// An order that has to be there, with the version that a step of it begins from.
     async fn wanted(&self, id: &OrderId) -> Result<Loaded, Error> {
         let stored = self.load_one(&order_key(id)).await?.ok_or(Refusal::NoSuchOrder)?;
@@ -466,14 +478,19 @@ impl Merchant {
         let Step { mut order, happened, owed, changed } = step;
         writes.extend(self.follow_up(&order, was, at)?);
         order.operation = base64url_encode(&self.random::<16>());
+        // Others are told of sales alone: of one that came from a checkout once it is one, and then from the beginning.
+        let is_told = order.is_confirmed();
+        if is_told && order.events > 0 && was.is_some_and(|was| !was.record.is_confirmed()) {
+            writes.extend(self.past_entries(&order.id, 1, order.events, at)?);
+        }
         for what in happened {
             order.events = order.events.saturating_add(1);
             let event = OrderEvent { order: order.id.clone(), number: order.events, at, what };
             writes.push(put(event_key(&order.id, event.number), &event, None, Expect::Absent)?);
-            if self.0.feed {
-                writes.push(feed::announce(&event)?);
+            if is_told {
+                writes.extend(self.feed_entry(&order.id, event.number, event.number)?);
+                writes.extend(self.outbox(&event)?);
             }
-            writes.extend(self.outbox(&event)?);
         }
         for refund in owed {
             writes.push(put(refund_key(&order.id, &refund.key), &refund, None, Expect::Absent)?);
@@ -512,6 +529,14 @@ impl Merchant {
 }
 
 impl Merchant {
+    /// The entries by which others are told what happened to an order before, from the event `first` to `last`: one for each
+    /// of them, however many events there are.
+    fn past_entries(&self, order: &OrderId, first: u32, last: u32, at: UnixTime) -> Result<Vec<Write>, Error> {
+        let mut writes = self.outbox_of_past(order, first, last, at)?;
+        writes.extend(self.feed_entry(order, first, last)?);
+        Ok(writes)
+    }
+
     /// Whether the customer pays an order by hand, as by a transfer: all that the rail can do is done then.
     fn is_paid_by_hand(&self, order: &OrderRecord) -> bool {
         let by_hand = || {

@@ -3,7 +3,8 @@
 //! An entry is written in the commit of its event, one for each endpoint, and stays until the endpoint has taken it. Who
 //! sends it moves it to the time at which somebody else may, in a commit, before anything leaves: any number of nodes send
 //! side by side, and what a node that died had taken is sent again. So an event comes at least once, under one id; the order
-//! in which events come is not promised, but each says its number.
+//! in which events come is not promised, but each says its number. Of an order that came from a checkout nothing is told before
+//! it is a sale; then everything is, from the beginning, by one entry for all that happened before.
 
 use std::{fmt, future::Future, pin::Pin, task::Poll, time::Duration};
 
@@ -22,7 +23,7 @@ use crate::{
         jose::{base64url_encode, sha256},
         webhook::{self, WebhookError, WebhookSecret},
     },
-    store::{Expect, Key, Persisted, Prefix, SCAN_MAX, StoreError, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, SCAN_MAX, StoreError, Stored, Version, Write},
     time::UnixTime,
 };
 
@@ -41,8 +42,11 @@ const BATCH: usize = 100;
 const KEPT_S: u64 = 30 * 24 * 3600;
 /// The most secrets of one endpoint.
 const SECRETS_MAX: usize = 4;
+/// How many events of an order's past become entries of their own in one commit.
+const UNFOLDED: u32 = 32;
 
-/// An endpoint that is told what happens to orders.
+/// An endpoint that is told what happens to orders. An order that came from a checkout is told once it is a sale, and then from
+/// `order.placed` on; nothing is told of one that never was.
 ///
 /// Each event is a POST of JSON without personal data: `type` (such as `order.paid`), `timestamp`, and in `data` the
 /// `order`, the event's `number` within it, and what `happened`. Whoever wants more asks for the order.
@@ -148,6 +152,17 @@ struct Waiting {
     tries: u32,
     /// Until when it waits at most.
     until: UnixTime,
+    /// The first event that it stands for, if it stands for all from that one on: it becomes an entry for each before it is
+    /// sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<u32>,
+}
+
+impl Waiting {
+    /// An event that has not been sent.
+    fn new(order: &OrderId, number: u32, now: UnixTime) -> Self {
+        Self { order: order.clone(), number, tries: 0, until: now.plus_s(KEPT_S), first: None }
+    }
 }
 
 impl Persisted for Waiting {
@@ -264,11 +279,12 @@ impl Merchant {
         let input = (endpoint.to_owned(), order.clone(), number);
         Pending::new(self, input, |merchant, (endpoint, order, number)| async move {
             merchant.webhook(&endpoint)?;
-            if merchant.load_one(&event_key(&order, number)).await?.is_none() {
+            let is_sale = merchant.order(&order).await?.is_some_and(|order| order.record.is_confirmed());
+            if !is_sale || merchant.load_one(&event_key(&order, number)).await?.is_none() {
                 return Err(Refusal::NoSuchOrder.into());
             }
             let now = merchant.now();
-            let waiting = Waiting { order: order.clone(), number, tries: 0, until: now.plus_s(KEPT_S) };
+            let waiting = Waiting::new(&order, number, now);
             let writes = vec![
                 waiting.write(&endpoint, now, Expect::Any)?,
                 Write::delete(dead_key(&endpoint, &order, number), Expect::Any),
@@ -317,9 +333,20 @@ impl Merchant {
     /// The entries of an event, written in its own commit.
     pub(super) fn outbox(&self, event: &OrderEvent) -> Result<Vec<Write>, Error> {
         let wanting = self.0.webhooks.iter().filter(|webhook| webhook.wants(event));
-        let waiting =
-            Waiting { order: event.order.clone(), number: event.number, tries: 0, until: event.at.plus_s(KEPT_S) };
+        let waiting = Waiting::new(&event.order, event.number, event.at);
         wanting.map(|webhook| waiting.write(&webhook.name, event.at, Expect::Any)).collect()
+    }
+
+    /// The entries of what happened to an order before anybody was told, one for each endpoint.
+    pub(super) fn outbox_of_past(
+        &self,
+        order: &OrderId,
+        first: u32,
+        last: u32,
+        at: UnixTime,
+    ) -> Result<Vec<Write>, Error> {
+        let waiting = Waiting { first: Some(first), ..Waiting::new(order, last, at) };
+        self.0.webhooks.iter().map(|webhook| waiting.write(&webhook.name, at, Expect::Any)).collect()
     }
 
     fn webhook(&self, endpoint: &str) -> Result<&Webhook, Error> {
@@ -334,13 +361,9 @@ impl Merchant {
     /// One endpoint's part of a round.
     async fn deliver_to(&self, webhook: &Webhook) -> Result<Delivered, Error> {
         let (begun, mut round) = (self.now(), Delivered::default());
-        let prefix = Prefix { kind: Waiting::KIND, partition: webhook.name.clone(), sort: String::new() };
-        let found = self.0.store.scan(&prefix, None, BATCH, begun).await?;
+        let found = self.due_for(webhook, begun).await?;
         let mut disabled = self.is_disabled(webhook).await?;
         for (key, stored) in found {
-            if due_of(&key).is_none_or(|due| due > begun) {
-                break;
-            }
             let Some(waiting) = stored.read().ok().or_else(|| Waiting::of_key(&key, begun)) else {
                 // Nothing can be made of it, and it must not hold up the others.
                 tracing::error!(endpoint = webhook.name, "an entry of the outbox cannot be read, and is given up");
@@ -389,6 +412,61 @@ impl Merchant {
             }
         }
         Ok(round)
+    }
+
+    /// What is due for an endpoint, each entry one event that it wants.
+    async fn due_for(&self, webhook: &Webhook, now: UnixTime) -> Result<Vec<(Key, Stored)>, Error> {
+        let prefix = Prefix { kind: Waiting::KIND, partition: webhook.name.clone(), sort: String::new() };
+        loop {
+            let mut found = self.0.store.scan(&prefix, None, BATCH, now).await?;
+            found.retain(|(key, _)| due_of(key).is_some_and(|due| due <= now));
+            let mut unfolded = false;
+            for (key, stored) in &found {
+                if let Ok(waiting @ Waiting { first: Some(first), .. }) = stored.read::<Waiting>() {
+                    self.unfold(webhook, &waiting, first, (key, stored.version)).await?;
+                    unfolded = true;
+                }
+            }
+            if !unfolded {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Makes of an entry for many events one for each that the endpoint wants; of so many at once as a commit takes.
+    async fn unfold(
+        &self,
+        webhook: &Webhook,
+        waiting: &Waiting,
+        first: u32,
+        (key, version): (&Key, Version),
+    ) -> Result<(), Error> {
+        let (last, due) = (waiting.number.min(first.saturating_add(UNFOLDED - 1)), due_of(key));
+        let keys: Vec<Key> = (first..=last).map(|number| event_key(&waiting.order, number)).collect();
+        let found = self.0.store.load(&keys, self.now()).await?;
+        let mut writes = Vec::new();
+        // The entry of its last event has the key that it has.
+        let mut own = (last < waiting.number).then(|| Waiting { first: Some(last + 1), ..waiting.clone() });
+        for (number, stored) in (first..=last).zip(found) {
+            // One that cannot be read may be wanted.
+            let wanted = |stored: &Stored| stored.read().map_or(true, |event: OrderEvent| webhook.wants(&event));
+            if !stored.as_ref().is_some_and(wanted) {
+                continue;
+            }
+            let one = Waiting { number, first: None, ..waiting.clone() };
+            if number == waiting.number {
+                own = Some(one);
+            } else {
+                writes.push(one.write(&webhook.name, due.unwrap_or(UnixTime::from_secs(0)), Expect::Any)?);
+            }
+        }
+        let expect = Expect::Version(version);
+        writes.push(match own {
+            Some(own) => put(key.clone(), &own, Some(own.until), expect)?,
+            None => Write::delete(key.clone(), expect),
+        });
+        self.move_entry(&writes, self.now()).await?;
+        Ok(())
     }
 
     /// Takes an event for as long as sending takes; none if somebody else was first.
@@ -493,8 +571,8 @@ impl Waiting {
     /// An entry that cannot be read, as its key has it.
     fn of_key(key: &Key, now: UnixTime) -> Option<Self> {
         let mut parts = key.sort.split('/').skip(1);
-        let (order, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(Self { order, number, tries: 0, until: now.plus_s(KEPT_S) })
+        let (order, number): (OrderId, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self::new(&order, number, now))
     }
 
     /// The write by which it waits until this time.

@@ -1,8 +1,10 @@
 //! Checkouts of guests and customers, completed, failed, interrupted, and taken up again.
 
+mod told;
+
 use super::*;
 use crate::{
-    merchant::{BrowserProof, ProofRequest, bind::NewBinding},
+    merchant::{BrowserProof, MerchantBuilder, ProofRequest, bind::NewBinding},
     money::{Currency, Money, Quantity},
     order::{Draft, Happened, OrderState},
     protocol::jose::SigningKey,
@@ -65,11 +67,16 @@ fn trade(shelf: &Shelf) -> Trade {
 
 impl Shop {
     async fn open() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// One that is set up further.
+    async fn with(further: impl FnOnce(MerchantBuilder) -> MerchantBuilder) -> Self {
         let (store, rail) = (Memory::new(), FakeRail::new());
         let shelf = Shelf::new(store.clone());
         let sepa = Sepa::new("Blatt und Rebe", "DE89370400440532013000").unwrap();
         let trade = trade(&shelf);
-        let shop = TestShop::with(|shop| shop.store(store).rail(rail.clone()).rail(sepa).trade(trade));
+        let shop = TestShop::with(|shop| further(shop.store(store).rail(rail.clone()).rail(sepa).trade(trade)));
         let this = Self { shop, rail, shelf };
         for item in ["sencha", "book", "wine", "free"] {
             this.shelf.stock(item, 5, this.merchant().now()).await.unwrap();
