@@ -8,6 +8,7 @@ mod authorise;
 mod book;
 mod capture;
 mod checkout;
+mod ending;
 mod feed;
 mod files;
 mod form;
@@ -515,6 +516,7 @@ impl Merchant {
             }
         }
         writes.extend(after::settlement_write(&order, was.map(|was| &was.record))?);
+        writes.extend(ending::ending_write(&order, was, at)?);
         // What a checkout only tries to sell is in no list.
         let shown = |record: &OrderRecord| record.is_confirmed().then_some(record.state);
         if order.is_confirmed() && was.and_then(|was| shown(&was.record)) != Some(order.state) {

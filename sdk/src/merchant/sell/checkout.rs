@@ -308,7 +308,7 @@ impl Merchant {
         Ok((whose.owned(record).await?, version))
     }
 
-    async fn load_checkout(&self, id: &CheckoutId) -> Result<Option<(CheckoutRecord, Version)>, Error> {
+    pub(super) async fn load_checkout(&self, id: &CheckoutId) -> Result<Option<(CheckoutRecord, Version)>, Error> {
         let Some(stored) = self.load_one(&checkout_key(id)).await? else { return Ok(None) };
         Ok(Some((stored.read()?, stored.version)))
     }

@@ -1,12 +1,13 @@
 //! Checkouts of guests and customers, completed, failed, interrupted, and taken up again.
 
+mod ending;
 mod told;
 
 use super::*;
 use crate::{
     merchant::{BrowserProof, MerchantBuilder, ProofRequest, bind::NewBinding},
     money::{Currency, Money, Quantity},
-    order::{Draft, Happened, OrderState},
+    order::{Draft, Happened, OrderEvent, OrderState},
     protocol::jose::SigningKey,
     rail::{Outcome, Sepa},
     store::Memory,

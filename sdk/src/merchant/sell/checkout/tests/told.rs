@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     merchant::{FeedEvent, Webhook},
-    order::{OrderEvent, OrderId},
+    order::OrderId,
     protocol::webhook::WebhookSecret,
     rail::DeclineCode,
 };
