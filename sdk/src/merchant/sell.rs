@@ -70,6 +70,8 @@ const CONTENT: &str = "order content";
 const SHARDS: u8 = 8;
 /// How many records are looked at in one go when a list is walked.
 const PAGE: usize = 100;
+/// How many entries a page of orders looks at, at most.
+const LOOK_MAX: usize = 2_000;
 
 /// An order: what is stored of it, and what can be done with it.
 ///
@@ -162,23 +164,39 @@ impl Recognised {
     }
 
     /// The customer's orders, the newest first: up to `limit` (at most 100), those after the order `after` if it is given.
+    /// Fewer than that are all that there are, but for who has 2,000 attempts under way that are no orders yet.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn orders(&self, after: Option<&Order>, limit: usize) -> Result<Vec<Order>, Error> {
         let merchant = self.merchant();
-        let after = after.map(|order| newest_first(order.record.placed_at, order.id()));
+        let mut after = after.map(|order| newest_first(order.record.placed_at, order.id()));
         let customer = self.customer().await?;
+        let former = customer.record().merged.iter().map(|merged| &merged.customer);
+        let names: Vec<&CustomerId> = std::iter::once(self.id()).chain(former).collect();
         let limit = limit.min(PAGE);
-        let mut found = Vec::new();
-        for name in std::iter::once(self.id()).chain(customer.record().merged.iter().map(|merged| &merged.customer)) {
-            found.extend(merchant.0.store.scan(&customer_orders(name), after.as_deref(), limit, merchant.now()).await?);
+        let (mut orders, mut looked) = (Vec::with_capacity(limit), 0);
+        while orders.len() < limit && looked < LOOK_MAX {
+            let mut found = Vec::new();
+            for name in &names {
+                found.extend(
+                    merchant.0.store.scan(&customer_orders(name), after.as_deref(), limit, merchant.now()).await?,
+                );
+            }
+            found.sort_by(|(one, _), (other, _)| one.sort.cmp(&other.sort));
+            // No name was asked for more: what comes behind so many may not be the next.
+            found.truncate(limit);
+            let is_last = found.len() < limit;
+            looked += found.len();
+            after = found.last().map(|(key, _)| key.sort.clone());
+            let page = merchant.orders_of(found).await?;
+            // What a checkout only tries to become is no order of theirs yet.
+            orders.extend(page.into_iter().filter(|order| order.record.is_confirmed()));
+            if is_last {
+                break;
+            }
         }
-        found.sort_by(|(one, _), (other, _)| one.sort.cmp(&other.sort));
-        found.truncate(limit);
-        let mut orders = merchant.orders_of(found).await?;
-        // What a checkout only tries to become is no order of theirs yet.
-        orders.retain(|order| order.record.is_confirmed());
+        orders.truncate(limit);
         Ok(orders)
     }
 }

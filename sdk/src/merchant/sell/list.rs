@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Expect, Order, Pending, Plan, order_key, shard_of, shards};
+use super::{Expect, LOOK_MAX, Order, Pending, Plan, order_key, shard_of, shards};
 use crate::{
     error::Error,
     merchant::{Merchant, put},
@@ -16,8 +16,6 @@ use crate::{
 
 /// How many entries are read of a shard in one go.
 const ROUND: usize = 100;
-/// How many entries one page looks at, at most: a rare state in many orders is found page by page.
-const LOOK_MAX: usize = 2_000;
 
 /// Which orders to list: all of them, unless it says otherwise.
 #[derive(Clone, Debug)]

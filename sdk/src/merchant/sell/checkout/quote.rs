@@ -214,17 +214,27 @@ impl Merchant {
         Ok(proved)
     }
 
-    /// Which of what is let off once was let off: by name, and whether it is each customer's.
+    /// Which of what is let off once was let off: by name, and whether it is each customer's. A customer of whom the shop knew
+    /// two records has used what either of them had.
     async fn coupons_used(
         &self,
         cuts: &[crate::trade::Cut],
         known: Option<&Recognised>,
     ) -> Result<BTreeMap<(String, bool), bool>, Error> {
         let coupons: Vec<Coupon> = cuts.iter().filter_map(Coupon::of).collect();
+        let former: Vec<CustomerId> = match known {
+            Some(known) if coupons.iter().any(|coupon| coupon.per_customer) => {
+                known.customer().await?.merged().iter().map(|merged| merged.customer.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
         let mut used = BTreeMap::new();
         for coupon in coupons {
-            let key = coupon_key(&coupon, known.map(Recognised::id));
-            used.insert((coupon.name, coupon.per_customer), self.load_one(&key).await?.is_some());
+            let former = former.iter().filter(|_| coupon.per_customer).map(Some);
+            let names = std::iter::once(known.map(Recognised::id)).chain(former);
+            let keys: Vec<Key> = names.map(|name| coupon_key(&coupon, name)).collect();
+            let found = self.0.store.load(&keys, self.now()).await?;
+            used.insert((coupon.name, coupon.per_customer), found.iter().any(Option::is_some));
         }
         Ok(used)
     }
