@@ -142,6 +142,24 @@ impl Recognised {
         self.merchant().checkout_of(id, Whose::Known(Box::new(self.clone()))).await
     }
 
+    /// The checkouts of this customer that are kept, under all of their names.
+    pub(in crate::merchant) async fn checkouts(&self) -> Result<Vec<Checkout>, Error> {
+        let (merchant, customer) = (self.merchant(), self.customer().await?);
+        let former = customer.merged().iter().map(|merged| &merged.customer);
+        let mut found = Vec::new();
+        for name in std::iter::once(self.id()).chain(former) {
+            for (_, begun) in merchant.walk::<BegunCheckout>(name).await? {
+                match self.checkout(&begun.checkout).await {
+                    Ok(checkout) => found.push(checkout),
+                    // It expired just now.
+                    Err(Error::Refused(Refusal::NoSuchCheckout)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Goes on with a checkout that this customer began as a guest: from now on it is theirs, and the link leads to it no
     /// more. Prices and proofs are looked at anew.
     ///
