@@ -1,5 +1,6 @@
 //! Checkouts of guests and customers, completed, failed, interrupted, and taken up again.
 
+mod attacks;
 mod customers;
 mod ending;
 mod told;
