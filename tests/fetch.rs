@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firsthand::fetch::{Fetch, FetchError, FetchRequest, Fetched, Https, Post};
+use firsthand::{
+    fetch::{Fetch, FetchError, FetchRequest, Fetched, Https, Post, RetryAfter},
+    time::UnixTime,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -364,6 +367,29 @@ async fn a_post_is_sent_nowhere_else_and_what_is_not_2xx_is_no_answer() {
         let refused = development().fetch(&posting).await;
         assert!(matches!(refused, Err(FetchError::Status(s)) if s == status), "{line}: {refused:?}");
         assert_eq!(server.heads().len(), 1, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_busy_may_say_when_to_come_again() {
+    let date = "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    for (line, header, expected) in [
+        ("503 Service Unavailable", "Retry-After: 120\r\n", Some(RetryAfter::Seconds(120))),
+        ("429 Too Many Requests", date, Some(RetryAfter::At(UnixTime::from_secs(784_111_777)))),
+        ("503 Service Unavailable", "", None),
+        ("503 Service Unavailable", "Retry-After: soon\r\n", None),
+        ("500 Internal Server Error", "Retry-After: 120\r\n", None),
+    ] {
+        let server = Server::start([("/", Answer::Bytes(reply(line, header, "a.b.c")))]).await;
+        for request in [server.request(""), server.request("").post(post(Vec::new()))] {
+            let refused = development().fetch(&request).await.unwrap_err();
+            assert_eq!(refused.code(), "fetch_status");
+            let after = match refused {
+                FetchError::Busy { status: 429 | 503, after } => Some(after),
+                _ => None,
+            };
+            assert_eq!(after, expected, "{line} {header}");
+        }
     }
 }
 

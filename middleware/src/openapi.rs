@@ -88,6 +88,7 @@ pub fn merchant_openapi_json(mount: &str) -> String {
         office::bank::make_file,
         office::bank::file,
         office::bank::webhooks,
+        office::bank::enable,
         office::bank::replay,
         office::stock::stock,
         office::stock::item,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use url::Url;
 
-use crate::store::BoxError;
+use crate::{store::BoxError, time::UnixTime};
 
 pub mod address;
 pub(crate) mod any;
@@ -115,6 +115,14 @@ pub enum FetchError {
     /// The server answered, but not with 200 (to a POST: not with 200 to 299).
     #[error("the server answered {0}")]
     Status(u16),
+    /// The server answered 429 or 503, and said when to come again.
+    #[error("the server answered {status}: come again later")]
+    Busy {
+        /// What it answered.
+        status: u16,
+        /// When to come again.
+        after: RetryAfter,
+    },
     /// It took too long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -134,7 +142,7 @@ impl FetchError {
             Self::Refused { .. } => "fetch_refused",
             Self::TooLarge { .. } => "fetch_too_large",
             Self::TooManyRedirects { .. } => "fetch_too_many_redirects",
-            Self::Status(_) => "fetch_status",
+            Self::Status(_) | Self::Busy { .. } => "fetch_status",
             Self::Timeout(_) => "fetch_timeout",
             Self::Failed(_) => "fetch_failed",
             Self::Setup(_) => "fetch_setup",
@@ -142,12 +150,74 @@ impl FetchError {
     }
 }
 
+/// When a server wants to be asked again (`Retry-After`, RFC 9110, section 10.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryAfter {
+    /// After so many seconds.
+    Seconds(u64),
+    /// Then.
+    At(UnixTime),
+}
+
+impl RetryAfter {
+    /// Reads the header: a number of seconds, or a date as HTTP writes them. Anything else says nothing.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() || text.len() > 40 {
+            return None;
+        }
+        if text.bytes().all(|b| b.is_ascii_digit()) {
+            return Some(Self::Seconds(text.parse().unwrap_or(u64::MAX)));
+        }
+        let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self::At(UnixTime::from_secs(at.as_second())))
+    }
+
+    /// How long that is from now on, in seconds: none if it is past.
+    #[must_use]
+    pub const fn wait_s(self, now: UnixTime) -> u64 {
+        match self {
+            Self::Seconds(seconds) => seconds,
+            Self::At(at) => at.since_s(now),
+        }
+    }
+}
+
 /// All egress of the library.
 pub trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// Fetches one document: everything that [`FetchRequest`] bounds is bounded, and only status 200 is an answer. To a
-    /// POST any status from 200 to 299 is one, and a redirect is none: what is sent goes to one address.
+    /// POST any status from 200 to 299 is one, and a redirect is none: what is sent goes to one address. A 429 or 503 with a
+    /// `Retry-After` that can be read is [`FetchError::Busy`].
     ///
     /// # Errors
     /// Why there is no document.
     fn fetch(&self, request: &FetchRequest) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_to_come_again_is_a_number_or_a_date() {
+        let now = UnixTime::from_secs(784_100_000);
+        for (text, wait_s) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(11_777)),
+            ("Sun, 06 Nov 1993 08:49:37 GMT", None),
+            ("Sat, 06 Nov 1993 08:49:37 GMT", Some(0)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("1994-11-06T08:49:37Z", None),
+        ] {
+            assert_eq!(RetryAfter::read(text).map(|after| after.wait_s(now)), wait_s, "{text}");
+        }
+        assert_eq!(RetryAfter::read(&"1".repeat(41)), None);
+    }
 }

@@ -66,8 +66,9 @@ pub use issue::{
     WalletClient, WalletIdentity, WalletProviders, WalletTokens,
 };
 pub use leave::{
-    Export, ExportedAccount, ExportedBinding, ExportedCredential, ExportedEntry, ExportedLine, ExportedOrder,
-    ExportedPasskey, ExportedProof, ExportedSession, ExportedValue, Farewell,
+    Export, ExportedAccount, ExportedAdjustment, ExportedBinding, ExportedCheckout, ExportedCredential, ExportedEntry,
+    ExportedLine, ExportedOrder, ExportedParcel, ExportedPart, ExportedPasskey, ExportedProof, ExportedSession,
+    ExportedValue, ExportedWish, ExportedWithdrawal, Farewell,
 };
 pub use legacy::{AccountsMoved, Imported, LegacyAccount, LegacyProof, LinkedAccount};
 pub use meet::{Desk, DeskLog, JoinOpened, JoinView, MeetingView, Opened, Operator};

@@ -23,6 +23,7 @@ mod fulfilment;
 mod refund;
 mod totals;
 mod withdrawal;
+mod worth;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,10 @@ use crate::{
 pub const ATTEMPTS_MAX: usize = 10;
 /// How long an order waits for somebody to begin to pay it, in seconds.
 pub const UNPAID_S: u64 = 24 * 3600;
+/// How long an order is kept that came from a checkout and never was a sale, in seconds since it was over: 60 days. A promise of
+/// a card ends after 30 at the latest, and a transfer arrives within days; money that comes within this time is matched and
+/// given back, and then the order is kept for good. A transfer that comes later names no order of ours.
+pub const NO_SALE_KEPT_S: u64 = 60 * 24 * 3600;
 /// How long a rail may take to answer, in seconds. An attempt without an answer is in doubt from then on.
 pub const RAIL_ANSWER_S: u64 = 30;
 /// When a payment in doubt is asked about again at the latest, in seconds: each time twice as late as before.

@@ -11,7 +11,7 @@ use firsthand::{
     error::Refusal,
     merchant::Order,
     money::{Currency, Money, MoneyError, Quantity},
-    order::{Acknowledgement, Draft, Exemption, Line, OrderId, Withdrawal},
+    order::{Acknowledgement, Adjustment, AdjustmentReason, Draft, Exemption, Line, OrderId, Parcel, Part, Withdrawal},
 };
 use firsthand_axum::{
     CustomerLayer, Known, Problem, routes,
@@ -24,7 +24,7 @@ use url::form_urlencoded;
 
 use crate::{
     orders::{fields, ordered},
-    setting::refused,
+    setting::{exported, refused},
 };
 
 struct Selling {
@@ -229,4 +229,51 @@ async fn the_time_to_withdraw_ends() {
     browser.sign_in("adult").await;
     let path = format!("/orders/{id}/withdrawal");
     refused(&browser.post_form(&path, &stated("w1", &tea(1))).await, 409, "withdrawal_over");
+}
+
+#[tokio::test]
+async fn a_customer_takes_along_what_became_of_an_order() {
+    let selling = Selling::new();
+    let mut browser = selling.customer().await;
+    let id = paid(&mut browser).await;
+    let tea = |count| vec![Part::new("tea", Quantity::new(count).unwrap())];
+    let euros = |minor| Money::new(minor, Currency::EUR).unwrap();
+    let order = selling.order(&id).await;
+    let parcel = Parcel::new("1", tea(2)).carried_by("DHL", Some("00340434".to_owned()));
+    let parcel = parcel.tracked_at("https://carrier.example/00340434".parse().unwrap());
+    order.sent(parcel).await.unwrap().commit().await.unwrap();
+    selling.shop.advance_s(3600);
+    order.delivered("1").await.unwrap().commit().await.unwrap();
+    let cheaper = Adjustment { key: "a".into(), reason: AdjustmentReason::Damaged, lines: tea(1), amount: euros(150) };
+    order.adjust(cheaper).await.unwrap().commit().await.unwrap();
+    let order = order.withdraw(tea(1), "w").await.unwrap().commit().await.unwrap();
+
+    let taken = exported(&mut browser).await["orders"][0].clone();
+    let now = selling.shop.merchant().now();
+    let sent_at = order.parcels()[0].sent_at.to_string();
+    assert_eq!(
+        taken["parcels"],
+        json!([{
+            "contents": [{ "title": "Tea", "quantity": 2 }], "carrier": "DHL", "tracking": "00340434",
+            "link": "https://carrier.example/00340434", "sent_at": sent_at, "delivered_at": now.to_string(),
+        }])
+    );
+    assert_eq!(
+        taken["adjustments"],
+        json!([{
+            "reason": "damaged", "contents": [{ "title": "Tea", "quantity": 1 }], "amount": "1.50",
+            "at": now.to_string(),
+        }])
+    );
+    let withdrawal = json!({
+        "contents": [{ "title": "Tea", "quantity": 1 }], "at": now.to_string(),
+        "refund_by": now.plus_s(14 * 24 * 3600).to_string(), "settled": false,
+    });
+    assert_eq!(taken["withdrawals"], json!([withdrawal]));
+    order.settle_withdrawal("w", euros(850)).await.unwrap().commit().await.unwrap();
+    let taken = exported(&mut browser).await["orders"][0].clone();
+    assert_eq!(
+        (&taken["withdrawals"][0]["settled"], &taken["adjustments"][1]["amount"]),
+        (&json!(true), &json!("8.50"))
+    );
 }

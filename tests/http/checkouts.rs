@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::{
     orders::{IBAN, fields},
-    setting::refused,
+    setting::{exported, refused},
 };
 
 const ORIGIN: &str = "https://shop.example";
@@ -265,6 +265,31 @@ async fn a_customer_begins_changes_and_completes_a_checkout() {
     assert_eq!(till.left("sencha").await, (18, 0));
     let looked = browser.get(&here).await.json();
     assert_eq!((looked["status"].as_str(), looked["fulfillment"].get("destination")), (Some("completed"), None));
+}
+
+#[tokio::test]
+async fn a_customer_takes_along_the_checkouts_that_are_kept() {
+    let till = Till::open().await;
+    let mut browser = till.customer().await;
+    let mut wanted = sent_home(basket(&[("sencha", 2)]));
+    wanted["discounts"]["codes"] = json!(["TEA10"]);
+    let begun = keyed(&mut browser, &Method::POST, "/wallet/checkouts", Some("a"), &wanted).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
+    let taken = exported(&mut browser).await["checkouts"].clone();
+    let [checkout] = taken.as_array().unwrap().as_slice() else { panic!("{taken}") };
+    assert_eq!(checkout["id"], begun.json()["id"]);
+    assert_eq!((&checkout["status"], &checkout["currency"]), (&json!("ready_for_complete"), &json!("EUR")));
+    assert_eq!(checkout["items"], json!([{ "item": "sencha", "quantity": 2 }]));
+    assert_eq!((&checkout["codes"], &checkout["total"]), (&json!(["TEA10"]), &json!("31.54")));
+    assert!(checkout["address"].as_array().is_some_and(|lines| lines.len() == 4), "{checkout}");
+    // Nobody else's.
+    let mut other = till.browser();
+    other.sign_in("national").await;
+    assert_eq!(exported(&mut other).await["checkouts"], json!([]));
+    // And not for longer than it is kept.
+    till.shop.advance_s(firsthand::checkout::CHECKOUT_S + 1);
+    let mut again = till.customer().await;
+    assert_eq!(exported(&mut again).await["checkouts"], json!([]));
 }
 
 #[tokio::test]

@@ -692,6 +692,42 @@ async fn a_webhook_that_nobody_took_is_sent_once_more() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_was_gone_is_told_again_once_somebody_says_so() {
+    let office = Office::new();
+    let (url, enabled) = (ERP.parse().unwrap(), async || office.ask("/webhooks").await["endpoints"].clone());
+    assert_eq!(enabled().await, json!([{ "name": "erp", "enabled": true }]));
+    assert!(!office.look("/outbox").await.text().contains("value=\"enable\""));
+    let say_gone = async || {
+        office.shop.network().status(&url, 410);
+        office.placed(tea()).await;
+        office.merchant().deliver_webhooks().await.unwrap();
+        assert_eq!(enabled().await, json!([{ "name": "erp", "enabled": false }]));
+        office.shop.network().serve(&url, "text/plain", "ok");
+    };
+    say_gone().await;
+    let page = office.look("/outbox").await.text();
+    assert!(page.contains("It answered 410") && page.contains("value=\"enable\""), "{page}");
+    let german = office.look_in("/outbox", "de").await.text();
+    assert!(german.contains("Er antwortete mit 410") && german.contains("Er ist wieder da"), "{german}");
+    refused(&office.act("/outbox", &[("act", "enable"), ("endpoint", "crm")]).await, 404, "no endpoint of that name");
+    went(&office.act("/outbox", &[("act", "enable"), ("endpoint", "erp")]).await, "/outbox", "enabled");
+    let page = office.look("/outbox?said=enabled").await.text();
+    assert!(page.contains("It is sent what happens from now on") && !page.contains("It answered 410"), "{page}");
+    office.placed(tea()).await;
+    assert_eq!(office.merchant().deliver_webhooks().await.unwrap().taken, 1);
+
+    // The same by the API.
+    say_gone().await;
+    assert_eq!(office.api(Method::POST, "/webhooks/crm/enable", None).await.code(), "no_such_webhook");
+    for _ in 0..2 {
+        assert_eq!(office.api(Method::POST, "/webhooks/erp/enable", None).await.status, 204);
+    }
+    assert_eq!(enabled().await, json!([{ "name": "erp", "enabled": true }]));
+    office.placed(tea()).await;
+    assert_eq!(office.merchant().deliver_webhooks().await.unwrap().taken, 1);
+}
+
+#[tokio::test]
 async fn the_books_are_taken_as_csv_and_nothing_in_them_is_a_formula() {
     let office = Office::new();
     let tax = |hundredths, minor| LineTax {

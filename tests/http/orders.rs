@@ -330,6 +330,10 @@ async fn a_customer_orders_pays_and_finds_the_order_again() {
     assert_eq!((selling.rail.calls(), selling.rail.taken_minor(&id)), (1, 2960));
     let taken = exported(&mut browser).await;
     assert_eq!((&taken["orders"][0]["id"], &taken["orders"][0]["total"]), (&json!(id), &json!("29.60")));
+    for list in ["parcels", "adjustments", "withdrawals"] {
+        assert_eq!(taken["orders"][0][list], json!([]), "{list}");
+    }
+    assert_eq!(taken["checkouts"], json!([]));
     let mut more = taken.clone();
     more["orders"][0]["payer"] = json!("somebody");
     let schema = serde_json::from_str(firsthand::merchant::Export::SCHEMA).unwrap();

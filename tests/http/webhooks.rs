@@ -2,7 +2,7 @@
 
 use firsthand::{
     Error,
-    fetch::Post,
+    fetch::{Post, RetryAfter},
     merchant::{DeadWebhook, Delivered, Order, Webhook},
     money::{Currency, Money, Quantity},
     order::Draft,
@@ -216,6 +216,58 @@ async fn an_endpoint_that_is_gone_is_told_nothing_more_until_it_is_there_again()
     round(&shop).await;
     let moved = shop_over(store, &[Webhook::new("erp", at("https://erp.example/new"), [secret(1)])]);
     assert!(moved.merchant().is_webhook_enabled("erp").await.unwrap());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_for_it_is_left_in_peace_for_as_long_and_a_day_at_most() {
+    const DAY: u64 = 24 * 3600;
+    for (status, asked, quiet_s) in [
+        (503, RetryAfter::Seconds(7_000), 7_000),
+        (429, RetryAfter::Seconds(u64::MAX), DAY),
+        (429, RetryAfter::Seconds(0), 0),
+    ] {
+        let shop = shop(&[erp(), Webhook::new("log", at(MAIL), [secret(2)])]);
+        shop.network().busy(&at(ERP), status, asked);
+        takes(&shop, MAIL);
+        placed(&shop).await;
+        placed(&shop).await;
+        assert_eq!(round(&shop).await, [2, 1, 0], "{asked:?}");
+        takes(&shop, ERP);
+        if quiet_s > 0 {
+            shop.advance_s(quiet_s - 1);
+            placed(&shop).await;
+            assert_eq!(round(&shop).await, [1, 0, 0], "nothing is sent to it, and all to the other: {asked:?}");
+            assert_eq!(posted(&shop, ERP).len(), 1);
+            shop.advance_s(1);
+        }
+        // Those that were not sent at once, and the one that was after its own pause.
+        let waited = 1 + usize::from(quiet_s > 0);
+        assert_eq!(round(&shop).await[0], waited, "{asked:?}");
+        shop.advance_s(quiet_s.max(5) / 5 + 6);
+        assert_eq!(round(&shop).await, [1, 0, 0], "{asked:?}");
+        assert_eq!(posted(&shop, ERP).len(), waited + 2);
+    }
+    // A date counts as the time until then.
+    let shop = shop(&[erp()]);
+    let until = shop.merchant().now().plus_s(600);
+    shop.network().busy(&at(ERP), 503, RetryAfter::At(until));
+    placed(&shop).await;
+    assert_eq!(round(&shop).await, [0, 1, 0]);
+    takes(&shop, ERP);
+    placed(&shop).await;
+    shop.advance_s(599);
+    assert_eq!(round(&shop).await, [0; 3]);
+    shop.advance_s(1);
+    assert_eq!(round(&shop).await, [1, 0, 0]);
+    // Whoever knows better need not wait, and another address has asked for nothing.
+    shop.network().busy(&at(ERP), 503, RetryAfter::Seconds(DAY));
+    placed(&shop).await;
+    round(&shop).await;
+    takes(&shop, ERP);
+    placed(&shop).await;
+    assert_eq!(round(&shop).await, [0; 3]);
+    shop.merchant().enable_webhook("erp").await.unwrap();
+    assert_eq!(round(&shop).await[0], 1);
 }
 
 #[tokio::test]

@@ -234,6 +234,11 @@ impl Oracle {
             let sum: i64 = order.lines.iter().map(price).sum();
             self.must(sum == order.total.minor(), || format!("{id} costs {}, and its lines {sum}", order.total));
         }
+        let is_new_sale = before.as_ref().is_some_and(|before| !before.is_confirmed()) && order.is_confirmed();
+        if is_new_sale && told.events > 0 {
+            let announced = self.is_announced(&id, told.events);
+            self.must(announced, || format!("{id} is a sale, and nobody hears how it became one"));
+        }
         for event in events {
             let fits = event.order == id && event.number == told.events + 1;
             self.must(fits, || format!("{event:?} after {} events", told.events));
@@ -241,8 +246,9 @@ impl Oracle {
             if let Err(wrong) = told.next(&event.what) {
                 self.broken(format!("{wrong}: {event:?} of {id}"));
             }
-            let announced = self.all_of("feed").any(|(key, _)| key.sort == format!("{id}/{:010}", event.number));
-            self.must(announced, || format!("not announced: {event:?}"));
+            // What a checkout only tries to sell is nobody's to hear.
+            let announced = self.is_announced(&id, event.number);
+            self.must(announced == order.is_confirmed(), || format!("announced is {announced}: {event:?}"));
             self.told(actor, &id, &told, &event.what);
         }
         // What an adjustment says goes back is owed in the same commit, all of it.
@@ -449,6 +455,12 @@ impl Oracle {
         self.happened.push(format!("order: {happened}"));
     }
 
+    /// Whether an entry of the feed stands for an event, and for those before it that are not told yet.
+    fn is_announced(&self, order: &OrderId, number: u32) -> bool {
+        let sort = format!("{order}/{number:010}");
+        self.all_of("feed").any(|(key, _)| key.sort == sort)
+    }
+
     /// A worker of the feed was given events.
     pub fn fed(&mut self, order: &OrderId, numbers: &[u32]) -> bool {
         let seen = self.seen.entry(order.clone()).or_default();
@@ -530,7 +542,8 @@ impl Oracle {
             if rest != expected {
                 wrong.push(format!("{id} is {} with {rest} of {}", told.state, told.total));
             }
-            if self.seen.get(id).copied().unwrap_or_default() != told.events {
+            let heard = if order.is_confirmed() { told.events } else { 0 };
+            if self.seen.get(id).copied().unwrap_or_default() != heard {
                 wrong.push(format!("{id}: workers saw {:?} of {} events", self.seen.get(id), told.events));
             }
         }

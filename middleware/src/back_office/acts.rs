@@ -280,6 +280,12 @@ impl Hand<'_> {
         self.finish("webhook_replay", On::Order(&id), done).await
     }
 
+    pub(super) async fn enable_webhook(&self, endpoint: &str) -> Result<(), Error> {
+        let (merchant, endpoint) = (self.merchant.clone(), endpoint.to_owned());
+        let done = async move { merchant.enable_webhook(&endpoint).await };
+        self.finish("webhook_enable", On::Money, done).await
+    }
+
     /// That somebody took names and accounts, or the books, out of the shop.
     pub(super) fn took(&self, what: &'static str) {
         tracing::info!(operator = self.operator.name(), act = what, "an operator took a file");

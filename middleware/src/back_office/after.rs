@@ -213,8 +213,8 @@ impl Desk {
         let inside = html!(
             "<p class=\"small\">{}</p>{}{}",
             self.say(
-                "Proposed is what was paid for it, with the usual delivery if nothing is kept. Deduct what the goods lost by more than trying them on.",
-                "Vorgeschlagen ist, was dafür bezahlt wurde, mit dem üblichen Versand, wenn nichts behalten wird. Ziehen Sie ab, was die Ware durch mehr als Anprobieren verloren hat.",
+                "Proposed is what was paid for it and has not gone back, with the delivery if nothing is kept. Deduct what the goods lost by more than trying them on.",
+                "Vorgeschlagen ist, was dafür bezahlt wurde und noch nicht zurückging, mit dem Versand, wenn nichts behalten wird. Ziehen Sie ab, was die Ware durch mehr als Anprobieren verloren hat.",
             ),
             self.amount_field(self.say("Goes back", "Geht zurück"), worth.currency(), value),
             self.sure(self.say("It is owed to the customer from then on.", "Von da an ist es dem Kunden geschuldet.")),

@@ -1,4 +1,4 @@
-//! Webhooks that nobody took.
+//! Endpoints of webhooks that are sent nothing, and webhooks that nobody took.
 
 use axum::response::Response;
 use firsthand::{Error, error::Refusal, merchant::DeadWebhook, order::OrderId};
@@ -6,7 +6,7 @@ use firsthand::{Error, error::Refusal, merchant::DeadWebhook, order::OrderId};
 use super::{
     Desk, LIST,
     html::{Html, html, row},
-    view::{Form, Here, Query, Sent, Trouble},
+    view::{Form, Here, Query, Sent, Trouble, section},
 };
 
 pub(super) async fn page(desk: Desk, Query(asked): Query) -> Response {
@@ -29,6 +29,10 @@ pub(super) async fn act(desk: Desk, Form(headers, body): Form) -> Response {
 
 impl Desk {
     async fn act_on_webhook(&self, sent: &Sent) -> Result<&'static str, Trouble> {
+        if sent.text("act") == "enable" {
+            self.hand().enable_webhook(sent.text("endpoint")).await?;
+            return Ok("enabled");
+        }
         let (order, number) = (sent.text("order").parse::<OrderId>(), sent.number("number"));
         let (Ok(order), Some(number), "replay") = (order, number, sent.text("act")) else {
             return Err(Refusal::NoSuchOrder.into());
@@ -46,6 +50,12 @@ impl Desk {
 
     async fn outbox(&self) -> Result<Html, Error> {
         let dead = self.merchant.dead_webhooks(LIST).await?;
+        let mut gone = Vec::new();
+        for webhook in self.merchant.webhooks() {
+            if !self.merchant.is_webhook_enabled(webhook.name()).await? {
+                gone.push(self.gone(webhook.name()));
+            }
+        }
         let lead = self.say(
             "What other programs were told and did not take, after many tries. It is kept for 30 days.",
             "Was anderen Programmen gesagt wurde und sie nach vielen Versuchen nicht annahmen. Es wird 30 Tage aufgehoben.",
@@ -61,7 +71,33 @@ impl Desk {
         } else {
             html!("<ul class=\"records\">{}</ul>", dead.iter().map(|one| self.dead(one)).collect::<Html>())
         };
-        Ok(html!("<p>{}</p>{}", lead, list))
+        let gone = match gone.is_empty() {
+            true => Html::default(),
+            false => section(
+                self.say("Endpoints that said that they are gone", "Empfänger, die sich abgemeldet haben"),
+                html!("<ul class=\"records\">{}</ul>", gone.into_iter().collect::<Html>()),
+            ),
+        };
+        Ok(html!("{}<p>{}</p>{}", gone, lead, list))
+    }
+
+    /// An endpoint that is sent nothing, and the form by which it is again.
+    fn gone(&self, endpoint: &str) -> Html {
+        html!(
+            "<li><h3><code>{}</code></h3><p>{}</p>{}</li>",
+            endpoint,
+            self.say(
+                "It answered 410: it is sent nothing more. What happens from now on is sent to it if it is there again; send by hand what it missed.",
+                "Er antwortete mit 410: Ihm wird nichts mehr gesendet. Ist er wieder da, wird ihm gesendet, was von nun an geschieht; was er verpasst hat, senden Sie von Hand."
+            ),
+            self.form(
+                "/outbox",
+                "enable",
+                &[("endpoint", endpoint)],
+                Html::default(),
+                self.say("It is there again", "Er ist wieder da")
+            ),
+        )
     }
 
     fn dead(&self, dead: &DeadWebhook) -> Html {

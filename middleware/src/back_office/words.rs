@@ -89,6 +89,10 @@ pub(super) fn done(tag: &str) -> Option<Words> {
         "replayed" => {
             ("It is sent once more in the next round.", "Es wird in der nächsten Runde noch einmal gesendet.")
         }
+        "enabled" => (
+            "It is sent what happens from now on. Send below what it missed.",
+            "Ihm wird gesendet, was von nun an geschieht. Senden Sie unten, was er verpasst hat.",
+        ),
         _ => return None,
     })
 }

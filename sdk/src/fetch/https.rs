@@ -17,7 +17,7 @@ use reqwest::{
 
 use crate::{
     fetch::{
-        Fetch, FetchError, FetchRequest, Fetched, Post,
+        Fetch, FetchError, FetchRequest, Fetched, Post, RetryAfter,
         address::{NOT_PUBLIC, Policy, check_url, is_loopback, is_public},
     },
     store::BoxError,
@@ -94,7 +94,7 @@ impl Https {
                     return if other.is_success() {
                         read(response, request.body_bytes_max).await
                     } else {
-                        Err(FetchError::Status(other.as_u16()))
+                        Err(refused(&response))
                     };
                 }
                 StatusCode::MOVED_PERMANENTLY
@@ -110,7 +110,7 @@ impl Https {
                     let target = target.and_then(|l| url.join(l).ok());
                     url = target.ok_or(FetchError::Refused { reason: "the redirect has no readable target" })?;
                 }
-                other => return Err(FetchError::Status(other.as_u16())),
+                _ => return Err(refused(&response)),
             }
         }
         Err(FetchError::TooManyRedirects { max: request.redirects_max })
@@ -122,6 +122,16 @@ impl Fetch for Https {
         tokio::time::timeout(request.timeout, self.follow(request))
             .await
             .unwrap_or(Err(FetchError::Timeout(request.timeout)))
+    }
+}
+
+/// What an answer says that is none: its status, and when to come again, if the server is busy.
+fn refused(response: &Response) -> FetchError {
+    let status = response.status().as_u16();
+    let after = response.headers().get(header::RETRY_AFTER).and_then(|after| RetryAfter::read(after.to_str().ok()?));
+    match after {
+        Some(after) if matches!(status, 429 | 503) => FetchError::Busy { status, after },
+        _ => FetchError::Status(status),
     }
 }
 

@@ -1,7 +1,13 @@
 //! Leaving: everything that the shop has of a customer, to take along, and what stays behind when they are forgotten.
 
+mod sold;
+
 use serde::Serialize;
 
+pub use self::sold::{
+    ExportedAdjustment, ExportedCheckout, ExportedLine, ExportedOrder, ExportedParcel, ExportedPart, ExportedWish,
+    ExportedWithdrawal,
+};
 use super::{Merchant, held::Act, recognise::Recognised, sell::customer_orders};
 use crate::{
     customer::{Alias, CustomerId, Kept, Rung},
@@ -10,9 +16,6 @@ use crate::{
     merchant::BrowserProof,
     store::SCAN_MAX,
 };
-
-/// How many orders are counted or taken along in one go.
-const PAGE: usize = 100;
 
 /// Everything that the shop has of a customer, in the shape of [`Export::SCHEMA`]. Times are RFC 3339, amounts are
 /// decimal text.
@@ -45,8 +48,10 @@ pub struct Export {
     pub proofs: Vec<ExportedProof>,
     /// What is kept of them, in clear.
     pub kept: Vec<ExportedValue>,
-    /// Their orders, the newest first.
+    /// Their orders, the newest first, with what was sent, changed and withdrawn from.
     pub orders: Vec<ExportedOrder>,
+    /// Their checkouts that are kept yet: a day at the longest.
+    pub checkouts: Vec<ExportedCheckout>,
     /// What happened to their record, the newest first: the last hundred entries.
     pub history: Vec<ExportedEntry>,
 }
@@ -152,38 +157,6 @@ pub struct ExportedValue {
     pub value: serde_json::Value,
 }
 
-/// An order.
-#[derive(Clone, PartialEq, Serialize)]
-pub struct ExportedOrder {
-    /// Its name.
-    pub id: String,
-    /// What people call it.
-    pub reference: String,
-    /// When it was placed.
-    pub placed_at: String,
-    /// Where it stands.
-    pub state: &'static str,
-    /// The currency.
-    pub currency: String,
-    /// What it costs.
-    pub total: String,
-    /// What was bought.
-    pub lines: Vec<ExportedLine>,
-    /// The delivery address, line by line, while it is kept.
-    pub delivery: Option<Vec<String>>,
-}
-
-/// A line of an order.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ExportedLine {
-    /// What was bought.
-    pub title: String,
-    /// How many.
-    pub quantity: u32,
-    /// What one costs.
-    pub unit: String,
-}
-
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExportedEntry {
@@ -225,13 +198,6 @@ impl std::fmt::Debug for ExportedAccount {
     /// Without the reference, which is somebody's user name as often as not.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExportedAccount").field("provider", &self.provider).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for ExportedOrder {
-    /// Without the address, and without what was bought.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExportedOrder").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -314,39 +280,10 @@ impl Recognised {
             proofs: proofs.collect(),
             kept,
             orders: self.exported_orders().await?,
+            checkouts: self.exported_checkouts().await?,
             history: customer.history().await?.into_iter().map(entry).collect(),
             formerly,
         })
-    }
-
-    async fn exported_orders(&self) -> Result<Vec<ExportedOrder>, Error> {
-        let mut exported = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.orders(after.as_ref(), PAGE).await?;
-            for order in &page {
-                let lines = order.lines().iter().map(|line| ExportedLine {
-                    title: line.title.clone(),
-                    quantity: line.quantity.count(),
-                    unit: line.unit.decimal(),
-                });
-                exported.push(ExportedOrder {
-                    id: order.id().to_string(),
-                    reference: order.reference().to_string(),
-                    placed_at: order.placed_at().to_string(),
-                    state: order.state().name(),
-                    currency: order.total().currency().to_string(),
-                    total: order.total().decimal(),
-                    lines: lines.collect(),
-                    delivery: order.delivery().await?.map(|delivery| delivery.for_page().lines()),
-                });
-            }
-            let is_full = page.len() == PAGE && exported.len() < SCAN_MAX;
-            after = page.into_iter().next_back();
-            if !is_full {
-                return Ok(exported);
-            }
-        }
     }
 
     /// Forgets the customer, and says what stays and why. The proof is used up in the same commit.

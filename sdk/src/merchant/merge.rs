@@ -1,7 +1,7 @@
 //! Two records that turn out to be one customer, joined by whoever has just proved both, and taken apart again.
 //!
 //! The record that goes leaves a tombstone, so that its name leads to the other one for ever. What was stored under it stays
-//! there (orders, kept values), so that undoing is one commit as well.
+//! there (orders, kept values, what was let off once), so that undoing is one commit as well.
 
 use serde::{Deserialize, Serialize};
 

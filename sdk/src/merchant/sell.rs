@@ -8,6 +8,7 @@ mod authorise;
 mod book;
 mod capture;
 mod checkout;
+mod ending;
 mod feed;
 mod files;
 mod form;
@@ -62,7 +63,7 @@ use crate::{
     },
     protocol::jose::base64url_encode,
     rail::Reference,
-    store::{Expect, Key, Persisted, Prefix, SCAN_MAX, Stored, Version, Write},
+    store::{Expect, KEYS_MAX, Key, Persisted, Prefix, SCAN_MAX, Stored, Version, Write},
     time::UnixTime,
 };
 
@@ -70,6 +71,8 @@ use crate::{
 const DELIVERY: &str = "delivery address";
 /// What digests what was in a form.
 const CONTENT: &str = "order content";
+/// How many entries a page of orders looks at, at most.
+const LOOK_MAX: usize = 2_000;
 
 /// An order: what is stored of it, and what can be done with it.
 ///
@@ -162,23 +165,39 @@ impl Recognised {
     }
 
     /// The customer's orders, the newest first: up to `limit` (at most 100), those after the order `after` if it is given.
+    /// Fewer than that are all that there are, but for who has 2,000 attempts under way that are no orders yet.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn orders(&self, after: Option<&Order>, limit: usize) -> Result<Vec<Order>, Error> {
         let merchant = self.merchant();
-        let after = after.map(|order| newest_first(order.record.placed_at, order.id()));
+        let mut after = after.map(|order| newest_first(order.record.placed_at, order.id()));
         let customer = self.customer().await?;
+        let former = customer.record().merged.iter().map(|merged| &merged.customer);
+        let names: Vec<&CustomerId> = std::iter::once(self.id()).chain(former).collect();
         let limit = limit.min(PAGE);
-        let mut found = Vec::new();
-        for name in std::iter::once(self.id()).chain(customer.record().merged.iter().map(|merged| &merged.customer)) {
-            found.extend(merchant.0.store.scan(&customer_orders(name), after.as_deref(), limit, merchant.now()).await?);
+        let (mut orders, mut looked) = (Vec::with_capacity(limit), 0);
+        while orders.len() < limit && looked < LOOK_MAX {
+            let mut found = Vec::new();
+            for name in &names {
+                found.extend(
+                    merchant.0.store.scan(&customer_orders(name), after.as_deref(), limit, merchant.now()).await?,
+                );
+            }
+            found.sort_by(|(one, _), (other, _)| one.sort.cmp(&other.sort));
+            // No name was asked for more: what comes behind so many may not be the next.
+            found.truncate(limit);
+            let is_last = found.len() < limit;
+            looked += found.len();
+            after = found.last().map(|(key, _)| key.sort.clone());
+            let page = merchant.orders_of(found).await?;
+            // What a checkout only tries to become is no order of theirs yet.
+            orders.extend(page.into_iter().filter(|order| order.record.is_confirmed()));
+            if is_last {
+                break;
+            }
         }
-        found.sort_by(|(one, _), (other, _)| one.sort.cmp(&other.sort));
-        found.truncate(limit);
-        let mut orders = merchant.orders_of(found).await?;
-        // What a checkout only tries to become is no order of theirs yet.
-        orders.retain(|order| order.record.is_confirmed());
+        orders.truncate(limit);
         Ok(orders)
     }
 }
@@ -443,6 +462,18 @@ impl Merchant {
         Ok(found)
     }
 
+    /// What happened to an order, from the event `first` to `last`, as far as it is there and can be read.
+    async fn events_between(&self, id: &OrderId, first: u32, last: u32) -> Result<Vec<OrderEvent>, Error> {
+        let keys: Vec<Key> = (first..=last).map(|number| event_key(id, number)).collect();
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_MAX) {
+            for stored in self.0.store.load(keys, self.now()).await?.into_iter().flatten() {
+                found.push(stored.read::<OrderEvent>()?);
+            }
+        }
+        Ok(found)
+    }
+
     /// An order that has to be there, with the version that a step of it begins from.
     async fn wanted(&self, id: &OrderId) -> Result<Loaded, Error> {
         let stored = self.load_one(&order_key(id)).await?.ok_or(Refusal::NoSuchOrder)?;
@@ -460,14 +491,19 @@ impl Merchant {
         let Step { mut order, happened, owed, changed } = step;
         writes.extend(self.follow_up(&order, was, at)?);
         order.operation = base64url_encode(&self.random::<16>());
+        // Others are told of sales alone: of one that came from a checkout once it is one, and then from the beginning.
+        let is_told = order.is_confirmed();
+        if is_told && order.events > 0 && was.is_some_and(|was| !was.record.is_confirmed()) {
+            writes.extend(self.past_entries(&order.id, 1, order.events, at)?);
+        }
         for what in happened {
             order.events = order.events.saturating_add(1);
             let event = OrderEvent { order: order.id.clone(), number: order.events, at, what };
             writes.push(put(event_key(&order.id, event.number), &event, None, Expect::Absent)?);
-            if self.0.feed {
-                writes.push(feed::announce(&event)?);
+            if is_told {
+                writes.extend(self.feed_entry(&order.id, event.number, event.number)?);
+                writes.extend(self.outbox(&event)?);
             }
-            writes.extend(self.outbox(&event)?);
         }
         for refund in owed {
             writes.push(put(refund_key(&order.id, &refund.key), &refund, None, Expect::Absent)?);
@@ -492,6 +528,7 @@ impl Merchant {
             }
         }
         writes.extend(after::settlement_write(&order, was.map(|was| &was.record))?);
+        writes.extend(ending::ending_write(&order, was, at)?);
         // What a checkout only tries to sell is in no list.
         let shown = |record: &OrderRecord| record.is_confirmed().then_some(record.state);
         if order.is_confirmed() && was.and_then(|was| shown(&was.record)) != Some(order.state) {
@@ -506,6 +543,14 @@ impl Merchant {
 }
 
 impl Merchant {
+    /// The entries by which others are told what happened to an order before, from the event `first` to `last`: one for each
+    /// of them, however many events there are.
+    fn past_entries(&self, order: &OrderId, first: u32, last: u32, at: UnixTime) -> Result<Vec<Write>, Error> {
+        let mut writes = self.outbox_of_past(order, first, last, at)?;
+        writes.extend(self.feed_entry(order, first, last)?);
+        Ok(writes)
+    }
+
     /// Whether the customer pays an order by hand, as by a transfer: all that the rail can do is done then.
     fn is_paid_by_hand(&self, order: &OrderRecord) -> bool {
         let by_hand = || {

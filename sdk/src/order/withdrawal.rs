@@ -17,7 +17,7 @@ use super::{
     after::{AfterError, Part, WITHDRAWALS_MAX, check_key, count_of, has_room, within},
 };
 use crate::{
-    money::{Money, MoneyError, Quantity},
+    money::{Money, Quantity},
     rail::Reference,
     time::UnixTime,
 };
@@ -285,27 +285,6 @@ impl OrderRecord {
         self.adjusted(&adjustment, now)
     }
 
-    /// What a withdrawal is worth: the prices of what it names as they were paid, tax on top included, and the delivery if
-    /// nothing of the order is kept; at most what is settled. For an item that was sold at several prices, its lines count
-    /// from the first.
-    ///
-    /// # Errors
-    /// [`OrderError::After`] if there is no such withdrawal.
-    pub fn withdrawal_worth(&self, key: &str) -> Result<Money, OrderError> {
-        let stated = self.after.withdrawals.iter().find(|it| it.key == key).ok_or(AfterError::NoSuchWithdrawal)?;
-        let mut worth = Money::zero(self.total.currency());
-        for part in &stated.lines {
-            worth = worth.plus(self.price_of(part)?)?;
-        }
-        if let Some(carriage) = self.carriage.as_ref().filter(|_| self.keeps_nothing()) {
-            worth = worth.plus(carriage.amount)?;
-            if let Some(tax) = carriage.tax.filter(|tax| !tax.included) {
-                worth = worth.plus(tax.amount)?;
-            }
-        }
-        Ok(worth.at_most(self.ledger.settled()?)?)
-    }
-
     /// That the shop has received its customer's withdrawals: one each, the oldest first.
     #[must_use]
     pub fn acknowledgements(&self) -> Vec<Acknowledgement> {
@@ -338,7 +317,7 @@ impl OrderRecord {
     }
 
     /// Whether all of it was given up.
-    fn keeps_nothing(&self) -> bool {
+    pub(super) fn keeps_nothing(&self) -> bool {
         self.lines.iter().all(|line| self.bought(&line.item) <= self.given_up(&line.item))
     }
 
@@ -394,25 +373,6 @@ impl OrderRecord {
         let arrivals: Option<Vec<UnixTime>> = parcels.map(|parcel| parcel.delivered_at).collect();
         arrivals?.into_iter().max().map(|arrived| last_moment(arrived, days))
     }
-
-    /// What so many of an item cost, from its first line on.
-    fn price_of(&self, part: &Part) -> Result<Money, OrderError> {
-        let mut price = Money::zero(self.total.currency());
-        let mut left = part.quantity.count();
-        for line in self.lines.iter().filter(|line| line.item == part.item) {
-            let (count, taken) = (line.quantity.count(), left.min(line.quantity.count()));
-            let on_top = line.tax.filter(|tax| !tax.included).map_or(Money::zero(price.currency()), |tax| tax.amount);
-            let whole = line.amount()?.plus(on_top)?;
-            let shares = whole.allocate(&[u64::from(taken), u64::from(count.saturating_sub(taken))]);
-            price = price.plus(if taken == 0 { Money::zero(price.currency()) } else { first(shares?)? })?;
-            left = left.saturating_sub(taken);
-        }
-        Ok(price)
-    }
-}
-
-fn first(shares: Vec<Money>) -> Result<Money, OrderError> {
-    shares.into_iter().next().ok_or(OrderError::Money(MoneyError::NoWeights))
 }
 
 /// The moment when a period of so many days after an event is over, wherever the customer is.

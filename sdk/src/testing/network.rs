@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use url::Url;
 
-use crate::fetch::{Fetch, FetchError, FetchRequest, Fetched, Post};
+use crate::fetch::{Fetch, FetchError, FetchRequest, Fetched, Post, RetryAfter};
 
 /// A [`Fetch`] that opens no socket: it answers what was put there, and counts who asks.
 ///
@@ -52,6 +52,7 @@ enum Answer {
     /// It accepts the connection, and is silent.
     Slow,
     Status(u16),
+    Busy(u16, RetryAfter),
     Redirect(Url),
     Body(Fetched),
 }
@@ -99,6 +100,11 @@ impl Network {
     /// From now on `url` answers this status.
     pub fn status(&self, url: &Url, status: u16) {
         self.answer(url, Answer::Status(status));
+    }
+
+    /// From now on `url` answers this status, and says when to come again: 429 or 503.
+    pub fn busy(&self, url: &Url, status: u16, after: RetryAfter) {
+        self.answer(url, Answer::Busy(status, after));
     }
 
     /// From now on `url` sends to `target`.
@@ -166,6 +172,7 @@ impl Fetch for Network {
                 Answer::Offline => return Err(FetchError::Failed("nobody listens there".into())),
                 Answer::Slow => return Err(FetchError::Timeout(request.timeout)),
                 Answer::Status(status) => return Err(FetchError::Status(status)),
+                Answer::Busy(status, after) => return Err(FetchError::Busy { status, after }),
                 Answer::Redirect(target) => url = target,
                 Answer::Body(fetched) if fetched.body.len() > request.body_bytes_max => {
                     return Err(FetchError::TooLarge { max: request.body_bytes_max });

@@ -204,7 +204,8 @@ pub(crate) struct WithdrawalBody {
     refund_by: String,
     /// `due` or `settled`.
     state: &'static str,
-    /// What was paid for it, to start from; absent once it is settled.
+    /// What was paid for it and has not gone back, to start from, with the delivery if nothing is kept; absent once it is
+    /// settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     worth: Option<AmountBody>,
 }

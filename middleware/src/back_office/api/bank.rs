@@ -24,8 +24,8 @@ use http::StatusCode;
 use super::{
     Api, At, LIST,
     money::{
-        AccountBody, AssignBody, BookBody, BookedBody, DeadBody, DeadsBody, FileAskBody, FilesBody, RefundBody,
-        RefundDecideBody, RefundsBody, StatementBody, StatementLineBody, TransferBody, TransfersBody,
+        AccountBody, AssignBody, BookBody, BookedBody, DeadBody, DeadsBody, EndpointBody, FileAskBody, FilesBody,
+        RefundBody, RefundDecideBody, RefundsBody, StatementBody, StatementLineBody, TransferBody, TransfersBody,
     },
     unfit,
 };
@@ -54,6 +54,7 @@ pub(super) fn routes() -> Router<Arc<Office>> {
         .route("/refund-files", get(files).post(make_file))
         .route("/refund-files/{id}", get(file))
         .route("/webhooks", get(webhooks))
+        .route("/webhooks/{endpoint}/enable", post(enable))
         .route("/webhooks/{endpoint}/{order}/{number}/replay", post(replay))
 }
 
@@ -317,14 +318,34 @@ pub(crate) async fn file(api: Api, At(id): At<String>) -> Result<Response, Probl
     Ok(download(&file))
 }
 
-/// The webhooks that were given up, at most 1,000.
+/// The endpoints that are told what happens, and the webhooks that were given up, at most 1,000.
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/webhooks", tag = "outbox", operation_id = "list_dead_webhooks",
     responses((status = 200, body = DeadsBody)),
 ))]
 pub(crate) async fn webhooks(api: Api) -> Result<Json<DeadsBody>, Problem> {
     let webhooks = api.merchant.dead_webhooks(LIST).await?.iter().map(DeadBody::of).collect();
-    Ok(Json(DeadsBody { webhooks }))
+    let mut endpoints = Vec::new();
+    for webhook in api.merchant.webhooks() {
+        let enabled = api.merchant.is_webhook_enabled(webhook.name()).await?;
+        endpoints.push(EndpointBody { name: webhook.name().to_owned(), enabled });
+    }
+    Ok(Json(DeadsBody { endpoints, webhooks }))
+}
+
+/// Sends to an endpoint again that said that it is gone (410), or asked to be left in peace: what happens from now on. What it
+/// missed is sent by hand. Said twice it is said once.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post, path = "/webhooks/{endpoint}/enable", tag = "outbox", operation_id = "enable_webhook",
+    params(("endpoint" = String, Path)),
+    responses(
+        (status = 204, description = "It is sent what happens"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "No such endpoint"),
+    )
+))]
+pub(crate) async fn enable(api: Api, At(endpoint): At<String>) -> Result<Response, Problem> {
+    api.hand().enable_webhook(&endpoint).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Sends an event once more, under the id that it has.

@@ -316,12 +316,24 @@ pub(crate) struct FilesBody {
     pub(super) files: Vec<String>,
 }
 
-/// Webhooks that were given up.
+/// Who is told what happens, and what they did not take.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct DeadsBody {
-    /// The webhooks.
+    /// The endpoints of the shop.
+    pub(super) endpoints: Vec<EndpointBody>,
+    /// The webhooks that were given up.
     pub(super) webhooks: Vec<DeadBody>,
+}
+
+/// An endpoint that is told what happens.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct EndpointBody {
+    /// Its name.
+    pub(super) name: String,
+    /// Whether it is sent anything: not once it has said that it is gone.
+    pub(super) enabled: bool,
 }
 
 /// A webhook that was given up.

@@ -315,6 +315,13 @@ impl Merchant {
         Ok((next, stored.version))
     }
 
+    /// Whether an authorisation is still to be handed over, or was, and nobody has said the last word.
+    pub(super) async fn is_with_executor(&self, id: &OrderId, attempt: u32) -> Result<bool, Error> {
+        let Some(stored) = self.load_one(&authorisation_key(id, attempt)).await? else { return Ok(false) };
+        let record: AuthorisationRecord = stored.read()?;
+        Ok(matches!(record.stage, Stage::Held | Stage::Sent))
+    }
+
     async fn settled(&self, record: AuthorisationRecord, version: Version, stage: Stage) -> Result<(), Error> {
         let next = AuthorisationRecord { stage, look_at: None, ..record.clone() };
         self.moved(&record, &next, version, Vec::new()).await

@@ -163,6 +163,25 @@ impl Recognised {
         self.merchant().checkout_of(id, Whose::Known(Box::new(self.clone()))).await
     }
 
+    /// The checkouts of this customer that are kept, under all of their names.
+    pub(in crate::merchant) async fn checkouts(&self) -> Result<Vec<Checkout>, Error> {
+        let (merchant, customer) = (self.merchant(), self.customer().await?);
+        let former = customer.merged().iter().map(|merged| &merged.customer);
+        let mut found = Vec::new();
+        for name in std::iter::once(self.id()).chain(former) {
+            for (id, BegunCheckout {}) in merchant.walk(name).await? {
+                let Ok(id) = id.parse::<CheckoutId>() else { continue };
+                match self.checkout(&id).await {
+                    Ok(checkout) => found.push(checkout),
+                    // It expired just now.
+                    Err(Error::Refused(Refusal::NoSuchCheckout)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Goes on with a checkout that this customer began as a guest: from now on it is theirs, and the link leads to it no
     /// more. Prices and proofs are looked at anew.
     ///
@@ -335,7 +354,7 @@ impl Merchant {
         whose.owned_now(self.load_one(&checkout_key(id)).await?).await
     }
 
-    async fn load_checkout(&self, id: &CheckoutId) -> Result<Option<(CheckoutRecord, Version)>, Error> {
+    pub(super) async fn load_checkout(&self, id: &CheckoutId) -> Result<Option<(CheckoutRecord, Version)>, Error> {
         let Some(stored) = self.load_one(&checkout_key(id)).await? else { return Ok(None) };
         Ok(Some((stored.read()?, stored.version)))
     }

@@ -2,13 +2,14 @@
 //! for each order and each customer, to any number of workers.
 //!
 //! Each event is announced in the commit that it belongs to, by an entry of its own, which stays until a worker has said
-//! that it is done. There is no position in the feed, so an event that commits late is not skipped.
+//! that it is done. There is no position in the feed, so an event that commits late is not skipped. An order that came from a
+//! checkout is told once it is a sale, and then from the beginning, by one entry for all that happened before.
 
 use std::{collections::HashSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Merchant, Pending, Plan, event_key, shard_of, shards};
+use super::{Merchant, Pending, Plan, shard_of, shards};
 use crate::{
     customer::{CustomerEvent, CustomerId},
     error::{Error, Refusal},
@@ -20,7 +21,8 @@ use crate::{
 
 /// How long a worker has for what it was given, in seconds; then another one gets it.
 const LEASE_S: u64 = 60;
-/// The most events that a worker is given at once, all of one order.
+/// The most entries that a worker is given at once, all of one order: each is an event, but for the one that tells the past
+/// of a checkout's order, which has some more.
 const BATCH: usize = 16;
 /// How many entries of a shard are looked at in search of an order that nobody works at.
 const LOOK: usize = crate::store::SCAN_MAX;
@@ -65,6 +67,9 @@ struct Subject {
 struct Announcement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     customer: Option<CustomerEvent>,
+    /// The first event of the order that it announces, if it is not only the one that its key names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<u32>,
 }
 
 impl Persisted for Announcement {
@@ -84,7 +89,8 @@ impl Persisted for Lease {
 
 impl Merchant {
     /// The feed of what happens to orders and to customers' names. Events are announced only if the builder was told so by
-    /// [`feed`](crate::merchant::MerchantBuilder::feed): what nobody takes would pile up.
+    /// [`feed`](crate::merchant::MerchantBuilder::feed): what nobody takes would pile up. Of an order that came from a checkout
+    /// nothing is announced before it is a sale, and then everything from `Placed` on; nothing of one that never was a sale.
     #[must_use]
     pub fn feed(&self) -> Feed {
         Feed { merchant: self.clone() }
@@ -103,7 +109,7 @@ impl Merchant {
         }
         let subject = Subject::customer(customer);
         let key = Key::new(Announcement::KIND, subject.shard, format!("{customer}/{:010}", told.saturating_add(1)));
-        let announcement = Announcement { customer: Some(event.clone()) };
+        let announcement = Announcement { customer: Some(event.clone()), first: None };
         Ok(Some(crate::merchant::put(key, &announcement, None, Expect::Absent)?))
     }
 }
@@ -174,11 +180,11 @@ impl Feed {
         let own = Prefix { kind: Announcement::KIND, partition: subject.shard.clone(), sort };
         let (mut events, mut entries) = (Vec::new(), Vec::new());
         for (key, stored) in store.scan(&own, None, BATCH, now).await? {
-            let event = match stored.read::<Announcement>()?.customer {
-                Some(event) => Some(FeedEvent::Customer(event)),
-                None => self.merchant.announced(&key).await?.map(FeedEvent::Order),
-            };
-            events.extend(event);
+            let Announcement { customer, first } = stored.read()?;
+            match customer {
+                Some(event) => events.push(FeedEvent::Customer(event)),
+                None => events.extend(self.merchant.announced(&key, first).await?.into_iter().map(FeedEvent::Order)),
+            }
             entries.push(key);
         }
         let merchant = self.merchant.clone();
@@ -249,12 +255,21 @@ impl FeedBatch {
 }
 
 impl Merchant {
-    /// The event of an order that an entry announces.
-    async fn announced(&self, entry: &Key) -> Result<Option<OrderEvent>, Error> {
-        let Some((order, number)) = entry.sort.rsplit_once('/') else { return Ok(None) };
-        let (Ok(order), Ok(number)) = (order.parse::<OrderId>(), number.parse::<u32>()) else { return Ok(None) };
-        let stored = self.load_one(&event_key(&order, number)).await?;
-        Ok(stored.map(|stored| stored.read::<OrderEvent>()).transpose()?)
+    /// The events of an order that an entry announces.
+    async fn announced(&self, entry: &Key, first: Option<u32>) -> Result<Vec<OrderEvent>, Error> {
+        let Some((order, last)) = entry.sort.rsplit_once('/') else { return Ok(Vec::new()) };
+        let (Ok(order), Ok(last)) = (order.parse::<OrderId>(), last.parse::<u32>()) else { return Ok(Vec::new()) };
+        self.events_between(&order, first.unwrap_or(last), last).await
+    }
+
+    /// The write that announces the events of an order from `first` to `last`, in the commit of the last one or of what made
+    /// it a sale; none without a feed.
+    pub(super) fn feed_entry(&self, order: &OrderId, first: u32, last: u32) -> Result<Option<Write>, Error> {
+        if !self.0.feed {
+            return Ok(None);
+        }
+        let announcement = Announcement { customer: None, first: (first < last).then_some(first) };
+        Ok(Some(crate::merchant::put(announcement_key(order, last), &announcement, None, Expect::Absent)?))
     }
 
     async fn own_lease(&self, subject: &Subject, worker: &str) -> Result<Version, Error> {
@@ -263,12 +278,6 @@ impl Merchant {
         let lease: Lease = stored.read()?;
         if lease.worker == worker { Ok(stored.version) } else { Err(overtaken()) }
     }
-}
-
-/// The entry that announces an event, written in the event's own commit.
-pub(super) fn announce(event: &OrderEvent) -> Result<Write, Error> {
-    let key = announcement_key(&event.order, event.number);
-    Ok(crate::merchant::put(key, &Announcement { customer: None }, None, Expect::Absent)?)
 }
 
 fn announcement_key(order: &OrderId, number: u32) -> Key {

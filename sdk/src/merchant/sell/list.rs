@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Expect, Order, Pending, Plan, order_key,
+    Expect, LOOK_MAX, Order, Pending, Plan, order_key,
     queue::{newest_first, shard_of, shards},
 };
 use crate::{
@@ -19,8 +19,6 @@ use crate::{
 
 /// How many entries are read of a shard in one go.
 const ROUND: usize = 100;
-/// How many entries one page looks at, at most: a rare state in many orders is found page by page.
-const LOOK_MAX: usize = 2_000;
 
 /// Which orders to list: all of them, unless it says otherwise.
 #[derive(Clone, Debug)]

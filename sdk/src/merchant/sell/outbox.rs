@@ -3,38 +3,31 @@
 //! An entry is written in the commit of its event, one for each endpoint, and stays until the endpoint has taken it. Who
 //! sends it moves it to the time at which somebody else may, in a commit, before anything leaves: any number of nodes send
 //! side by side, and what a node that died had taken is sent again. So an event comes at least once, under one id; the order
-//! in which events come is not promised, but each says its number.
+//! in which events come is not promised, but each says its number. Of an order that came from a checkout nothing is told before
+//! it is a sale; then everything is, from the beginning, by one entry for all that happened before.
+
+mod delivery;
 
 use std::{fmt, future::Future, pin::Pin, task::Poll, time::Duration};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
+use self::delivery::quiet_key;
 use super::{Pending, Plan, event_key};
 use crate::{
     error::{Error, Refusal},
-    fetch::{FetchError, FetchRequest, Post},
-    merchant::{Merchant, lost_the_race, put},
+    merchant::{Merchant, put},
     order::{OrderEvent, OrderId},
     protocol::{
         jose::{base64url_encode, sha256},
-        webhook::{self, WebhookError, WebhookSecret},
+        webhook::{WebhookError, WebhookSecret},
     },
-    store::{Expect, Key, Persisted, Prefix, SCAN_MAX, StoreError, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, SCAN_MAX, Write},
     time::UnixTime,
 };
 
-/// When an event is sent that was not taken, after the time before, in seconds: the schedule that the standard proposes.
-/// Each time it is up to a fifth later, so that not all come back at once. After the last, it is a dead letter.
-const RETRIES_S: [u64; 9] = [5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
-/// How long an endpoint has to answer: the standard says 15 to 30 seconds.
-const ANSWER: Duration = Duration::from_secs(15);
-/// How long whoever sends has for one event, in seconds; then somebody else may send it.
-const LEASE_S: u64 = 60;
-/// How much of an answer is read, in bytes: nothing in it matters.
-const ANSWER_BYTES_MAX: usize = 1024;
 /// How many events one endpoint is sent in one go.
 const BATCH: usize = 100;
 /// How long an event waits for an endpoint at most, and a dead letter is kept, in seconds: 30 days.
@@ -42,7 +35,8 @@ const KEPT_S: u64 = 30 * 24 * 3600;
 /// The most secrets of one endpoint.
 const SECRETS_MAX: usize = 4;
 
-/// An endpoint that is told what happens to orders.
+/// An endpoint that is told what happens to orders. An order that came from a checkout is told once it is a sale, and then from
+/// `order.placed` on; nothing is told of one that never was.
 ///
 /// Each event is a POST of JSON without personal data: `type` (such as `order.paid`), `timestamp`, and in `data` the
 /// `order`, the event's `number` within it, and what `happened`. Whoever wants more asks for the order.
@@ -148,6 +142,17 @@ struct Waiting {
     tries: u32,
     /// Until when it waits at most.
     until: UnixTime,
+    /// The first event that it stands for, if it stands for all from that one on: it becomes an entry for each before it is
+    /// sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<u32>,
+}
+
+impl Waiting {
+    /// An event that has not been sent.
+    fn new(order: &OrderId, number: u32, now: UnixTime) -> Self {
+        Self { order: order.clone(), number, tries: 0, until: now.plus_s(KEPT_S), first: None }
+    }
 }
 
 impl Persisted for Waiting {
@@ -204,25 +209,14 @@ pub struct Delivered {
     pub dead: usize,
 }
 
-/// What an attempt came to.
-enum Sent {
-    Taken,
-    /// The next one may fare better.
-    Refused(String),
-    /// Whoever is there is not to be asked for now.
-    Overloaded(String),
-    Gone,
-    /// There is nothing to send.
-    Missing,
-}
-
 impl Merchant {
     /// Sends what waits for the endpoints of the builder, those side by side: one round. A part of
     /// [`Merchant::housekeeping`]; any number of nodes may do it at once.
     ///
     /// An event that is not taken (any 2xx within 15 seconds) is sent again after 5 seconds, 5 and 30 minutes, and 2, 5, 10,
     /// 14, 20 and 24 hours, each up to a fifth later; then it is a dead letter. An endpoint that does not answer, or says 429,
-    /// 502, 503 or 504, is left in peace for the rest of the round. One that says 410 is sent nothing from then on, until its
+    /// 502, 503 or 504, is left in peace for the rest of the round; with 429 or 503 and a `Retry-After`, for as long as it asks,
+    /// but a day at most. One that says 410 is sent nothing from then on, until its
     /// address changes or [`Merchant::enable_webhook`]: what waits for it becomes dead letters. Redirects are not followed.
     ///
     /// # Errors
@@ -264,11 +258,12 @@ impl Merchant {
         let input = (endpoint.to_owned(), order.clone(), number);
         Pending::new(self, input, |merchant, (endpoint, order, number)| async move {
             merchant.webhook(&endpoint)?;
-            if merchant.load_one(&event_key(&order, number)).await?.is_none() {
+            let is_sale = merchant.order(&order).await?.is_some_and(|order| order.record.is_confirmed());
+            if !is_sale || merchant.load_one(&event_key(&order, number)).await?.is_none() {
                 return Err(Refusal::NoSuchOrder.into());
             }
             let now = merchant.now();
-            let waiting = Waiting { order: order.clone(), number, tries: 0, until: now.plus_s(KEPT_S) };
+            let waiting = Waiting::new(&order, number, now);
             let writes = vec![
                 waiting.write(&endpoint, now, Expect::Any)?,
                 Write::delete(dead_key(&endpoint, &order, number), Expect::Any),
@@ -276,6 +271,11 @@ impl Merchant {
             Ok(Plan { writes, value: (), witness: None, at: now })
         })
         .await
+    }
+
+    /// The endpoints of the builder, in the order in which they were given.
+    pub fn webhooks(&self) -> impl Iterator<Item = &Webhook> {
+        self.0.webhooks.iter()
     }
 
     /// Whether an endpoint is sent events: not if it said that it is gone.
@@ -288,13 +288,14 @@ impl Merchant {
     }
 
     /// An endpoint that said that it is gone is there again: what happens from now on is sent to it, and what waited is
-    /// [replayed](Merchant::replay_webhook) by hand.
+    /// [replayed](Merchant::replay_webhook) by hand. One that asked to be left in peace for a while is sent what waits at once.
     ///
     /// # Errors
     /// As [`Merchant::is_webhook_enabled`].
     pub async fn enable_webhook(&self, endpoint: &str) -> Result<(), Error> {
         let name = self.webhook(endpoint)?.name.clone();
-        self.0.store.commit(&[Write::delete(disabled_key(&name), Expect::Any)], self.now()).await?;
+        let there_again = [disabled_key(&name), quiet_key(&name)].map(|key| Write::delete(key, Expect::Any));
+        self.0.store.commit(&there_again, self.now()).await?;
         Ok(())
     }
 
@@ -317,9 +318,20 @@ impl Merchant {
     /// The entries of an event, written in its own commit.
     pub(super) fn outbox(&self, event: &OrderEvent) -> Result<Vec<Write>, Error> {
         let wanting = self.0.webhooks.iter().filter(|webhook| webhook.wants(event));
-        let waiting =
-            Waiting { order: event.order.clone(), number: event.number, tries: 0, until: event.at.plus_s(KEPT_S) };
+        let waiting = Waiting::new(&event.order, event.number, event.at);
         wanting.map(|webhook| waiting.write(&webhook.name, event.at, Expect::Any)).collect()
+    }
+
+    /// The entries of what happened to an order before anybody was told, one for each endpoint.
+    pub(super) fn outbox_of_past(
+        &self,
+        order: &OrderId,
+        first: u32,
+        last: u32,
+        at: UnixTime,
+    ) -> Result<Vec<Write>, Error> {
+        let waiting = Waiting { first: Some(first), ..Waiting::new(order, last, at) };
+        self.0.webhooks.iter().map(|webhook| waiting.write(&webhook.name, at, Expect::Any)).collect()
     }
 
     fn webhook(&self, endpoint: &str) -> Result<&Webhook, Error> {
@@ -330,171 +342,14 @@ impl Merchant {
         let Some(stored) = self.load_one(&disabled_key(&webhook.name)).await? else { return Ok(false) };
         Ok(stored.read::<Disabled>()?.address == webhook.address_digest())
     }
-
-    /// One endpoint's part of a round.
-    async fn deliver_to(&self, webhook: &Webhook) -> Result<Delivered, Error> {
-        let (begun, mut round) = (self.now(), Delivered::default());
-        let prefix = Prefix { kind: Waiting::KIND, partition: webhook.name.clone(), sort: String::new() };
-        let found = self.0.store.scan(&prefix, None, BATCH, begun).await?;
-        let mut disabled = self.is_disabled(webhook).await?;
-        for (key, stored) in found {
-            if due_of(&key).is_none_or(|due| due > begun) {
-                break;
-            }
-            let Some(waiting) = stored.read().ok().or_else(|| Waiting::of_key(&key, begun)) else {
-                // Nothing can be made of it, and it must not hold up the others.
-                tracing::error!(endpoint = webhook.name, "an entry of the outbox cannot be read, and is given up");
-                let gone = [Write::delete(key, Expect::Version(stored.version))];
-                round.dead += usize::from(self.move_entry(&gone, begun).await?);
-                continue;
-            };
-            if disabled {
-                round.dead += usize::from(self.give_up(webhook, &waiting, (key, stored.version), "disabled").await?);
-                continue;
-            }
-            let Some((waiting, claimed)) = self.claim(webhook, &waiting, key, stored.version).await? else { continue };
-            let (why, pause) = match self.send(webhook, &waiting).await? {
-                Sent::Taken => {
-                    // Somebody else may have it by now, if the lease is over: then it comes once more.
-                    self.0.store.commit(&[Write::delete(claimed.0, Expect::Any)], self.now()).await?;
-                    round.taken += 1;
-                    continue;
-                }
-                Sent::Gone => {
-                    let gone = Disabled { at: self.now(), address: webhook.address_digest() };
-                    let write = put(disabled_key(&webhook.name), &gone, None, Expect::Any)?;
-                    self.0.store.commit(&[write], self.now()).await?;
-                    tracing::warn!(
-                        endpoint = webhook.name,
-                        "the endpoint says that it is gone, and is sent nothing more"
-                    );
-                    disabled = true;
-                    round.dead += usize::from(self.give_up(webhook, &waiting, claimed, "status_410").await?);
-                    continue;
-                }
-                Sent::Missing => {
-                    round.dead += usize::from(self.give_up(webhook, &waiting, claimed, "unreadable").await?);
-                    continue;
-                }
-                Sent::Refused(why) => (why, false),
-                Sent::Overloaded(why) => (why, true),
-            };
-            tracing::info!(endpoint = webhook.name, tries = waiting.tries, why, "a webhook was not taken");
-            match self.later(webhook, &waiting, claimed, &why).await? {
-                true => round.later += 1,
-                false => round.dead += 1,
-            }
-            if pause {
-                break;
-            }
-        }
-        Ok(round)
-    }
-
-    /// Takes an event for as long as sending takes; none if somebody else was first.
-    async fn claim(
-        &self,
-        webhook: &Webhook,
-        waiting: &Waiting,
-        key: Key,
-        version: Version,
-    ) -> Result<Option<(Waiting, (Key, Version))>, Error> {
-        let now = self.now();
-        let waiting = Waiting { tries: waiting.tries.saturating_add(1), ..waiting.clone() };
-        let put = waiting.write(&webhook.name, now.plus_s(LEASE_S), Expect::Absent)?;
-        let claimed = put.key().clone();
-        match self.0.store.commit(&[put, Write::delete(key, Expect::Version(version))], now).await {
-            Ok(versions) => Ok(versions.into_iter().next().flatten().map(|version| (waiting, (claimed, version)))),
-            // Nobody knows whether it is ours: it is sent when it is due again, wherever it stands.
-            Err(error) if lost_the_race(&error) || matches!(error, StoreError::Unknown(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn send(&self, webhook: &Webhook, waiting: &Waiting) -> Result<Sent, Error> {
-        let Some(stored) = self.load_one(&event_key(&waiting.order, waiting.number)).await? else {
-            return Ok(Sent::Missing);
-        };
-        let Ok(event) = stored.read::<OrderEvent>() else {
-            // A newer program on another node may read it.
-            return Ok(Sent::Refused("unreadable".to_owned()));
-        };
-        let (id, at, body) = (id_of(&event), self.now(), Bytes::from(payload(&event)));
-        let headers = vec![
-            (webhook::ID, id.clone()),
-            (webhook::TIMESTAMP, at.as_secs().to_string()),
-            (webhook::SIGNATURE, webhook::sign(&webhook.secrets, &id, at, &body)),
-        ];
-        let post = Post { content_type: "application/json", headers, body };
-        let request = FetchRequest::get(webhook.url.clone(), "*/*", ANSWER_BYTES_MAX).post(post);
-        let request = FetchRequest { timeout: ANSWER, ..request };
-        Ok(match self.0.fetch.fetch(&request).await {
-            // It said 2xx before it said too much.
-            Ok(_) | Err(FetchError::TooLarge { .. }) => Sent::Taken,
-            Err(FetchError::Status(410)) => Sent::Gone,
-            Err(FetchError::Status(status @ (429 | 502 | 503 | 504))) => Sent::Overloaded(format!("status_{status}")),
-            Err(FetchError::Status(status)) => Sent::Refused(format!("status_{status}")),
-            Err(error) => Sent::Overloaded(error.code().to_owned()),
-        })
-    }
-
-    /// Sends it again later; `false` if that was the last time.
-    async fn later(
-        &self,
-        webhook: &Webhook,
-        waiting: &Waiting,
-        claimed: (Key, Version),
-        why: &str,
-    ) -> Result<bool, Error> {
-        let done = usize::try_from(waiting.tries).unwrap_or(usize::MAX).saturating_sub(1);
-        let Some(wait_s) = RETRIES_S.get(done) else {
-            self.give_up(webhook, waiting, claimed, why).await?;
-            return Ok(false);
-        };
-        let later_s = u64::from(u16::from_be_bytes(self.random())) % (wait_s / 5 + 1);
-        let now = self.now();
-        let writes = [
-            waiting.write(&webhook.name, now.plus_s(wait_s.saturating_add(later_s)), Expect::Any)?,
-            Write::delete(claimed.0, Expect::Version(claimed.1)),
-        ];
-        self.move_entry(&writes, now).await?;
-        Ok(true)
-    }
-
-    /// Makes a dead letter of it; `false` if somebody else has it.
-    async fn give_up(
-        &self,
-        webhook: &Webhook,
-        waiting: &Waiting,
-        at: (Key, Version),
-        why: &str,
-    ) -> Result<bool, Error> {
-        let now = self.now();
-        let Waiting { order, number, tries, .. } = waiting.clone();
-        let key = dead_key(&webhook.name, &order, number);
-        let endpoint = webhook.name.clone();
-        let dead = DeadWebhook { endpoint, order, number, tries, why: why.to_owned(), died_at: now };
-        let writes =
-            [put(key, &dead, Some(now.plus_s(KEPT_S)), Expect::Any)?, Write::delete(at.0, Expect::Version(at.1))];
-        self.move_entry(&writes, now).await
-    }
-
-    /// Moves an entry, if it still is where it was read.
-    async fn move_entry(&self, writes: &[Write], now: UnixTime) -> Result<bool, Error> {
-        match self.0.store.commit(writes, now).await {
-            Ok(_) => Ok(true),
-            Err(error) if lost_the_race(&error) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 impl Waiting {
     /// An entry that cannot be read, as its key has it.
     fn of_key(key: &Key, now: UnixTime) -> Option<Self> {
         let mut parts = key.sort.split('/').skip(1);
-        let (order, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(Self { order, number, tries: 0, until: now.plus_s(KEPT_S) })
+        let (order, number): (OrderId, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self::new(&order, number, now))
     }
 
     /// The write by which it waits until this time.
@@ -523,11 +378,6 @@ async fn side_by_side(mut rounds: Vec<Round<'_>>) -> Vec<Result<Delivered, Error
     done
 }
 
-/// The id of an event, the same for every endpoint and every time.
-fn id_of(event: &OrderEvent) -> String {
-    format!("{}-{}", event.order, event.number)
-}
-
 /// The type of an event, and what it tells besides.
 fn type_of(event: &OrderEvent) -> (String, Value) {
     match serde_json::to_value(&event.what) {
@@ -538,17 +388,6 @@ fn type_of(event: &OrderEvent) -> (String, Value) {
         Ok(Value::String(name)) => (format!("order.{name}"), json!({})),
         _ => ("order.changed".to_owned(), json!({})),
     }
-}
-
-/// What is sent: thin, and without personal data, as the event is.
-fn payload(event: &OrderEvent) -> String {
-    let (kind, happened) = type_of(event);
-    let data = json!({ "order": event.order, "number": event.number, "happened": happened });
-    json!({ "type": kind, "timestamp": event.at.to_string(), "data": data }).to_string()
-}
-
-fn due_of(key: &Key) -> Option<UnixTime> {
-    key.sort.split('/').next()?.parse().ok().map(UnixTime::from_secs)
 }
 
 fn dead_key(endpoint: &str, order: &OrderId, number: u32) -> Key {

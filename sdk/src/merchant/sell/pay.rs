@@ -175,14 +175,15 @@ impl Merchant {
         step.commit().await
     }
 
-    /// Does what is due by itself, on all orders: lets what nobody paid expire, and asks rails about payments and refunds in
-    /// doubt. Says how many orders it looked at. A part of [`Merchant::housekeeping`]; any number of nodes may do it at
+    /// Does what is due by itself, on all orders: lets what nobody paid expire, asks rails about payments and refunds in
+    /// doubt, and [ends](crate::order::NO_SALE_KEPT_S) what a checkout tried to become and never was. Says how many orders it looked at. A part of [`Merchant::housekeeping`]; any number of nodes may do it at
     /// once, since asking changes nothing and every step is taken once.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer. A single order that fails is logged, and tried again later.
     pub async fn bring_orders_up_to_date(&self) -> Result<usize, Error> {
         self.hand_over_authorisations().await?;
+        self.end_orders().await?;
         let (begun, mut looked) = (self.now(), 0);
         let mut due = self.due(DUE);
         while let Some((_, stored)) = due.next().await? {

@@ -165,21 +165,117 @@ fn a_settled_withdrawal_owes_what_the_merchant_says_once() {
     assert!(order.ledger.owed.is_zero() && !order.awaits_settlement());
 }
 
-#[test]
-fn whoever_keeps_nothing_gets_the_delivery_back_too() {
+/// Three teas for 29.99, a cup of 5.00, and 4.90 for the delivery: 39.89, paid.
+fn with_delivery() -> OrderRecord {
     let carriage = Carriage { method: "parcel".into(), title: "Parcel".into(), amount: eur(490), tax: None };
     let two = Draft::new(Currency::EUR)
         .with(Line::new("tea", "Tea", eur(1_000), count(3)).less(eur(1)))
         .line("cup", "Cup", eur(500), count(1))
         .sent_by(carriage);
-    let order = answered(paying(of(&two)), Outcome::Paid);
-    let order = done(order.withdrawn_from(&[part("tea", 1)], "1", NOW));
+    answered(paying(of(&two)), Outcome::Paid)
+}
+
+fn withdrawn(order: OrderRecord, key: &str, parts: &[Part]) -> OrderRecord {
+    done(order.withdrawn_from(parts, key, NOW))
+}
+
+fn worth(order: &OrderRecord, key: &str) -> i64 {
+    order.withdrawal_worth(key).unwrap().minor()
+}
+
+#[test]
+fn whoever_keeps_nothing_gets_the_delivery_back_too_and_once() {
+    let order = withdrawn(with_delivery(), "1", &[part("tea", 1)]);
     // 29.99 for three.
-    assert_eq!(order.withdrawal_worth("1"), Ok(eur(1_000)));
-    let order = done(order.withdrawn_from(&[part("tea", 2), part("cup", 1)], "2", NOW));
-    assert_eq!(order.withdrawal_worth("2"), Ok(eur(1_999 + 500 + 490)));
+    assert_eq!(worth(&order, "1"), 1_000);
+    let order = withdrawn(order, "2", &[part("tea", 2), part("cup", 1)]);
+    assert_eq!((worth(&order, "1"), worth(&order, "2")), (1_000, 1_999 + 500 + 490), "39.89 in all");
     let cheaper = adjustment("a", AdjustmentReason::PriceCorrection, &[part("cup", 1)], 100);
-    assert_eq!(code(order.adjusted(&cheaper, NOW)), "more_than_bought", "nothing is kept");
+    assert_eq!(code(order.clone().adjusted(&cheaper, NOW)), "more_than_bought", "nothing is kept");
+    // Whichever is settled first, the other one's worth stays.
+    let settled = done(order.clone().withdrawal_settled("2", eur(2_989), NOW));
+    assert_eq!((worth(&settled, "1"), worth(&settled, "2")), (1_000, 2_989));
+    let settled = done(order.withdrawal_settled("1", eur(900), NOW));
+    assert_eq!((worth(&settled, "1"), worth(&settled, "2")), (900, 2_989));
+    // What is kept came by that delivery.
+    let order = withdrawn(withdrawn(with_delivery(), "1", &[part("tea", 3)]), "2", &[part("cup", 1)]);
+    assert_eq!((worth(&order, "1"), worth(&order, "2")), (2_999, 990));
+    assert_eq!(order.withdrawal_worth("3").unwrap_err().code(), "no_such_withdrawal");
+}
+
+#[test]
+fn each_unit_is_worth_its_price_once() {
+    let mut order = with_delivery();
+    for key in ["1", "2", "3"] {
+        order = withdrawn(order, key, &[part("tea", 1)]);
+    }
+    let worths: Vec<i64> = ["1", "2", "3"].iter().map(|key| worth(&order, key)).collect();
+    assert_eq!(worths, [1_000, 999, 1_000], "29.99, and not three times 10.00");
+    // What the shop took back before was paid back before.
+    let back = adjustment("a", AdjustmentReason::Returned, &[part("tea", 1)], 1_000);
+    let order = withdrawn(done(with_delivery().adjusted(&back, NOW)), "1", &[part("tea", 2), part("cup", 1)]);
+    assert_eq!(worth(&order, "1"), 1_999 + 500 + 490);
+    // Two lines of one item, and tax on top: from the first line on.
+    let tax = LineTax { rate: "19".parse().unwrap(), amount: eur(19), included: false };
+    let lines = Draft::new(Currency::EUR).with(Line::new("tea", "Tea", eur(100), count(1)).taxed(tax)).line(
+        "tea",
+        "Tea",
+        eur(70),
+        count(2),
+    );
+    let order = withdrawn(answered(paying(of(&lines)), Outcome::Paid), "1", &[part("tea", 2)]);
+    let order = withdrawn(order, "2", &[part("tea", 1)]);
+    assert_eq!((worth(&order, "1"), worth(&order, "2")), (119 + 70, 70));
+}
+
+#[test]
+fn what_was_let_off_afterwards_does_not_go_back_twice() {
+    let cheaper = |key: &str, parts: &[Part], minor| adjustment(key, AdjustmentReason::PriceCorrection, parts, minor);
+    let order = done(with_delivery().adjusted(&cheaper("a", &[part("cup", 1)], 100), NOW));
+    let order = withdrawn(order, "1", &[part("cup", 1)]);
+    assert_eq!(worth(&order, "1"), 400);
+    // One of three came damaged, and nobody knows which of them comes back: a third of it for each.
+    let damaged = adjustment("b", AdjustmentReason::Damaged, &[part("tea", 1)], 300);
+    let order = withdrawn(done(order.adjusted(&damaged, NOW)), "2", &[part("tea", 1)]);
+    assert_eq!(worth(&order, "2"), 1_000 - 100);
+    let order = withdrawn(order, "3", &[part("tea", 2)]);
+    assert_eq!(worth(&order, "3"), 1_999 - 200 + 490);
+    assert_eq!(worth(&order, "1") + worth(&order, "2") + worth(&order, "3"), 3_989 - 400);
+    // Later it concerns what was kept until then alone, and several things by what they cost.
+    let order = withdrawn(with_delivery(), "1", &[part("tea", 1)]);
+    let later = cheaper("a", &[part("tea", 2), part("cup", 1)], 500);
+    let order = done(order.adjusted(&later, NOW.plus_s(60)));
+    assert_eq!(worth(&order, "1"), 1_000);
+    let order = done(order.withdrawn_from(&[part("tea", 2), part("cup", 1)], "2", NOW.plus_s(90)));
+    assert_eq!((worth(&order, "1"), worth(&order, "2")), (1_000, 2_989 - 500));
+    // More was let off than it cost.
+    let order = done(with_delivery().adjusted(&cheaper("a", &[part("cup", 1)], 700), NOW));
+    assert_eq!(worth(&withdrawn(order, "1", &[part("cup", 1)]), "1"), 0);
+}
+
+#[test]
+fn all_worths_together_are_no_more_than_what_is_left() {
+    // Something went back for no thing in particular.
+    for refunded in [0, 1, 490, 2_000, 3_888, 3_989] {
+        let mut order = with_delivery();
+        if refunded > 0 {
+            order = balanced(order.refunded("kind", eur(refunded)).unwrap()).order;
+        }
+        for (key, parts) in [("1", [part("tea", 1)]), ("2", [part("cup", 1)]), ("3", [part("tea", 2)])] {
+            order = withdrawn(order, key, &parts);
+        }
+        let sum: i64 = ["1", "2", "3"].iter().map(|key| worth(&order, key)).sum();
+        assert_eq!(sum, 3_989 - refunded, "{refunded}");
+        // And so each can be settled for what it is worth.
+        for key in ["2", "1", "3"] {
+            let amount = order.withdrawal_worth(key).unwrap();
+            order = done(order.withdrawal_settled(key, amount, NOW));
+        }
+        assert!(order.ledger.settled().unwrap().is_zero(), "{refunded}");
+    }
+    // What is not paid is worth nothing.
+    let order = withdrawn(sent(in_state("authorised"), "1", &[part("tea", 1)], NOW), "w", &[part("tea", 1)]);
+    assert_eq!(worth(&order, "w"), 0);
 }
 
 #[test]

@@ -183,12 +183,21 @@ impl Merchant {
         Ok(proved)
     }
 
-    /// Which of what is let off once was let off.
+    /// Which of what is let off once was let off. A customer of whom the shop knew two records has used what either of them had.
     async fn coupons_used(&self, cuts: &[Cut], known: Option<&Recognised>) -> Result<Vec<Coupon>, Error> {
+        let coupons: Vec<Coupon> = cuts.iter().filter_map(Coupon::of).collect();
+        let former: Vec<CustomerId> = match known {
+            Some(known) if coupons.iter().any(|coupon| coupon.per_customer) => {
+                known.customer().await?.merged().iter().map(|merged| merged.customer.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
         let mut used = Vec::new();
-        for coupon in cuts.iter().filter_map(Coupon::of) {
-            let key = coupon_key(&coupon, known.map(Recognised::id));
-            if self.load_one(&key).await?.is_some() {
+        for coupon in coupons {
+            let former = former.iter().filter(|_| coupon.per_customer).map(Some);
+            let names = std::iter::once(known.map(Recognised::id)).chain(former);
+            let keys: Vec<Key> = names.map(|name| coupon_key(&coupon, name)).collect();
+            if self.0.store.load(&keys, self.now()).await?.iter().any(Option::is_some) {
                 used.push(coupon);
             }
         }

@@ -1,12 +1,16 @@
 //! Checkouts of guests and customers, completed, failed, interrupted, and taken up again.
 
+mod attacks;
+mod customers;
+mod ending;
 mod parts;
+mod told;
 
 use super::*;
 use crate::{
-    merchant::{BrowserProof, ProofRequest, bind::NewBinding},
+    merchant::{BrowserProof, MerchantBuilder, ProofRequest, bind::NewBinding},
     money::{Currency, Money, Quantity},
-    order::{Draft, Happened, OrderState},
+    order::{Draft, Happened, OrderEvent, OrderState},
     protocol::jose::SigningKey,
     rail::{Outcome, Sepa},
     store::Memory,
@@ -58,7 +62,8 @@ fn trade(shelf: &Shelf) -> Trade {
     let letter = Way::new("letter", "Letter", euro("2.00"));
     let codes = Codes::new()
         .word("TEA10", Off::percent("Ten percent", "10".parse().unwrap()))
-        .word("ONCE", Off::amount("Five off", euro("5.00")).given(Uses::Once));
+        .word("ONCE", Off::amount("Five off", euro("5.00")).given(Uses::Once))
+        .word("MINE", Off::amount("Two off", euro("2.00")).given(Uses::OncePerCustomer));
     Trade::new(Currency::EUR, catalogue())
         .inventory(shelf.clone())
         .shipping(FlatRates::new().way(parcel, &["DE", "AT"], 20_000).way(letter, &["DE"], 500))
@@ -68,11 +73,16 @@ fn trade(shelf: &Shelf) -> Trade {
 
 impl Shop {
     async fn open() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// One that is set up further.
+    async fn with(further: impl FnOnce(MerchantBuilder) -> MerchantBuilder) -> Self {
         let (store, rail) = (Memory::new(), FakeRail::new());
         let shelf = Shelf::new(store.clone());
         let sepa = Sepa::new("Blatt und Rebe", "DE89370400440532013000").unwrap();
         let trade = trade(&shelf);
-        let shop = TestShop::with(|shop| shop.store(store).rail(rail.clone()).rail(sepa).trade(trade));
+        let shop = TestShop::with(|shop| further(shop.store(store).rail(rail.clone()).rail(sepa).trade(trade)));
         let this = Self { shop, rail, shelf };
         for item in ["sencha", "book", "wine", "free"] {
             this.shelf.stock(item, 5, this.merchant().now()).await.unwrap();
@@ -96,6 +106,11 @@ impl Shop {
 
     /// A customer who came by a passkey.
     async fn customer(&self, number: u8) -> Recognised {
+        self.with_proof(number).await.0
+    }
+
+    /// The same, with a proof of their browser that is not used.
+    async fn with_proof(&self, number: u8) -> (Recognised, BrowserProof) {
         let merchant = self.merchant();
         let key = SigningKey::from_ed25519_seed(&[number; 32]).unwrap();
         let proof = |token: Option<&str>| self.proof(&key, token);
@@ -103,7 +118,7 @@ impl Shop {
         let new = NewBinding { name, rung: crate::customer::Rung::Passkey, did: None, label: None, expires_at: None };
         let grant = merchant.begin_with(&proof(None), &new, Vec::new()).await.unwrap();
         let token = grant.access_token.reveal();
-        merchant.recognise(&proof(Some(token)), token).await.unwrap()
+        (merchant.recognise(&proof(Some(token)), token).await.unwrap(), proof(Some(token)))
     }
 
     fn proof(&self, key: &SigningKey, token: Option<&str>) -> BrowserProof {
