@@ -12,8 +12,7 @@ use crate::{
 };
 
 /// A change of what was sold, and what goes back for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Adjustment {
     /// Which adjustment this is: 1 to 64 visible ASCII characters without `/`. Said twice, it happens once.
     pub key: String,
@@ -64,6 +63,7 @@ impl AdjustmentReason {
 
 /// An adjustment, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AdjustmentRecord {
     /// Which.
     pub key: String,
@@ -140,7 +140,7 @@ impl OrderRecord {
                 Err(AfterError::KeyDiffers.into())
             };
         }
-        if matches!(self.state, OrderState::Cancelled | OrderState::Expired) {
+        if self.state.is_over() {
             return Err(OrderError::Over(self.state));
         }
         self.check_amount(reason, amount)?;
