@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// A change of what was sold, and what goes back for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Adjustment {
     /// Which adjustment this is: 1 to 64 visible ASCII characters without `/`. Said twice, it happens once.
     pub key: String,

@@ -18,17 +18,21 @@ const TRACKING_BYTES_MAX: usize = 64;
 const LINK_BYTES_MAX: usize = 256;
 
 /// Something that leaves the shop: a parcel, or whatever brings what was bought. A download is one, too.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Parcel {
     /// Which parcel this is: 1 to 64 visible ASCII characters without `/`. Said twice, it was sent once.
     pub key: String,
     /// What is in it.
     pub lines: Vec<Part>,
     /// Who carries it.
+    #[serde(default)]
     pub carrier: Option<String>,
     /// The carrier's number for it.
+    #[serde(default)]
     pub tracking: Option<String>,
     /// The carrier's page about it: an `https` address.
+    #[serde(default)]
     pub link: Option<Url>,
 }
 

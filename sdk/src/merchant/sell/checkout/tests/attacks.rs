@@ -102,7 +102,8 @@ async fn row_120_a_basket_that_costs_more_than_can_be_counted_is_none() {
         let basket = Basket::from(Wishes::new().item("book", some(count)));
         let form = shop.merchant().guest_form();
         let refused = shop.merchant().check_out_as_guest(&basket, &form).await.unwrap_err();
-        assert_eq!(refused.code(), "TODO", "{count} of {price}: {refused:?}");
+        // Nobody who buys can mend a price like that: the log tells the merchant.
+        assert!(matches!(refused, Error::Misuse(_)), "{count} of {price}: {refused:?}");
     }
     assert!(Quantity::new(0).is_err() && Quantity::new(1_000_001).is_err() && Quantity::new(u32::MAX).is_err());
     // Said twice it is the sum, and that has the same bound.
