@@ -15,8 +15,8 @@ use firsthand::{
     customer::{DeviceName, NotADeviceName},
     error::Refusal,
     merchant::{
-        AskTogether, BrowserProof, Ending, GuestLink, IdempotencyKey, Invitation, NotAnIdempotencyKey,
-        OneTap, Order, Recognised, Redemption, SessionGrant, Tapped,
+        AskTogether, BrowserProof, Ending, GuestLink, IdempotencyKey, Invitation, NotAnIdempotencyKey, OneTap, Order,
+        Recognised, Redemption, SessionGrant, Tapped,
     },
     money::Money,
     order::OrderId,

@@ -24,7 +24,7 @@ pub use self::{
 };
 use crate::{
     money::Money,
-    order::{ATTEMPTS_MAX, Buyer, DeliverySource, OrderId, OrderRecord, OrderState},
+    order::{ATTEMPTS_MAX, Buyer, DeliverySource, NotAuthorised, OrderId, OrderRecord, OrderState},
     rail::{Outcome, Reference},
     store::Persisted,
     time::UnixTime,
@@ -38,11 +38,6 @@ pub const CHECKOUT_MAX_S: u64 = 4 * 3600;
 pub const OVER_S: u64 = 24 * 3600;
 /// How long holding stock may take, in seconds: whoever began it is taken for lost afterwards.
 pub const HOLDING_S: u64 = 60;
-
-/// Why a payment is not made: the wallet told an address that the price is not for.
-pub(crate) const ADDRESS_ELSEWHERE: &str = MessageCode::AddressElsewhere.as_str();
-/// Why a payment by wallet was declined: the customer gave it up.
-pub(crate) const GIVEN_UP: &str = "withdrawn";
 
 /// Where a checkout stands (UCP 2026-08-25, checkout status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -386,24 +381,22 @@ impl CheckoutRecord {
             // The order has the address.
             return Some(Self { stage, address: None, ..self.clone() }.next(now));
         }
-        let why = match order.state {
-            OrderState::Expired => Message::failed(MessageCode::PaymentExpired, "The payment was not made in time."),
-            OrderState::Cancelled => match order.last_attempt().and_then(|last| last.outcome.as_ref()) {
-                Some(Outcome::Declined(code)) if code.as_str() == GIVEN_UP => {
-                    Message::failed(MessageCode::PaymentWithdrawn, "You called the payment off. Nothing was paid.")
-                }
-                Some(Outcome::Declined(code)) if code.as_str() == ADDRESS_ELSEWHERE => Message::failed(
-                    MessageCode::AddressElsewhere,
-                    "Sending it to that address costs something else: look at it again.",
-                ),
-                Some(Outcome::Declined(_)) => Message::failed(
-                    MessageCode::PaymentDeclined,
-                    "The payment was declined. Choose another way to pay.",
-                ),
-                _ => Message::failed(MessageCode::OrderCancelled, "The order was called off."),
-            },
+        let last = order.last_attempt();
+        let why = match (order.state, last.and_then(NotAuthorised::of), last.and_then(|last| last.outcome.as_ref())) {
+            (OrderState::Expired, ..) => (MessageCode::PaymentExpired, "The payment was not made in time."),
+            (OrderState::Cancelled, Some(NotAuthorised::GivenUp), _) => {
+                (MessageCode::PaymentWithdrawn, "You called the payment off. Nothing was paid.")
+            }
+            (OrderState::Cancelled, Some(NotAuthorised::AddressElsewhere), _) => {
+                (MessageCode::AddressElsewhere, "Sending it to that address costs something else: look at it again.")
+            }
+            (OrderState::Cancelled, _, Some(Outcome::Declined(_))) => {
+                (MessageCode::PaymentDeclined, "The payment was declined. Choose another way to pay.")
+            }
+            (OrderState::Cancelled, ..) => (MessageCode::OrderCancelled, "The order was called off."),
             _ => return None,
         };
+        let why = Message::failed(why.0, why.1);
         Some(self.clone().reopened(why, now))
     }
 

@@ -100,7 +100,19 @@ mod tests {
 
     #[test]
     fn each_thing_has_its_letter() {
-        assert!(CustomerId::from_random([1; 16]).as_str().starts_with("c_0101"));
-        assert!(CheckoutId::from_random([1; 16]).as_str().starts_with("c_0101"));
+        let names = [
+            CustomerId::from_random([1; 16]).to_string(),
+            CheckoutId::from_random([1; 16]).to_string(),
+            OrderId::from_random([1; 16]).to_string(),
+        ];
+        for (place, name) in names.iter().enumerate() {
+            let read = [
+                name.parse::<CustomerId>().is_ok(),
+                name.parse::<CheckoutId>().is_ok(),
+                name.parse::<OrderId>().is_ok(),
+            ];
+            assert_eq!(read.iter().position(|it| *it), Some(place), "{name}");
+            assert_eq!(read.iter().filter(|it| **it).count(), 1, "{name} is one thing");
+        }
     }
 }

@@ -27,6 +27,7 @@ mod worth;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::checkout::NotAuthorised;
 pub(crate) use self::delivery::DeliverTo;
 pub(crate) use self::totals::Parts;
 pub use self::{

@@ -355,7 +355,7 @@ async fn what_is_not_signed_not_theirs_or_not_keyed_is_refused() {
         409,
         "idempotency_key_used",
     );
-    for name in ["c_00000000000000000000000000000000", "nothing", "%2e%2e"] {
+    for name in ["k_00000000000000000000000000000000", "nothing", "%2e%2e"] {
         refused(&browser.get(&format!("{path}/{name}")).await, 404, "no_such_checkout");
     }
     refused(&other.get(&here).await, 404, "no_such_checkout");
@@ -780,7 +780,7 @@ async fn forms_of_other_sites_and_forged_links_lead_nowhere() {
         }
         refused(&browser.plain(&Method::POST, at, &[("content-type", FORM)], form.as_bytes()).await, 403, "cross_site");
     }
-    for forged in ["AAECAwQFBgcICQoLDA0ODw", "x", "c_zz"] {
+    for forged in ["AAECAwQFBgcICQoLDA0ODw", "x", "k_zz"] {
         let reply = looked(&mut browser, &format!("/wallet/checkout/{forged}")).await;
         assert_eq!((reply.status.as_u16(), reply.header("cache-control")), (404, "private, no-store"));
         assert!(reply.text().contains("There is nothing here"));

@@ -236,7 +236,7 @@ async fn what_was_not_agreed_to_is_not_asked() {
         ("currency", json!("CHF"), StatusCode::CONFLICT, "total_changed"),
         ("currency", json!("euro"), StatusCode::UNPROCESSABLE_ENTITY, "currency_unknown"),
         ("key", json!(""), StatusCode::BAD_REQUEST, "invalid_request"),
-        ("id", json!("c_00000000000000000000000000000000"), StatusCode::NOT_FOUND, "no_such_checkout"),
+        ("id", json!("k_00000000000000000000000000000000"), StatusCode::NOT_FOUND, "no_such_checkout"),
     ];
     for (name, value, status, code) in wrong {
         let mut body = tap(&begun, "one");

@@ -302,11 +302,7 @@ fn notice(caller: &Caller, checkout: &Checkout) -> Option<String> {
     Some(text.to_owned())
 }
 
-async fn order_page(
-    merchant: &Merchant,
-    caller: &Caller,
-    order: &Order,
-) -> Result<String, Trouble> {
+async fn order_page(merchant: &Merchant, caller: &Caller, order: &Order) -> Result<String, Trouble> {
     let delivery = order.delivery().await?;
     // Whom a wallet made a customer meanwhile finds it among their orders, too.
     let link = caller.link().filter(|_| *order.buyer() == Buyer::Guest);

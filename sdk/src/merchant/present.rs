@@ -9,10 +9,10 @@ use url::Url;
 use super::{ClientIdPrefix, Inner, Merchant, RACES_MAX, lost_the_race, meta_of, proof::was_spent, put};
 use crate::{
     ask::{Ask, Device, PAYMENT, RELATIONSHIP, Together, Wanted, is_relationship},
-    checkout::GIVEN_UP,
     error::{AnswerError, Error, Fault, ProofError, Refusal},
     format::{Channel, Format},
     merchant::{BrowserProof, Order},
+    order::NotAuthorised,
     presentation::{
         ANSWER_WITHIN_S, Answers, Asked, AskedOne, AskedPayment, Declined, Delivered, Delivery, ENCRYPTIONS,
         Presentation, PresentationId, RequestId, Requested, ResponseCode, State, query_of, signs_with,
@@ -165,9 +165,9 @@ impl Merchant {
             let now = self.now();
             let mut writes = vec![browser.spent(now)?];
             if let Some(payment) = &presentation.asked().payment {
-                writes.extend(self.unauthorised(payment, GIVEN_UP).await?);
+                writes.extend(self.unauthorised(payment, NotAuthorised::GivenUp.code()).await?);
             }
-            let next = Presentation::Declined(presentation.withdrawn(GIVEN_UP, now)?);
+            let next = Presentation::Declined(presentation.withdrawn(NotAuthorised::GivenUp.code(), now)?);
             writes.push(put(presentation_key(&request), &next, Some(next.kept_until()), Expect::Version(version))?);
             match self.0.store.commit(&writes, now).await {
                 Err(e) if was_spent(&e) => return Err(ProofError::Replayed.into()),

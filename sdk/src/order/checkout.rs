@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Happened, OrderError, OrderRecord, OrderState, Step};
+use super::{Attempt, Happened, OrderError, OrderRecord, OrderState, Step};
 use crate::{
     ask::Proof,
     checkout::{Awaited, CheckoutId, Coupon},
-    rail::Outcome,
+    rail::{Outcome, WalletRail},
     time::UnixTime,
 };
 
@@ -30,6 +30,47 @@ pub struct FromCheckout {
     /// Since when it is a sale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<UnixTime>,
+}
+
+/// Why the shop gave up the payment by wallet that a checkout waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotAuthorised {
+    /// The customer called it off.
+    GivenUp,
+    /// The wallet told an address that the price is not for.
+    AddressElsewhere,
+    /// It told none to which a parcel could go.
+    AddressUnfit,
+    /// It did not show all that the sale needs.
+    NotAllShown,
+    /// No wallet was asked after all.
+    NotAsked,
+}
+
+impl NotAuthorised {
+    const ALL: [Self; 5] =
+        [Self::GivenUp, Self::AddressElsewhere, Self::AddressUnfit, Self::NotAllShown, Self::NotAsked];
+
+    /// As the attempt remembers it.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::GivenUp => "withdrawn",
+            Self::AddressElsewhere => "address_elsewhere",
+            Self::AddressUnfit => "address_unfit",
+            Self::NotAllShown => "not_all_shown",
+            Self::NotAsked => "not_asked",
+        }
+    }
+
+    /// Why this attempt was given up. What other rails decline for, they say in words of their own, which may be the same.
+    pub(crate) fn of(attempt: &Attempt) -> Option<Self> {
+        match &attempt.outcome {
+            Some(Outcome::Declined(code)) if attempt.rail == WalletRail::ID => {
+                Self::ALL.into_iter().find(|why| why.code() == code.as_str())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl OrderRecord {

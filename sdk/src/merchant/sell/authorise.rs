@@ -11,12 +11,11 @@ use super::{
 };
 use crate::{
     ask::{Ask, Proof},
-    checkout::ADDRESS_ELSEWHERE,
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, put},
     money::Money,
-    order::{Buyer, DeliverySource, INQUIRY_PAUSE_MAX_S, OrderId, OrderRecord, RAIL_ANSWER_S},
+    order::{Buyer, DeliverySource, INQUIRY_PAUSE_MAX_S, NotAuthorised, OrderId, OrderRecord, RAIL_ANSWER_S},
     presentation::{AskedPayment, Authorisation, Verified},
     protocol::jose::{base64url_encode, sha256},
     rail::{
@@ -136,18 +135,18 @@ impl Merchant {
         let awaited = order.record.awaited().cloned().unwrap_or_default();
         let address = match self.awaited_address(&awaited, came.shown) {
             Ok(address) => address,
-            Err(why) => return Ok((self.unauthorised(payment, why).await?, None)),
+            Err(why) => return Ok((self.unauthorised(payment, why.code()).await?, None)),
         };
         if let (Some((address, _)), Some(expected)) = (&address, &awaited.address)
             && !self.is_priced_alike(&order.record, &expected.country, address).await?
         {
-            return Ok((self.unauthorised(payment, ADDRESS_ELSEWHERE).await?, None));
+            return Ok((self.unauthorised(payment, NotAuthorised::AddressElsewhere.code()).await?, None));
         }
         // As the ask is by now: it may have become stricter since it was asked.
         let answers = |proof: &&Proof| self.declared(&proof.ask).is_some_and(|ask| ask.is_answered_by(proof));
         let proofs: Vec<Proof> = came.proofs.iter().filter(answers).cloned().collect();
         let Some(mut record) = order.record.clone().shown(&proofs) else {
-            return Ok((self.unauthorised(payment, "not_all_shown").await?, None));
+            return Ok((self.unauthorised(payment, NotAuthorised::NotAllShown.code()).await?, None));
         };
         let mut more = Vec::new();
         if record.checkout.is_some() && record.buyer == Buyer::Guest {
@@ -200,11 +199,11 @@ impl Merchant {
     }
 
     /// No wallet authorises the last attempt any more, for this reason: it is declined, unless it waits for none.
-    pub(super) async fn not_authorised(&self, id: &OrderId, reason: &'static str) -> Result<(), Error> {
+    pub(super) async fn not_authorised(&self, id: &OrderId, why: NotAuthorised) -> Result<(), Error> {
         let step = self.step(id, move |order, now| {
             let waits = order.awaiting(WalletRail::ID).map(|it| (it.number, it.amount));
             let Ok((attempt, amount)) = waits else { return Ok(None) };
-            Ok(order.answered(attempt, amount, Outcome::Declined(DeclineCode::from(reason)), now)?)
+            Ok(order.answered(attempt, amount, Outcome::Declined(DeclineCode::from(why.code())), now)?)
         });
         step.await?.commit().await?;
         self.tell_inventory_by(id).await;
@@ -233,8 +232,7 @@ impl Merchant {
             return Ok(());
         }
         let (begun, mut due) = (self.now(), self.due(TO_HAND_OVER));
-        while let Some((_, stored)) = due.next().await? {
-            let CodeUsed { order, attempt } = stored.read()?;
+        while let Some((_, CodeUsed { order, attempt }, _)) = due.next_of().await? {
             self.handed_over(&order, attempt).await;
             // A bank that is silent takes its time with each of them: the rest waits for the next round.
             if self.now().since_s(begun) > ROUND_S {

@@ -516,9 +516,8 @@ impl Checkout {
         let input = (self.id().clone(), self.whose.clone());
         Pending::new(&self.merchant, input, |merchant, (id, whose)| async move {
             let (record, version) = merchant.owned_checkout(&id, &whose).await?;
-            let unchanged = |record, whose| {
-                Ok(Plan::nothing(Self { merchant: merchant.clone(), record, whose }, merchant.now()))
-            };
+            let unchanged =
+                |record, whose| Ok(Plan::nothing(Self { merchant: merchant.clone(), record, whose }, merchant.now()));
             if record.stage != Stage::Open {
                 return unchanged(record, whose);
             }

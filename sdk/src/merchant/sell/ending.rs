@@ -48,9 +48,8 @@ impl Merchant {
     /// [`bring_orders_up_to_date`](Self::bring_orders_up_to_date); any number of nodes may do it at once.
     pub(super) async fn end_orders(&self) -> Result<(), Error> {
         let mut due = self.due(Ending::KIND);
-        while let Some((key, stored)) = due.next().await? {
-            let ending: Ending = stored.read()?;
-            if let Err(error) = self.end_order(&ending, key, stored.version).await {
+        while let Some((key, ending, version)) = due.next_of::<Ending>().await? {
+            if let Err(error) = self.end_order(&ending, key, version).await {
                 tracing::warn!(order = %ending.order, code = error.code(), "an order could not be ended now");
             }
         }
@@ -113,7 +112,9 @@ impl Merchant {
             }
         }
         match &order.checkout {
-            Some(from) => Ok(self.load_checkout(&from.id).await?.is_some_and(|(it, _)| it.attempted_order() == Some(&order.id))),
+            Some(from) => {
+                Ok(self.load_checkout(&from.id).await?.is_some_and(|(it, _)| it.attempted_order() == Some(&order.id)))
+            }
             None => Ok(false),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{OWED, Order, Pending, Plan, queue::newest_first, read_entry, refund_key, refunds::ACCOUNT};
+use super::{OWED, Order, OrderEntry, Pending, Plan, queue::newest_first, refund_key, refunds::ACCOUNT};
 use crate::{
     error::{Error, Refusal},
     merchant::{Merchant, put},
@@ -164,9 +164,9 @@ impl Merchant {
             }
         }
         let mut owed = self.queue(OWED);
-        while let Some((entry, stored)) = owed.next().await? {
+        while let Some((entry, OrderEntry { order }, _)) = owed.next_of().await? {
             let Some((_, refund)) = entry.sort.split_once('/') else { continue };
-            self.add_to_file(&id, (&read_entry(&stored)?.order, refund), execution_on, version).await?;
+            self.add_to_file(&id, (&order, refund), execution_on, version).await?;
         }
         self.close_file(&id).await?;
         self.made_refund_file(&id).await

@@ -3,7 +3,7 @@
 
 use std::{future::Future, time::Duration};
 
-use super::{DUE, Loaded, Order, Pending, read_entry};
+use super::{DUE, Loaded, Order, OrderEntry, Pending};
 use crate::{
     error::{Error, Refusal},
     merchant::Merchant,
@@ -176,8 +176,9 @@ impl Merchant {
     }
 
     /// Does what is due by itself, on all orders: lets what nobody paid expire, asks rails about payments and refunds in
-    /// doubt, and [ends](crate::order::NO_SALE_KEPT_S) what a checkout tried to become and never was. Says how many orders it looked at. A part of [`Merchant::housekeeping`]; any number of nodes may do it at
-    /// once, since asking changes nothing and every step is taken once.
+    /// doubt, and [ends](crate::order::NO_SALE_KEPT_S) what a checkout tried to become and never was. Says how many orders
+    /// it looked at. A part of [`Merchant::housekeeping`]; any number of nodes may do it at once, since asking changes
+    /// nothing and every step is taken once.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer. A single order that fails is logged, and tried again later.
@@ -186,15 +187,8 @@ impl Merchant {
         self.end_orders().await?;
         let (begun, mut looked) = (self.now(), 0);
         let mut due = self.due(DUE);
-        while let Some((_, stored)) = due.next().await? {
+        while let Some((_, OrderEntry { order }, _)) = due.next_of().await? {
             looked += 1;
-            let order = match read_entry(&stored) {
-                Ok(entry) => entry.order,
-                Err(error) => {
-                    tracing::error!(%error, "an entry of the queue of orders cannot be read");
-                    continue;
-                }
-            };
             // A rail that is silent takes its time with each of them: the rest waits for the next round.
             let may_ask = self.now().since_s(begun) <= ROUND_S;
             if let Err(error) = self.bring_up_to_date(&order, may_ask).await {

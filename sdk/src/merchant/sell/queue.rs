@@ -6,7 +6,7 @@ use std::vec;
 use crate::{
     error::Error,
     merchant::Merchant,
-    store::{Key, Prefix, Stored},
+    store::{Key, Persisted, Prefix, Stored, Version},
     time::UnixTime,
 };
 
@@ -73,6 +73,17 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// The next record that can be read, with its version. One that cannot is told in the log: it must not keep the others.
+    pub(super) async fn next_of<T: Persisted>(&mut self) -> Result<Option<(Key, T, Version)>, Error> {
+        while let Some((key, stored)) = self.next().await? {
+            match stored.read() {
+                Ok(read) => return Ok(Some((key, read, stored.version))),
+                Err(error) => tracing::error!(kind = key.kind, code = error.code(), "an entry cannot be read"),
+            }
+        }
+        Ok(None)
+    }
+
     /// The next record; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<(Key, Stored)>, Error> {
         loop {

@@ -3,11 +3,11 @@
 use super::{Checkout, Once, complete::Completion, once::IdempotencyKey};
 use crate::{
     ask::{Ask, Device},
-    checkout::{Awaited, AwaitedAddress, GIVEN_UP, Stage, Status},
+    checkout::{Awaited, AwaitedAddress, Stage, Status},
     error::{Error, Refusal},
     merchant::{AskTogether, BrowserProof, Invitation, Merchant, Pending},
     money::Money,
-    order::Address,
+    order::{Address, NotAuthorised},
     presentation::Verified,
     rail::{Rail, WalletRail},
 };
@@ -98,7 +98,7 @@ impl Checkout {
             Err(error) if !is_new => Err(error),
             Err(error) => {
                 // Nobody can answer what was not asked.
-                merchant.not_authorised(order.id(), "not_asked").await?;
+                merchant.not_authorised(order.id(), NotAuthorised::NotAsked).await?;
                 Err(error)
             }
         }
@@ -123,7 +123,7 @@ impl Checkout {
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn untap(&self) -> Result<Self, Error> {
         if let Stage::Paying(agreed) = &self.record.stage {
-            self.merchant.not_authorised(&agreed.order, GIVEN_UP).await?;
+            self.merchant.not_authorised(&agreed.order, NotAuthorised::GivenUp).await?;
         }
         self.reload().await
     }
@@ -163,10 +163,10 @@ impl Merchant {
         &self,
         awaited: &Awaited,
         shown: &[(&Ask, Verified)],
-    ) -> Result<Option<(Address, Device)>, &'static str> {
+    ) -> Result<Option<(Address, Device)>, NotAuthorised> {
         let Some(AwaitedAddress { ask: name, .. }) = &awaited.address else { return Ok(None) };
         let told = shown.iter().find(|(ask, _)| ask.name() == name);
         let address = told.and_then(|(ask, answer)| Some((Address::told(ask, answer)?, answer.device())));
-        address.map(Some).ok_or("address_unfit")
+        address.map(Some).ok_or(NotAuthorised::AddressUnfit)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         Merchant, lost_the_race, put,
         sell::{
             BY_CUSTOMER, Loaded, delivery_key,
+            pay::ROUND_S,
             queue::{newest_first, shard_of},
         },
     },
@@ -124,7 +125,7 @@ impl Merchant {
 
     /// Tells the inventory all that it has not heard.
     pub(super) async fn tell_inventory(&self) -> Result<(), Error> {
-        let (mut tasks, mut heard) = (self.queue(StockTask::KIND), Vec::new());
+        let (begun, mut tasks, mut heard) = (self.now(), self.queue(StockTask::KIND), Vec::new());
         while let Some((key, stored)) = tasks.next().await? {
             match self.tell_task(&key, &stored).await {
                 Ok(done) => heard.extend(done),
@@ -132,6 +133,10 @@ impl Merchant {
             }
             if heard.len() == STRUCK_OFF {
                 self.strike_off(std::mem::take(&mut heard)).await?;
+            }
+            // The rest is told in the next round.
+            if self.now().since_s(begun) > ROUND_S {
+                break;
             }
         }
         self.strike_off(heard).await
