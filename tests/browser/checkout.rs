@@ -390,7 +390,7 @@ async fn a_wallet_answers_once_and_the_customer_orders() {
     browser.open("/cart").await;
     browser.press("Book").await;
     browser.sees("Order with obligation to pay").await;
-    assert!(browser.path().await.contains("/checkout/c_"), "{}", browser.path().await);
+    assert!(browser.path().await.contains("/checkout/k_"), "{}", browser.path().await);
     till.rail.next(Mood::Says(Outcome::Unknown));
     press_order(&browser, 1).await;
     browser.sees("Please do not order again").await;

@@ -871,7 +871,7 @@ async fn a_customer_has_the_page_signed_and_takes_over_what_they_began_as_a_gues
     let taken = known.post_form(&path, "act=take_over&item=wine&quantity=1").await;
     assert_eq!(taken.status, StatusCode::NO_CONTENT, "the script is told where to go: {}", taken.text());
     let theirs = taken.header("firsthand-location").to_owned();
-    assert!(theirs.starts_with("/wallet/checkout/c_"), "{theirs}");
+    assert!(theirs.starts_with("/wallet/checkout/k_"), "{theirs}");
     assert_eq!(looked(&mut guest, &path).await.status, StatusCode::NOT_FOUND, "the link leads nowhere now");
 
     // A reload brings a page that signs; others learn nothing.

@@ -32,6 +32,7 @@ use crate::{
     merchant::{Merchant, customer_key, put, recognise::Recognised},
     order::{Address, Buyer, DeliveryAddress},
     protocol::jose::{base64url_encode, sha256},
+    rail::WalletRail,
     store::{Expect, Key, Persisted, Prefix, Stored, Version, Write},
     time::UnixTime,
     trade::Trade,
@@ -495,14 +496,15 @@ impl Checkout {
     }
 
     /// The names of the rails by which its total can be paid, in the order in which the shop was given them; none if there
-    /// is nothing to pay.
+    /// is nothing to pay. That of wallets is not among them: see [`tap`](Self::tap).
     #[must_use]
     pub fn rails(&self) -> Vec<&'static str> {
         let total = self.record.offering.totals.total;
         if total.is_zero() {
             return Vec::new();
         }
-        let takes = self.merchant.0.rails.iter().filter(|rail| rail.takes(total).is_ok());
+        let takes =
+            self.merchant.0.rails.iter().filter(|rail| rail.id() != WalletRail::ID && rail.takes(total).is_ok());
         takes.map(|rail| rail.id()).collect()
     }
 

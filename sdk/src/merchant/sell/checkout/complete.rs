@@ -90,9 +90,13 @@ impl Checkout {
     ///
     /// # Errors
     /// [`Error::Checkout`] if it is not as the customer saw it, not ready, being completed, or over; [`Refusal::KeyUsed`];
-    /// [`Refusal::RailNeeded`] if something is to pay and nobody said how, [`Refusal::NoSuchRail`],
-    /// [`Refusal::CannotCollect`]; [`Error::Unavailable`] if a part of the shop does not answer.
+    /// [`Refusal::RailNeeded`] if something is to pay and nobody said how; [`Refusal::NoSuchRail`], also for the wallet's, which is
+    /// [tapped](Checkout::tap); [`Refusal::CannotCollect`]; [`Error::Unavailable`] if a part of the shop does not answer.
     pub async fn complete(&self, completion: &Completion, key: &IdempotencyKey) -> Result<Self, Error> {
+        if completion.rail.as_deref() == Some(WalletRail::ID) {
+            // A wallet is asked by a tap: nobody could answer what is only begun.
+            return Err(Refusal::NoSuchRail.into());
+        }
         let content = ("complete", self.id(), completion);
         let once = Once::new(&self.merchant, &self.whose.principal(), key, &content);
         let input = (self.id().clone(), self.whose.clone(), completion.clone(), once);
