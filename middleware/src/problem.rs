@@ -251,9 +251,11 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::TransferDiffers
             | Refusal::Overtaken => StatusCode::CONFLICT,
             Refusal::FormExpired | Refusal::CeremonyOver => StatusCode::GONE,
-            Refusal::CannotCollect { .. } | Refusal::Label(_) | Refusal::RefundKey(_) | Refusal::TransferText(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Refusal::RailNeeded
+            | Refusal::CannotCollect { .. }
+            | Refusal::Label(_)
+            | Refusal::RefundKey(_)
+            | Refusal::TransferText(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::FORBIDDEN,
         },

@@ -200,7 +200,7 @@ pub struct Trade {
     pub(crate) tax: Option<AnyTax>,
     pub(crate) discount: Option<AnyDiscount>,
     pub(crate) hold_s: u64,
-    pub(crate) address: Option<String>,
+    pub(crate) address_ask: Option<String>,
     pub(crate) home: Option<String>,
     pub(crate) withdrawal_days: u16,
 }
@@ -217,7 +217,7 @@ impl Trade {
             tax: None,
             discount: None,
             hold_s: HOLD_S,
-            address: None,
+            address_ask: None,
             home: None,
             withdrawal_days: WITHDRAWAL_DAYS,
         }
@@ -278,7 +278,7 @@ impl Trade {
     /// By which ask a customer's wallet tells where to send it. Without it an address is always typed.
     #[must_use]
     pub fn address_from(mut self, ask: &Ask) -> Self {
-        self.address = Some(ask.name().to_owned());
+        self.address_ask = Some(ask.name().to_owned());
         self
     }
 }

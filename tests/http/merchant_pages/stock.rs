@@ -57,11 +57,7 @@ impl Stockroom {
         let wishes = Wishes::new().item("tea", Quantity::new(2).unwrap()).vat_id("ATU12345675");
         let basket = Basket::from(wishes).deliver_to(address);
         let checkout = merchant.check_out_as_guest(&basket, &merchant.guest_form()).await.unwrap().checkout;
-        let completion = Completion {
-            revision: checkout.revision(),
-            total: checkout.offering().totals.total,
-            rail: FakeRail::ID.to_owned(),
-        };
+        let completion = Completion::new(checkout.revision(), checkout.offering().totals.total).by(FakeRail::ID);
         self.office.rail.next(Mood::Says(Outcome::Unknown));
         let key: IdempotencyKey = "pay".parse().unwrap();
         checkout.complete(&completion, &key).await.unwrap();

@@ -15,11 +15,12 @@ use super::{
     quote::{CouponUsed, coupon_key},
 };
 use crate::{
+    ask::Ask,
     checkout::{Agreed, Awaited, CheckoutId, CheckoutRecord, HOLDING_S, Message, MessageCode, Stage, Status, short_of},
     error::{Error, Refusal},
-    merchant::{Merchant, RACES_MAX, lost_the_race, put},
+    merchant::{Merchant, RACES_MAX, lost_the_race, put, recognise::Customer},
     money::Money,
-    order::{Buyer, Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
+    order::{Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
     rail::{Outcome, PaymentRequest, Reference, WalletRail},
     store::{Expect, Key, Persisted, Version, Write},
     time::UnixTime,
@@ -40,14 +41,40 @@ const LOOK_S: u64 = 2 * HOLDING_S;
 const WALLET_S: u64 = 15 * 60;
 
 /// What a customer agrees to.
+///
+/// ```
+/// use firsthand::{merchant::Completion, money::{Currency, Money}};
+///
+/// # fn main() -> Result<(), firsthand::money::MoneyError> {
+/// let completion = Completion::new(3, Money::parse("14.80", Currency::EUR)?).by("sepa");
+/// # assert_eq!(completion.rail.as_deref(), Some("sepa"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct Completion {
     /// The state of the checkout that they saw.
     pub revision: u64,
     /// The total that they saw.
     pub total: Money,
-    /// How they pay, by the rail's name. Nothing is paid where nothing is to pay.
-    pub rail: String,
+    /// How they pay, by the rail's name. Nobody has to say it where nothing is to pay.
+    pub rail: Option<String>,
+}
+
+impl Completion {
+    /// They agree to this state of the checkout, at this total.
+    #[must_use]
+    pub const fn new(revision: u64, total: Money) -> Self {
+        Self { revision, total, rail: None }
+    }
+
+    /// They pay by this rail.
+    #[must_use]
+    pub fn by(mut self, rail: impl Into<String>) -> Self {
+        self.rail = Some(rail.into());
+        self
+    }
 }
 
 impl Checkout {
@@ -63,9 +90,10 @@ impl Checkout {
     ///
     /// # Errors
     /// [`Error::Checkout`] if it is not as the customer saw it, not ready, being completed, or over; [`Refusal::KeyUsed`];
-    /// [`Refusal::NoSuchRail`], also for the wallet's, which is [tapped](Checkout::tap); [`Refusal::CannotCollect`]; [`Error::Unavailable`] if a part of the shop does not answer.
+    /// [`Refusal::RailNeeded`] if something is to pay and nobody said how; [`Refusal::NoSuchRail`], also for the wallet's, which is
+    /// [tapped](Checkout::tap); [`Refusal::CannotCollect`]; [`Error::Unavailable`] if a part of the shop does not answer.
     pub async fn complete(&self, completion: &Completion, key: &IdempotencyKey) -> Result<Self, Error> {
-        if completion.rail == WalletRail::ID {
+        if completion.rail.as_deref() == Some(WalletRail::ID) {
             // A wallet is asked by a tap: nobody could answer what is only begun.
             return Err(Refusal::NoSuchRail.into());
         }
@@ -226,12 +254,13 @@ impl Merchant {
             return self.plan_checkout(record, Some(version), Vec::new(), whose);
         }
         if !offering.totals.total.is_zero() {
-            self.rail(&completion.rail)?.takes(offering.totals.total).map_err(Refusal::CannotCollect)?;
+            let rail = completion.rail.as_deref().ok_or(Refusal::RailNeeded)?;
+            self.rail(rail)?.takes(offering.totals.total).map_err(Refusal::CannotCollect)?;
         }
         let agreed = Agreed {
             order: OrderId::from_random(self.random()),
             reference: Reference::from_random(self.random()),
-            rail: completion.rail.clone(),
+            rail: completion.rail.clone().unwrap_or_default(),
             awaited,
             at: now,
         };
@@ -314,33 +343,38 @@ impl Merchant {
         if record.stage != Stage::Holding(agreed.clone()) {
             return Ok(Plan::nothing(Placed::Elsewhere, now));
         }
-        let (trade, known) = (self.trade()?, checkout.whose.known());
-        let offering = &record.offering;
-        let mut proofs = Vec::new();
-        for name in offering.needs.iter().filter(|name| !agreed.awaited.proofs.contains(name)) {
-            let ask = self.declared(name).ok_or(Refusal::NoSuchAsk)?;
-            let found = match known {
-                Some(known) => known.proof(ask).await?,
-                None => None,
-            };
-            let Some(proof) = found else {
-                let why =
-                    Message::failed(MessageCode::ProofNeeded, "Your wallet has to show this once more.").about(name);
-                return Ok(Plan::nothing(Placed::Not(why), now));
-            };
-            proofs.push(proof);
-        }
-        let customer = match &record.buyer {
-            Buyer::Customer(customer) => Some(customer.clone()),
-            Buyer::Guest => None,
-        };
+        let (trade, offering) = (self.trade()?, &record.offering);
         let mut writes = Vec::new();
-        for coupon in &offering.coupons {
-            let key = coupon_key(coupon, customer.as_ref());
-            if self.load_one(&key).await?.is_some() {
-                let why = Message::failed(MessageCode::DiscountUsed, "This was let off before.").about(&coupon.name);
-                return Ok(Plan::nothing(Placed::Not(why), now));
+        // Loaded once: what they have proved is looked up in the very record that the commit checks.
+        let customer = match record.buyer.customer() {
+            Some(id) => {
+                let (found, version) = self.live_record(id).await?;
+                // Somebody may forget this customer at this very moment.
+                writes.push(Write::check(crate::merchant::customer_key(id), Expect::Version(version)));
+                Some(Customer::new(self.clone(), id.clone(), found))
             }
+            None => None,
+        };
+        let asked = offering.needs.iter().filter(|name| !agreed.awaited.proofs.contains(name));
+        let asked: Vec<&Ask> =
+            asked.map(|name| self.declared(name).ok_or(Refusal::NoSuchAsk)).collect::<Result<_, _>>()?;
+        let proofs = match checkout.whose.known().zip(customer.as_ref()) {
+            Some((known, customer)) => known.proofs(customer, &asked).await?,
+            None => vec![None; asked.len()],
+        };
+        if let Some((ask, _)) = asked.iter().zip(&proofs).find(|(_, proof)| proof.is_none()) {
+            let why = Message::failed(MessageCode::ProofNeeded, "Your wallet has to show this once more.");
+            return Ok(Plan::nothing(Placed::Not(why.about(ask.name())), now));
+        }
+        let proofs = proofs.into_iter().flatten().collect();
+        let coupons = offering.coupons.iter();
+        let keys: Vec<Key> = coupons.map(|coupon| coupon_key(coupon, record.buyer.customer())).collect();
+        let used = if keys.is_empty() { Vec::new() } else { self.0.store.load(&keys, now).await? };
+        if let Some((coupon, _)) = offering.coupons.iter().zip(used).find(|(_, used)| used.is_some()) {
+            let why = Message::failed(MessageCode::DiscountUsed, "This was let off before.").about(&coupon.name);
+            return Ok(Plan::nothing(Placed::Not(why), now));
+        }
+        for key in keys {
             writes.push(put(key, &CouponUsed { order: agreed.order.clone() }, None, Expect::Absent)?);
         }
         let from = FromCheckout {
@@ -374,12 +408,9 @@ impl Merchant {
             writes.push(self.delivery_write(&agreed.order, &address, sealed.source, now, Expect::Absent)?);
         }
         writes.push(entry(reference_key(&agreed.reference), &agreed.order, Expect::Absent)?);
-        if let Some(customer) = &customer {
+        if let Some(customer) = record.buyer.customer() {
             let sort = newest_first(now, &agreed.order);
             writes.push(entry(Key::new(BY_CUSTOMER, customer.as_str(), sort), &agreed.order, Expect::Absent)?);
-            // Somebody may forget this customer at this very moment.
-            let (_, version) = self.live_record(customer).await?;
-            writes.push(Write::check(crate::merchant::customer_key(customer), Expect::Version(version)));
         }
         if let Some(digest) = &record.guest {
             // Of several orders that a checkout tried to become, the link leads to the last.

@@ -145,8 +145,13 @@ fn tea(count: u32) -> Basket {
     Basket::from(Wishes::new().item("sencha", some(count))).deliver_to(home())
 }
 
+/// What somebody agrees to who sees this.
+fn seen(checkout: &Checkout) -> Completion {
+    Completion::new(checkout.revision(), checkout.offering().totals.total)
+}
+
 fn pay(checkout: &Checkout, rail: &str) -> Completion {
-    Completion { revision: checkout.revision(), total: checkout.offering().totals.total, rail: rail.to_owned() }
+    seen(checkout).by(rail)
 }
 
 fn codes(checkout: &Checkout) -> Vec<&str> {
@@ -446,7 +451,7 @@ async fn what_never_was_a_sale_keeps_no_address() {
 async fn nothing_to_pay_is_an_order_without_a_payment() {
     let shop = Shop::open().await;
     let checkout = shop.guest(&Wishes::new().item("free", some(1)).into()).await.checkout;
-    let done = checkout.complete(&pay(&checkout, "none"), &key("a")).await.unwrap();
+    let done = checkout.complete(&seen(&checkout), &key("a")).await.unwrap();
     let order = done.order().await.unwrap().unwrap();
     assert_eq!((order.state(), order.attempts().len(), shop.rail.calls()), (OrderState::Paid, 0, 0));
 }
@@ -458,7 +463,9 @@ async fn a_wrong_total_a_wrong_rail_and_an_old_revision_complete_nothing() {
     let right = pay(&checkout, FakeRail::ID);
     let wrong = [
         (Completion { total: euro("0.01"), ..right.clone() }, "total_changed"),
-        (Completion { rail: "nobody".into(), ..right.clone() }, "no_such_rail"),
+        (right.clone().by("nobody"), "no_such_rail"),
+        (right.clone().by(""), "no_such_rail"),
+        (seen(&checkout), "rail_needed"),
         (Completion { revision: 9, ..right.clone() }, "checkout_changed"),
     ];
     for (number, (wrong, code)) in wrong.into_iter().enumerate() {
