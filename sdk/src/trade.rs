@@ -29,12 +29,12 @@ use self::data::TITLE_BYTES_MAX;
 pub(crate) use self::data::{CUTS_MAX, NAME_BYTES_MAX, WAYS_MAX, is_name, is_title};
 pub use self::{
     codes::{Codes, Off},
-    data::{Consignment, Cut, Discountable, Held, Hold, Item, Levy, Shortage, Taxable, Uses, Way},
+    data::{Consignment, Cut, Discountable, Held, Hold, ITEMS_MAX, Item, Levy, Shortage, Taxable, Uses, Way},
     error::TradeError,
     flat_rates::FlatRates,
     items::{Items, ItemsError},
     opening::{Opening, OpeningError},
-    shelf::{Count, DELIVERY_S, HOLD_ITEMS_MAX, HeldFor, REMEMBERED_S, Shelf, ShelfError},
+    shelf::{Count, DELIVERY_S, HeldFor, REMEMBERED_S, Shelf, ShelfError},
     vat::{Vat, VatError},
 };
 use crate::{
@@ -52,8 +52,8 @@ const HOLD_LEAST_S: u64 = 5 * 60;
 
 /// What is sold.
 pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
-    /// What is sold under these names (at most 50, each once), in their order: `None` for what is not sold, or not any more.
-    /// A name comes from a stranger.
+    /// What is sold under these names (at most [`ITEMS_MAX`], each once), in their order: `None` for what is not sold, or
+    /// not any more. A name comes from a stranger.
     ///
     /// # Errors
     /// [`TradeError`] if nobody can tell now.

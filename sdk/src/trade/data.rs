@@ -9,6 +9,9 @@ use crate::{
     time::UnixTime,
 };
 
+/// The most different items of one order: a catalogue is asked for so many at once, and they are held together, in one
+/// commit with the order's own records.
+pub const ITEMS_MAX: usize = 50;
 /// The longest name of an item or of a way to send it, and the longest word for a discount, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// The longest text that a customer reads, in bytes.

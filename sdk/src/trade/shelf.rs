@@ -16,16 +16,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::desk::{Count, DELIVERY_S, HeldFor};
 use self::records::{Due, Found, Holding, Look, Stage, Stock, due_key, due_prefixes, hold_key, stock_key};
-use super::{Held, Hold, Inventory, Shortage, TradeError, is_name};
+use super::{Held, Hold, ITEMS_MAX, Inventory, Shortage, TradeError, is_name};
 use crate::{
     money::Quantity,
     order::OrderId,
-    store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, Store, StoreError, Write},
+    store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, Store, StoreError, Write, due_at},
     time::UnixTime,
 };
-
-/// The most different items that are held for one order: with the order's own records they are one commit.
-pub const HOLD_ITEMS_MAX: usize = 50;
 
 /// How long it is remembered that an order was sold, or that nothing is held for it any more, in seconds: longer than
 /// anybody sends a thing back, or says anything again.
@@ -82,7 +79,7 @@ pub struct Shelf {
 #[non_exhaustive]
 pub enum ShelfError {
     /// Too many different items in one order.
-    #[error("{0} different items, at most {HOLD_ITEMS_MAX} are held for one order")]
+    #[error("{0} different items, at most {ITEMS_MAX} are held for one order")]
     TooManyItems(usize),
     /// Nothing is named.
     #[error("nothing is named that could be held")]
@@ -206,7 +203,7 @@ impl Shelf {
                 let page = self.store.scan(&prefix, after.as_deref(), PAGE, now).await?;
                 let is_last = page.len() < PAGE;
                 for (key, stored) in page {
-                    if records::due_at(&key.sort).is_some_and(|until| until > now) {
+                    if due_at(&key.sort).is_some_and(|until| until > now) {
                         after = None;
                         break;
                     }
@@ -383,7 +380,7 @@ fn too_late(hold: &Hold) -> Held {
 }
 
 fn check(items: &[(String, Quantity)]) -> Result<(), ShelfError> {
-    if items.len() > HOLD_ITEMS_MAX {
+    if items.len() > ITEMS_MAX {
         return Err(ShelfError::TooManyItems(items.len()));
     }
     if items.is_empty() {

@@ -11,7 +11,7 @@ use super::{Hold, REMEMBERED_S, Shortage, Step, put};
 use crate::{
     money::Quantity,
     order::OrderId,
-    store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Version, Write, by_time, shard_of, shards},
     time::UnixTime,
 };
 
@@ -241,20 +241,13 @@ pub(super) fn delivery_key(item: &str, delivery: &str) -> Key {
     Key::new(Delivery::KIND, item, delivery)
 }
 
-/// How many shards the ends of holds have, so that commits spread over them.
-const SHARDS: u32 = 4;
+/// How many shards the ends of holds have.
+const SHARDS: u8 = 4;
 
 pub(super) fn due_key(order: &OrderId, until: UnixTime) -> Key {
-    let digit = order.as_str().chars().last().and_then(|c| c.to_digit(16)).unwrap_or_default();
-    Key::new(Due::KIND, (digit % SHARDS).to_string(), format!("{:020}/{order}", until.as_secs().max(0)))
+    Key::new(Due::KIND, shard_of(order.as_str(), SHARDS), by_time(until, order))
 }
 
 pub(super) fn due_prefixes() -> impl Iterator<Item = Prefix> {
-    let of = |shard: u32| Prefix { kind: Due::KIND, partition: shard.to_string(), sort: String::new() };
-    (0..SHARDS).map(of)
-}
-
-/// When an entry is due, as its key says.
-pub(super) fn due_at(sort: &str) -> Option<UnixTime> {
-    sort.split('/').next()?.parse().ok().map(UnixTime::from_secs)
+    shards(SHARDS).map(|partition| Prefix { kind: Due::KIND, partition, sort: String::new() })
 }

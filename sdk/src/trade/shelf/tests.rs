@@ -58,7 +58,7 @@ async fn its_limits_are_told_apart() {
         let refused = shelf.hold(hold).await.unwrap_err();
         std::error::Error::source(&refused).unwrap().downcast_ref::<ShelfError>().unwrap().code()
     };
-    let names: Vec<String> = (0..=HOLD_ITEMS_MAX).map(|n| format!("item {n}")).collect();
+    let names: Vec<String> = (0..=ITEMS_MAX).map(|n| format!("item {n}")).collect();
     let of = |count: usize| hold(1, &names[..count].iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>());
     assert_eq!(code(&of(51)).await, "shelf_too_many_items");
     assert!(matches!(shelf.hold(&of(50)).await, Ok(Held::Short(short)) if short.len() == 50));
@@ -78,7 +78,7 @@ async fn its_limits_are_told_apart() {
 
 #[tokio::test]
 async fn fifty_items_are_one_commit() {
-    let names: Vec<String> = (0..HOLD_ITEMS_MAX).map(|n| format!("item {n}")).collect();
+    let names: Vec<String> = (0..ITEMS_MAX).map(|n| format!("item {n}")).collect();
     let stock: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 2)).collect();
     let shelf = shelf_of(Memory::new(), &stock).await;
     let of = |n| hold(n, &stock);
