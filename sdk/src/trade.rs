@@ -34,7 +34,7 @@ pub use self::{
     flat_rates::FlatRates,
     items::{Items, ItemsError},
     opening::{Opening, OpeningError},
-    shelf::{Count, DELIVERY_S, HeldFor, REMEMBERED_S, Shelf, ShelfError},
+    shelf::{Count, DELIVERY_S, HeldFor, RECOUNT_S, REMEMBERED_S, Shelf, ShelfError},
     vat::{Vat, VatError},
 };
 use crate::{

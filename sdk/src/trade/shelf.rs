@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-pub use self::desk::{Count, DELIVERY_S, HeldFor};
+pub use self::desk::{Count, DELIVERY_S, HeldFor, RECOUNT_S};
 use self::records::{Due, Found, Holding, Look, Stage, Stock, due_key, due_prefixes, hold_key, stock_key};
 use super::{Held, Hold, ITEMS_MAX, Inventory, Shortage, TradeError, is_name};
 use crate::{
@@ -62,7 +62,7 @@ const PAGES: usize = 20;
 /// shelf.stock("sencha", 100, now).await?;
 /// shelf.receive("sencha", 40, "delivery note 7719", now).await?;
 /// assert_eq!(shelf.count("sencha", now).await?.left, 140);
-/// # Ok::<(), firsthand::trade::TradeError>(())
+/// # Ok::<(), firsthand::trade::ShelfError>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -74,7 +74,7 @@ pub struct Shelf {
     line: Arc<Mutex<()>>,
 }
 
-/// Why the shelf did not do it: the source of its [`TradeError`]s.
+/// Why the shelf did not do it: what it says to the merchant, and the source of the [`TradeError`]s that a checkout hears.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShelfError {
@@ -93,6 +93,12 @@ pub enum ShelfError {
     /// This is no name of an item: 1 to 64 bytes without control characters. Of a delivery: the same, up to 128.
     #[error("{0:?} is no name of an item or a delivery")]
     Name(String),
+    /// There are not as many as whoever counted had seen: something was sold, let go or delivered meanwhile. Nothing changed.
+    #[error("there are {found} by now, not as many as were seen: look, and count again")]
+    Moved {
+        /// How many can be had now.
+        found: u64,
+    },
     /// Others changed the same items all the time: it may be said again.
     #[error("others changed the same items all the time: say it again")]
     Busy,
@@ -111,6 +117,7 @@ impl ShelfError {
             Self::Twice(_) => "shelf_twice",
             Self::OtherItems => "shelf_other_items",
             Self::Name(_) => "shelf_name",
+            Self::Moved { .. } => "shelf_moved",
             Self::Busy => "shelf_busy",
             Self::Store(e) => e.code(),
         }
@@ -118,8 +125,12 @@ impl ShelfError {
 }
 
 impl From<ShelfError> for TradeError {
+    /// Only who is too busy, or whose store does not answer, may do it later. All else is the same the next time.
     fn from(e: ShelfError) -> Self {
-        Self::new("inventory", e)
+        match e {
+            ShelfError::Busy | ShelfError::Store(_) => Self::new("inventory", e),
+            _ => Self::invalid("inventory", e),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use firsthand::{
     checkout::Wishes,
     merchant::{Basket, Completion, IdempotencyKey},
     order::OrderId,
-    trade::{FlatRates, Inventory, Item, Items, Shelf, Trade, Vat, Way},
+    trade::{FlatRates, Held, Hold, Inventory, Item, Items, Shelf, Trade, Vat, Way},
 };
 
 use super::*;
@@ -200,6 +200,14 @@ async fn a_program_counts_and_receives() {
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 40 })).await.json(), tea(40));
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 40 })).await.json(), tea(39));
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 40 })).await.json(), tea(39), "said again");
+    // Also if some were sold since: they are not put back.
+    let now = office.merchant().now();
+    let sale = Hold::new(OrderId::from_random([7; 16]), vec![("tea".into(), Quantity::new(2).unwrap())], now, now);
+    assert_eq!(room.shelf.sell(&sale).await.unwrap(), Held::All);
+    assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 40 })).await.json(), tea(37), "said again");
+    let moved = office.tell("/stock/tea/count", &json!({ "left": 38, "seen": 39 })).await.json();
+    assert_eq!(moved["detail"], "there are 37 by now, not as many as were seen: look, and count again");
+    assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 37 })).await.json(), tea(39));
     let cases = [
         ("/stock/tea/count", json!({ "left": 38, "seen": 40 }), 409, "stock_moved"),
         ("/stock/tea/count", json!({ "left": -1 }), 400, "invalid_request"),

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, REMEMBERED_S, Shortage, Step, put};
+use super::{Hold, RECOUNT_S, REMEMBERED_S, Shortage, Step, put};
 use crate::{
     money::Quantity,
     order::OrderId,
@@ -25,6 +25,17 @@ pub(super) struct Stock {
     /// What was counted by hand last, and over which version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) counted: Option<(u64, u32)>,
+    /// How many whoever counted saw before, and when they counted, if they looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) seen: Option<(u64, UnixTime)>,
+}
+
+impl Stock {
+    /// Whether this very count was made a little while ago: whoever says it again has not heard the answer.
+    pub(super) fn was_counted(&self, seen: u64, left: u32, now: UnixTime) -> bool {
+        self.counted.is_some_and(|(_, counted)| counted == left)
+            && self.seen.is_some_and(|(before, at)| before == seen && now.since_s(at) < RECOUNT_S)
+    }
 }
 
 impl Persisted for Stock {
