@@ -75,9 +75,8 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
 /// from the [`Feed`](crate::merchant::Feed) within the merchant's transaction, and leave [`sell`](Self::sell) without effect.
 pub trait Inventory: std::fmt::Debug + Send + Sync + 'static {
     /// Holds all of it or nothing. For an order that holds the very same already, it is held on until the later time. What
-    /// was sold, or let go by [`free`](Self::free), is not held anew: that is all too late, and answered by
-    /// [`Held::Short`] with none left of each. What was held until before now may be gone: it is held anew if there is
-    /// enough.
+    /// was sold, or let go by [`free`](Self::free), is not held anew: [`Held::Over`], however much is left. What was held
+    /// until before now may be gone: it is held anew if there is enough.
     ///
     /// # Errors
     /// [`TradeError`] if nobody can tell: it is let go later, in case it was held. Also if something else is held for the
@@ -86,7 +85,7 @@ pub trait Inventory: std::fmt::Debug + Send + Sync + 'static {
 
     /// What is held for the order is sold. If it is held no more, it is taken from what is left, whole; [`Held::Short`] if
     /// there is too little, and then nothing was taken. `hold` says what it was. What was let go by [`free`](Self::free) is
-    /// not sold any more: [`Held::Short`] with none left of each.
+    /// not sold any more: [`Held::Over`].
     ///
     /// # Errors
     /// [`TradeError`] if nobody can tell: it is said again.

@@ -110,13 +110,17 @@ impl Hold {
     }
 }
 
-/// Whether there was enough.
+/// What came of a hold or a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Held {
-    /// All of it is held.
+    /// All of it is held, or sold.
     All,
-    /// There is too little of these, and nothing is held.
+    /// There is too little of these, and nothing was taken.
     Short(Vec<Shortage>),
+    /// It came too late, and nothing was taken, however much is left: what it speaks of was let go, or, if it is a hold, was
+    /// sold.
+    Over,
 }
 
 /// How little there is of an item.

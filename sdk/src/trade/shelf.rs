@@ -362,9 +362,9 @@ impl Shelf {
 fn holding(hold: &Hold, look: &Look) -> Result<Step, ShelfError> {
     match &look.hold {
         None => look.taken(hold, Stage::Held),
-        Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(too_late(hold))),
+        Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if !found.is_of(&hold.items) => Err(ShelfError::OtherItems),
-        Some((Holding { stage: Stage::Sold, .. }, _)) => Ok(Step::Done(too_late(hold))),
+        Some((Holding { stage: Stage::Sold, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if found.until >= hold.until => Ok(Step::Done(Held::All)),
         Some((found, version)) => Ok(Step::Commit(vec![
             put(hold_key(&hold.order), &found.held_until(hold.until), None, Expect::Version(*version))?,
@@ -378,16 +378,11 @@ fn holding(hold: &Hold, look: &Look) -> Result<Step, ShelfError> {
 fn selling(hold: &Hold, look: &Look) -> Result<Step, ShelfError> {
     match &look.hold {
         None => look.taken(hold, Stage::Sold),
-        Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(too_late(hold))),
+        Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if !found.is_of(&hold.items) => Err(ShelfError::OtherItems),
         Some((Holding { stage: Stage::Sold, .. }, _)) => Ok(Step::Done(Held::All)),
         Some((found, _)) => look.sold(hold, found),
     }
-}
-
-/// Nothing is there for an order that was let go or sold: it is not short, it is over.
-fn too_late(hold: &Hold) -> Held {
-    Held::Short(hold.items.iter().map(|(item, _)| Shortage { item: item.clone(), left: 0 }).collect())
 }
 
 fn check(items: &[(String, Quantity)]) -> Result<(), ShelfError> {

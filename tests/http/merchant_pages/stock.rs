@@ -244,8 +244,11 @@ async fn what_is_held_is_shown_and_what_was_sold_without_stock_is_said() {
         (Some(id.as_str()), &json!([{ "item": "tea", "quantity": 2 }]))
     );
 
-    // It is gone before the money is there.
-    room.shelf.free(&id, office.merchant().now()).await.unwrap();
+    // Its time is over, and it is gone before the money is there.
+    let now = office.merchant().now();
+    room.shelf.tidy(now.plus_s(3600)).await.unwrap();
+    assert_eq!(room.left("tea").await, (5, 0));
+    room.shelf.stock("tea", 1, now).await.unwrap();
     let path = path_of(&order);
     let paid = office.act(&path, &[("act", "decide"), ("attempt", "1"), ("happened", "yes")]).await;
     went(&paid, &path, "decided");

@@ -153,8 +153,13 @@ impl Merchant {
         {
             // For as long as a payment may go through, what it pays is held on.
             let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
-            if let Held::Short(_) = inventory.hold(&hold).await? {
-                tracing::warn!(order = %agreed.order, "stock is held no longer for a payment that is under way");
+            match inventory.hold(&hold).await? {
+                Held::All => {}
+                Held::Short(_) => {
+                    tracing::warn!(order = %agreed.order, "stock is held no longer for a payment that is under way");
+                }
+                // It was decided since it was read: whoever decided it has written down what follows.
+                Held::Over => tracing::debug!(order = %agreed.order, "what was held is sold by now, or was let go"),
             }
         }
         match self.0.store.commit(&writes, now).await {
@@ -242,6 +247,8 @@ impl Merchant {
             let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
             let why = match inventory.hold(&hold).await {
                 Ok(Held::All) => None,
+                // Somebody has given it up meanwhile, or gone on with it.
+                Ok(Held::Over) => Some(interrupted()),
                 Ok(Held::Short(short)) => Some(short.into_iter().next().map_or_else(
                     || Message::failed(MessageCode::OutOfStock, "Something of this is sold out."),
                     |one| short_of(one.item, one.left),

@@ -26,7 +26,7 @@ const STRUCK_OFF: usize = 50;
 
 /// Something that the inventory is to be told.
 #[derive(Serialize, Deserialize)]
-struct StockTask {
+pub(super) struct StockTask {
     order: OrderId,
     act: StockAct,
     lines: Vec<Line>,
@@ -196,7 +196,12 @@ impl Merchant {
         match act {
             StockAct::Free => inventory.free(&order, at).await?,
             StockAct::Sell => {
-                if let Held::Short(short) = inventory.sell(&hold(&order, &lines, 0, at)).await? {
+                let held = inventory.sell(&hold(&order, &lines, 0, at)).await?;
+                if held == Held::Over {
+                    // Nothing is missing of what nobody is sent.
+                    tracing::debug!(%order, "what was to be sold was let go meanwhile");
+                }
+                if let Held::Short(short) = held {
                     tracing::warn!(%order, "what was sold is not in stock any more");
                     let loaded = self.wanted(&order).await?;
                     let items = short.into_iter().map(|one| one.item).collect();

@@ -1,6 +1,7 @@
 //! Checkouts of guests and customers, completed, failed, interrupted, and taken up again.
 
 mod attacks;
+mod counted;
 mod customers;
 mod ending;
 mod parts;
