@@ -222,7 +222,8 @@ impl Trade {
         }
     }
 
-    /// What is left is counted here. Without it nothing is: whatever is sold, there is enough.
+    /// What is left is counted here, but for items that are [uncounted](Item::uncounted). Without it nothing is: whatever is
+    /// sold, there is enough.
     #[must_use]
     pub fn inventory(mut self, inventory: impl Inventory) -> Self {
         self.inventory = Some(AnyInventory::new(inventory));

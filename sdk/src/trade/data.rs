@@ -41,6 +41,8 @@ pub struct Item {
     pub at_most: Option<Quantity>,
     /// Why a consumer cannot withdraw from buying it, if they cannot.
     pub exemption: Option<Exemption>,
+    /// Whether the [`Inventory`](super::Inventory) counts it, if the shop has one.
+    pub counted: bool,
 }
 
 impl Item {
@@ -49,7 +51,7 @@ impl Item {
     pub fn new(name: impl Into<String>, title: impl Into<String>, unit: Money) -> Self {
         let (name, title) = (name.into(), title.into());
         let (tax, needs) = ("standard".to_owned(), Vec::new());
-        Self { name, title, unit, weight_g: None, tax, needs, at_most: None, exemption: None }
+        Self { name, title, unit, weight_g: None, tax, needs, at_most: None, exemption: None, counted: true }
     }
 
     /// It is sent, and weighs so much: the checkout asks where to.
@@ -77,6 +79,14 @@ impl Item {
     #[must_use]
     pub const fn no_withdrawal(mut self, why: Exemption) -> Self {
         self.exemption = Some(why);
+        self
+    }
+
+    /// There is always enough of it, as of a file: the shop's [`Inventory`](super::Inventory) is not asked how many are left,
+    /// holds none, and hears of no sale of it.
+    #[must_use]
+    pub const fn uncounted(mut self) -> Self {
+        self.counted = false;
         self
     }
 

@@ -47,8 +47,8 @@ const PAGES: usize = 20;
 /// Stock that is counted in a [`Store`], each change by compare-and-set: on however many nodes, of a hundred pieces a
 /// hundred are sold.
 ///
-/// What was never put on the shelf is not there: none is left of it. To sell something without counting, give
-/// [`Trade`](super::Trade) no inventory, or one of your own that answers `None` for it.
+/// What was never put on the shelf is not there: none is left of it. What is sold without counting, a file say, is not for
+/// the shelf: [`Item::uncounted`](super::Item::uncounted).
 ///
 /// What is held stands for itself: it is not among what is left. A hold that is over goes back when somebody else needs it,
 /// and otherwise with [`Inventory::tidy`]; while it does not, whoever it was held for is still sold it. An order that was

@@ -150,9 +150,9 @@ impl Merchant {
         }
         if let (Some(record), Some(trade)) = (&record, &self.0.trade)
             && let (Stage::Paying(agreed), Some(inventory)) = (&record.stage, &trade.inventory)
+            && let Some(hold) = hold(&agreed.order, &record.offering.lines, trade.hold_s, now)
         {
             // For as long as a payment may go through, what it pays is held on.
-            let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
             match inventory.hold(&hold).await? {
                 Held::All => {}
                 Held::Short(_) => {
@@ -243,8 +243,8 @@ impl Merchant {
         let (record, now) = (&checkout.record, self.now());
         let Stage::Holding(agreed) = &record.stage else { return Ok(()) };
         let trade = self.trade()?;
-        if let Some(inventory) = &trade.inventory {
-            let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
+        let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
+        if let (Some(inventory), Some(hold)) = (&trade.inventory, hold) {
             let why = match inventory.hold(&hold).await {
                 Ok(Held::All) => None,
                 // Somebody has given it up meanwhile, or gone on with it.
@@ -345,7 +345,7 @@ impl Merchant {
         let from = FromCheckout {
             id: id.clone(),
             coupons: offering.coupons.clone(),
-            holds: trade.inventory.is_some(),
+            holds: trade.inventory.is_some() && is_counted(&offering.lines),
             vat_id: record.wishes.vat_id.clone().filter(|_| offering.reverse_charge),
             awaited: agreed.awaited.clone(),
             confirmed_at: None,
@@ -438,8 +438,14 @@ fn draft(record: &CheckoutRecord) -> Draft {
     }
 }
 
-/// What is held for an order.
-pub(super) fn hold(order: &OrderId, lines: &[Line], hold_s: u64, now: UnixTime) -> Hold {
-    let items = lines.iter().map(|line| (line.item.clone(), line.quantity)).collect();
-    Hold { order: order.clone(), items, until: now.plus_s(hold_s), now }
+/// What is held for an order; none if nothing of it is counted.
+pub(super) fn hold(order: &OrderId, lines: &[Line], hold_s: u64, now: UnixTime) -> Option<Hold> {
+    let counted = lines.iter().filter(|line| !line.uncounted);
+    let items: Vec<_> = counted.map(|line| (line.item.clone(), line.quantity)).collect();
+    (!items.is_empty()).then(|| Hold { order: order.clone(), items, until: now.plus_s(hold_s), now })
+}
+
+/// Whether some of it is counted.
+pub(super) fn is_counted(lines: &[Line]) -> bool {
+    lines.iter().any(|line| !line.uncounted)
 }
