@@ -20,7 +20,7 @@ pub use self::{
     id::{CheckoutId, NotACheckoutId},
     message::{Message, MessageCode, Severity},
     offering::{Coupon, Offered, Offering},
-    wishes::{CODES_MAX, CheckedWishes, ITEMS_MAX, WishError, Wishes},
+    wishes::{CODES_MAX, CheckedWishes, WishError, Wishes},
 };
 use crate::{
     money::Money,

@@ -28,7 +28,7 @@ use crate::{
     resolve::ResolveError,
     store::{BoxError, StoreError},
     time::UnixTime,
-    trade::{OpeningError, TradeError},
+    trade::{OpeningError, ShelfError, TradeError},
     trust::TrustError,
 };
 
@@ -647,6 +647,13 @@ impl From<TradeError> for Error {
             }
             TradeError::Invalid { .. } => Self::Misuse(error.to_string()),
         }
+    }
+}
+
+impl From<ShelfError> for Error {
+    /// As a checkout would say it.
+    fn from(error: ShelfError) -> Self {
+        TradeError::from(error).into()
     }
 }
 

@@ -186,11 +186,16 @@ impl Merchant {
         }
         if let (Some(record), Some(trade)) = (&record, &self.0.trade)
             && let (Stage::Paying(agreed), Some(inventory)) = (&record.stage, &trade.inventory)
+            && let Some(hold) = hold(&agreed.order, &record.offering.lines, trade.hold_s, now)
         {
             // For as long as a payment may go through, what it pays is held on.
-            let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
-            if let Held::Short(_) = inventory.hold(&hold).await? {
-                tracing::warn!(order = %agreed.order, "stock is held no longer for a payment that is under way");
+            match inventory.hold(&hold).await? {
+                Held::All => {}
+                Held::Short(_) => {
+                    tracing::warn!(order = %agreed.order, "stock is held no longer for a payment that is under way");
+                }
+                // It was decided since it was read: whoever decided it has written down what follows.
+                Held::Over => tracing::debug!(order = %agreed.order, "what was held is sold by now, or was let go"),
             }
         }
         match self.0.store.commit(&writes, now).await {
@@ -275,10 +280,12 @@ impl Merchant {
         let (record, now) = (&checkout.record, self.now());
         let Stage::Holding(agreed) = &record.stage else { return Ok(()) };
         let trade = self.trade()?;
-        if let Some(inventory) = &trade.inventory {
-            let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
+        let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
+        if let (Some(inventory), Some(hold)) = (&trade.inventory, hold) {
             let why = match inventory.hold(&hold).await {
                 Ok(Held::All) => None,
+                // Somebody has given it up meanwhile, or gone on with it.
+                Ok(Held::Over) => Some(interrupted()),
                 Ok(Held::Short(short)) => Some(short.into_iter().next().map_or_else(
                     || Message::failed(MessageCode::OutOfStock, "Something of this is sold out."),
                     |one| short_of(one.item, one.left),
@@ -380,7 +387,7 @@ impl Merchant {
         let from = FromCheckout {
             id: id.clone(),
             coupons: offering.coupons.clone(),
-            holds: trade.inventory.is_some(),
+            holds: trade.inventory.is_some() && is_counted(&offering.lines),
             vat_id: record.wishes.vat_id.clone().filter(|_| offering.reverse_charge),
             awaited: agreed.awaited.clone(),
             confirmed_at: None,
@@ -470,8 +477,14 @@ fn draft(record: &CheckoutRecord) -> Draft {
     }
 }
 
-/// What is held for an order.
-pub(super) fn hold(order: &OrderId, lines: &[Line], hold_s: u64, now: UnixTime) -> Hold {
-    let items = lines.iter().map(|line| (line.item.clone(), line.quantity)).collect();
-    Hold { order: order.clone(), items, until: now.plus_s(hold_s), now }
+/// What is held for an order; none if nothing of it is counted.
+pub(super) fn hold(order: &OrderId, lines: &[Line], hold_s: u64, now: UnixTime) -> Option<Hold> {
+    let counted = lines.iter().filter(|line| !line.uncounted);
+    let items: Vec<_> = counted.map(|line| (line.item.clone(), line.quantity)).collect();
+    (!items.is_empty()).then(|| Hold { order: order.clone(), items, until: now.plus_s(hold_s), now })
+}
+
+/// Whether some of it is counted.
+pub(super) fn is_counted(lines: &[Line]) -> bool {
+    lines.iter().any(|line| !line.uncounted)
 }

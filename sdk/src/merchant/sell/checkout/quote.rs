@@ -235,7 +235,10 @@ async fn sold(trade: &Trade, wishes: &CheckedWishes) -> Result<Cart, Error> {
 /// How many there are of what is bought, if somebody counts.
 async fn counted(trade: &Trade, cart: &mut Cart, now: UnixTime) -> Result<(), Error> {
     let Some(inventory) = &trade.inventory else { return Ok(()) };
-    let items: Vec<String> = cart.lines().iter().map(|line| line.item.clone()).collect();
+    let items: Vec<String> = cart.counted().map(|line| line.item.clone()).collect();
+    if items.is_empty() {
+        return Ok(());
+    }
     let left = inventory.left(&items, now).await?;
     if left.len() != items.len() {
         return Err(TradeError::invalid("inventory", "it answered for fewer things than it was asked for").into());

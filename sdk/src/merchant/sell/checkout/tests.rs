@@ -1,6 +1,7 @@
 //! Checkouts of guests and customers, completed, failed, interrupted, and taken up again.
 
 mod attacks;
+mod counted;
 mod customers;
 mod ending;
 mod parts;
@@ -53,6 +54,7 @@ fn catalogue() -> Items {
         Item::new("book", "A book as a file", euro("9.90")),
         Item::new("wine", "Riesling", euro("12.00")).sent(1_300).needs(&TestShop::age()),
         Item::new("free", "A sample as a file", euro("0.00")),
+        Item::new("song", "A song, as often as you like", euro("0.99")).uncounted(),
     ])
     .unwrap()
 }
@@ -503,7 +505,7 @@ async fn what_was_interrupted_is_taken_up_by_its_key_or_given_up_after_a_minute(
     let checkout = shop.guest(&tea(1)).await.checkout;
     let agreed = agree(&checkout, "b").await;
     let Stage::Holding(terms) = &agreed.record.stage else { panic!("{agreed:?}") };
-    let hold = complete::hold(&terms.order, &agreed.offering().lines, 900, merchant.now());
+    let hold = complete::hold(&terms.order, &agreed.offering().lines, 900, merchant.now()).unwrap();
     use crate::trade::Inventory as _;
     shop.shelf.hold(&hold).await.unwrap();
     assert_eq!(shop.left("sencha").await, (3, 1));

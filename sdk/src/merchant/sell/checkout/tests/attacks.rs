@@ -33,7 +33,7 @@ async fn selling_at(prices: &Prices) -> Shop {
 }
 
 /// The customer has agreed, and whoever carries that out has not begun.
-async fn agreed(shop: &Shop, checkout: &Checkout, at: &str) -> Checkout {
+pub(super) async fn agreed(shop: &Shop, checkout: &Checkout, at: &str) -> Checkout {
     let completion = pay(checkout, FakeRail::ID);
     let content = ("complete", checkout.id(), &completion);
     let once = Once::new(shop.merchant(), &checkout.whose.principal(), &key(at), &content);
