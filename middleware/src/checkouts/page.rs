@@ -22,7 +22,7 @@ use super::{
     caller::{Caller, Found, Trouble},
     completed,
     form::{Errors, Sent},
-    order::{LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
+    order::{After, LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
     view::{Frame, Shown, rails, word},
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(super) fn routes() -> Router<Merchant> {
         .route("/checkout", get(nothing).merge(post(begin)))
         .route("/checkout/{name}", get(show).merge(post(act)))
         .route("/checkout.css", get(style))
+        .merge(super::order::routes())
         .layer(DefaultBodyLimit::max(BASKET_BYTES_MAX))
 }
 
@@ -307,14 +308,19 @@ async fn order_page(merchant: &Merchant, caller: &Caller, order: &Order) -> Resu
     // Whom a wallet made a customer meanwhile finds it among their orders, too.
     let link = caller.link().filter(|_| *order.buyer() == Buyer::Guest);
     let only_key = link.and_then(|_| merchant.origin().join(&caller.path).ok()).map(Into::into);
-    let notice = (caller.asks("said") == Some("ordered_already")).then(|| {
-        let text = caller.lang.say(
+    let notice = match caller.asks("said") {
+        Some("ordered_already") => Some(caller.lang.say(
             "This was ordered already, once. Nothing was done a second time.",
             "Das war schon bestellt, einmal. Es wurde nichts ein zweites Mal getan.",
-        );
-        text.to_owned()
-    });
-    Ok(ordered(&caller.frame(), &Ordered { order, delivery, only_key, notice }))
+        )),
+        Some("withdrawn") if !order.acknowledgements().is_empty() => Some(caller.lang.say(
+            "We have received your withdrawal. Its acknowledgement is below: please save it.",
+            "Ihr Widerruf ist bei uns eingegangen. Die Bestätigung steht unten: Bitte sichern Sie sie.",
+        )),
+        _ => None,
+    };
+    let (notice, after) = (notice.map(str::to_owned), After::of(order).await?);
+    Ok(ordered(&caller.frame(), &Ordered { order, delivery, only_key, notice, after }))
 }
 
 /// Why what was sent is not done.
