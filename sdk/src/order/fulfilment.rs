@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    Happened, OrderError, OrderRecord, OrderState, Step,
+    Attempt, Happened, OrderError, OrderRecord, OrderState, Step,
     adjustment::AdjustmentReason,
     after::{AfterError, PARCELS_MAX, Part, check_key, count_of, has_room, within},
 };
-use crate::{money::Quantity, time::UnixTime};
+use crate::{money::Quantity, rail::WalletRail, time::UnixTime};
 
 /// The longest name of a carrier, in bytes.
 const CARRIER_BYTES_MAX: usize = 64;
@@ -130,12 +130,24 @@ impl Fulfilment {
 }
 
 impl OrderRecord {
+    /// Whether a parcel may leave the shop: it is paid, or a rail keeps the money for it. What a wallet authorised is an order
+    /// to a bank, which may still refuse it.
+    #[must_use]
+    pub fn may_be_sent(&self) -> bool {
+        let is_kept = |attempt: &Attempt| attempt.holds() && attempt.rail != WalletRail::ID;
+        match self.state {
+            OrderState::Paid => true,
+            OrderState::Authorised => self.attempts.iter().any(is_kept),
+            _ => false,
+        }
+    }
+
     /// A parcel has left the shop. `Ok(None)` if that was said before with the same key.
     ///
     /// What no parcel brings ([`Line::intangible`](super::Line::intangible)) has arrived when it was sent.
     ///
     /// # Errors
-    /// [`OrderError::Over`]; [`OrderError::After`] if it is neither paid nor authorised, more is sent than was bought, or
+    /// [`OrderError::Over`]; [`OrderError::After`] if it [may not be sent](Self::may_be_sent) yet, more is sent than was bought, or
     /// the key was used for another parcel.
     pub fn sent(self, parcel: &Parcel, now: UnixTime) -> Result<Option<Step>, OrderError> {
         parcel.check()?;
@@ -150,7 +162,7 @@ impl OrderRecord {
             };
         }
         match self.state {
-            OrderState::Paid | OrderState::Authorised => {}
+            _ if self.may_be_sent() => {}
             over @ (OrderState::Cancelled | OrderState::Expired) => return Err(OrderError::Over(over)),
             open => return Err(AfterError::NotToBeSent(open).into()),
         }
