@@ -51,7 +51,8 @@ const LIST: usize = 100;
 const STYLE: &str = include_str!("web/office.css");
 
 /// The merchant's pages, and the JSON API under `/api` beside them, to be mounted where the merchant likes:
-/// `.nest("/merchant", firsthand_axum::merchant_pages(&merchant, operators))`.
+/// `.nest_service("/merchant", firsthand_axum::merchant_pages(&merchant, operators))`. (`.nest` does as well, but for `/merchant/`
+/// with the slash.) They answer all there is below, what is not there included.
 ///
 /// Orders, with all that can be done about them, what is sent, taken back and withdrawn from after the sale included;
 /// transfers that name no order; statements and files of the bank; money that goes back; webhooks that were not taken; the
@@ -72,7 +73,7 @@ pub fn merchant_pages<S: Clone + Send + Sync + 'static>(merchant: &Merchant, ope
 /// fn app(merchant: &Merchant, operators: Operators) -> Router {
 ///     let office = BackOffice::new(merchant, operators).stylesheet("/shop.css");
 ///     let shelf = Router::new().route("/merchant/shelf", get(async |who: Operator| format!("Hello {}", who.name())));
-///     Router::new().nest("/merchant", office.routes()).merge(office.guard(shelf))
+///     Router::new().nest_service("/merchant", office.routes()).merge(office.guard(shelf))
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -112,13 +113,14 @@ impl BackOffice {
         self
     }
 
-    /// The pages and the API.
+    /// The pages and the API, with a fallback of their own: an operator who has mistyped an address sees a page that says so.
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let pages = Router::new()
             .route("/", get(orders::today))
             .route("/orders", get(orders::list))
             .route("/orders.csv", get(export::page))
             .route("/orders/{id}", get(order::page).post(order::act))
+            .route("/orders/{id}/acknowledgement", get(after::acknowledgement))
             .route("/transfers", get(transfers::page).post(transfers::act))
             .route("/refunds", get(refunds::page).post(refunds::act))
             .route("/bank", get(bank::page))
@@ -138,6 +140,8 @@ impl BackOffice {
             pages = pages.merge(stock::routes().layer(DefaultBodyLimit::max(FORM_BYTES_MAX)));
             api = api.merge(api::stock::routes());
         }
+        let pages = pages.fallback(nowhere).method_not_allowed_fallback(not_so);
+        let api = api.fallback(api::nowhere).method_not_allowed_fallback(api::not_so);
         let (pages, api) = (self.guarded(pages, Shown::Basic), self.guarded(api, Shown::Bearer));
         pages.merge(Router::new().nest("/api", api)).with_state(self.office.clone())
     }
@@ -264,6 +268,17 @@ impl Desk {
         };
         self.page(here, title, "", Some(trouble), Html::default())
     }
+}
+
+/// An address that no page has.
+async fn nowhere(desk: Desk) -> Response {
+    desk.sorry(Here::Today, &Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into())
+}
+
+/// A page that is not asked for in that way.
+async fn not_so(desk: Desk) -> Response {
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this page takes other methods");
+    desk.sorry(Here::Today, &problem.into())
 }
 
 async fn style() -> Response {

@@ -1061,7 +1061,37 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if !strict.is_object() {
         return Err(invalid("the body is not a JSON object"));
     }
-    serde_json::from_value(strict).map_err(|_| invalid("the body has not the members that it should have"))
+    serde_json::from_value(strict).map_err(|_| {
+        // Read once more for the member at fault: that is all that is told of it, and no value.
+        let unfit = Json::<T>::from_bytes(bytes).err().and_then(|error| unfit_member(&error));
+        let detail = "the body has not the members that it should have";
+        unfit.map_or_else(|| invalid(detail), |unfit| invalid(&format!("{detail}: {unfit}")))
+    })
+}
+
+/// What is wrong with which member of a body, or which parameter of an address, in the words of the extractors: a preamble, the
+/// path of the member, the reason. Its value is never told.
+pub(crate) fn unfit_member(error: &impl std::fmt::Display) -> Option<String> {
+    let is_path = |text: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']');
+        (1..=64).contains(&text.len()) && text.bytes().all(plain)
+    };
+    let text = error.to_string();
+    let (_, told) = text.split_once(": ")?;
+    let (path, reason) = match told.split_once(": ") {
+        Some((path, reason)) if is_path(path) => (Some(path), reason),
+        _ => (None, told),
+    };
+    let named = |reason_is: &str| reason.strip_prefix(reason_is)?.split('`').next().filter(|name| is_path(name));
+    if let Some(name) = named("missing field `") {
+        let within = path.map(|path| format!("{path}.")).unwrap_or_default();
+        return Some(format!("`{within}{name}` is missing"));
+    }
+    if let Some(name) = named("unknown field `") {
+        return Some(format!("`{}` is none of them", path.unwrap_or(name)));
+    }
+    let name = path.or_else(|| named("duplicate field `"))?;
+    Some(format!("`{name}` cannot be read"))
 }
 
 /// The name in the address. What is no text is a name like any other that nobody has.

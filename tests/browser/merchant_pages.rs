@@ -48,7 +48,7 @@ async fn a_merchant_runs_the_shop_from_pages_without_a_script() {
 
     let merchant = office(&shop, Options::default()).await;
     merchant.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
-    merchant.sees("Orders that wait for something").await;
+    merchant.sees("Orders whose payment waits for something").await;
     merchant.picture("office-today").await;
     merchant.press("Transfers").await;
     merchant.sees("Book a transfer by hand").await;
@@ -104,7 +104,7 @@ async fn the_merchants_pages_fit_a_phone_in_german() {
     guest.leave().await;
     let merchant = office(&shop, Options { language: "de", phone: true, ..Options::default() }).await;
     for (path, text, name) in [
-        ("", "Bestellungen, die auf etwas warten", "phone-office-today"),
+        ("", "Bestellungen, deren Zahlung auf etwas wartet", "phone-office-today"),
         ("/orders", "Für die Buchhaltung", "phone-office-orders"),
         ("/transfers", "Überweisung von Hand buchen", "phone-office-transfers"),
         ("/refunds", "Sie schulden niemandem etwas.", "phone-office-refunds"),

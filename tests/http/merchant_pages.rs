@@ -62,7 +62,7 @@ impl Office {
         let operators = Operators::new().key("anna", anna.digest()).key("ben", ben.digest());
         // Inside of the customers' layer, as a merchant may mount it.
         let app = Router::new()
-            .nest("/merchant", merchant_pages(shop.merchant(), operators))
+            .nest_service("/merchant", merchant_pages(shop.merchant(), operators))
             .merge(routes(shop.merchant()))
             .layer(CustomerLayer::new(shop.merchant().clone()));
         Self { shop, rail, app, anna, ben }
@@ -230,6 +230,38 @@ async fn nobody_comes_in_without_a_key() {
     }
     assert_eq!(office.look("").await.status, 200);
     assert_eq!(office.api(Method::GET, "/orders", None).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_there_is_answered_in_words() {
+    let office = Office::new();
+    assert!(office.look("/").await.text().contains("<h1>Today</h1>"), "with the slash, too");
+    for path in ["/nothing", "/orders/x/y", "/bank/"] {
+        let reply = office.look(path).await;
+        refused(&reply, 404, "There is no such page.");
+        assert!(
+            reply.text().contains("href=\"/merchant/orders\"") && reply.header("cache-control").contains("no-store")
+        );
+        assert!(office.look_in(path, "de").await.text().contains("Eine solche Seite gibt es nicht."));
+    }
+    let other = office.post("/orders", &[("act", "cancel")]).await;
+    refused(&other, 405, "takes no such request");
+    assert_eq!(other.header("allow"), "GET,HEAD");
+    for (method, path, status, code) in [
+        (Method::GET, "/nothing", 404, "not_found"),
+        (Method::POST, "/orders/x/burn", 404, "not_found"),
+        (Method::DELETE, "/orders", 405, "method_not_allowed"),
+        (Method::GET, "/statements", 405, "method_not_allowed"),
+    ] {
+        let reply = office.api(method.clone(), path, None).await;
+        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (status, code), "{method} {path}");
+        assert_eq!(reply.header("content-type"), "application/problem+json");
+    }
+    // Whoever has no key is not told what is there and what is not.
+    for path in ["/merchant/", "/merchant/nothing", "/merchant/api/nothing"] {
+        let nobody = Sending { key: None, origin: None, language: "en", kind: "" };
+        assert_eq!(office.send(Method::GET, path, &nobody, b"").await.status, 401, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -529,7 +561,9 @@ async fn a_transfer_without_an_order_is_assigned_sent_back_or_put_aside() {
     };
     went(&office.act("/transfers", &book("B1", "Tee")).await, "/transfers", "booked_unmatched");
     went(&office.act("/transfers", &book("B1", "Tee")).await, "/transfers", "booked_before");
-    refused(&office.act("/transfers", &book("B1", "Wein")).await, 409, "reads otherwise");
+    let other = office.act("/transfers", &book("B1", "Wein")).await;
+    refused(&other, 409, "That number is booked already");
+    assert!(other.text().contains("value=\"Wein\"") && other.text().contains("“Tee”"), "it waits on the same page");
     refused(&office.act("/transfers", &book("", "Tee")).await, 422, "number of the transfer is missing");
     let no_iban = [("act", "book"), ("id", "B2"), ("amount", "1"), ("payer", "Erika"), ("iban", "DE00")];
     let typed = office.act("/transfers", &no_iban).await;
@@ -780,6 +814,14 @@ async fn the_books_are_taken_as_csv_and_nothing_in_them_is_a_formula() {
     let later = office.look(&format!("/orders.csv?from={}", day(office.merchant().now()))).await.text();
     assert_eq!(later.matches("\r\n").count(), 1 + 101);
     refused(&office.look("/orders.csv?from=yesterday").await, 422, "no day");
+    let backwards = "/orders.csv?from=2026-11-30&to=2026-11-01";
+    refused(&office.look(backwards).await, 422, "ends before it begins");
+    assert!(office.look_in(backwards, "de").await.text().contains("endet, bevor er beginnt"));
+    for path in [backwards, "/orders?from=2026-11-30&to=2026-11-01"] {
+        let reply = office.api(Method::GET, path, None).await;
+        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (400, "invalid_request"), "{path}");
+        assert!(reply.text().contains("`from` is a later day than `to`"), "{}", reply.text());
+    }
     assert_eq!(office.api(Method::GET, "/orders.csv?to=2026-02-30", None).await.code(), "invalid_request");
 
     // The same title on the pages: as text.
@@ -805,6 +847,10 @@ async fn a_program_does_all_of_it_by_json() {
     for bad in ["?state=lost", "?after=x", "?from=x", "?limit=x"] {
         let reply = office.api(Method::GET, &format!("/orders{bad}"), None).await;
         assert_eq!((reply.status.as_u16(), reply.code().as_str()), (400, "invalid_request"), "{bad}");
+    }
+    for (bad, says) in [("?limit=-1", "`limit` cannot be read"), ("?limit=1&limit=2", "`limit` cannot be read")] {
+        let text = office.api(Method::GET, &format!("/orders{bad}"), None).await.text();
+        assert!(text.contains(says) && !text.contains("-1"), "{text}");
     }
     let whole = office.ask(&path).await;
     assert_eq!(whole["total"], json!({ "minor": 1480, "currency": "EUR" }));
@@ -832,6 +878,20 @@ async fn a_program_does_all_of_it_by_json() {
         let reply = office.tell(&refunds, &body).await;
         assert_eq!((reply.status.as_u16(), reply.code().as_str()), (status, code), "{body}");
         assert_eq!(reply.header("content-type"), "application/problem+json");
+    }
+    // The member at fault is named, and nothing of what stands in it.
+    let key = "x";
+    let named = [
+        (json!({}), "`amount` is missing"),
+        (json!({ "amount": "5.00", "key": key }), "`amount` cannot be read"),
+        (json!({ "amount": { "minor": 1 }, "key": key }), "`amount.currency` is missing"),
+        (json!({ "amount": { "minor": "5.00", "currency": "EUR" }, "key": key }), "`amount.minor` cannot be read"),
+        (json!({ "amount": amount(1), "key": key, "also": "5.00" }), "`also` is none of them"),
+        (json!({ "amount": amount(1), "key": key, "<b>5.00": 1 }), "the members that it should have\""),
+    ];
+    for (body, says) in named {
+        let text = office.tell(&refunds, &body).await.text();
+        assert!(text.contains(says) && !text.contains("5.00"), "{body}: {text}");
     }
     assert_eq!(office.api(Method::POST, &format!("{path}/cancel"), None).await.code(), "already_paid");
     assert_eq!(office.api(Method::POST, &format!("{path}/close"), None).await.code(), "order_not_authorised");

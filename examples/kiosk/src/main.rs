@@ -89,7 +89,7 @@ impl Kiosk {
             .route("/", get(window))
             .route("/terms", get(terms))
             .with_state(self.clone())
-            .nest("/merchant", office.routes())
+            .nest_service("/merchant", office.routes())
             .merge(routes(&self.merchant))
             .layer(CustomerLayer::new(self.merchant).checkout_page(till.withdrawal("/terms#withdrawal")))
     }

@@ -1,23 +1,45 @@
 //! After the sale, on the page of an order: what is sent and arrives, what the merchant takes back, what the customer
 //! withdraws from; and where it all came from.
 
+use axum::{extract::Path, response::Response};
 use firsthand::{
     Error,
     merchant::{Adjusted, Order},
     money::Quantity,
     order::{
-        Acknowledgement, Adjustment, Happened, OrderEvent, OrderState, Parcel, ParcelRecord, Part, WithdrawalState,
+        Acknowledgement, Adjustment, AfterError, Happened, OrderError, OrderEvent, OrderState, Parcel, ParcelRecord,
+        Part, WithdrawalState,
     },
 };
+use url::form_urlencoded;
 
 use super::{
     Desk, LIST,
     acts::OrderAct,
     html::{Html, html, row},
-    view::{Sent, Trouble, count_field, count_name, field, section, typed},
+    view::{Here, Query, Sent, Trouble, count_field, count_name, field, section, typed},
     words,
 };
 use crate::lang::Lang;
+
+/// How many orders that are to be packed the first page shows.
+const TO_PACK: usize = 50;
+
+/// The acknowledgement of a withdrawal alone, to be printed.
+pub(super) async fn acknowledgement(desk: Desk, Path(id): Path<String>, Query(asked): Query) -> Response {
+    let found = async {
+        let order = desk.hand().order(&id).await?;
+        let stated = order.acknowledgements().into_iter().find(|one| one.key == asked.withdrawal);
+        stated.ok_or_else(|| Error::from(OrderError::After(AfterError::NoSuchWithdrawal)))
+    };
+    match found.await {
+        Ok(one) => {
+            let title = desk.say("Acknowledgement of your withdrawal", "Bestätigung Ihres Widerrufs");
+            desk.page(Here::Orders, title, "", None, desk.letter(&one))
+        }
+        Err(error) => desk.sorry(Here::Orders, &error.into()),
+    }
+}
 
 /// What a form about an order asks for after the sale, and what the page says when it is done; nothing if it is about
 /// something else.
@@ -188,17 +210,31 @@ impl Desk {
                 ),
                 _ => html!("<p>{}</p>", self.say("Settled", "Abgerechnet")),
             };
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("withdrawal", &one.key).finish();
+            let letter = html!(
+                "<h4>{}</h4>{}<p><a href=\"{}?{}\">{}</a></p>",
+                self.say("Acknowledgement for the customer, due at once", "Bestätigung für den Kunden, sofort fällig"),
+                self.letter(one),
+                self.href(&format!("{}/acknowledgement", path_of(order))),
+                query,
+                self.say("It alone, to be printed", "Sie allein, zum Drucken"),
+            );
             list.push(html!(
-                "<li><h3>{}</h3><p>{} {}</p>{}</li>",
+                "<li><h3>{}</h3><p>{} {}</p>{}{}</li>",
                 acknowledged(one),
                 self.say("Withdrawn from", "Widerrufen"),
                 self.lang.moment(one.at),
+                letter,
                 state
             ));
         }
         let list = list.into_iter().collect::<Html>();
         let title = self.say("What was withdrawn from", "Was widerrufen wurde");
         Ok(section(title, html!("<ul class=\"records\">{}</ul>", list)))
+    }
+
+    fn letter(&self, one: &Acknowledgement) -> Html {
+        html!("<pre class=\"letter\">{}</pre>", words::acknowledgement(self.lang, one))
     }
 
     /// The form that settles a withdrawal, with what it is worth.
@@ -302,6 +338,37 @@ impl Desk {
             count_field(&name, &label, value, most)
         };
         parts.iter().map(field).collect()
+    }
+
+    /// What there is to pack, for the first page: those who have waited longest come first.
+    pub(super) async fn to_send(&self) -> Result<Html, Error> {
+        let orders = self.merchant.orders_to_send(TO_PACK + 1).await?;
+        let title = self.say("To send", "Zu versenden");
+        if orders.is_empty() {
+            let none = self.say("Nothing is to be sent.", "Es ist nichts zu versenden.");
+            return Ok(section(title, html!("<p class=\"none\">{}</p>", none)));
+        }
+        let rows: Html = orders
+            .iter()
+            .take(TO_PACK)
+            .map(|order| {
+                html!(
+                    "<li><span>{} {}</span> <span>{} {}</span></li>",
+                    self.order_link(order),
+                    in_words(&order.unsent()),
+                    self.say("placed", "bestellt"),
+                    self.lang.moment(order.placed_at())
+                )
+            })
+            .collect();
+        let more = (orders.len() > TO_PACK).then(|| {
+            let words = self.say(
+                "There are more: the oldest stand here, and the next ones once these are sent.",
+                "Es gibt mehr: Hier stehen die ältesten, und die nächsten, sobald diese gesendet sind.",
+            );
+            html!("<p>{}</p>", words)
+        });
+        Ok(section(title, html!("<ul class=\"lines\">{}</ul>{}", rows, more)))
     }
 
     /// The withdrawals that wait for the merchant, for the first page.

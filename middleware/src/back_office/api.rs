@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, FromRequestParts, Path},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, rejection::QueryRejection},
     response::Response,
     routing::{get, post},
 };
@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     problem::Problem,
-    routes::{Body, parse},
+    routes::{Body, parse, unfit_member},
 };
 
 /// The largest body of JSON, in bytes.
@@ -107,6 +107,17 @@ impl Api {
     }
 }
 
+/// An address that the API does not have.
+pub(super) async fn nowhere() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "the API has no such address")
+}
+
+/// An address of the API that takes other methods.
+pub(super) async fn not_so() -> Problem {
+    let detail = "this address takes the methods that stand in `Allow`";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
 fn invalid(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
 }
@@ -134,9 +145,17 @@ impl<S: Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let asked = axum::extract::Query::<OrdersQuery>::try_from_uri(&parts.uri);
-        Ok(Self(asked.map_err(|_| invalid("the parameters cannot be read"))?.0))
+        parameters(parts).map(Self)
     }
+}
+
+/// What stands behind `?`; what cannot be read is refused by its name.
+fn parameters<T: DeserializeOwned>(parts: &Parts) -> Result<T, Problem> {
+    let unfit = |error: QueryRejection| {
+        let detail = "the parameters cannot be read";
+        unfit_member(&error).map_or_else(|| invalid(detail), |unfit| invalid(&format!("{detail}: {unfit}")))
+    };
+    Ok(axum::extract::Query::<T>::try_from_uri(&parts.uri).map_err(unfit)?.0)
 }
 
 /// The orders, the newest first: all of them, or those of a state, of a period, or of a number.
@@ -170,8 +189,7 @@ pub(crate) async fn orders(api: Api, Asked(asked): Asked) -> Result<Json<OrderLi
     if let Some(after) = &asked.after {
         query = query.after(&after.parse().map_err(|_| invalid("`after` is no `next` of a page"))?);
     }
-    let period =
-        export::Period::read(&asked.from, &asked.to).ok_or_else(|| invalid("a day is written as 2026-11-23"))?;
+    let period = export::Period::read(&asked.from, &asked.to).map_err(|no| invalid(no.detail()))?;
     let page = api.merchant.orders(&period.of(query)).await?;
     Ok(Json(OrderListBody::of(&page.orders, page.next.as_ref())))
 }
@@ -185,12 +203,11 @@ pub(crate) async fn orders(api: Api, Asked(asked): Asked) -> Result<Json<OrderLi
     ),
     responses(
         (status = 200, body = String, content_type = "text/csv"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "That is no day"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "That is no day, or `from` is after `to`"),
     )
 ))]
 pub(crate) async fn csv(api: Api, Asked(asked): Asked) -> Result<Response, Problem> {
-    let period =
-        export::Period::read(&asked.from, &asked.to).ok_or_else(|| invalid("a day is written as 2026-11-23"))?;
+    let period = export::Period::read(&asked.from, &asked.to).map_err(|no| invalid(no.detail()))?;
     api.hand().took("orders_csv");
     Ok(export::orders(&api.merchant, period, ""))
 }

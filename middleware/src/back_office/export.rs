@@ -38,14 +38,45 @@ pub(super) struct Period {
     before: Option<UnixTime>,
 }
 
+/// Why two texts are no period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPeriod {
+    NoDay,
+    /// It ends before it begins.
+    Backwards,
+}
+
+impl NoPeriod {
+    /// The code of it, for the pages.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::NoDay => "day_unreadable",
+            Self::Backwards => "period_backwards",
+        }
+    }
+
+    /// What is wrong, for a program.
+    pub(super) const fn detail(self) -> &'static str {
+        match self {
+            Self::NoDay => "`from` and `to` are days, as 2026-11-23",
+            Self::Backwards => "`from` is a later day than `to`",
+        }
+    }
+}
+
 impl Period {
-    /// Days as in a form; none is no bound. `None` for what is no day.
-    pub(super) fn read(from: &str, to: &str) -> Option<Self> {
+    /// Days as in a form; none is no bound.
+    pub(super) fn read(from: &str, to: &str) -> Result<Self, NoPeriod> {
         let begin = |day: &str| match day.trim() {
-            "" => Some(None),
-            day => day.parse::<Day>().ok().map(|day| Some(day.begins_at())),
+            "" => Ok(None),
+            day => day.parse::<Day>().map(|day| Some(day.begins_at())).map_err(|_| NoPeriod::NoDay),
         };
-        Some(Self { from: begin(from)?, before: begin(to)?.map(|at| at.plus_s(24 * 60 * 60)) })
+        let period = Self { from: begin(from)?, before: begin(to)?.map(|at| at.plus_s(24 * 60 * 60)) };
+        match period {
+            // An empty book would look like a period in which nothing was sold.
+            Self { from: Some(from), before: Some(before) } if from >= before => Err(NoPeriod::Backwards),
+            period => Ok(period),
+        }
     }
 
     /// The query for what was placed in it.
@@ -62,11 +93,11 @@ impl Period {
 
 pub(super) async fn page(desk: Desk, Query(Asked { from, to, .. }): Query) -> Response {
     match Period::read(&from, &to) {
-        Some(period) => {
+        Ok(period) => {
             desk.hand().took("orders_csv");
             orders(&desk.merchant, period, MARK)
         }
-        None => desk.sorry(Here::Orders, &Trouble::new("day_unreadable")),
+        Err(no) => desk.sorry(Here::Orders, &Trouble::new(no.code())),
     }
 }
 
@@ -173,7 +204,9 @@ mod tests {
         let period = Period::read("2026-11-23", "2026-11-23").unwrap();
         assert_eq!(period.from.map(|at| at.to_string()).as_deref(), Some("2026-11-23T00:00:00Z"));
         assert_eq!(period.before.map(|at| at.to_string()).as_deref(), Some("2026-11-24T00:00:00Z"));
-        assert!(Period::read("", " ").is_some_and(|all| all.from.is_none() && all.before.is_none()));
-        assert!(Period::read("yesterday", "").is_none() && Period::read("", "2026-02-30").is_none());
+        assert!(Period::read("", " ").is_ok_and(|all| all.from.is_none() && all.before.is_none()));
+        assert_eq!(Period::read("yesterday", "").unwrap_err(), NoPeriod::NoDay);
+        assert_eq!(Period::read("", "2026-02-30").unwrap_err(), NoPeriod::NoDay);
+        assert_eq!(Period::read("2026-11-24", "2026-11-23").unwrap_err(), NoPeriod::Backwards);
     }
 }

@@ -80,8 +80,10 @@ impl Desk {
         } else {
             self.table(shown)
         };
-        let title = self.say("Orders that wait for something", "Bestellungen, die auf etwas warten");
-        Ok(html!("{}{}{}", cards, self.open_withdrawals().await?, section(title, html!("{}{}", orders, more))))
+        let title =
+            self.say("Orders whose payment waits for something", "Bestellungen, deren Zahlung auf etwas wartet");
+        let (to_send, withdrawals) = (self.to_send().await?, self.open_withdrawals().await?);
+        Ok(html!("{}{}{}{}", cards, to_send, withdrawals, section(title, html!("{}{}", orders, more))))
     }
 
     async fn listed(&self, asked: &Asked) -> Result<(Vec<Order>, Option<String>), Error> {

@@ -18,6 +18,8 @@ use super::{
 
 /// The most that one form puts on the shelf, or counts.
 const MOST: u32 = 1_000_000;
+/// How many items the form of a delivery offers to choose from.
+const CHOICE: usize = 1_000;
 
 pub(super) fn routes() -> Router<Arc<Office>> {
     Router::new().route("/stock", get(page).post(act)).route("/holds", get(holds))
@@ -78,6 +80,14 @@ impl Desk {
             _ => return Err(Trouble::new("act_unknown")),
         };
         sent.sure()?;
+        let is_known = || async {
+            let known = self.counted()?.has(sent.text("item"), self.merchant.now()).await;
+            known.map_err(Error::from)
+        };
+        // A name that was never there is a typing error, unless somebody says that it is new.
+        if matches!(act, ShelfAct::Receive { .. }) && sent.text("new") != "yes" && !is_known().await? {
+            return Err(Trouble::new("item_not_on_shelf"));
+        }
         self.hand().shelf_act(self.counted()?, sent.text("item"), act).await?;
         Ok(said)
     }
@@ -107,13 +117,35 @@ impl Desk {
             let words = self.say("Further items", "Weitere Artikel");
             html!("<p><a class=\"more\" href=\"{}?{}\">{}</a></p>", self.href("/stock"), query, words)
         });
-        let name = field("item", self.say("Item", "Artikel"), typed(trouble, "receive", "item"), 64, true);
+        let name = self.item_field(typed(trouble, "receive", "item")).await?;
         Ok(html!(
             "{}{}{}",
             section(self.say("On the shelf", "Im Bestand"), list),
             next,
             self.receive_section(name, &[], trouble)
         ))
+    }
+
+    /// The field that names an item, with those that there are to choose from, and the tick for one that is new.
+    async fn item_field(&self, value: &str) -> Result<Html, Error> {
+        let counts = self.counted()?.counts(None, CHOICE, self.merchant.now()).await?;
+        let choice: Html = counts.iter().map(|(item, _)| html!("<option value=\"{}\"></option>", item)).collect();
+        Ok(html!(
+            "<label><span>{}</span><input name=\"item\" value=\"{}\" maxlength=\"64\" list=\"items\" autocomplete=\"off\" \
+             required></label><datalist id=\"items\">{}</datalist>{}",
+            self.say("Item", "Artikel"),
+            value,
+            choice,
+            self.is_new()
+        ))
+    }
+
+    /// What is ticked for an item that was never on the shelf.
+    fn is_new(&self) -> Html {
+        html!(
+            "<label class=\"sure\"><input type=\"checkbox\" name=\"new\" value=\"yes\"> <span>{}</span></label>",
+            self.say("It is new: it was never on the shelf.", "Er ist neu: Es gab ihn noch nie im Bestand.")
+        )
     }
 
     fn counts_table(&self, counts: &[(String, Count)]) -> Html {
@@ -146,7 +178,9 @@ impl Desk {
 
     /// One item, with what can be done about it.
     async fn item(&self, item: &str, trouble: Option<&Trouble>) -> Result<Html, Error> {
-        let count = self.counted()?.count(item, self.merchant.now()).await?;
+        let (shelf, now) = (self.counted()?, self.merchant.now());
+        let count = shelf.count(item, now).await?;
+        let new = if shelf.has(item, now).await? { Html::default() } else { self.is_new() };
         let facts = html!(
             "<dl>{}{}{}</dl>",
             row(self.say("Item", "Artikel"), html!("<code>{}</code>", item)),
@@ -174,7 +208,7 @@ impl Desk {
             "{}{}{}{}",
             facts,
             section(self.say("Count", "Zählen"), set),
-            self.receive_section(Html::default(), &[("item", item)], trouble),
+            self.receive_section(new, &[("item", item)], trouble),
             all
         ))
     }

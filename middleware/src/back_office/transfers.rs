@@ -3,10 +3,12 @@
 use axum::response::Response;
 use firsthand::{
     Error,
+    error::Refusal,
     merchant::{Booking, Transfer, UnmatchedTransfer, WaitsBecause},
     money::Currency,
     order::BankAccount,
 };
+use http::StatusCode;
 
 use super::{
     Desk, LIST,
@@ -16,6 +18,7 @@ use super::{
     view::{Form, Here, Query, Sent, Trouble, field, section, typed},
     words,
 };
+use crate::problem::Problem;
 
 pub(super) async fn page(desk: Desk, Query(asked): Query) -> Response {
     desk.transfers_page(&asked.said, None).await
@@ -66,7 +69,15 @@ impl Desk {
             }
         };
         let transfer = Transfer { id, amount, text: sent.text("text").to_owned(), payer };
-        Ok(match self.hand().book(transfer).await? {
+        let booked = self.hand().book(transfer).await.map_err(|error| match error {
+            Error::Refused(Refusal::TransferDiffers) => Trouble::from(Problem::new(
+                StatusCode::CONFLICT,
+                "transfer_number_used",
+                "another transfer was booked under that number",
+            )),
+            other => other.into(),
+        });
+        Ok(match booked? {
             (_, false) => "booked_before",
             (Booking::For(_), true) => "booked",
             (_, true) => "booked_unmatched",

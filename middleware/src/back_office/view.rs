@@ -166,6 +166,7 @@ pub(super) struct Asked {
     pub(super) reference: String,
     pub(super) after: String,
     pub(super) item: String,
+    pub(super) withdrawal: String,
     pub(super) from: String,
     pub(super) to: String,
 }

@@ -1,5 +1,6 @@
 //! What the pages say, in English and German.
 
+mod acknowledged;
 mod happened;
 
 use firsthand::{
@@ -9,7 +10,7 @@ use firsthand::{
 };
 use http::StatusCode;
 
-pub(super) use self::happened::happened;
+pub(super) use self::{acknowledged::acknowledgement, happened::happened};
 use super::html::{Html, html};
 use crate::lang::Lang;
 
@@ -52,8 +53,8 @@ pub(super) fn done(tag: &str) -> Option<Words> {
             "Vermerkt. Was dafür zurückgeht, steht unter „Erstattungen“.",
         ),
         "withdrawn" => (
-            "Noted: the customer has withdrawn. The acknowledgement is due at once; settle it below.",
-            "Vermerkt: Der Kunde hat widerrufen. Die Bestätigung ist sofort fällig; abrechnen können Sie unten.",
+            "Noted: the customer has withdrawn. Send them the acknowledgement that stands below at once; settle it there, too.",
+            "Vermerkt: Der Kunde hat widerrufen. Senden Sie ihm sofort die Bestätigung, die unten steht; abrechnen können Sie dort auch.",
         ),
         "settled" => (
             "The withdrawal is settled. What goes back for it stands under “Refunds”.",
@@ -157,6 +158,10 @@ pub(super) fn trouble(code: &str, status: StatusCode) -> Words {
             "Name the item (up to 64 characters), and the delivery note (up to 128). Nothing was counted.",
             "Nennen Sie den Artikel (bis zu 64 Zeichen) und den Lieferschein (bis zu 128). Nichts wurde gezählt.",
         ),
+        "item_not_on_shelf" => (
+            "No such item was ever on the shelf. Choose one that is, or tick that it is new. Nothing was counted.",
+            "Einen solchen Artikel gab es noch nie im Bestand. Wählen Sie einen vorhandenen, oder bestätigen Sie, dass er neu ist. Nichts wurde gezählt.",
+        ),
         "stock_moved" => (
             "Some were sold or came in since you looked. Nothing changed: please count again.",
             "Seit Sie nachgesehen haben, wurde davon verkauft oder geliefert. Nichts hat sich geändert: Bitte zählen Sie noch einmal.",
@@ -171,6 +176,15 @@ pub(super) fn trouble(code: &str, status: StatusCode) -> Words {
         "day_unreadable" => {
             ("That is no day. Write it as 2026-11-23.", "Das ist kein Tag. Schreiben Sie ihn als 2026-11-23.")
         }
+        "period_backwards" => (
+            "That period ends before it begins. No file was made.",
+            "Dieser Zeitraum endet, bevor er beginnt. Es wurde keine Datei erstellt.",
+        ),
+        "not_found" => ("There is no such page.", "Eine solche Seite gibt es nicht."),
+        "method_not_allowed" => (
+            "That page takes no such request. Nothing changed.",
+            "Diese Seite nimmt eine solche Anfrage nicht an. Nichts hat sich geändert.",
+        ),
         "act_unknown" => (
             "That form asks for nothing that can be done here. Nothing changed.",
             "Dieses Formular verlangt nichts, was hier geht. Nichts hat sich geändert.",
@@ -187,6 +201,10 @@ pub(super) fn trouble(code: &str, status: StatusCode) -> Words {
         "no_such_transfer" | "transfer_differs" => (
             "That transfer does not wait any more, or it reads otherwise. Nothing changed: look at the list again.",
             "Diese Überweisung wartet nicht mehr oder lautet anders. Nichts hat sich geändert: Bitte sehen Sie noch einmal auf die Liste.",
+        ),
+        "transfer_number_used" => (
+            "That number is booked already, with another amount or other words: if it waits below, assign it there. Nothing changed.",
+            "Diese Nummer ist schon gebucht, mit anderem Betrag oder anderem Text: Wartet sie unten, ordnen Sie sie dort zu. Nichts hat sich geändert.",
         ),
         "nothing_owed" => (
             "There is no such refund. Nothing changed.",
@@ -455,6 +473,7 @@ mod tests {
             "withdrawal_exempt",
             "after_sale_full",
             "item_unreadable",
+            "item_not_on_shelf",
             "stock_moved",
             "count_unreadable",
         ] {

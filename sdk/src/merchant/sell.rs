@@ -519,6 +519,7 @@ impl Merchant {
             }
         }
         writes.extend(after::settlement_write(&order, was.map(|was| &was.record))?);
+        writes.extend(after::sending_write(&order, was.map(|was| &was.record))?);
         writes.extend(ending::ending_write(&order, was, at)?);
         // What a checkout only tries to sell is in no list.
         let shown = |record: &OrderRecord| record.is_confirmed().then_some(record.state);

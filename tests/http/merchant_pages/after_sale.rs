@@ -95,6 +95,78 @@ async fn what_is_sent_is_marked_once_and_arrives_once() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_packed_stands_on_the_first_page_until_it_is_sent() {
+    let office = Office::new();
+    assert!(office.look("").await.text().contains("Nothing is to be sent."));
+    assert!(office.look_in("", "de").await.text().contains("Es ist nichts zu versenden."));
+    let order = sold(&office).await;
+    office.placed(tea()).await;
+    let today = office.look("").await.text();
+    let (_, list) = today.split_once("<h2>To send</h2>").unwrap();
+    let (list, _) = list.split_once("</section>").unwrap();
+    for says in ["3 × <code>tea</code>, 1 × <code>cake</code>", order.id().as_str(), &order.reference().printed()] {
+        assert!(list.contains(says), "{says}: {list}");
+    }
+    assert_eq!(list.matches("<li>").count(), 1, "nobody has paid the other one");
+    assert!(office.look_in("", "de").await.text().contains("<h2>Zu versenden</h2>"));
+    let state = async || office.ask("/orders?state=paid").await["orders"][0]["fulfilment"].clone();
+    assert_eq!(state().await, "not_sent");
+    let path = path_of(&order);
+    went(&office.act(&path, &[("act", "sent"), ("count/tea", "1")]).await, &path, "parcel_sent");
+    assert_eq!(state().await, "partly");
+    assert!(office.look("").await.text().contains("2 × <code>tea</code>, 1 × <code>cake</code>"));
+    went(&office.act(&path, &[("act", "sent"), ("count/tea", "2"), ("count/cake", "1")]).await, &path, "parcel_sent");
+    assert_eq!(state().await, "sent");
+    assert!(office.look("").await.text().contains("Nothing is to be sent."));
+
+    // Those who have waited longest come first, and a list that is cut says so.
+    let mut orders = Vec::new();
+    for _ in 0..51 {
+        orders.push(office.paid().await);
+        office.shop.advance_s(1);
+    }
+    let today = office.look("").await.text();
+    assert!(today.contains("There are more") && !today.contains(orders[50].id().as_str()), "{today}");
+    assert!(today.find(orders[0].id().as_str()).unwrap() < today.find(orders[49].id().as_str()).unwrap());
+    let path = path_of(&orders[0]);
+    went(&office.act(&path, &[("act", "sent"), ("count/tea", "1")]).await, &path, "parcel_sent");
+    let today = office.look("").await.text();
+    assert!(!today.contains("There are more") && today.contains(orders[50].id().as_str()), "{today}");
+}
+
+#[tokio::test]
+async fn the_acknowledgement_of_a_withdrawal_is_there_to_be_sent() {
+    let office = Office::new();
+    let order = sold(&office).await;
+    let path = path_of(&order);
+    let at: String = office.merchant().now().to_string().replace('T', " ").chars().take(16).collect();
+    // A letter whose key is not for an address as it is.
+    order.withdraw(teas(2), "w?&#1").await.unwrap().commit().await.unwrap();
+    let number = order.reference().printed();
+    let english = format!("Received: {at} UTC\nOrder: {number}\n\nYou have withdrawn from:\n2 × Sencha\n");
+    let german = format!("Eingegangen: {at} UTC\nBestellung: {number}\n\nWiderrufen haben Sie:\n2 × Sencha\n");
+    let page = office.look(&path).await.text();
+    let print = format!("{path}/acknowledgement?withdrawal=w%3F%26%231");
+    assert!(page.contains(&english) && page.contains(&format!("href=\"/merchant{print}\"")), "{page}");
+    assert!(office.look_in(&path, "de").await.text().contains(&german));
+    let alone = office.look(&print).await.text();
+    assert!(alone.contains(&english) && !alone.contains("<form"), "{alone}");
+    assert!(office.look_in(&print, "de").await.text().contains("<h1>Bestätigung Ihres Widerrufs</h1>"));
+    for (path, words) in [
+        (format!("{path}/acknowledgement?withdrawal=x"), "no such withdrawal"),
+        ("/orders/o_1/acknowledgement?withdrawal=w".to_owned(), "no such order"),
+    ] {
+        refused(&office.look(&path).await, 404, words);
+    }
+    let told = office.ask(&path).await["acknowledgements"].clone();
+    assert_eq!((told[0]["key"].as_str(), told.as_array().unwrap().len()), (Some("w?&#1"), 1));
+    assert!(told[0]["text_en"].as_str().unwrap().ends_with(&english), "{told}");
+    assert!(told[0]["text_de"].as_str().unwrap().ends_with(&german), "{told}");
+    let said = office.look(&format!("{path}?said=withdrawn")).await.text();
+    assert!(said.contains("Send them the acknowledgement that stands below"), "{said}");
+}
+
+#[tokio::test]
 async fn what_is_taken_back_owes_its_refund_once() {
     let office = Office::new();
     let order = sold(&office).await;

@@ -34,7 +34,7 @@ impl Stockroom {
         let (anna, ben) = (OperatorKey::random(), OperatorKey::random());
         let operators = Operators::new().key("anna", anna.digest()).key("ben", ben.digest());
         let pages = BackOffice::new(shop.merchant(), operators).shelf(shelf.clone());
-        let app = Router::new().nest("/merchant", pages.routes());
+        let app = Router::new().nest_service("/merchant", pages.routes());
         shelf.stock("tea", 5, shop.merchant().now()).await.unwrap();
         Self { office: Office { shop, rail, app, anna, ben }, shelf }
     }
@@ -123,6 +123,17 @@ async fn deliveries_are_put_on_the_shelf_once_and_counts_are_set() {
     }
     assert_eq!(room.left("tea").await, (45, 0));
     let (long, control) = ("x".repeat(65), "a\u{7}b");
+    // A typing error is no new item, unless somebody says so.
+    let mistyped = [("act", "receive"), ("item", "tae"), ("more", "40"), ("delivery", "7720")];
+    let reply = office.act("/stock", &mistyped).await;
+    refused(&reply, 422, "No such item was ever on the shelf");
+    let again = reply.text();
+    for says in ["<option value=\"tea\">", "name=\"new\"", "value=\"tae\"", "value=\"7720\""] {
+        assert!(again.contains(says), "{says}: {again}");
+    }
+    assert!(office.look("/stock?item=tae").await.text().contains("name=\"new\""));
+    assert!(!office.look("/stock?item=tea").await.text().contains("name=\"new\""));
+    assert!(!office.look("/stock").await.text().contains("<code>tae</code>"));
     let refusals: [([&str; 3], &str); 8] = [
         (["tea", "", "7720"], "no number of things"),
         (["tea", "0", "7720"], "no number of things"),
@@ -134,7 +145,7 @@ async fn deliveries_are_put_on_the_shelf_once_and_counts_are_set() {
         ([control, "1", "7720"], "Name the item"),
     ];
     for ([item, more, note], words) in refusals {
-        let fields = [("act", "receive"), ("item", item), ("more", more), ("delivery", note)];
+        let fields = [("act", "receive"), ("item", item), ("more", more), ("delivery", note), ("new", "yes")];
         refused(&office.act("/stock", &fields).await, 422, words);
     }
     refused(&office.act("/stock", &[("act", "burn"), ("item", "tea")]).await, 422, "nothing that can be done here");
@@ -158,7 +169,7 @@ async fn deliveries_are_put_on_the_shelf_once_and_counts_are_set() {
 
     // Any name that can be on the shelf, and none that runs.
     let hostile = "a/b & <script>";
-    let fields = [("act", "receive"), ("item", hostile), ("more", "1"), ("delivery", "7721")];
+    let fields = [("act", "receive"), ("item", hostile), ("more", "1"), ("delivery", "7721"), ("new", "yes")];
     went(&office.act("/stock", &fields).await, "/stock", "received");
     let page = office.look("/stock").await.text();
     assert!(page.contains("?item=a%2Fb+%26+%3Cscript%3E") && !page.contains("<script"), "{page}");
@@ -193,6 +204,12 @@ async fn a_program_counts_and_receives() {
     for _ in 0..2 {
         assert_eq!(office.tell("/stock/tea/deliveries", &note).await.json(), tea(45));
     }
+    let juice = office.tell("/stock/juise/deliveries", &note).await;
+    assert_eq!((juice.status.as_u16(), juice.code().as_str()), (422, "no_such_item"));
+    assert_eq!(office.ask("/stock").await["items"].as_array().unwrap().len(), 1);
+    let new = json!({ "more": 6, "delivery": "7719", "new": true });
+    assert_eq!(office.tell("/stock/juice/deliveries", &new).await.json()["left"], 6);
+    assert_eq!(office.tell("/stock/juice/deliveries", &note).await.json()["left"], 6, "the same delivery");
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 40 })).await.json(), tea(40));
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 40 })).await.json(), tea(39));
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 40 })).await.json(), tea(39), "said again");

@@ -18,7 +18,12 @@ use super::{
     unfit,
 };
 use crate::{
-    back_office::{Office, acts::OrderAct, words::REASONS},
+    back_office::{
+        Office,
+        acts::OrderAct,
+        words::{REASONS, acknowledgement},
+    },
+    lang::Lang,
     problem::Problem,
     routes::Body,
 };
@@ -235,6 +240,31 @@ impl WithdrawalBody {
     }
 }
 
+/// That the shop has received a withdrawal, for whoever stated it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct AcknowledgementBody {
+    /// What names the withdrawal within the order.
+    key: String,
+    /// When it was received (RFC 3339).
+    at: String,
+    /// The text in English, with line breaks.
+    text_en: String,
+    /// The text in German, with line breaks.
+    text_de: String,
+}
+
+impl AcknowledgementBody {
+    pub(super) fn of(stated: &Acknowledgement) -> Self {
+        Self {
+            key: stated.key.clone(),
+            at: stated.at.to_string(),
+            text_en: acknowledgement(Lang::En, stated),
+            text_de: acknowledgement(Lang::De, stated),
+        }
+    }
+}
+
 /// The withdrawals that wait for the merchant.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -301,7 +331,7 @@ pub(crate) async fn adjust(api: Api, At(id): At<String>, body: Body) -> Result<J
 }
 
 /// Says that the customer has withdrawn otherwise than on the shop's page, as by a letter. The key names the withdrawal: with
-/// the same key it is one. Its acknowledgement is due at once.
+/// the same key it is one. Its acknowledgement is due at once, and stands in `acknowledgements`.
 #[cfg_attr(feature = "openapi", utoipa::path(
     post, path = "/orders/{id}/withdrawals", tag = "orders", operation_id = "note_withdrawal", request_body = WithdrawalAskBody,
     params(("id" = String, Path)),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    after::{AdjustmentBody, ParcelBody, PartBody, WithdrawalBody},
+    after::{AcknowledgementBody, AdjustmentBody, ParcelBody, PartBody, WithdrawalBody},
     money::RefundBody,
 };
 use crate::{back_office::after, problem::Problem};
@@ -79,6 +79,8 @@ pub(crate) struct OrderSummaryBody {
     total: AmountBody,
     /// All that ever arrived.
     received: AmountBody,
+    /// `not_sent`, `partly`, `sent` or `delivered`.
+    fulfilment: &'static str,
 }
 
 impl OrderSummaryBody {
@@ -90,6 +92,7 @@ impl OrderSummaryBody {
             state: order.state().name(),
             total: order.total().into(),
             received: order.ledger().received.into(),
+            fulfilment: order.fulfilment().name(),
         }
     }
 }
@@ -157,6 +160,8 @@ pub(crate) struct OrderBody {
     adjustments: Vec<AdjustmentBody>,
     /// What the customer withdrew from, the oldest first.
     withdrawals: Vec<WithdrawalBody>,
+    /// What the customer is to be sent at once for each of them.
+    acknowledgements: Vec<AcknowledgementBody>,
     /// Where it goes; absent if that was never said, or is erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<DeliveryBody>,
@@ -210,6 +215,7 @@ impl OrderBody {
             parcels: order.parcels().iter().map(ParcelBody::of).collect(),
             adjustments: order.adjustments().await?.iter().map(AdjustmentBody::of).collect(),
             withdrawals: WithdrawalBody::all(order)?,
+            acknowledgements: order.acknowledgements().iter().map(AcknowledgementBody::of).collect(),
             delivery,
             events: events.iter().map(EventBody::of).collect(),
         })

@@ -11,7 +11,7 @@ use firsthand::trade::{Count, HeldFor, Shelf};
 use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, At, JSON_BYTES_MAX, LIST, invalid};
+use super::{Api, At, JSON_BYTES_MAX, LIST, parameters};
 use crate::{
     back_office::{Office, acts::ShelfAct},
     problem::Problem,
@@ -78,6 +78,9 @@ pub(crate) struct DeliveryAskBody {
     more: u32,
     /// What names the delivery, such as the number of its note (1 to 128 bytes): an item of it counts once.
     delivery: String,
+    /// Whether the item was never on the shelf before: without it, a name that is not there is refused.
+    #[serde(default)]
+    new: bool,
 }
 
 /// What is held.
@@ -132,8 +135,7 @@ impl<S: Sync> FromRequestParts<S> for StockAsked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let asked = axum::extract::Query::<StockQuery>::try_from_uri(&parts.uri);
-        Ok(Self(asked.map_err(|_| invalid("the parameters cannot be read"))?.0))
+        parameters(parts).map(Self)
     }
 }
 
@@ -204,17 +206,22 @@ pub(crate) async fn count(api: Api, At(item): At<String>, body: Body) -> Result<
     api.shelf_act(item, ShelfAct::Count { left, seen }).await
 }
 
-/// Puts a delivery on the shelf. Under the same name of a delivery, an item counts once within 90 days.
+/// Puts a delivery on the shelf. Under the same name of a delivery, an item counts once within 90 days. A name that was never
+/// there is a typing error, unless the delivery says that it is `new`.
 #[cfg_attr(feature = "openapi", utoipa::path(
     post, path = "/stock/{item}/deliveries", tag = "stock", operation_id = "receive_stock", request_body = DeliveryAskBody,
     params(("item" = String, Path)),
     responses(
         (status = 200, body = StockItemBody),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "That names no item, or no delivery"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "That names no item (`no_such_item`: none that was ever on the shelf), or no delivery"),
     )
 ))]
 pub(crate) async fn receive(api: Api, At(item): At<String>, body: Body) -> Result<Json<StockItemBody>, Problem> {
-    let DeliveryAskBody { more, delivery } = api.read(body)?;
+    let DeliveryAskBody { more, delivery, new } = api.read(body)?;
+    if !new && !api.shelf()?.has(&item, api.merchant.now()).await? {
+        let detail = "no such item was ever on the shelf: say `\"new\": true` if it is new";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_such_item", detail));
+    }
     api.shelf_act(item, ShelfAct::Receive { more, delivery }).await
 }
 

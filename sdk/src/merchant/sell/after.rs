@@ -1,6 +1,6 @@
 //! After the sale: what is sent and arrives, what the merchant takes back, what the customer withdraws from.
 
-use super::{Key, Order, entry, pending::Pending, shard_of};
+use super::{Key, Order, entry, pending::Pending, queue::by_time, shard_of};
 use crate::{
     error::Error,
     merchant::Merchant,
@@ -14,6 +14,8 @@ use crate::{
 
 /// The orders with a withdrawal that waits for the merchant.
 const WITHDRAWN: &str = "order_withdrawn";
+/// The orders of which something is to be sent.
+const TO_SEND: &str = "order_to_send";
 
 /// An adjustment, and how far it has come: see [`Order::adjustments`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +148,16 @@ impl Merchant {
         let found = self.first_of(WITHDRAWN, limit).await?;
         self.orders_of(found).await
     }
+
+    /// The orders of which something [may be sent](OrderRecord::may_be_sent) and is [unsent](Order::unsent), those that were
+    /// placed first before the others, up to `limit` (at most 1,000): what there is to pack.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn orders_to_send(&self, limit: usize) -> Result<Vec<Order>, Error> {
+        let found = self.first_of(TO_SEND, limit).await?;
+        self.orders_of(found).await
+    }
 }
 
 /// Puts an order into the list of those that wait to be settled, or takes it out.
@@ -156,6 +168,24 @@ pub(super) fn settlement_write(order: &OrderRecord, was: Option<&OrderRecord>) -
         (true, false) => Ok(Some(Write::delete(withdrawn_key(&order.id), Expect::Any))),
         _ => Ok(None),
     }
+}
+
+/// Puts an order into the list of those that are to be packed, or takes it out.
+pub(super) fn sending_write(order: &OrderRecord, was: Option<&OrderRecord>) -> Result<Option<Write>, Error> {
+    match (was.is_some_and(is_to_be_sent), is_to_be_sent(order)) {
+        (false, true) => entry(to_send_key(order), &order.id, Expect::Any).map(Some),
+        (true, false) => Ok(Some(Write::delete(to_send_key(order), Expect::Any))),
+        _ => Ok(None),
+    }
+}
+
+/// What a checkout only tries to sell is packed by nobody.
+fn is_to_be_sent(order: &OrderRecord) -> bool {
+    order.is_confirmed() && order.may_be_sent() && !order.unsent().is_empty()
+}
+
+fn to_send_key(order: &OrderRecord) -> Key {
+    Key::new(TO_SEND, shard_of(order.id.as_str()), by_time(order.placed_at, &order.id))
 }
 
 fn withdrawn_key(id: &OrderId) -> Key {
@@ -169,7 +199,7 @@ mod tests {
         money::{Currency, Quantity},
         order::{AdjustmentReason, Draft, Happened, WithdrawalState},
         store::Memory,
-        testing::{FakeRail, TestShop},
+        testing::{FakeRail, Mood, TestShop},
     };
 
     fn euro(text: &str) -> Money {
@@ -279,6 +309,53 @@ mod tests {
         shop.advance_s(30 * 24 * 3600);
         assert!(!order.withdrawal().is_open());
         assert_eq!(order.withdraw(teas(1), "w3").await.unwrap_err().code(), "withdrawal_over");
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_packed_is_listed_oldest_first_until_it_is_sent() {
+        let shop = shop();
+        let merchant = shop.merchant();
+        let listed = async |limit| {
+            let orders = merchant.orders_to_send(limit).await.unwrap();
+            orders.iter().map(|order| order.id().to_string()).collect::<Vec<_>>()
+        };
+        let mut orders = Vec::new();
+        for _ in 0..4 {
+            orders.push(paid(&shop).await);
+            shop.advance_s(1);
+        }
+        let draft = Draft::new(Currency::EUR).line("tea", "Tea", euro("10"), Quantity::new(3).unwrap());
+        let placed =
+            merchant.place_as_guest(draft, &merchant.guest_form()).await.unwrap().commit().await.unwrap().order;
+        let names: Vec<String> = orders.iter().map(|order| order.id().to_string()).collect();
+        assert_eq!(
+            (listed(100).await, listed(2).await),
+            (names.clone(), names[..2].to_vec()),
+            "and not the unpaid one"
+        );
+
+        // In part is not all; given up, supplied never, and sent whole are.
+        orders[0].sent(Parcel::new("1", teas(2))).await.unwrap().commit().await.unwrap();
+        assert_eq!(listed(100).await, names);
+        orders[0].sent(Parcel::new("2", teas(1))).await.unwrap().commit().await.unwrap();
+        orders[1].withdraw(teas(3), "w").await.unwrap().commit().await.unwrap();
+        let (key, reason) = ("a".to_owned(), AdjustmentReason::NotSupplied);
+        let never = Adjustment { key, reason, lines: teas(3), amount: euro("30") };
+        orders[2].adjust(never).await.unwrap().commit().await.unwrap();
+        assert_eq!(listed(100).await, names[3..]);
+        placed.pay(FakeRail::ID).await.unwrap();
+        assert_eq!(listed(100).await, [names[3].clone(), placed.id().to_string()]);
+    }
+
+    #[tokio::test]
+    async fn what_is_promised_is_packed_until_the_order_is_called_off() {
+        let rail = FakeRail::new();
+        let shop = TestShop::with(|shop| shop.store(Memory::new()).rail(rail.clone()));
+        rail.next(Mood::Authorises);
+        let order = paid(&shop).await;
+        assert_eq!(shop.merchant().orders_to_send(10).await.unwrap().len(), 1);
+        order.cancel().await.unwrap().commit().await.unwrap();
+        assert!(shop.merchant().orders_to_send(10).await.unwrap().is_empty());
     }
 
     #[tokio::test]

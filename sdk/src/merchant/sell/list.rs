@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Expect, LOOK_MAX, Order, Pending, Plan, order_key,
+    Expect, LOOK_MAX, Order, Pending, Plan,
+    after::sending_write,
+    order_key,
     queue::{newest_first, shard_of, shards},
 };
 use crate::{
@@ -173,7 +175,8 @@ impl Merchant {
         Ok(OrderPage { orders, next })
     }
 
-    /// Puts an order into the list of all orders that is not there: one that an older version of this library placed,
+    /// Puts an order into the list of all orders that is not there, and into that of what is [to be
+    /// sent](Merchant::orders_to_send) if it belongs there: one that an older version of this library placed,
     /// and whose state has not changed since. The merchant's own table, or a report of the database, says which there
     /// are. Doing it twice is doing it once.
     ///
@@ -183,7 +186,8 @@ impl Merchant {
         let step = Pending::new(self, order.clone(), |merchant, id| async move {
             let order = merchant.wanted(&id).await?;
             let unchanged = Write::check(order_key(&id), Expect::Version(order.version));
-            let writes = vec![listed(&order.record)?, unchanged];
+            let mut writes = vec![listed(&order.record)?, unchanged];
+            writes.extend(sending_write(&order.record, None)?);
             Ok(Plan { writes, value: (), witness: None, at: merchant.now() })
         });
         step.await?.commit().await
@@ -301,6 +305,7 @@ mod tests {
         assert!(merchant.orders(&OrderQuery::new()).await.unwrap().orders.is_empty());
         merchant.list_order(one.id()).await.unwrap();
         merchant.list_order(one.id()).await.unwrap();
+        assert!(merchant.orders_to_send(10).await.unwrap().is_empty(), "nobody has paid it");
         assert_eq!(names(&merchant.orders(&OrderQuery::new()).await.unwrap().orders), [one.id().to_string()]);
         other.pay(FakeRail::ID).await.unwrap();
         assert_eq!(merchant.orders(&OrderQuery::new()).await.unwrap().orders.len(), 2);

@@ -153,6 +153,14 @@ impl Shelf {
         Ok(Count { left, held })
     }
 
+    /// Whether an item is on the shelf, or ever was: a delivery of another name may be a typing error.
+    ///
+    /// # Errors
+    /// [`TradeError`] if the store does not answer.
+    pub async fn has(&self, item: &str, now: UnixTime) -> Result<bool, TradeError> {
+        Ok(is_name(item) && self.stocked(item, now).await?.version.is_some())
+    }
+
     /// What is on the shelf, by name: at most 1,000, beginning after a name, for the merchant's own pages.
     ///
     /// # Errors

@@ -130,6 +130,10 @@ async fn a_delivery_is_counted_once_and_a_count_stands() {
     assert_eq!(count(&shelf, "a").await, (5, 3), "what is held is not counted");
     let names: Vec<String> = shelf.counts(Some("a"), 9, NOW).await.unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["b"]);
+    shelf.stock("b", 0, NOW).await.unwrap();
+    for (item, is_there) in [("a", true), ("b", true), ("c", false), ("", false), ("a\u{7}", false)] {
+        assert_eq!(shelf.has(item, NOW).await.unwrap(), is_there, "{item:?}");
+    }
 }
 
 #[tokio::test]
