@@ -140,7 +140,7 @@ async fn without_a_tap_nobody_holds_anything_by_a_wallet() {
     let begun = cellar.guest("book").await;
     assert!(!begun.checkout.rails().contains(&"wallet"));
     let total = begun.checkout.offering().totals.total;
-    let completion = Completion { revision: begun.checkout.revision(), total, rail: "wallet".to_owned() };
+    let completion = Completion::new(begun.checkout.revision(), total).by("wallet");
     let refused = begun.checkout.complete(&completion, &"one".parse().unwrap()).await.unwrap_err();
     assert_eq!(refused.code(), "no_such_rail");
     assert_eq!(cellar.left("book").await, (2, 0));

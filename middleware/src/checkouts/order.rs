@@ -19,11 +19,11 @@ use url::Url;
 
 pub(super) use self::after::After;
 use super::{
-    caller::{Caller, Found},
+    caller::{Caller, Found, Trouble},
     view::{Frame, sums},
     words::{day, grouped},
 };
-use crate::{problem::Problem, web::escape};
+use crate::web::escape;
 
 mod after;
 pub(crate) mod kept;
@@ -268,7 +268,7 @@ impl Door {
     }
 }
 
-async fn door(merchant: &Merchant, caller: &Caller, name: &str) -> Result<Door, Problem> {
+async fn door(merchant: &Merchant, caller: &Caller, name: &str) -> Result<Door, Trouble> {
     Ok(match caller.find(merchant, name).await? {
         Found::Order(order) => Door::Order(order),
         Found::Checkout(checkout) if checkout.status() == Status::Completed => {

@@ -23,7 +23,7 @@ use super::{
     completed,
     form::{Errors, Sent},
     order::{After, LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
-    view::{Frame, Shown, rails, word},
+    view::{Frame, Shown, word},
 };
 use crate::{
     lang::Lang,
@@ -435,7 +435,7 @@ fn wanted(caller: &Caller, checkout: &Checkout, sent: &Sent) -> Result<Basket, N
         let text = caller.lang.say("Nothing would be left to order.", "Es bliebe nichts zu bestellen.");
         errors.push(("quantity-0".to_owned(), text.to_owned()));
     }
-    let offered = rails(checkout);
+    let offered = checkout.rails();
     if is_ordering(sent) && !offered.is_empty() && !offered.contains(&sent.rail.as_str()) {
         let text = caller.lang.say("Choose how to pay.", "Wählen Sie, wie Sie bezahlen.");
         errors.push(("rail".to_owned(), text.to_owned()));

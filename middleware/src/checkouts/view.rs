@@ -309,11 +309,6 @@ impl Shown<'_> {
     }
 }
 
-/// The rails that a customer chooses from on the page.
-pub(super) fn rails(checkout: &Checkout) -> Vec<&'static str> {
-    checkout.rails().into_iter().filter(|rail| *rail != firsthand::rail::WalletRail::ID).collect()
-}
-
 /// What a rail is called: as the merchant says, else as we do.
 pub(super) fn rail_title(frame: &Frame<'_>, rail: &str) -> String {
     let named = frame.page.rails.iter().rev().find(|(name, _)| name == rail);

@@ -165,9 +165,9 @@ impl Merchant {
             let now = self.now();
             let mut writes = vec![browser.spent(now)?];
             if let Some(payment) = &presentation.asked().payment {
-                writes.extend(self.unauthorised(payment, NotAuthorised::GivenUp.code()).await?);
+                writes.extend(self.unauthorised(payment, NotAuthorised::GivenUp.as_str()).await?);
             }
-            let next = Presentation::Declined(presentation.withdrawn(NotAuthorised::GivenUp.code(), now)?);
+            let next = Presentation::Declined(presentation.withdrawn(NotAuthorised::GivenUp.as_str(), now)?);
             writes.push(put(presentation_key(&request), &next, Some(next.kept_until()), Expect::Version(version))?);
             match self.0.store.commit(&writes, now).await {
                 Err(e) if was_spent(&e) => return Err(ProofError::Replayed.into()),

@@ -52,7 +52,7 @@ impl NotAuthorised {
         [Self::GivenUp, Self::AddressElsewhere, Self::AddressUnfit, Self::NotAllShown, Self::NotAsked];
 
     /// As the attempt remembers it.
-    pub(crate) const fn code(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::GivenUp => "withdrawn",
             Self::AddressElsewhere => "address_elsewhere",
@@ -66,7 +66,7 @@ impl NotAuthorised {
     pub(crate) fn of(attempt: &Attempt) -> Option<Self> {
         match &attempt.outcome {
             Some(Outcome::Declined(code)) if attempt.rail == WalletRail::ID => {
-                Self::ALL.into_iter().find(|why| why.code() == code.as_str())
+                Self::ALL.into_iter().find(|why| why.as_str() == code.as_str())
             }
             _ => None,
         }

@@ -7,8 +7,10 @@ use axum::{
 use firsthand::{Merchant, error::Refusal, merchant::Order};
 use http::{HeaderValue, header};
 
-use super::{super::caller::Caller, Door, after, door};
-use crate::problem::Problem;
+use super::{
+    super::caller::{Caller, Trouble},
+    Door, after, door,
+};
 
 /// The acknowledgement of a withdrawal as text, `withdrawal-1.txt` and so on, or a receipt as JSON, `receipt-{number}.json`.
 #[cfg_attr(feature = "openapi", utoipa::path(
@@ -31,20 +33,20 @@ pub(crate) async fn kept(
     let answer = async {
         let Path((name, file)) = path.map_err(|_| Refusal::NoSuchCheckout)?;
         match door(&merchant, &caller, &name).await? {
-            Door::Order(order) => saved(&merchant, &caller, &order, &file).await,
+            Door::Order(order) => saved(&caller, &order, &file).await,
             closed => Ok(closed.answer(&merchant, &caller, &name)),
         }
     };
     caller.finish(&merchant, answer.await)
 }
 
-async fn saved(merchant: &Merchant, caller: &Caller, order: &Order, file: &str) -> Result<Response, Problem> {
-    let nothing = || Problem::from(Refusal::NoSuchOrder);
+async fn saved(caller: &Caller, order: &Order, file: &str) -> Result<Response, Trouble> {
+    let nothing = || Trouble::from(Refusal::NoSuchOrder);
     let (media_type, text) = if let Some(number) = between(file, "withdrawal-", ".txt") {
         let place = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).ok_or_else(nothing)?;
         let all = order.acknowledgements();
         let received = all.get(place).ok_or_else(nothing)?;
-        ("text/plain; charset=utf-8", after::as_text(&caller.frame(merchant), received))
+        ("text/plain; charset=utf-8", after::as_text(&caller.frame(), received))
     } else {
         let number = between(file, "receipt-", ".json").ok_or_else(nothing)?;
         let receipts = match order.receipts().await {

@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{
     super::{
-        caller::Caller,
+        caller::{Caller, Trouble},
         view::Frame,
         words::{grouped, percent},
     },
@@ -80,7 +80,7 @@ async fn shown(
     name: &str,
     order: &Order,
     wanted: Option<&str>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Trouble> {
     let receipts = match order.receipts().await {
         Err(Error::Receipt(_)) => Vec::new(),
         receipts => receipts?,
@@ -88,7 +88,7 @@ async fn shown(
     if receipts.is_empty() {
         return Ok(caller.to(&address(caller, name, "")));
     }
-    let frame = caller.frame(merchant);
+    let frame = caller.frame();
     let (mut status, mut top) = (StatusCode::OK, String::new());
     if let Some(number) = wanted {
         top = match order.offer_receipt(number).await {

@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{
     super::{
-        caller::Caller,
+        caller::{Caller, Trouble},
         form::{Errors, Sent},
         view::Frame,
         words::grouped,
@@ -48,7 +48,7 @@ pub(crate) async fn withdrawal(State(merchant): State<Merchant>, caller: Caller,
             return Ok(caller.to(&address(&caller, &name, "")));
         }
         let step = Step { order: &order, sent: None, errors: &Errors::new(), notice: None };
-        Ok(caller.page(StatusCode::OK, step.choose(&caller.frame(&merchant), &address(&caller, &name, ""))))
+        Ok(caller.page(StatusCode::OK, step.choose(&caller.frame(), &address(&caller, &name, ""))))
     };
     caller.finish(&merchant, answer.await)
 }
@@ -76,21 +76,15 @@ pub(crate) async fn withdraw(
     let answer = async {
         let sent = caller.read(&headers, body)?;
         match door(&merchant, &caller, &name).await? {
-            Door::Order(order) => stated(&merchant, &caller, &name, &order, &sent).await,
+            Door::Order(order) => stated(&caller, &name, &order, &sent).await,
             closed => Ok(closed.answer(&merchant, &caller, &name)),
         }
     };
     caller.finish(&merchant, answer.await)
 }
 
-async fn stated(
-    merchant: &Merchant,
-    caller: &Caller,
-    name: &str,
-    order: &Order,
-    sent: &Sent,
-) -> Result<Response, Problem> {
-    let (frame, back) = (caller.frame(merchant), address(caller, name, ""));
+async fn stated(caller: &Caller, name: &str, order: &Order, sent: &Sent) -> Result<Response, Trouble> {
+    let (frame, back) = (caller.frame(), address(caller, name, ""));
     let to_mend = |order: &Order, errors: &Errors, notice: Option<&str>| {
         let step = Step { order, sent: Some(sent), errors, notice };
         Ok(caller.page(StatusCode::UNPROCESSABLE_ENTITY, step.choose(&frame, &back)))

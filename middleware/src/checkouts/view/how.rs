@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use firsthand::{Ask, checkout::MessageCode, order::DeliverySource};
 
-use super::{Shown, Typed, described, rail_title, rails, sums, words};
+use super::{Shown, Typed, described, rail_title, sums, words};
 use crate::{checkouts::form::FIELDS, web::escape};
 
 impl Shown<'_> {
@@ -262,7 +262,7 @@ impl Shown<'_> {
 
     pub(super) fn payment(&self) -> String {
         let frame = self.frame;
-        let rails = self.rails();
+        let rails = self.checkout.rails();
         if rails.is_empty() {
             return String::new();
         }
@@ -288,11 +288,6 @@ impl Shown<'_> {
         }
         html.push_str("</fieldset>\n");
         html
-    }
-
-    /// The rails of the page: what a wallet authorises is asked of the wallet, and not chosen here.
-    fn rails(&self) -> Vec<&'static str> {
-        rails(self.checkout)
     }
 
     pub(super) fn sums(&self) -> String {

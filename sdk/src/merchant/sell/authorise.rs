@@ -135,18 +135,18 @@ impl Merchant {
         let awaited = order.record.awaited().cloned().unwrap_or_default();
         let address = match self.awaited_address(&awaited, came.shown) {
             Ok(address) => address,
-            Err(why) => return Ok((self.unauthorised(payment, why.code()).await?, None)),
+            Err(why) => return Ok((self.unauthorised(payment, why.as_str()).await?, None)),
         };
         if let (Some((address, _)), Some(expected)) = (&address, &awaited.address)
             && !self.is_priced_alike(&order.record, &expected.country, address).await?
         {
-            return Ok((self.unauthorised(payment, NotAuthorised::AddressElsewhere.code()).await?, None));
+            return Ok((self.unauthorised(payment, NotAuthorised::AddressElsewhere.as_str()).await?, None));
         }
         // As the ask is by now: it may have become stricter since it was asked.
         let answers = |proof: &&Proof| self.declared(&proof.ask).is_some_and(|ask| ask.is_answered_by(proof));
         let proofs: Vec<Proof> = came.proofs.iter().filter(answers).cloned().collect();
         let Some(mut record) = order.record.clone().shown(&proofs) else {
-            return Ok((self.unauthorised(payment, NotAuthorised::NotAllShown.code()).await?, None));
+            return Ok((self.unauthorised(payment, NotAuthorised::NotAllShown.as_str()).await?, None));
         };
         let mut more = Vec::new();
         if record.checkout.is_some() && record.buyer == Buyer::Guest {
@@ -203,7 +203,7 @@ impl Merchant {
         let step = self.step(id, move |order, now| {
             let waits = order.awaiting(WalletRail::ID).map(|it| (it.number, it.amount));
             let Ok((attempt, amount)) = waits else { return Ok(None) };
-            Ok(order.answered(attempt, amount, Outcome::Declined(DeclineCode::from(why.code())), now)?)
+            Ok(order.answered(attempt, amount, Outcome::Declined(DeclineCode::from(why.as_str())), now)?)
         });
         step.await?.commit().await?;
         self.tell_inventory_by(id).await;
