@@ -38,7 +38,7 @@ fn bottles(kind: usize, count: u32) -> Wishes {
 
 /// What somebody agrees to who sees this.
 fn all_of(checkout: &Checkout, rail: &str) -> Completion {
-    Completion { revision: checkout.revision(), total: checkout.offering().totals.total, rail: rail.to_owned() }
+    Completion::new(checkout.revision(), checkout.offering().totals.total).by(rail)
 }
 
 fn key(text: &str) -> IdempotencyKey {

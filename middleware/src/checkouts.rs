@@ -20,7 +20,7 @@ mod body;
 mod caller;
 mod form;
 pub(crate) mod json;
-mod order;
+pub(crate) mod order;
 pub(crate) mod page;
 mod view;
 mod words;

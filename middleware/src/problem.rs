@@ -14,7 +14,7 @@ use firsthand::{
     presentation::StepError,
     rail::NoticeError,
     receipt::ReceiptError,
-    trade::TradeError,
+    trade::{ShelfError, TradeError},
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -251,9 +251,11 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::TransferDiffers
             | Refusal::Overtaken => StatusCode::CONFLICT,
             Refusal::FormExpired | Refusal::CeremonyOver => StatusCode::GONE,
-            Refusal::CannotCollect { .. } | Refusal::Label(_) | Refusal::RefundKey(_) | Refusal::TransferText(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Refusal::RailNeeded
+            | Refusal::CannotCollect { .. }
+            | Refusal::Label(_)
+            | Refusal::RefundKey(_)
+            | Refusal::TransferText(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::FORBIDDEN,
         },
@@ -295,9 +297,20 @@ impl From<MoneyError> for Problem {
 }
 
 impl From<TradeError> for Problem {
-    /// What a page of the merchant's own asked of their catalogue or shelf.
+    /// What a page of the merchant's own asked of their catalogue.
     fn from(error: TradeError) -> Self {
         Self::from_error(&error.into())
+    }
+}
+
+impl From<ShelfError> for Problem {
+    /// What a page of the merchant's own asked of their shelf: whoever counts may have misspelled a name, or be late.
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::Name(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "item_unreadable", error.to_string()),
+            ShelfError::Moved { .. } => Self::new(StatusCode::CONFLICT, "stock_moved", error.to_string()),
+            _ => Self::from_error(&error.into()),
+        }
     }
 }
 

@@ -15,8 +15,8 @@ use firsthand::{
     customer::{DeviceName, NotADeviceName},
     error::Refusal,
     merchant::{
-        AskTogether, BrowserProof, Completion, Ending, GuestLink, IdempotencyKey, Invitation, NotAnIdempotencyKey,
-        OneTap, Order, Recognised, Redemption, SessionGrant, Tapped,
+        AskTogether, BrowserProof, Ending, GuestLink, IdempotencyKey, Invitation, NotAnIdempotencyKey, OneTap, Order,
+        Recognised, Redemption, SessionGrant, Tapped,
     },
     money::Money,
     order::OrderId,
@@ -1013,15 +1013,14 @@ async fn tapped(merchant: &Merchant, signed: &Signed, body: &AskBody, tap: &TapB
     }
     let key: IdempotencyKey = tap.key.parse().map_err(|error: NotAnIdempotencyKey| invalid(&error.to_string()))?;
     let total = Money::new(tap.total_minor, tap.currency.parse()?)?;
-    let completion = Completion { revision: tap.revision, total, rail: String::new() };
-    let said = tap.revision;
-    let tap = OneTap { completion, payment: &body.ask, device: body.flow.into(), return_to: body.return_to.as_deref() };
-    let Tapped { checkout, invitation } = checkout.tap(&signed.proof, &tap, &key).await?;
+    let mut one_tap = OneTap::new(tap.revision, total, &body.ask, body.flow.into());
+    one_tap.return_to = body.return_to.as_deref();
+    let Tapped { checkout, invitation } = checkout.tap(&signed.proof, &one_tap, &key).await?;
     invitation.ok_or_else(|| {
         // It is paid, or something has changed: the page is to be looked at again.
         let error = match checkout.status() {
             over @ (Status::Completed | Status::Canceled) => CheckoutError::Over(over),
-            _ => CheckoutError::Stale { said, now: checkout.revision() },
+            _ => CheckoutError::Stale { said: tap.revision, now: checkout.revision() },
         };
         Error::from(error).into()
     })

@@ -20,7 +20,7 @@ pub use self::{
     id::{CheckoutId, NotACheckoutId},
     message::{Message, MessageCode, Severity},
     offering::{Coupon, Offered, Offering},
-    wishes::{CODES_MAX, CheckedWishes, ITEMS_MAX, WishError, Wishes},
+    wishes::{CODES_MAX, CheckedWishes, WishError, Wishes},
 };
 use crate::{
     money::Money,
@@ -75,6 +75,7 @@ impl Status {
 
 /// A checkout as it is stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CheckoutRecord {
     /// Its name.
     pub id: CheckoutId,
@@ -125,6 +126,7 @@ impl std::fmt::Debug for CheckoutRecord {
 
 /// An address that lies sealed in its checkout.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SealedAddress {
     /// Who said it.
     pub source: DeliverySource,
@@ -160,12 +162,13 @@ pub enum Stage {
 /// What the customer agreed to, and under which names it is carried out: settled once, so that carrying it out twice is
 /// carrying it out once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Agreed {
     /// The order's name, also towards inventory and rail.
     pub order: OrderId,
     /// The order's reference.
     pub reference: Reference,
-    /// How it is paid.
+    /// How it is paid, by the rail's name; empty if nothing is to pay and nobody said how.
     pub rail: String,
     /// What the customer's wallet shows in the presentation that also pays: nothing of it was known when they agreed.
     #[serde(default, skip_serializing_if = "Awaited::is_nothing")]
@@ -176,6 +179,7 @@ pub struct Agreed {
 
 /// What a wallet is still to show of an order that it pays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Awaited {
     /// The asks that have to be answered, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -187,6 +191,7 @@ pub struct Awaited {
 
 /// An address that a wallet is to tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AwaitedAddress {
     /// The ask that it answers.
     pub ask: String,
@@ -281,13 +286,18 @@ impl CheckoutRecord {
         }
     }
 
-    /// Its order, once there is one.
+    /// The order that it was completed into, or that its payment under way would make a sale: the last may come to nothing.
     #[must_use]
-    pub const fn order(&self) -> Option<&OrderId> {
+    pub const fn attempted_order(&self) -> Option<&OrderId> {
         match &self.stage {
             Stage::Completed { order } | Stage::Paying(Agreed { order, .. }) => Some(order),
             _ => None,
         }
+    }
+
+    /// Whether something of it is sent, and nobody has said where to.
+    pub(crate) const fn lacks_address(&self) -> bool {
+        self.offering.ships && self.address.is_none()
     }
 
     /// Refuses what changes it, unless it is open and as the caller saw it.

@@ -28,7 +28,7 @@ use crate::{
     resolve::ResolveError,
     store::{BoxError, StoreError},
     time::UnixTime,
-    trade::{OpeningError, TradeError},
+    trade::{OpeningError, ShelfError, TradeError},
     trust::TrustError,
 };
 
@@ -429,6 +429,9 @@ pub enum Refusal {
     /// No rail of that name.
     #[error("this shop has no such way to pay")]
     NoSuchRail,
+    /// Something is to be paid, and nobody said how.
+    #[error("something is to pay here: say how it is paid")]
+    RailNeeded,
     /// A rail cannot collect the amount.
     #[error("this way to pay cannot be used: {0}")]
     CannotCollect(#[source] CannotCollect),
@@ -606,6 +609,7 @@ impl Refusal {
             Self::FormExpired => "form_expired",
             Self::FormUsed { .. } => "form_used",
             Self::NoSuchRail => "no_such_rail",
+            Self::RailNeeded => "rail_needed",
             Self::CannotCollect(_) => "rail_cannot_take",
             Self::RefundKey(_) => "invalid_refund_key",
             Self::RefundDiffers => "refund_differs",
@@ -643,6 +647,13 @@ impl From<TradeError> for Error {
             }
             TradeError::Invalid { .. } => Self::Misuse(error.to_string()),
         }
+    }
+}
+
+impl From<ShelfError> for Error {
+    /// As a checkout would say it.
+    fn from(error: ShelfError) -> Self {
+        TradeError::from(error).into()
     }
 }
 

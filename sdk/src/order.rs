@@ -358,6 +358,9 @@ pub enum OrderError {
     /// It is paid.
     #[error("the order is paid already")]
     AlreadyPaid,
+    /// A part of it is on its way, or there.
+    #[error("a parcel of the order was sent: it can be withdrawn from, and not called off")]
+    AlreadySent,
     /// It was cancelled or has expired.
     #[error("the order is {}: place another one", .0.name())]
     Over(OrderState),
@@ -461,6 +464,7 @@ impl OrderError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::AlreadyPaid => "already_paid",
+            Self::AlreadySent => "already_sent",
             Self::Over(_) => "order_over",
             Self::PaymentUnderWay => "payment_under_way",
             Self::PaymentInDoubt => "payment_in_doubt",
@@ -730,7 +734,8 @@ impl OrderRecord {
     /// already.
     ///
     /// # Errors
-    /// If it is paid (refund it), has expired, or a rail has not answered yet, or nobody knows what it did.
+    /// If it is paid (refund it), has expired, a parcel of it was sent ([withdraw](Self::withdrawn_from) or
+    /// [adjust](Self::adjusted) it), or a rail has not answered yet, or nobody knows what it did.
     pub fn cancelled(self, now: UnixTime) -> Result<Option<Step>, OrderError> {
         let mut step = self.caught_up(now)?;
         match step.order.state {
@@ -739,6 +744,9 @@ impl OrderRecord {
             OrderState::Expired => return Err(OrderError::Over(OrderState::Expired)),
             OrderState::Unknown => return Err(OrderError::PaymentInDoubt),
             OrderState::Placed | OrderState::Paying | OrderState::Authorised | OrderState::Declined => {
+                if !step.order.after.parcels.is_empty() {
+                    return Err(OrderError::AlreadySent);
+                }
                 step.order.no_payment_in_flight()?;
             }
         }
@@ -923,12 +931,14 @@ impl OrderRecord {
         }
     }
 
-    /// The order as the time has left it: expired if nobody paid, however late that is noticed.
+    /// The order as the time has left it: expired if nobody paid, however late that is noticed. What was sent on a promise
+    /// stays owed.
     fn caught_up(self, now: UnixTime) -> Result<Step, OrderError> {
         let is_late = self.expires_at.is_some_and(|end| now >= end);
         let mut step = Step::of(self);
         let open = matches!(step.order.state, OrderState::Placed | OrderState::Paying | OrderState::Declined);
-        if is_late && open && step.order.no_payment_in_flight().is_ok() {
+        let is_sent = !step.order.after.parcels.is_empty();
+        if is_late && open && !is_sent && step.order.no_payment_in_flight().is_ok() {
             step.end(OrderState::Expired)?;
             step.order.mind_authorisations(now);
         }

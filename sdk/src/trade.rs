@@ -29,12 +29,12 @@ use self::data::TITLE_BYTES_MAX;
 pub(crate) use self::data::{CUTS_MAX, NAME_BYTES_MAX, WAYS_MAX, is_name, is_title};
 pub use self::{
     codes::{Codes, Off},
-    data::{Consignment, Cut, Discountable, Held, Hold, Item, Levy, Shortage, Taxable, Uses, Way},
+    data::{Consignment, Cut, Discountable, Held, Hold, ITEMS_MAX, Item, Levy, Shortage, Taxable, Uses, Way},
     error::TradeError,
     flat_rates::FlatRates,
     items::{Items, ItemsError},
     opening::{Opening, OpeningError},
-    shelf::{Count, DELIVERY_S, HOLD_ITEMS_MAX, HeldFor, REMEMBERED_S, Shelf, ShelfError},
+    shelf::{Count, DELIVERY_S, HeldFor, RECOUNT_S, REMEMBERED_S, Shelf, ShelfError},
     vat::{Vat, VatError},
 };
 use crate::{
@@ -52,8 +52,8 @@ const HOLD_LEAST_S: u64 = 5 * 60;
 
 /// What is sold.
 pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
-    /// What is sold under these names (at most 50, each once), in their order: `None` for what is not sold, or not any more.
-    /// A name comes from a stranger.
+    /// What is sold under these names (at most [`ITEMS_MAX`], each once), in their order: `None` for what is not sold, or
+    /// not any more. A name comes from a stranger.
     ///
     /// # Errors
     /// [`TradeError`] if nobody can tell now.
@@ -75,9 +75,8 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
 /// from the [`Feed`](crate::merchant::Feed) within the merchant's transaction, and leave [`sell`](Self::sell) without effect.
 pub trait Inventory: std::fmt::Debug + Send + Sync + 'static {
     /// Holds all of it or nothing. For an order that holds the very same already, it is held on until the later time. What
-    /// was sold, or let go by [`free`](Self::free), is not held anew: that is all too late, and answered by
-    /// [`Held::Short`] with none left of each. What was held until before now may be gone: it is held anew if there is
-    /// enough.
+    /// was sold, or let go by [`free`](Self::free), is not held anew: [`Held::Over`], however much is left. What was held
+    /// until before now may be gone: it is held anew if there is enough.
     ///
     /// # Errors
     /// [`TradeError`] if nobody can tell: it is let go later, in case it was held. Also if something else is held for the
@@ -86,7 +85,7 @@ pub trait Inventory: std::fmt::Debug + Send + Sync + 'static {
 
     /// What is held for the order is sold. If it is held no more, it is taken from what is left, whole; [`Held::Short`] if
     /// there is too little, and then nothing was taken. `hold` says what it was. What was let go by [`free`](Self::free) is
-    /// not sold any more: [`Held::Short`] with none left of each.
+    /// not sold any more: [`Held::Over`].
     ///
     /// # Errors
     /// [`TradeError`] if nobody can tell: it is said again.
@@ -200,7 +199,7 @@ pub struct Trade {
     pub(crate) tax: Option<AnyTax>,
     pub(crate) discount: Option<AnyDiscount>,
     pub(crate) hold_s: u64,
-    pub(crate) address: Option<String>,
+    pub(crate) address_ask: Option<String>,
     pub(crate) home: Option<String>,
     pub(crate) withdrawal_days: u16,
 }
@@ -217,13 +216,14 @@ impl Trade {
             tax: None,
             discount: None,
             hold_s: HOLD_S,
-            address: None,
+            address_ask: None,
             home: None,
             withdrawal_days: WITHDRAWAL_DAYS,
         }
     }
 
-    /// What is left is counted here. Without it nothing is: whatever is sold, there is enough.
+    /// What is left is counted here, but for items that are [uncounted](Item::uncounted). Without it nothing is: whatever is
+    /// sold, there is enough.
     #[must_use]
     pub fn inventory(mut self, inventory: impl Inventory) -> Self {
         self.inventory = Some(AnyInventory::new(inventory));
@@ -278,7 +278,7 @@ impl Trade {
     /// By which ask a customer's wallet tells where to send it. Without it an address is always typed.
     #[must_use]
     pub fn address_from(mut self, ask: &Ask) -> Self {
-        self.address = Some(ask.name().to_owned());
+        self.address_ask = Some(ask.name().to_owned());
         self
     }
 }

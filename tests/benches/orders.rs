@@ -245,7 +245,7 @@ async fn checkout(merchant: &Merchant, client: usize) -> Duration {
     let begun = merchant.check_out_as_guest(&basket, &merchant.guest_form()).await.expect("a checkout");
     let (checkout, key) = (begun.checkout, "once".parse().expect("a key"));
     let total = checkout.offering().totals.total;
-    let completion = Completion { revision: checkout.revision(), total, rail: FakeRail::ID.to_owned() };
+    let completion = Completion::new(checkout.revision(), total).by(FakeRail::ID);
     let begun = Instant::now();
     let done = checkout.complete(&completion, &key).await.expect("an answer");
     assert_eq!(done.status(), Status::Completed);

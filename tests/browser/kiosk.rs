@@ -175,7 +175,7 @@ async fn one_tap_shows_what_is_needed_and_pays_also_for_whom_the_shop_knows() {
     browser.sees("7 left").await;
     is_in_order(&browser, "kiosk-window-known").await;
     buys(&browser, &[("riesling", "1"), ("juice", "2")], "Buy").await;
-    assert!(browser.path().await.contains("/checkout/c_"), "{}", browser.path().await);
+    assert!(browser.path().await.contains("/checkout/k_"), "{}", browser.path().await);
     browser.sees("Order by wallet, in one step").await;
     is_in_order(&browser, "kiosk-tap-known").await;
     walk::press_button(&browser).await;

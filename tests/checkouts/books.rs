@@ -111,7 +111,7 @@ impl Books {
         for (id, checkout) in &self.checkouts {
             assert!(!matches!(checkout.stage, Stage::Holding(_) | Stage::Paying(_)), "{id} is still being completed");
         }
-        for kind in ["checkout_due", "stock_task", "stock_due", "order_due"] {
+        for kind in ["checkout_due", "stock_task", "stock_due", "order_due", "order_tried_due"] {
             let left = self.rows.iter().filter(|row| row.0 == kind).count();
             assert_eq!(left, 0, "left in {kind}");
         }

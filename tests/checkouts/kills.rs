@@ -203,7 +203,7 @@ async fn pay(merchant: &Merchant, again: Option<Saying>, number: u64) {
             },
         };
         let total = Money::new(said.minor, Currency::EUR).unwrap();
-        let completion = Completion { revision: said.revision, total, rail: rail::ID.to_owned() };
+        let completion = Completion::new(said.revision, total).by(rail::ID);
         // A guest knows what they say before they have said it.
         tell("said", &said);
         let done = checkout.complete(&completion, &key(&said.key)).await;

@@ -120,7 +120,7 @@ async fn whom_the_cookie_knows_begins_changes_and_completes_as_themselves() {
     let begun = sends(&mut browser, &cookie, "/wallet/checkout", "item=wine&quantity=1").await;
     is_private(&begun);
     let path = led_to(&begun);
-    assert!(path.starts_with("/wallet/checkout/c_"), "theirs, and no guest's: {path}");
+    assert!(path.starts_with("/wallet/checkout/k_"), "theirs, and no guest's: {path}");
     let page = looks(&mut browser, &cookie, &path).await;
     assert_eq!(page.status, StatusCode::OK);
     is_private(&page);
@@ -222,7 +222,7 @@ async fn a_cookie_opens_what_is_its_customers_and_nothing_else() {
     let shown = looks(&mut browser, &cookie, &guest).await.text();
     assert!(shown.contains("The shop knows you"), "{shown}");
     let taken = led_to(&sends(&mut browser, &cookie, &guest, "act=take_over").await);
-    assert!(taken.starts_with("/wallet/checkout/c_") && taken.ends_with("?said=taken_over"), "{taken}");
+    assert!(taken.starts_with("/wallet/checkout/k_") && taken.ends_with("?said=taken_over"), "{taken}");
     assert_eq!(looks(&mut browser, &cookie, &guest).await.status, StatusCode::NOT_FOUND);
     // Signed out, the cookie opens nothing any more.
     assert_eq!(browser.delete("/wallet/sessions/current").await.status, StatusCode::NO_CONTENT);

@@ -429,7 +429,8 @@ async fn an_old_revision_a_wrong_total_and_an_unknown_rail_complete_nothing() {
         (bent("total", 1.into()), 409, "total_changed"),
         (bent("total", (-1).into()), 422, "negative_amount"),
         (bent("payment", json!({ "handler_id": "nobody" })), 404, "no_such_rail"),
-        (bent("payment", json!({})), 404, "no_such_rail"),
+        (bent("payment", json!({ "handler_id": "" })), 404, "no_such_rail"),
+        (bent("payment", json!({})), 422, "rail_needed"),
     ]
     .into_iter()
     .enumerate()
@@ -827,7 +828,7 @@ async fn a_payment_that_nobody_knows_of_is_asked_about_until_it_is_known() {
     assert_eq!(still.header("refresh"), "", "it can be stopped");
     let link: GuestLink = path.rsplit('/').next().unwrap().parse().unwrap();
     let checkout = till.merchant().guest_checkout(&link).await.unwrap();
-    let order = checkout.record().order().unwrap().clone();
+    let order = checkout.record().attempted_order().unwrap().clone();
     till.rail.decide(&order, 1, Outcome::Paid);
     assert!(looked(&mut browser, &path).await.text().contains("Thank you for your order"));
     assert_eq!(till.merchant().order(&order).await.unwrap().unwrap().state(), OrderState::Paid);
@@ -870,7 +871,7 @@ async fn a_customer_has_the_page_signed_and_takes_over_what_they_began_as_a_gues
     let taken = known.post_form(&path, "act=take_over&item=wine&quantity=1").await;
     assert_eq!(taken.status, StatusCode::NO_CONTENT, "the script is told where to go: {}", taken.text());
     let theirs = taken.header("firsthand-location").to_owned();
-    assert!(theirs.starts_with("/wallet/checkout/c_"), "{theirs}");
+    assert!(theirs.starts_with("/wallet/checkout/k_"), "{theirs}");
     assert_eq!(looked(&mut guest, &path).await.status, StatusCode::NOT_FOUND, "the link leads nowhere now");
 
     // A reload brings a page that signs; others learn nothing.

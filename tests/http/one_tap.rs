@@ -3,7 +3,7 @@
 
 use firsthand::{
     checkout::{Status, Wishes},
-    merchant::{Basket, Checkout, GuestCheckout, TypeMetadata},
+    merchant::{Basket, Checkout, Completion, GuestCheckout, TypeMetadata},
     money::{Currency, Money, Quantity},
     order::{Buyer, DeliverySource, OrderState},
     store::Memory,
@@ -132,6 +132,18 @@ async fn one_presentation_proves_tells_the_address_and_pays() {
     assert_eq!(browser.get("/wallet/me").await.json()["id"], customer.as_str());
     assert_eq!(cellar.bank.calls(), 1);
     assert_eq!(cellar.left("riesling").await, (1, 0));
+}
+
+#[tokio::test]
+async fn without_a_tap_nobody_holds_anything_by_a_wallet() {
+    let cellar = Cellar::at_home_in("DE").await;
+    let begun = cellar.guest("book").await;
+    assert!(!begun.checkout.rails().contains(&"wallet"));
+    let total = begun.checkout.offering().totals.total;
+    let completion = Completion { revision: begun.checkout.revision(), total, rail: "wallet".to_owned() };
+    let refused = begun.checkout.complete(&completion, &"one".parse().unwrap()).await.unwrap_err();
+    assert_eq!(refused.code(), "no_such_rail");
+    assert_eq!(cellar.left("book").await, (2, 0));
 }
 
 #[tokio::test]

@@ -12,7 +12,10 @@ use firsthand::{
         jose::{Jws, base64url_decode, base64url_encode, sha256},
         openid4vp::{ResponseMode, dc_api::Protocol},
     },
-    rail::{Outcome, Sepa, WalletRail, wallet::Payee},
+    rail::{
+        Outcome, Sepa, WalletRail,
+        wallet::{Evidence, Executor, Inquired, Payee},
+    },
     store::{Memory, Store},
     testing::{
         FakeExecutor, Handling, RailKind,
@@ -404,6 +407,46 @@ async fn two_wallets_asked_for_one_attempt_pay_once() {
     assert_eq!((late.status, late.code().as_str()), (StatusCode::CONFLICT, "payment_under_way"));
     assert_eq!(till.refusals(placed.order.id()).await, ["payment_under_way"]);
     assert_eq!(till.bank.calls(), 1);
+}
+
+/// A bank whose interface is away, and says so.
+#[derive(Debug)]
+struct Away;
+
+impl Executor for Away {
+    async fn submit(&self, _: &Evidence) -> Outcome {
+        Outcome::Unknown
+    }
+
+    async fn inquire(&self, _: &OrderId, _: u32) -> Inquired {
+        Inquired::Known(Outcome::Unknown)
+    }
+}
+
+#[tokio::test]
+async fn a_bank_that_cannot_tell_authorises_nothing_that_no_wallet_signed() {
+    let types = TypeMetadata::pinned(Cast::account_types()).unwrap();
+    let rail = WalletRail::new(Payee::new("Weingut Sonnberg", IBAN).unwrap(), Away);
+    let set_up =
+        |builder: MerchantBuilder| builder.store(Memory::new()).wallet_rail(rail).ask(&pay()).type_metadata(types);
+    let till = Till { shop: TestShop::with(set_up), bank: FakeExecutor::new() };
+    let mut browser = till.browser();
+    let (placed, asking, request) = till.asked(&mut browser).await;
+    let id = placed.order.id();
+    let asked = till.order(id).await.ask_rail().await.unwrap();
+    assert_eq!(asked.state(), OrderState::Paying);
+    // What a wallet does sign stays authorised while the bank is away.
+    let reply = browser.wallet_answers(&request, "adult", &[]).await;
+    assert_eq!(redeemed(&mut browser, &asking, &reply).await.status, StatusCode::OK);
+    till.later(3_600).await;
+    assert_eq!(till.stands(id).await.0, OrderState::Authorised);
+
+    let (unsigned, ..) = till.asked(&mut till.browser()).await;
+    for _ in 0..40 {
+        till.later(7_200).await;
+        assert!(!matches!(till.stands(unsigned.order.id()).await.0, OrderState::Authorised | OrderState::Paid));
+    }
+    assert_eq!(till.stands(unsigned.order.id()).await.0, OrderState::Expired);
 }
 
 #[tokio::test]

@@ -716,13 +716,20 @@ impl Doing {
         let open: Vec<OrderId> = {
             let world = self.stage.world();
             let all = world.oracle.orders.iter();
-            all.filter(|(_, (order, _))| order.state == OrderState::Authorised).map(|(id, _)| id.clone()).collect()
+            let is_sent = |order: &OrderRecord| order.state.is_open() && !order.after.parcels.is_empty();
+            let open = all.filter(|(_, (order, _))| order.state == OrderState::Authorised || is_sent(order));
+            open.map(|(id, _)| id.clone()).collect()
         };
         for id in open {
             let what = self.below(3);
             let settled = async {
                 let order = self.node.merchant.order(&id).await?.expect("an order");
+                let is_sent = !order.parcels().is_empty();
                 match what {
+                    // What was sent is not called off.
+                    _ if order.state() != OrderState::Authorised || (what == 2 && is_sent) => {
+                        order.close_short().await?.commit().await.map(drop)
+                    }
                     0 => order.capture(order.outstanding(), "the-rest").await.map(drop),
                     1 => order.close_short().await?.commit().await.map(drop),
                     _ => order.cancel().await?.commit().await.map(drop),

@@ -164,7 +164,7 @@ impl Doing {
         let saying = match before.filter(|_| self.chance(300)) {
             // A browser that makes a mistake: something else under the same key.
             Some(Saying::Complete { completion, key }) if self.chance(100) => {
-                Saying::Complete { completion: Completion { rail: "sepa".to_owned(), ..completion }, key }
+                Saying::Complete { completion: completion.by("sepa"), key }
             }
             Some(again) => {
                 self.stage.count("checkout: completed again");
@@ -174,7 +174,7 @@ impl Doing {
                 let (revision, total) = self.revision(&cart, &checkout);
                 let rail = if self.chance(850) { FakeRail::ID } else { "sepa" };
                 let total = if self.chance(20) { Money::new(1, total.currency()).unwrap() } else { total };
-                let completion = Completion { revision, total, rail: rail.to_owned() };
+                let completion = Completion::new(revision, total).by(rail);
                 // One key for two things that are said at the same time, now and then.
                 let turn = if self.chance(100) { 0 } else { cart.said.len() };
                 Saying::Complete { completion, key: format!("complete-{number}-{turn}") }

@@ -53,7 +53,7 @@ pub struct Told {
 }
 
 /// What is empty when nothing is left to do.
-pub const QUEUES: [&str; 5] = ["order_due", "feed", "checkout_due", "stock_task", "stock_due"];
+pub const QUEUES: [&str; 6] = ["order_due", "order_tried_due", "feed", "checkout_due", "stock_task", "stock_due"];
 
 /// Everything that was committed in a run, and what was wrong with it.
 #[derive(Debug, Default)]
@@ -300,6 +300,7 @@ impl Oracle {
         // Its places in the queues: one where something is due, and one for each amount that has to go back.
         let due: Vec<&str> = self
             .all_of("order_due")
+            .chain(self.all_of("order_tried_due"))
             .map(|(key, _)| key.sort.as_str())
             .filter(|sort| sort.ends_with(id.as_str()))
             .collect();
@@ -658,7 +659,8 @@ impl Told {
                 self.state = "declined";
             }
             Happened::ClosedShort { waived } => {
-                is(self.state == "authorised", "closed short from where it cannot")?;
+                let broken = matches!(self.state, "declined" | "paying") && !self.parcels.is_empty();
+                is(self.state == "authorised" || broken, "closed short from where it cannot")?;
                 self.waived += waived.minor();
                 is(self.waived == self.total - self.settled, "waived otherwise")?;
             }
@@ -677,6 +679,7 @@ impl Told {
                 let may = matches!(self.state, "placed" | "paying" | "declined")
                     || self.state == "authorised" && *what == Happened::Cancelled;
                 is(may, "ended from where it cannot")?;
+                is(self.parcels.is_empty(), "ended, and a part of it is on its way")?;
                 let in_doubt = self.attempts.last().is_some_and(|last| matches!(last.as_str(), "none" | "unknown"));
                 is(!in_doubt, "ended while nobody knows whether it is paid")?;
                 self.state = if *what == Happened::Cancelled { "cancelled" } else { "expired" };

@@ -29,12 +29,14 @@ fn euro(text: &str) -> Result<Money, MoneyError> {
     Money::parse(text, Currency::EUR)
 }
 
-/// What is sold: something that is sent, something that only adults may buy, and a ticket, which is but a number.
-fn goods(age: &Ask) -> Result<Vec<Item>, MoneyError> {
+/// What is sold, and how many there are on the first day: something that is sent, something that only adults may buy, and a
+/// ticket, which is but a number. Of what is not counted, such as a file, say `.uncounted()`.
+fn goods(age: &Ask) -> Result<Vec<(Item, u32)>, MoneyError> {
+    let ticket = Item::new("tasting", "Weinprobe, 12.12., 19:00 (Ticket)", euro("25.00")?);
     Ok(vec![
-        Item::new("juice", "Traubensaft, 1 l", euro("4.80")?).sent(1_400).taxed_as("food"),
-        Item::new("riesling", "Riesling 2025, 0,75 l", euro("12.00")?).sent(1_300).needs(age),
-        Item::new("tasting", "Weinprobe, 12.12., 19:00 (Ticket)", euro("25.00")?).no_withdrawal(Exemption::Dated),
+        (Item::new("juice", "Traubensaft, 1 l", euro("4.80")?).sent(1_400).taxed_as("food"), 40),
+        (Item::new("riesling", "Riesling 2025, 0,75 l", euro("12.00")?).sent(1_300).needs(age), 24),
+        (ticket.no_withdrawal(Exemption::Dated), 8),
     ])
 }
 
@@ -43,7 +45,7 @@ fn goods(age: &Ask) -> Result<Vec<Item>, MoneyError> {
 struct Kiosk {
     merchant: Merchant,
     shelf: Shelf,
-    goods: Vec<Item>,
+    goods: Vec<(Item, u32)>,
 }
 
 impl Kiosk {
@@ -54,7 +56,7 @@ impl Kiosk {
         let pay = Ask::new("pay", "To pay").payment(Wanted::sd_jwt_vc(ACCOUNT).claim(["masked_iban"]));
         let (goods, shelf) = (goods(&age)?, builder.shelf()?);
         let parcel = Way::new("parcel", "DHL", euro("4.90")?).within_days(1, 3);
-        let trade = Trade::new(Currency::EUR, Items::new(goods.clone())?)
+        let trade = Trade::new(Currency::EUR, Items::new(goods.iter().map(|(item, _)| item.clone()))?)
             .inventory(shelf.clone())
             .shipping(FlatRates::new().way(parcel, &["DE", "AT"], 20_000).free_from(euro("60")?))
             .tax(Vat::within_prices("DE").rate("DE", "standard", "19".parse()?).rate("DE", "food", "7".parse()?))
@@ -71,8 +73,8 @@ impl Kiosk {
     async fn first_day(&self) -> Result<(), Box<dyn Error>> {
         let now = self.merchant.now();
         if self.shelf.counts(None, 1, now).await?.is_empty() {
-            for (item, left) in self.goods.iter().zip([40, 24, 8]) {
-                self.shelf.stock(&item.name, left, now).await?;
+            for (item, left) in &self.goods {
+                self.shelf.stock(&item.name, *left, now).await?;
             }
         }
         Ok(())
@@ -96,7 +98,7 @@ impl Kiosk {
 /// The shop window. "Buy" leads to the till: whom the shop knows as themselves, everybody else as a guest.
 async fn window(State(kiosk): State<Kiosk>, lang: Lang, known: Option<Known>) -> Result<Html<String>, Problem> {
     let mut goods = Vec::new();
-    for item in &kiosk.goods {
+    for (item, _) in &kiosk.goods {
         goods.push((item, kiosk.shelf.count(&item.name, kiosk.merchant.now()).await?.left));
     }
     let orders = match &known {

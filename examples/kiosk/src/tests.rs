@@ -103,6 +103,10 @@ async fn a_guest_buys_pays_by_transfer_and_the_merchant_sees_it() {
     let folder = env::temp_dir().join(format!("firsthand-kiosk-{}", std::process::id()));
     let key = OperatorKey::random();
     let (kiosk, app) = opened(&folder, &key).await;
+    for (item, there) in &kiosk.goods {
+        let left = kiosk.shelf.count(&item.name, kiosk.merchant.now()).await.unwrap().left;
+        assert_eq!(left, u64::from(*there), "{}", item.name);
+    }
 
     let window = get_page(&app, "/?lang=de").await;
     assert!(window.contains("Was darf es sein?") && window.contains("12,00\u{a0}€"), "{window}");

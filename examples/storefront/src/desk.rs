@@ -289,7 +289,7 @@ impl Desk {
                 customer: order.buyer().customer().map(ToString::to_string),
                 form: self.operator.form(),
                 notice,
-                may_send: matches!(order.state(), OrderState::Paid | OrderState::Authorised),
+                may_send: order.record().may_be_sent(),
                 refundable_minor: refundable,
                 typed,
                 asked: asked.collect(),

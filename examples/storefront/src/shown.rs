@@ -53,10 +53,8 @@ pub(crate) async fn order_view(order: &Order, door: Door, view: &View) -> Result
         may_cancel: matches!(
             order.state(),
             OrderState::Placed | OrderState::Paying | OrderState::Authorised | OrderState::Declined
-        ) && !order
-            .attempts()
-            .last()
-            .is_some_and(|attempt| attempt.is_in_doubt() || attempt.is_capturing()),
+        ) && order.parcels().is_empty()
+            && !order.attempts().last().is_some_and(|attempt| attempt.is_in_doubt() || attempt.is_capturing()),
         after: after_view(order)?,
         owed,
         events: order.events().await?.into_iter().filter_map(event).collect(),

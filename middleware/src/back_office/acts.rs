@@ -2,7 +2,7 @@
 //!
 //! Once begun, an act is finished, also if whoever asked for it has gone: a rail may be in the middle of it.
 
-use std::{error::Error as _, future::Future};
+use std::future::Future;
 
 use firsthand::{
     Error, Merchant,
@@ -12,9 +12,8 @@ use firsthand::{
     order::{Adjustment, BankAccount, OrderId, Parcel, Part},
     rail::{Reference, Statement, sepa::PainVersion},
     time::Day,
-    trade::{Shelf, ShelfError, TradeError},
+    trade::Shelf,
 };
-use http::StatusCode;
 
 use super::operators::Operator;
 use crate::problem::Problem;
@@ -200,25 +199,12 @@ impl Hand<'_> {
     pub(super) async fn shelf_act(&self, shelf: &Shelf, item: &str, act: ShelfAct) -> Result<(), Problem> {
         let (name, shelf, now, on) = (act.name(), shelf.clone(), self.merchant.now(), item.to_owned());
         let done = async move {
-            match act {
-                ShelfAct::Count { left, seen } => {
-                    if let Some(seen) = seen {
-                        let found = shelf.count(&on, now).await.map_err(shelf_refused)?.left;
-                        // Sent twice, it is counted already.
-                        if found == u64::from(left) {
-                            return Ok(());
-                        }
-                        if found != seen {
-                            let detail = "it was sold or came in meanwhile: count again";
-                            return Err(Problem::new(StatusCode::CONFLICT, "stock_moved", detail));
-                        }
-                    }
-                    shelf.stock(&on, left, now).await.map_err(shelf_refused)
-                }
-                ShelfAct::Receive { more, delivery } => {
-                    shelf.receive(&on, more, &delivery, now).await.map_err(shelf_refused)
-                }
-            }
+            let done = match act {
+                ShelfAct::Count { left, seen: Some(seen) } => shelf.recount(&on, seen, left, now).await,
+                ShelfAct::Count { left, seen: None } => shelf.stock(&on, left, now).await,
+                ShelfAct::Receive { more, delivery } => shelf.receive(&on, more, &delivery, now).await,
+            };
+            done.map_err(Problem::from)
         };
         self.finish(name, On::Item(item), done).await
     }
@@ -348,16 +334,6 @@ impl Told for Problem {
 fn all_of(order: &Order, parcel: &str) -> Vec<Part> {
     let before = order.parcels().iter().find(|before| before.key == parcel);
     before.map_or_else(|| order.unsent(), |before| before.lines.clone())
-}
-
-/// What the shelf does not do is a program's fault or an operator's: only a name can be wrong.
-fn shelf_refused(error: TradeError) -> Problem {
-    match error.source().and_then(|source| source.downcast_ref::<ShelfError>()) {
-        Some(name @ ShelfError::Name(_)) => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "item_unreadable", name.to_string())
-        }
-        _ => Error::from(error).into(),
-    }
 }
 
 impl super::Desk {

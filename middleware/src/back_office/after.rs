@@ -263,7 +263,7 @@ impl Desk {
     pub(super) fn after_acts(&self, order: &Order, trouble: Option<&Trouble>) -> Vec<Html> {
         let mut acts = Vec::new();
         let unsent = order.unsent();
-        if matches!(order.state(), OrderState::Paid | OrderState::Authorised) && !unsent.is_empty() {
+        if order.record().may_be_sent() && !unsent.is_empty() {
             acts.push(self.send_form(order, &unsent, trouble));
         }
         if matches!(order.state(), OrderState::Paid | OrderState::Authorised) {

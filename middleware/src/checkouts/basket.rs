@@ -154,5 +154,5 @@ pub(crate) struct CompleteBody {
 pub(crate) struct PayBody {
     /// The name of a rail.
     #[serde(default)]
-    pub(crate) handler_id: String,
+    pub(crate) handler_id: Option<String>,
 }

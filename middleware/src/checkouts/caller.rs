@@ -117,8 +117,34 @@ pub(super) enum Found {
     Stranger,
 }
 
+/// Why a page is not shown.
+pub(super) enum Trouble {
+    /// The library refuses it.
+    Refused(Error),
+    /// What was sent is not what a form of this shop sends.
+    Unreadable(Problem),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self::Unreadable(problem)
+    }
+}
+
 impl Caller {
-    pub(super) fn frame<'a>(&'a self, _: &Merchant) -> Frame<'a> {
+    pub(super) fn frame(&self) -> Frame<'_> {
         Frame {
             page: &self.settings,
             lang: self.lang,
@@ -153,7 +179,11 @@ impl Caller {
         Ok(Sent::read(&bytes))
     }
 
-    pub(super) async fn find(&self, merchant: &Merchant, name: &str) -> Result<Found, Problem> {
+    /// What this name leads to, for whoever asks.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCheckout`], [`Refusal::NoSuchOrder`]; [`Error::Unavailable`].
+    pub(super) async fn find(&self, merchant: &Merchant, name: &str) -> Result<Found, Error> {
         if let Ok(link) = name.parse::<GuestLink>() {
             return match merchant.guest_checkout(&link).await {
                 Ok(checkout) => Ok(Found::Checkout(Box::new(checkout))),
@@ -161,9 +191,9 @@ impl Caller {
                 Err(Error::Refused(Refusal::NoSuchCheckout)) => match merchant.guest_order(&link).await {
                     Ok(order) => Ok(Found::Order(Box::new(order))),
                     Err(Error::Refused(Refusal::NoSuchOrder)) => Err(Refusal::NoSuchCheckout.into()),
-                    Err(error) => Err(error.into()),
+                    Err(error) => Err(error),
                 },
-                Err(error) => Err(error.into()),
+                Err(error) => Err(error),
             };
         }
         let (checkout, order) = (name.parse::<CheckoutId>(), name.parse::<OrderId>());
@@ -214,8 +244,8 @@ impl Caller {
     }
 
     /// The answer, for whoever asked: a person reads a page also of what went wrong.
-    pub(super) fn finish(&self, merchant: &Merchant, answer: Result<Response, Problem>) -> Response {
-        let mut response = answer.unwrap_or_else(|problem| self.trouble(merchant, &problem));
+    pub(super) fn finish(&self, merchant: &Merchant, answer: Result<Response, Trouble>) -> Response {
+        let mut response = answer.unwrap_or_else(|trouble| self.trouble(trouble));
         if self.signed.is_some() {
             signed::refresh(merchant, &mut response);
             soften_redirect(&mut response);
@@ -224,19 +254,25 @@ impl Caller {
         response
     }
 
-    fn trouble(&self, merchant: &Merchant, problem: &Problem) -> Response {
+    fn trouble(&self, trouble: Trouble) -> Response {
+        let is_nothing =
+            matches!(trouble, Trouble::Refused(Error::Refused(Refusal::NoSuchCheckout | Refusal::NoSuchOrder)));
+        let problem = match trouble {
+            Trouble::Refused(error) => Problem::from(error),
+            Trouble::Unreadable(problem) => problem,
+        };
         if problem.status() == StatusCode::UNAUTHORIZED {
-            return problem.clone().into_response();
+            return problem.into_response();
         }
-        let (title, text) = match (problem.code(), problem.status().as_u16()) {
-            ("no_such_checkout" | "no_such_order", _) => (
+        let (title, text) = match problem.status().as_u16() {
+            _ if is_nothing => (
                 self.lang.say("There is nothing here", "Hier ist nichts"),
                 self.lang.say(
                     "This checkout is over, or the address is not whole. What was ordered stays ordered.",
                     "Dieser Einkauf ist vorbei, oder die Adresse ist nicht vollständig. Was bestellt ist, bleibt bestellt.",
                 ),
             ),
-            (_, 429 | 500..) => (
+            429 | 500.. => (
                 self.lang.say("That did not work", "Das hat nicht geklappt"),
                 self.lang.say(
                     "It is the shop's fault, and nothing is lost. Please load this page again in a moment.",
@@ -251,7 +287,7 @@ impl Caller {
                 ),
             ),
         };
-        let html = word(&self.frame(merchant), title, text);
+        let html = word(&self.frame(), title, text);
         self.page(problem.status(), html)
     }
 }

@@ -1,10 +1,11 @@
 //! What a browser sends from the checkout page: a stranger's words until they are read.
 
 use firsthand::{
-    checkout::{ITEMS_MAX, Wishes},
+    checkout::Wishes,
     merchant::Basket,
     money::Quantity,
     order::{Address, DeliverySource},
+    trade::ITEMS_MAX,
 };
 
 use crate::lang::Lang;

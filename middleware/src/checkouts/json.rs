@@ -149,7 +149,7 @@ pub(crate) async fn change(
         (status = 404, body = Problem, content_type = "application/problem+json", description = "No such checkout, or no such rail"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "The total is another, it was changed meanwhile, is being completed, is over, or the key was used for something else"),
         (status = 412, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "The rail cannot collect this amount"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "Something is to pay and no rail was said, or the rail cannot collect this amount"),
         (status = 428, body = Problem, content_type = "application/problem+json"),
     )
 ))]
@@ -389,7 +389,11 @@ async fn agreed(
     key: IdempotencyKey,
 ) -> Result<Checkout, Problem> {
     let total = Money::new(body.total, checkout.offering().totals.total.currency())?;
-    let completion = Completion { revision: seen.revision, total, rail: body.payment.handler_id.clone() };
+    let completion = Completion::new(seen.revision, total);
+    let completion = match &body.payment.handler_id {
+        Some(rail) => completion.by(rail),
+        None => completion,
+    };
     match completed(checkout.clone(), completion, key).await {
         Err(Error::Checkout(CheckoutError::NotReady(_))) => Ok(checkout.reload().await?),
         other => other.map_err(|error| seen.refused(error)),

@@ -1,19 +1,42 @@
-//! The page of a checkout that is being paid, and of the order that it has become.
+//! The page of a checkout that is being paid, and of the order that it has become, with everything that happens after the
+//! sale.
 
 use std::fmt::Write as _;
 
+use axum::{
+    Router,
+    response::Response,
+    routing::{get, post},
+};
 use firsthand::{
+    Merchant,
+    checkout::Status,
+    error::Refusal,
     merchant::Order,
     order::{DeliveryAddress, OrderState},
-    rail::WalletRail,
 };
 use url::Url;
 
+pub(super) use self::after::After;
 use super::{
+    caller::{Caller, Found},
     view::{Frame, sums},
     words::{day, grouped},
 };
-use crate::web::escape;
+use crate::{problem::Problem, web::escape};
+
+mod after;
+pub(crate) mod kept;
+pub(crate) mod receipt;
+pub(crate) mod withdraw;
+
+/// What stands below the page of an order.
+pub(super) fn routes() -> Router<Merchant> {
+    Router::new()
+        .route("/checkout/{name}/withdraw", get(withdraw::withdrawal).merge(post(withdraw::withdraw)))
+        .route("/checkout/{name}/receipt", get(receipt::receipt).merge(post(receipt::offer)))
+        .route("/checkout/{name}/kept/{file}", get(kept::kept))
+}
 
 /// A payment is under way, and nobody knows yet.
 pub(super) struct UnderWay {
@@ -102,6 +125,8 @@ pub(super) struct Ordered<'a> {
     pub(super) only_key: Option<String>,
     /// A word on what happened.
     pub(super) notice: Option<String>,
+    /// What happened after the sale.
+    pub(super) after: After,
 }
 
 pub(super) fn ordered(frame: &Frame<'_>, shown: &Ordered<'_>) -> String {
@@ -120,7 +145,7 @@ pub(super) fn ordered(frame: &Frame<'_>, shown: &Ordered<'_>) -> String {
         main,
         "<h1>{title}</h1>\n<p>{} <strong class=\"number\">{number}</strong></p>\n<p class=\"state\" role=\"status\">{}</p>",
         frame.say("Order number", "Bestellnummer"),
-        standing(frame, order),
+        after::standing(frame, order),
     );
     if let Some(key) = &shown.only_key {
         let _ = writeln!(
@@ -134,8 +159,10 @@ pub(super) fn ordered(frame: &Frame<'_>, shown: &Ordered<'_>) -> String {
             key = escape(key),
         );
     }
+    main.push_str(&after::acknowledgements(frame, order));
     main.push_str(&transfer(frame, order));
     main.push_str(&lines(frame, order));
+    main.push_str(&after::told(frame, order, &shown.after));
     if let Some(delivery) = &shown.delivery {
         let lines: Vec<String> = delivery.for_page().lines().iter().map(|line| escape(line)).collect();
         let _ = writeln!(
@@ -152,43 +179,6 @@ pub(super) fn ordered(frame: &Frame<'_>, shown: &Ordered<'_>) -> String {
         frame.say("Back to the shop", "Zurück zum Shop")
     );
     frame.html(title, "", &main)
-}
-
-fn standing(frame: &Frame<'_>, order: &Order) -> &'static str {
-    match order.state() {
-        OrderState::Paying if order.transfer().is_some() => {
-            frame.lang.say("We wait for your transfer.", "Wir warten auf Ihre Überweisung.")
-        }
-        OrderState::Paying | OrderState::Placed => {
-            frame.lang.say("The payment is under way.", "Die Zahlung ist unterwegs.")
-        }
-        OrderState::Authorised if order.attempts().last().is_some_and(|last| last.rail == WalletRail::ID) => {
-            frame.lang.say(
-                "You have authorised the payment. The money is on its way.",
-                "Sie haben die Zahlung freigegeben. Das Geld ist unterwegs.",
-            )
-        }
-        OrderState::Authorised => frame.lang.say(
-            "Your payment is promised to us. We collect it when we send what you ordered.",
-            "Ihre Zahlung ist uns zugesagt. Wir ziehen sie ein, wenn wir die Ware schicken.",
-        ),
-        OrderState::Paid => frame.lang.say("It is paid.", "Sie ist bezahlt."),
-        OrderState::Declined => frame.lang.say(
-            "The payment was declined. Nothing was taken from you.",
-            "Die Zahlung wurde abgelehnt. Es wurde nichts abgebucht.",
-        ),
-        OrderState::Cancelled => {
-            frame.lang.say("What was paid for it goes back to you.", "Was dafür bezahlt wurde, geht an Sie zurück.")
-        }
-        OrderState::Expired => frame.lang.say(
-            "The money did not come in time. Should it come after all, it goes back to you.",
-            "Das Geld kam nicht rechtzeitig. Sollte es noch kommen, geht es an Sie zurück.",
-        ),
-        _ => frame.lang.say(
-            "We do not know yet whether your payment has gone through. Please do not pay again.",
-            "Wir wissen noch nicht, ob Ihre Zahlung durchgegangen ist. Bitte zahlen Sie nicht noch einmal.",
-        ),
-    }
 }
 
 /// What to tell the bank, if the customer pays by a transfer: to be scanned, opened, or copied.
@@ -257,4 +247,45 @@ fn lines(frame: &Frame<'_>, order: &Order) -> String {
     }
     html.push_str("</section>\n");
     html
+}
+
+/// Where a name below the checkout page leads.
+enum Door {
+    Order(Box<Order>),
+    /// What is no order yet has a page of its own.
+    Checkout,
+    /// It is a customer's, and nobody is known.
+    Stranger,
+}
+
+impl Door {
+    /// What is answered where there is no order behind it.
+    fn answer(self, merchant: &Merchant, caller: &Caller, name: &str) -> Response {
+        match self {
+            Self::Stranger => caller.turned_away(merchant),
+            Self::Order(_) | Self::Checkout => caller.to(&address(caller, name, "")),
+        }
+    }
+}
+
+async fn door(merchant: &Merchant, caller: &Caller, name: &str) -> Result<Door, Problem> {
+    Ok(match caller.find(merchant, name).await? {
+        Found::Order(order) => Door::Order(order),
+        Found::Checkout(checkout) if checkout.status() == Status::Completed => {
+            Door::Order(Box::new(checkout.order().await?.ok_or(Refusal::NoSuchOrder)?))
+        }
+        Found::Checkout(_) => Door::Checkout,
+        Found::Stranger => Door::Stranger,
+    })
+}
+
+/// The page of an order, from one below it.
+fn address(caller: &Caller, name: &str, query: &str) -> String {
+    caller.there(&format!("{}/checkout/{name}", caller.mount), query)
+}
+
+/// A page below that of an order, in its language.
+fn below(frame: &Frame<'_>, part: &str) -> String {
+    let lang = if frame.lang_said { format!("?lang={}", frame.lang.tag()) } else { String::new() };
+    format!("{}/{part}{lang}", frame.path)
 }

@@ -9,20 +9,20 @@ use axum::{
 };
 use firsthand::{
     Error, Merchant,
-    checkout::{CheckoutError, Status},
+    checkout::{CheckoutError, Status, WishError},
     error::Refusal,
-    merchant::{Checkout, Completion, GuestLink, IdempotencyKey},
+    merchant::{Basket, Checkout, Completion, GuestLink, IdempotencyKey, NotAnIdempotencyKey, Order},
     money::Money,
-    order::{Address, Buyer, DeliverySource, DraftError},
+    order::{Buyer, DraftError},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{
     BASKET_BYTES_MAX,
-    caller::{Caller, Found},
+    caller::{Caller, Found, Trouble},
     completed,
     form::{Errors, Sent},
-    order::{LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
+    order::{After, LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
     view::{Frame, Shown, rails, word},
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(super) fn routes() -> Router<Merchant> {
         .route("/checkout", get(nothing).merge(post(begin)))
         .route("/checkout/{name}", get(show).merge(post(act)))
         .route("/checkout.css", get(style))
+        .merge(super::order::routes())
         .layer(DefaultBodyLimit::max(BASKET_BYTES_MAX))
 }
 
@@ -57,9 +58,8 @@ pub(crate) async fn style(headers: HeaderMap) -> Response {
     get, operation_id = "empty_checkout_page", path = "/checkout", tag = "browser",
     responses((status = 200, content_type = "text/html", body = String))
 ))]
-pub(crate) async fn nothing(State(merchant): State<Merchant>, caller: Caller) -> Response {
-    let frame = caller.frame(&merchant);
-    caller.page(StatusCode::OK, empty(&frame))
+pub(crate) async fn nothing(caller: Caller) -> Response {
+    caller.page(StatusCode::OK, empty(&caller.frame()))
 }
 
 /// A page of the shop hands over a basket: fields `item` and `quantity` in turn, `code` for discounts, and `form`, a token of
@@ -132,12 +132,12 @@ pub(crate) async fn act(
         match caller.find(&merchant, &name).await {
             Ok(Found::Checkout(checkout)) => acted(&merchant, &caller, *checkout, &name, &sent).await,
             // Nothing that the customer has typed is lost because they took their time.
-            Err(problem) if problem.code() == "no_such_checkout" && !sent.items.is_empty() => {
+            Err(Error::Refused(Refusal::NoSuchCheckout)) if !sent.items.is_empty() => {
                 begun(&merchant, &caller, &sent, "begun_anew").await
             }
             Ok(Found::Order(_)) => Ok(caller.to(&caller.here("said=ordered_already"))),
             Ok(Found::Stranger) => Ok(caller.turned_away(&merchant)),
-            Err(problem) => Err(problem),
+            Err(error) => Err(error.into()),
         }
     };
     caller.finish(&merchant, answer.await)
@@ -152,9 +152,9 @@ fn empty(frame: &Frame<'_>) -> String {
 }
 
 /// Begins a checkout with what was sent, and leads to its page.
-async fn begun(merchant: &Merchant, caller: &Caller, sent: &Sent, said: &str) -> Result<Response, Problem> {
+async fn begun(merchant: &Merchant, caller: &Caller, sent: &Sent, said: &str) -> Result<Response, Trouble> {
     let (basket, errors) = sent.basket(caller.lang, None, false, &caller.settings.countries);
-    let frame = caller.frame(merchant);
+    let frame = caller.frame();
     // An address that is not whole is left to be typed there.
     let is_readable = !errors.iter().any(|(field, _)| field.starts_with("quantity"));
     let basket = if errors.is_empty() { basket } else { basket.wishes.into() };
@@ -184,14 +184,14 @@ async fn begun(merchant: &Merchant, caller: &Caller, sent: &Sent, said: &str) ->
 }
 
 /// A key that nobody has used.
-fn new_key(merchant: &Merchant) -> Result<IdempotencyKey, Problem> {
+fn new_key(merchant: &Merchant) -> Result<IdempotencyKey, Error> {
     // A form's token is as random as a key has to be.
     let key = merchant.guest_form().parse();
-    key.map_err(|error: firsthand::merchant::NotAnIdempotencyKey| Error::Misuse(error.to_string()).into())
+    key.map_err(|error: NotAnIdempotencyKey| Error::Misuse(error.to_string()))
 }
 
 /// The page of a checkout, wherever it stands.
-async fn shown(merchant: &Merchant, caller: &Caller, checkout: Checkout) -> Result<Response, Problem> {
+async fn shown(merchant: &Merchant, caller: &Caller, checkout: Checkout) -> Result<Response, Trouble> {
     // What the customer's wallet has told meanwhile counts at once.
     let is_theirs = caller.known.is_some() && caller.link().is_none();
     let checkout = match checkout.status() {
@@ -201,7 +201,7 @@ async fn shown(merchant: &Merchant, caller: &Caller, checkout: Checkout) -> Resu
         Status::CompleteInProgress => asked(caller, checkout).await?,
         _ => checkout,
     };
-    let frame = caller.frame(merchant);
+    let frame = caller.frame();
     match checkout.status() {
         Status::Completed => {
             let order = checkout.order().await?.ok_or(Refusal::NoSuchOrder)?;
@@ -229,7 +229,7 @@ async fn shown(merchant: &Merchant, caller: &Caller, checkout: Checkout) -> Resu
 }
 
 /// A payment that is under way: its rail is asked, unless this page is asked for too often.
-async fn asked(caller: &Caller, checkout: Checkout) -> Result<Checkout, Problem> {
+async fn asked(caller: &Caller, checkout: Checkout) -> Result<Checkout, Trouble> {
     if caller.limits.as_ref().is_some_and(|limits| limits.form().is_err()) {
         return Ok(checkout);
     }
@@ -244,13 +244,13 @@ fn open_page(
     sent: Option<&Sent>,
     errors: &Errors,
     notice: Option<String>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Trouble> {
     let address = checkout.address()?.map(|told| (told.for_page(), told.source()));
     let is_guest = caller.link().is_some();
     let has_acted = sent.is_some() || caller.asks("said").is_some() || has_failed(checkout);
     let has_ordered = sent.is_some_and(|sent| sent.act == "complete") || caller.asks("said") == Some("not_ready");
     let shown = Shown {
-        frame: &caller.frame(merchant),
+        frame: &caller.frame(),
         checkout,
         address,
         sent,
@@ -303,23 +303,49 @@ fn notice(caller: &Caller, checkout: &Checkout) -> Option<String> {
     Some(text.to_owned())
 }
 
-async fn order_page(
-    merchant: &Merchant,
-    caller: &Caller,
-    order: &firsthand::merchant::Order,
-) -> Result<String, Problem> {
+async fn order_page(merchant: &Merchant, caller: &Caller, order: &Order) -> Result<String, Trouble> {
     let delivery = order.delivery().await?;
     // Whom a wallet made a customer meanwhile finds it among their orders, too.
     let link = caller.link().filter(|_| *order.buyer() == Buyer::Guest);
     let only_key = link.and_then(|_| merchant.origin().join(&caller.path).ok()).map(Into::into);
-    let notice = (caller.asks("said") == Some("ordered_already")).then(|| {
-        let text = caller.lang.say(
+    let notice = match caller.asks("said") {
+        Some("ordered_already") => Some(caller.lang.say(
             "This was ordered already, once. Nothing was done a second time.",
             "Das war schon bestellt, einmal. Es wurde nichts ein zweites Mal getan.",
-        );
-        text.to_owned()
-    });
-    Ok(ordered(&caller.frame(merchant), &Ordered { order, delivery, only_key, notice }))
+        )),
+        Some("withdrawn") if !order.acknowledgements().is_empty() => Some(caller.lang.say(
+            "We have received your withdrawal. Its acknowledgement is below: please save it.",
+            "Ihr Widerruf ist bei uns eingegangen. Die Bestätigung steht unten: Bitte sichern Sie sie.",
+        )),
+        _ => None,
+    };
+    let (notice, after) = (notice.map(str::to_owned), After::of(order).await?);
+    Ok(ordered(&caller.frame(), &Ordered { order, delivery, only_key, notice, after }))
+}
+
+/// Why what was sent is not done.
+enum NotDone {
+    /// Something in it is to be mended, and is said beside its field.
+    Mend(Errors),
+    /// The checkout is not as the page had it: it is shown anew, with this word in its address.
+    Look(String),
+    Failed(Trouble),
+}
+
+impl NotDone {
+    fn look(said: &str) -> Self {
+        Self::Look(said.to_owned())
+    }
+
+    fn mend(field: &str, text: &str) -> Self {
+        Self::Mend(vec![(field.to_owned(), text.to_owned())])
+    }
+}
+
+impl From<Error> for NotDone {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// What a form of the page does.
@@ -329,7 +355,7 @@ async fn acted(
     checkout: Checkout,
     name: &str,
     sent: &Sent,
-) -> Result<Response, Problem> {
+) -> Result<Response, Trouble> {
     match checkout.status() {
         Status::Completed => return Ok(caller.to(&caller.here("said=ordered_already"))),
         Status::CompleteInProgress if sent.act == "untap" => {
@@ -340,111 +366,135 @@ async fn acted(
         _ => {}
     }
     if sent.act == "take_over" {
-        let (Some(known), Ok(link)) = (&caller.known, name.parse::<GuestLink>()) else {
-            return Ok(caller.turned_away(merchant));
-        };
-        let theirs = known.take_over_checkout(&link).await?;
-        let path = format!("{}/checkout/{}", caller.mount, theirs.id());
-        return Ok(caller.to(&caller.there(&path, "said=taken_over")));
+        return taken_over(merchant, caller, name).await;
     }
-    let refused = |checkout: &Checkout, errors: &Errors| {
-        open_page(merchant, caller, checkout, StatusCode::UNPROCESSABLE_ENTITY, Some(sent), errors, None)
+    match changed_and_ordered(merchant, caller, &checkout, sent).await {
+        Ok(path) => Ok(caller.to(&path)),
+        Err(NotDone::Look(said)) => Ok(caller.to(&caller.here(&said))),
+        Err(NotDone::Mend(errors)) => {
+            open_page(merchant, caller, &checkout, StatusCode::UNPROCESSABLE_ENTITY, Some(sent), &errors, None)
+        }
+        Err(NotDone::Failed(trouble)) => Err(trouble),
+    }
+}
+
+/// Whoever is known goes on as themselves with what a guest began.
+async fn taken_over(merchant: &Merchant, caller: &Caller, name: &str) -> Result<Response, Trouble> {
+    let (Some(known), Ok(link)) = (&caller.known, name.parse::<GuestLink>()) else {
+        return Ok(caller.turned_away(merchant));
     };
-    let ordering = sent.act == "complete";
+    let theirs = known.take_over_checkout(&link).await?;
+    let path = format!("{}/checkout/{}", caller.mount, theirs.id());
+    Ok(caller.to(&caller.there(&path, "said=taken_over")))
+}
+
+/// Changes what was changed, and orders it if that button was pressed: where to go on.
+async fn changed_and_ordered(
+    merchant: &Merchant,
+    caller: &Caller,
+    checkout: &Checkout,
+    sent: &Sent,
+) -> Result<String, NotDone> {
+    let basket = wanted(caller, checkout, sent)?;
+    let checkout = changed(merchant, caller, checkout, sent, basket).await?;
+    if !is_ordering(sent) {
+        return Ok(caller.here("said=updated"));
+    }
+    let completion = agreed(&checkout, sent)?;
+    let done = completed(checkout, completion, key(merchant, &sent.key)?).await.map_err(|error| match error {
+        Error::Checkout(CheckoutError::Stale { .. } | CheckoutError::OtherTotal { .. }) => {
+            NotDone::look("said=changed")
+        }
+        // Pressed twice: what the first one did is shown.
+        Error::Checkout(_) | Error::Refused(Refusal::KeyUsed | Refusal::Overtaken) => NotDone::look(""),
+        error => error.into(),
+    })?;
+    let continue_at = match done.status() {
+        Status::CompleteInProgress => done.continue_at().await?,
+        _ => None,
+    };
+    Ok(match continue_at {
+        // The script goes there by itself; a form that is sent plainly may not be led off this origin.
+        Some(url) if caller.signed.is_some() => url.into(),
+        Some(_) => caller.here("go=1"),
+        None => caller.here(""),
+    })
+}
+
+fn is_ordering(sent: &Sent) -> bool {
+    sent.act == "complete"
+}
+
+/// What the form wants, if all of it can be read.
+fn wanted(caller: &Caller, checkout: &Checkout, sent: &Sent) -> Result<Basket, NotDone> {
     let told = checkout.address()?;
-    let known: Option<(Address, DeliverySource)> = told.map(|told| (told.for_label().clone(), told.source()));
-    let needed = ordering && checkout.offering().ships;
-    let known = known.as_ref().map(|(address, source)| (address, *source));
+    let known = told.as_ref().map(|told| (told.for_label(), told.source()));
+    let needed = is_ordering(sent) && checkout.offering().ships;
     let (basket, mut errors) = sent.basket(caller.lang, known, needed, &caller.settings.countries);
     if basket.wishes.items.is_empty() && errors.is_empty() {
         let text = caller.lang.say("Nothing would be left to order.", "Es bliebe nichts zu bestellen.");
         errors.push(("quantity-0".to_owned(), text.to_owned()));
     }
-    let offered = rails(&checkout);
-    if ordering && !offered.is_empty() && !offered.contains(&sent.rail.as_str()) {
+    let offered = rails(checkout);
+    if is_ordering(sent) && !offered.is_empty() && !offered.contains(&sent.rail.as_str()) {
         let text = caller.lang.say("Choose how to pay.", "Wählen Sie, wie Sie bezahlen.");
         errors.push(("rail".to_owned(), text.to_owned()));
     }
-    if !errors.is_empty() {
-        return refused(&checkout, &errors);
-    }
-    let before = checkout.clone();
-    // An offered way that nobody chose is no wish.
-    let mut wishes = basket.wishes.clone();
-    let offered_way = checkout.offering().carriage.as_ref().map(|way| way.method.clone());
-    if checkout.wishes().way.is_none() && wishes.way == offered_way {
-        wishes.way = None;
-    }
-    let is_same = wishes == *checkout.wishes() && basket.address.is_none();
-    let checkout = if is_same {
-        checkout
-    } else {
-        let basket = firsthand::merchant::Basket { wishes, address: basket.address };
-        let key = key(merchant, &format!("{}.u", sent.key))?;
-        match checkout.update(sent.revision, &basket, &key).await {
-            Ok(changed) => changed,
-            Err(Error::Checkout(CheckoutError::Stale { .. })) => {
-                return Ok(caller.to(&caller.here("said=changed")));
-            }
-            Err(Error::Checkout(CheckoutError::InProgress | CheckoutError::Over(_))) => {
-                return Ok(caller.to(&caller.here("")));
-            }
-            Err(Error::Refused(Refusal::KeyUsed)) => return Ok(caller.to(&caller.here("said=changed"))),
-            Err(Error::Checkout(CheckoutError::Wish(wish))) => {
-                errors.push(("quantity-0".to_owned(), wish_text(caller.lang, wish)));
-                return refused(&before, &errors);
-            }
-            Err(Error::Draft(DraftError::Address(error))) => {
-                let text = caller.lang.say("Please check this.", "Bitte prüfen Sie das.");
-                errors.push((error.part().to_owned(), text.to_owned()));
-                return refused(&before, &errors);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    };
-    if !ordering {
-        return Ok(caller.to(&caller.here("said=updated")));
-    }
-    if checkout.status() != Status::ReadyForComplete {
-        return Ok(caller.to(&caller.here("said=not_ready")));
-    }
-    let now = checkout.offering().totals.total;
-    let agreed = sent.total.and_then(|total| Money::new(total, now.currency()).ok());
-    if agreed != Some(now) {
-        let was = sent.total.unwrap_or_default();
-        return Ok(caller.to(&caller.here(&format!("said=price&was={was}"))));
-    }
-    let completion = Completion { revision: checkout.revision(), total: now, rail: sent.rail.clone() };
-    let done = match completed(checkout, completion, key(merchant, &sent.key)?).await {
-        Ok(done) => done,
-        Err(Error::Checkout(CheckoutError::Stale { .. } | CheckoutError::OtherTotal { .. })) => {
-            return Ok(caller.to(&caller.here("said=changed")));
-        }
-        // Pressed twice: what the first one did is shown.
-        Err(Error::Checkout(_) | Error::Refused(Refusal::KeyUsed | Refusal::Overtaken)) => {
-            return Ok(caller.to(&caller.here("")));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if done.status() == Status::CompleteInProgress {
-        return Ok(match done.continue_at().await? {
-            // The script goes there by itself; a form that is sent plainly may not be led off this origin.
-            Some(url) if caller.signed.is_some() => caller.to(url.as_str()),
-            Some(_) => caller.to(&caller.here("go=1")),
-            None => caller.to(&caller.here("")),
-        });
-    }
-    Ok(caller.to(&caller.here("")))
+    if errors.is_empty() { Ok(basket) } else { Err(NotDone::Mend(errors)) }
 }
 
-fn key(merchant: &Merchant, text: &str) -> Result<IdempotencyKey, Problem> {
+/// The checkout with what the form wants, which may be what it was.
+async fn changed(
+    merchant: &Merchant,
+    caller: &Caller,
+    checkout: &Checkout,
+    sent: &Sent,
+    Basket { mut wishes, address }: Basket,
+) -> Result<Checkout, NotDone> {
+    // An offered way that nobody chose is no wish.
+    let offered_way = checkout.offering().carriage.as_ref().map(|way| &way.method);
+    if checkout.wishes().way.is_none() && wishes.way.as_ref() == offered_way {
+        wishes.way = None;
+    }
+    if wishes == *checkout.wishes() && address.is_none() {
+        return Ok(checkout.clone());
+    }
+    let key = key(merchant, &format!("{}.u", sent.key))?;
+    let changed = checkout.update(sent.revision, &Basket { wishes, address }, &key).await;
+    changed.map_err(|error| match error {
+        Error::Checkout(CheckoutError::Stale { .. }) | Error::Refused(Refusal::KeyUsed) => {
+            NotDone::look("said=changed")
+        }
+        Error::Checkout(CheckoutError::InProgress | CheckoutError::Over(_)) => NotDone::look(""),
+        Error::Checkout(CheckoutError::Wish(wish)) => NotDone::mend("quantity-0", &wish_text(caller.lang, wish)),
+        Error::Draft(DraftError::Address(error)) => {
+            NotDone::mend(error.part(), caller.lang.say("Please check this.", "Bitte prüfen Sie das."))
+        }
+        error => error.into(),
+    })
+}
+
+/// What the customer agrees to: what they saw, if that is what it is.
+fn agreed(checkout: &Checkout, sent: &Sent) -> Result<Completion, NotDone> {
+    if checkout.status() != Status::ReadyForComplete {
+        return Err(NotDone::look("said=not_ready"));
+    }
+    let now = checkout.offering().totals.total;
+    if sent.total.and_then(|total| Money::new(total, now.currency()).ok()) != Some(now) {
+        return Err(NotDone::Look(format!("said=price&was={}", sent.total.unwrap_or_default())));
+    }
+    let completion = Completion::new(checkout.revision(), now);
+    Ok(if sent.rail.is_empty() { completion } else { completion.by(&sent.rail) })
+}
+
+fn key(merchant: &Merchant, text: &str) -> Result<IdempotencyKey, Error> {
     text.parse().map_or_else(|_| new_key(merchant), Ok)
 }
 
-fn wish_text(lang: Lang, wish: firsthand::checkout::WishError) -> String {
-    let german = match wish.code() {
-        "checkout_empty" => "Es bliebe nichts zu bestellen.",
-        "checkout_too_large" => "Das ist zu viel auf einmal.",
+fn wish_text(lang: Lang, wish: WishError) -> String {
+    let german = match wish {
+        WishError::Nothing => "Es bliebe nichts zu bestellen.",
+        WishError::TooMany => "Das ist zu viel auf einmal.",
         _ => "Das ist zu lang oder kein einfacher Text.",
     };
     lang.say(&wish.to_string(), german).to_owned()

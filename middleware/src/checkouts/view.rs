@@ -178,6 +178,7 @@ impl Shown<'_> {
 <input type=\"hidden\" name=\"revision\" value=\"{}\">
 <input type=\"hidden\" name=\"total\" value=\"{}\">
 <input type=\"hidden\" name=\"key\" value=\"{}\">
+<button class=\"unseen\" name=\"act\" value=\"update\" tabindex=\"-1\" aria-hidden=\"true\"></button>
 ",
             self.checkout.revision(),
             self.checkout.offering().totals.total.minor(),

@@ -76,7 +76,8 @@ impl Cart {
                 cart.messages.push(too_many.count(most.count()));
             }
             let mut line = Line::new(name, &item.title, item.unit, *quantity);
-            (line.exemption, line.intangible) = (item.exemption, item.weight_g.is_none());
+            (line.exemption, line.intangible, line.uncounted) =
+                (item.exemption, item.weight_g.is_none(), !item.counted);
             cart.lines.push(line);
             cart.items.push(item);
         }
@@ -104,9 +105,14 @@ impl Cart {
         self.items.iter().any(|item| item.weight_g.is_some())
     }
 
-    /// How many there are of each line; `None` for what is not counted.
+    /// What of it is counted, if anybody counts.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| !line.uncounted)
+    }
+
+    /// How many there are of each line that is [counted](Self::counted); `None` for what is not after all.
     pub(crate) fn stocked(&mut self, left: &[Option<u32>]) {
-        let short: Vec<(String, u32)> = (self.lines.iter().zip(left))
+        let short: Vec<(String, u32)> = (self.counted().zip(left))
             .filter_map(|(line, left)| Some((line.item.clone(), (*left)?, line.quantity.count())))
             .filter(|(_, left, wanted)| left < wanted)
             .map(|(item, left, _)| (item, left))

@@ -57,6 +57,7 @@ pub struct Offered {
 
 /// Something that is let off once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Coupon {
     /// The merchant's name for it.
     pub name: String,

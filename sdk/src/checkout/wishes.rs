@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{money::Quantity, trade::NAME_BYTES_MAX};
+use crate::{
+    money::Quantity,
+    trade::{ITEMS_MAX, NAME_BYTES_MAX},
+};
 
-/// The most different things of one checkout.
-pub const ITEMS_MAX: usize = 50;
 /// The most words for a discount.
 pub const CODES_MAX: usize = 10;
 

@@ -1003,17 +1003,28 @@ impl Recognised {
     /// # Errors
     /// As [`Recognised::customer`].
     pub async fn proof(&self, ask: &Ask) -> Result<Option<Proof>, Error> {
-        let customer = self.customer().await?;
-        let proof = customer.record.proof(ask.name(), ask.proof_age_s(), self.merchant.now());
-        let Some(proof) = proof.filter(|proof| ask.is_answered_by(proof)) else { return Ok(None) };
+        Ok(self.proofs(&self.customer().await?, &[ask]).await?.pop().flatten())
+    }
+
+    /// The same for several asks, in their order, by the customer's record as it was loaded.
+    pub(in crate::merchant) async fn proofs(
+        &self,
+        customer: &Customer,
+        asks: &[&Ask],
+    ) -> Result<Vec<Option<Proof>>, Error> {
+        let (record, now) = (&customer.record, self.merchant.now());
+        let found = |ask: &&Ask| record.proof(ask.name(), ask.proof_age_s(), now).filter(|it| ask.is_answered_by(it));
+        let mut proofs: Vec<Option<Proof>> = asks.iter().map(|ask| found(ask).cloned()).collect();
         // What was proved before somebody came back by a code is not theirs to use.
-        if customer.cooling_until().is_some()
-            && customer.record.cooling_since.is_some_and(|since| proof.at < since)
+        if let (Some(_), Some(since)) = (customer.cooling_until(), record.cooling_since)
+            && proofs.iter().flatten().any(|proof| proof.at < since)
             && !self.is_from_before(&self.merchant.held(self.id()).await?)
         {
-            return Ok(None);
+            for proof in &mut proofs {
+                proof.take_if(|proof| proof.at < since);
+            }
         }
-        Ok(Some(proof.clone()))
+        Ok(proofs)
     }
 
     /// The claims of an answer that this key brought, for up to 15 minutes after it was redeemed; then, and after

@@ -122,6 +122,8 @@ const BY_CUSTOMER: &str = "customer_order";
 const OWED: &str = "order_owed";
 /// The queue of what has to be done by itself.
 const DUE: &str = "order_due";
+/// The same for what checkouts only try to sell: however many those are, they hide no order.
+const TRIED: &str = "order_tried_due";
 
 impl Recognised {
     /// A token for a checkout form of this customer, for a hidden field: sending the form twice places one order. Good
@@ -264,18 +266,8 @@ impl Merchant {
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn open_orders(&self, limit: usize) -> Result<Vec<Order>, Error> {
-        let first = self.first_of(DUE, SCAN_MAX).await?;
-        let mut open = Vec::new();
-        for entries in first.chunks(PAGE) {
-            // What a checkout only tries to sell is nobody's business yet, unless nobody knows whether it was paid.
-            let waits = |it: &Order| it.record.is_confirmed() || it.record.state == OrderState::Unknown;
-            open.extend(self.orders_of(entries.to_vec()).await?.into_iter().filter(waits));
-            if open.len() >= limit {
-                break;
-            }
-        }
-        open.truncate(limit);
-        Ok(open)
+        let first = self.first_of(DUE, limit).await?;
+        self.orders_of(first).await
     }
 
     /// The orders that entries lead to; one that is gone is left out.
@@ -519,12 +511,11 @@ impl Merchant {
             // The order's version guards its refunds: whoever changes one changes both.
             writes.push(put(refund_key(&order.id, &refund.key), &refund, None, Expect::Any)?);
         }
-        let was_due = was.and_then(|was| was.record.wake_at());
-        let due = order.wake_at();
+        let (was_due, due) = (was.and_then(|was| due_key(&was.record)), due_key(&order));
         if due != was_due {
-            writes.extend(was_due.map(|due| Write::delete(due_key(&order.id, due), Expect::Any)));
+            writes.extend(was_due.map(|due| Write::delete(due, Expect::Any)));
             if let Some(due) = due {
-                writes.push(entry(due_key(&order.id, due), &order.id, Expect::Any)?);
+                writes.push(entry(due, &order.id, Expect::Any)?);
             }
         }
         writes.extend(after::settlement_write(&order, was.map(|was| &was.record))?);
@@ -765,8 +756,12 @@ fn reference_key(reference: &Reference) -> Key {
     Key::new(BY_REFERENCE, reference.as_str(), "")
 }
 
-fn due_key(id: &OrderId, due: UnixTime) -> Key {
-    Key::new(DUE, shard_of(id.as_str()), by_time(due, id))
+/// Where an order waits for what has to be done by itself, if anything has.
+fn due_key(order: &OrderRecord) -> Option<Key> {
+    // What a checkout only tries to sell is nobody's business yet, unless nobody knows whether it was paid.
+    let waits = order.is_confirmed() || order.state == OrderState::Unknown;
+    let queue = if waits { DUE } else { TRIED };
+    order.wake_at().map(|due| Key::new(queue, shard_of(order.id.as_str()), by_time(due, &order.id)))
 }
 
 fn entry(key: Key, order: &OrderId, expect: Expect) -> Result<Write, Error> {

@@ -64,6 +64,7 @@ impl AdjustmentReason {
 
 /// An adjustment, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AdjustmentRecord {
     /// Which.
     pub key: String,
@@ -140,7 +141,7 @@ impl OrderRecord {
                 Err(AfterError::KeyDiffers.into())
             };
         }
-        if matches!(self.state, OrderState::Cancelled | OrderState::Expired) {
+        if self.state.is_over() {
             return Err(OrderError::Over(self.state));
         }
         self.check_amount(reason, amount)?;

@@ -27,7 +27,6 @@ const KEY_BYTES_MAX: usize = 64;
 
 /// So many of something that was bought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Part {
     /// The merchant's name for it: [`Line::item`](super::Line::item).
     pub item: String,
@@ -45,6 +44,7 @@ impl Part {
 
 /// What has become of an order after the sale, as it is kept in its record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AfterSale {
     /// How many days a consumer has to withdraw.
     #[serde(default = "usual_days")]

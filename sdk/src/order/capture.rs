@@ -227,19 +227,22 @@ impl OrderRecord {
     }
 
     /// No more of what is authorised will be captured: what is missing is waived, and the order is paid as far as it ever
-    /// will be. `Ok(None)` if it was closed so before.
+    /// will be. What was sent on a promise that was broken is written off so. `Ok(None)` if it was closed so before.
     ///
     /// # Errors
-    /// If nothing is authorised, nothing has arrived (cancel it then), or a capture is not decided yet.
+    /// If nothing is authorised, nothing has arrived or was sent (cancel it then), or a capture is not decided yet.
     pub fn closed_short(self, now: UnixTime) -> Result<Option<Step>, OrderError> {
         if self.state == OrderState::Paid && !self.waived.is_zero() {
             return Ok(None);
         }
-        if self.state != OrderState::Authorised {
-            return Err(OrderError::NotAuthorised(self.state));
+        let is_sent = !self.after.parcels.is_empty();
+        match self.state {
+            OrderState::Authorised => {}
+            OrderState::Declined | OrderState::Paying if is_sent => {}
+            state => return Err(OrderError::NotAuthorised(state)),
         }
         self.no_payment_in_flight()?;
-        if self.ledger.settled()?.is_zero() {
+        if self.ledger.settled()?.is_zero() && !is_sent {
             return Err(OrderError::NothingCaptured);
         }
         let mut step = Step::of(self);

@@ -43,6 +43,9 @@ pub struct Line {
     /// Whether it is a service, or content without a medium: no parcel brings it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub intangible: bool,
+    /// Whether there is always enough of it: it is not held, and no inventory hears that it was sold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncounted: bool,
 }
 
 impl Line {
@@ -58,6 +61,7 @@ impl Line {
             tax: None,
             exemption: None,
             intangible: false,
+            uncounted: false,
         }
     }
 

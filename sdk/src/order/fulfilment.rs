@@ -80,6 +80,7 @@ impl Parcel {
 
 /// A parcel that was sent, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ParcelRecord {
     /// Which parcel.
     pub key: String,

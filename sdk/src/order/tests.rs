@@ -7,7 +7,7 @@ mod withdrawal;
 use super::*;
 use crate::{
     money::{Currency, Quantity},
-    rail::RefundOutcome,
+    rail::{RefundOutcome, WalletRail},
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_795_348_800);

@@ -7,7 +7,6 @@ use crate::money::{Currency, Money, MoneyError, Rate};
 
 /// The tax on a line, or on what it costs to send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LineTax {
     /// The rate.
     pub rate: Rate,
@@ -19,7 +18,6 @@ pub struct LineTax {
 
 /// What it costs to send an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Carriage {
     /// The merchant's name for the way it is sent.
     pub method: String,
@@ -34,7 +32,6 @@ pub struct Carriage {
 
 /// Something let off, as it is shown. What of it falls on which line, the lines say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Reduction {
     /// What the customer entered for it, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]

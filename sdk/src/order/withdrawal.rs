@@ -99,6 +99,7 @@ impl Exemption {
 
 /// A withdrawal, as it is kept: what the customer stated, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct WithdrawalRecord {
     /// Which.
     pub key: String,
@@ -121,6 +122,7 @@ pub enum WithdrawalState {
 
 /// What can be withdrawn from at a time: what a page shows before anybody states anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Withdrawal {
     /// Each item, in the order of the lines.
     pub lines: Vec<WithdrawalLine>,
@@ -128,6 +130,7 @@ pub struct Withdrawal {
 
 /// What can be withdrawn from of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct WithdrawalLine {
     /// The merchant's name for it.
     pub item: String,
@@ -239,7 +242,7 @@ impl OrderRecord {
         }
         let mut step = self.caught_up(now)?;
         let order = &step.order;
-        if matches!(order.state, OrderState::Cancelled | OrderState::Expired) {
+        if order.state.is_over() {
             return Err(OrderError::Over(order.state));
         }
         for part in &lines {
@@ -322,7 +325,7 @@ impl OrderRecord {
     }
 
     fn is_due(&self, withdrawal: &str) -> bool {
-        !matches!(self.state, OrderState::Cancelled | OrderState::Expired) && !self.is_adjusted(withdrawal)
+        !self.state.is_over() && !self.is_adjusted(withdrawal)
     }
 
     fn withdrawal_of(&self, item: &str, title: &str, now: UnixTime) -> WithdrawalLine {
@@ -331,7 +334,7 @@ impl OrderRecord {
         let free = free.fold(0_u32, |sum, line| sum.saturating_add(line.quantity.count()));
         let kept = self.bought(item).saturating_sub(self.given_up(item));
         let until = self.withdrawal_ends(item);
-        let is_over = matches!(self.state, OrderState::Cancelled | OrderState::Expired);
+        let is_over = self.state.is_over();
         let stands = match until {
             _ if kept == 0 || is_over => Eligibility::Gone,
             _ if free == 0 => Eligibility::Exempt,

@@ -268,13 +268,12 @@ impl Rail for WalletRail {
         Outcome::Pending
     }
 
-    /// What was never handed over is not decided: the merchant's own records say whether it is authorised.
+    /// A wallet alone authorises: whoever executes says what became of that, and nothing that they say in between makes more
+    /// of an attempt than a wallet has signed.
     async fn inquire(&self, payment: &PaymentRequest) -> Outcome {
         match self.look(&payment.order, payment.attempt).await {
             Inquired::Known(decided @ (Outcome::Paid | Outcome::Declined(_))) => decided,
-            // What is authorised does not become less because somebody is at it.
-            Inquired::Known(_) => Outcome::Authorised { until: None },
-            Inquired::NotHere => Outcome::Pending,
+            Inquired::Known(_) | Inquired::NotHere => Outcome::Pending,
         }
     }
 

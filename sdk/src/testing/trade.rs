@@ -10,13 +10,12 @@ mod inventory;
 
 pub use self::inventory::inventory_conformance;
 use crate::{
-    checkout::ITEMS_MAX,
     money::{Currency, Money},
     order::Line,
     time::UnixTime,
     trade::{
-        CUTS_MAX, Catalog, Consignment, Discount, Discountable, Levy, NAME_BYTES_MAX, Shipping, Tax, Taxable, WAYS_MAX,
-        is_name, is_title,
+        CUTS_MAX, Catalog, Consignment, Discount, Discountable, ITEMS_MAX, Levy, NAME_BYTES_MAX, Shipping, Tax,
+        Taxable, WAYS_MAX, is_name, is_title,
     },
 };
 

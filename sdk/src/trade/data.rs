@@ -9,6 +9,9 @@ use crate::{
     time::UnixTime,
 };
 
+/// The most different items of one order: a catalogue is asked for so many at once, and they are held together, in one
+/// commit with the order's own records.
+pub const ITEMS_MAX: usize = 50;
 /// The longest name of an item or of a way to send it, and the longest word for a discount, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// The longest text that a customer reads, in bytes.
@@ -38,6 +41,8 @@ pub struct Item {
     pub at_most: Option<Quantity>,
     /// Why a consumer cannot withdraw from buying it, if they cannot.
     pub exemption: Option<Exemption>,
+    /// Whether the [`Inventory`](super::Inventory) counts it, if the shop has one.
+    pub counted: bool,
 }
 
 impl Item {
@@ -46,7 +51,7 @@ impl Item {
     pub fn new(name: impl Into<String>, title: impl Into<String>, unit: Money) -> Self {
         let (name, title) = (name.into(), title.into());
         let (tax, needs) = ("standard".to_owned(), Vec::new());
-        Self { name, title, unit, weight_g: None, tax, needs, at_most: None, exemption: None }
+        Self { name, title, unit, weight_g: None, tax, needs, at_most: None, exemption: None, counted: true }
     }
 
     /// It is sent, and weighs so much: the checkout asks where to.
@@ -74,6 +79,14 @@ impl Item {
     #[must_use]
     pub const fn no_withdrawal(mut self, why: Exemption) -> Self {
         self.exemption = Some(why);
+        self
+    }
+
+    /// There is always enough of it, as of a file: the shop's [`Inventory`](super::Inventory) is not asked how many are left,
+    /// holds none, and hears of no sale of it.
+    #[must_use]
+    pub const fn uncounted(mut self) -> Self {
+        self.counted = false;
         self
     }
 
@@ -107,13 +120,17 @@ impl Hold {
     }
 }
 
-/// Whether there was enough.
+/// What came of a hold or a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Held {
-    /// All of it is held.
+    /// All of it is held, or sold.
     All,
-    /// There is too little of these, and nothing is held.
+    /// There is too little of these, and nothing was taken.
     Short(Vec<Shortage>),
+    /// It came too late, and nothing was taken, however much is left: what it speaks of was let go, or, if it is a hold, was
+    /// sold.
+    Over,
 }
 
 /// How little there is of an item.

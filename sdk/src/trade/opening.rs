@@ -170,7 +170,7 @@ impl Trade {
         rails: &[AnyRail],
     ) -> Result<(), OpeningError> {
         let mut opening = Opening::new(self.currency, asks);
-        if let Some(ask) = &self.address {
+        if let Some(ask) = &self.address_ask {
             opening.declares("the address of the trade", ask)?;
         }
         if let Some(home) = &self.home {

@@ -14,18 +14,15 @@ use std::{
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-pub use self::desk::{Count, DELIVERY_S, HeldFor};
+pub use self::desk::{Count, DELIVERY_S, HeldFor, RECOUNT_S};
 use self::records::{Due, Found, Holding, Look, Stage, Stock, due_key, due_prefixes, hold_key, stock_key};
-use super::{Held, Hold, Inventory, Shortage, TradeError, is_name};
+use super::{Held, Hold, ITEMS_MAX, Inventory, Shortage, TradeError, is_name};
 use crate::{
     money::Quantity,
     order::OrderId,
-    store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, Store, StoreError, Write},
+    store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, Store, StoreError, Write, due_at},
     time::UnixTime,
 };
-
-/// The most different items that are held for one order: with the order's own records they are one commit.
-pub const HOLD_ITEMS_MAX: usize = 50;
 
 /// How long it is remembered that an order was sold, or that nothing is held for it any more, in seconds: longer than
 /// anybody sends a thing back, or says anything again.
@@ -50,8 +47,8 @@ const PAGES: usize = 20;
 /// Stock that is counted in a [`Store`], each change by compare-and-set: on however many nodes, of a hundred pieces a
 /// hundred are sold.
 ///
-/// What was never put on the shelf is not there: none is left of it. To sell something without counting, give
-/// [`Trade`](super::Trade) no inventory, or one of your own that answers `None` for it.
+/// What was never put on the shelf is not there: none is left of it. What is sold without counting, a file say, is not for
+/// the shelf: [`Item::uncounted`](super::Item::uncounted).
 ///
 /// What is held stands for itself: it is not among what is left. A hold that is over goes back when somebody else needs it,
 /// and otherwise with [`Inventory::tidy`]; while it does not, whoever it was held for is still sold it. An order that was
@@ -65,7 +62,7 @@ const PAGES: usize = 20;
 /// shelf.stock("sencha", 100, now).await?;
 /// shelf.receive("sencha", 40, "delivery note 7719", now).await?;
 /// assert_eq!(shelf.count("sencha", now).await?.left, 140);
-/// # Ok::<(), firsthand::trade::TradeError>(())
+/// # Ok::<(), firsthand::trade::ShelfError>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -77,12 +74,12 @@ pub struct Shelf {
     line: Arc<Mutex<()>>,
 }
 
-/// Why the shelf did not do it: the source of its [`TradeError`]s.
+/// Why the shelf did not do it: what it says to the merchant, and the source of the [`TradeError`]s that a checkout hears.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShelfError {
     /// Too many different items in one order.
-    #[error("{0} different items, at most {HOLD_ITEMS_MAX} are held for one order")]
+    #[error("{0} different items, at most {ITEMS_MAX} are held for one order")]
     TooManyItems(usize),
     /// Nothing is named.
     #[error("nothing is named that could be held")]
@@ -96,6 +93,12 @@ pub enum ShelfError {
     /// This is no name of an item: 1 to 64 bytes without control characters. Of a delivery: the same, up to 128.
     #[error("{0:?} is no name of an item or a delivery")]
     Name(String),
+    /// There are not as many as whoever counted had seen: something was sold, let go or delivered meanwhile. Nothing changed.
+    #[error("there are {found} by now, not as many as were seen: look, and count again")]
+    Moved {
+        /// How many can be had now.
+        found: u64,
+    },
     /// Others changed the same items all the time: it may be said again.
     #[error("others changed the same items all the time: say it again")]
     Busy,
@@ -114,6 +117,7 @@ impl ShelfError {
             Self::Twice(_) => "shelf_twice",
             Self::OtherItems => "shelf_other_items",
             Self::Name(_) => "shelf_name",
+            Self::Moved { .. } => "shelf_moved",
             Self::Busy => "shelf_busy",
             Self::Store(e) => e.code(),
         }
@@ -121,8 +125,12 @@ impl ShelfError {
 }
 
 impl From<ShelfError> for TradeError {
+    /// Only who is too busy, or whose store does not answer, may do it later. All else is the same the next time.
     fn from(e: ShelfError) -> Self {
-        Self::new("inventory", e)
+        match e {
+            ShelfError::Busy | ShelfError::Store(_) => Self::new("inventory", e),
+            _ => Self::invalid("inventory", e),
+        }
     }
 }
 
@@ -206,7 +214,7 @@ impl Shelf {
                 let page = self.store.scan(&prefix, after.as_deref(), PAGE, now).await?;
                 let is_last = page.len() < PAGE;
                 for (key, stored) in page {
-                    if records::due_at(&key.sort).is_some_and(|until| until > now) {
+                    if due_at(&key.sort).is_some_and(|until| until > now) {
                         after = None;
                         break;
                     }
@@ -354,9 +362,9 @@ impl Shelf {
 fn holding(hold: &Hold, look: &Look) -> Result<Step, ShelfError> {
     match &look.hold {
         None => look.taken(hold, Stage::Held),
-        Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(too_late(hold))),
+        Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if !found.is_of(&hold.items) => Err(ShelfError::OtherItems),
-        Some((Holding { stage: Stage::Sold, .. }, _)) => Ok(Step::Done(too_late(hold))),
+        Some((Holding { stage: Stage::Sold, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if found.until >= hold.until => Ok(Step::Done(Held::All)),
         Some((found, version)) => Ok(Step::Commit(vec![
             put(hold_key(&hold.order), &found.held_until(hold.until), None, Expect::Version(*version))?,
@@ -370,20 +378,15 @@ fn holding(hold: &Hold, look: &Look) -> Result<Step, ShelfError> {
 fn selling(hold: &Hold, look: &Look) -> Result<Step, ShelfError> {
     match &look.hold {
         None => look.taken(hold, Stage::Sold),
-        Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(too_late(hold))),
+        Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if !found.is_of(&hold.items) => Err(ShelfError::OtherItems),
         Some((Holding { stage: Stage::Sold, .. }, _)) => Ok(Step::Done(Held::All)),
         Some((found, _)) => look.sold(hold, found),
     }
 }
 
-/// Nothing is there for an order that was let go or sold: it is not short, it is over.
-fn too_late(hold: &Hold) -> Held {
-    Held::Short(hold.items.iter().map(|(item, _)| Shortage { item: item.clone(), left: 0 }).collect())
-}
-
 fn check(items: &[(String, Quantity)]) -> Result<(), ShelfError> {
-    if items.len() > HOLD_ITEMS_MAX {
+    if items.len() > ITEMS_MAX {
         return Err(ShelfError::TooManyItems(items.len()));
     }
     if items.is_empty() {

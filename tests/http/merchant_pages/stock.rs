@@ -4,7 +4,7 @@ use firsthand::{
     checkout::Wishes,
     merchant::{Basket, Completion, IdempotencyKey},
     order::OrderId,
-    trade::{FlatRates, Inventory, Item, Items, Shelf, Trade, Vat, Way},
+    trade::{FlatRates, Held, Hold, Inventory, Item, Items, Shelf, Trade, Vat, Way},
 };
 
 use super::*;
@@ -57,11 +57,7 @@ impl Stockroom {
         let wishes = Wishes::new().item("tea", Quantity::new(2).unwrap()).vat_id("ATU12345675");
         let basket = Basket::from(wishes).deliver_to(address);
         let checkout = merchant.check_out_as_guest(&basket, &merchant.guest_form()).await.unwrap().checkout;
-        let completion = Completion {
-            revision: checkout.revision(),
-            total: checkout.offering().totals.total,
-            rail: FakeRail::ID.to_owned(),
-        };
+        let completion = Completion::new(checkout.revision(), checkout.offering().totals.total).by(FakeRail::ID);
         self.office.rail.next(Mood::Says(Outcome::Unknown));
         let key: IdempotencyKey = "pay".parse().unwrap();
         checkout.complete(&completion, &key).await.unwrap();
@@ -219,6 +215,14 @@ async fn a_program_counts_and_receives() {
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 40 })).await.json(), tea(40));
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 40 })).await.json(), tea(39));
     assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 40 })).await.json(), tea(39), "said again");
+    // Also if some were sold since: they are not put back.
+    let now = office.merchant().now();
+    let sale = Hold::new(OrderId::from_random([7; 16]), vec![("tea".into(), Quantity::new(2).unwrap())], now, now);
+    assert_eq!(room.shelf.sell(&sale).await.unwrap(), Held::All);
+    assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 40 })).await.json(), tea(37), "said again");
+    let moved = office.tell("/stock/tea/count", &json!({ "left": 38, "seen": 39 })).await.json();
+    assert_eq!(moved["detail"], "there are 37 by now, not as many as were seen: look, and count again");
+    assert_eq!(office.tell("/stock/tea/count", &json!({ "left": 39, "seen": 37 })).await.json(), tea(39));
     let cases = [
         ("/stock/tea/count", json!({ "left": 38, "seen": 40 }), 409, "stock_moved"),
         ("/stock/tea/count", json!({ "left": -1 }), 400, "invalid_request"),
@@ -255,8 +259,11 @@ async fn what_is_held_is_shown_and_what_was_sold_without_stock_is_said() {
         (Some(id.as_str()), &json!([{ "item": "tea", "quantity": 2 }]))
     );
 
-    // It is gone before the money is there.
-    room.shelf.free(&id, office.merchant().now()).await.unwrap();
+    // Its time is over, and it is gone before the money is there.
+    let now = office.merchant().now();
+    room.shelf.tidy(now.plus_s(3600)).await.unwrap();
+    assert_eq!(room.left("tea").await, (5, 0));
+    room.shelf.stock("tea", 1, now).await.unwrap();
     let path = path_of(&order);
     let paid = office.act(&path, &[("act", "decide"), ("attempt", "1"), ("happened", "yes")]).await;
     went(&paid, &path, "decided");

@@ -7,7 +7,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequestParts},
     routing::{get, post},
 };
-use firsthand::trade::{Count, HeldFor, Shelf, TradeError};
+use firsthand::trade::{Count, HeldFor, Shelf};
 use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
 
@@ -149,13 +149,9 @@ impl Api {
     async fn shelf_act(&self, item: String, act: ShelfAct) -> Result<Json<StockItemBody>, Problem> {
         let shelf = self.shelf()?;
         self.hand().shelf_act(shelf, &item, act).await?;
-        let count = shelf.count(&item, self.merchant.now()).await.map_err(silent)?;
+        let count = shelf.count(&item, self.merchant.now()).await?;
         Ok(Json(StockItemBody::of(item, count)))
     }
-}
-
-fn silent(error: TradeError) -> Problem {
-    firsthand::Error::from(error).into()
 }
 
 /// What is on the shelf, by name.
@@ -174,7 +170,7 @@ pub(crate) async fn stock(api: Api, StockAsked(asked): StockAsked) -> Result<Jso
     // One more than is shown says whether there is more.
     let limit = asked.limit.unwrap_or(100).clamp(1, LIST - 1);
     let after = asked.after.as_deref();
-    let mut counts = api.shelf()?.counts(after, limit + 1, api.merchant.now()).await.map_err(silent)?;
+    let mut counts = api.shelf()?.counts(after, limit + 1, api.merchant.now()).await?;
     let is_more = counts.len() > limit;
     counts.truncate(limit);
     let next = counts.last().filter(|_| is_more).map(|(item, _)| item.clone());
@@ -191,7 +187,7 @@ pub(crate) async fn stock(api: Api, StockAsked(asked): StockAsked) -> Result<Jso
     responses((status = 200, body = StockItemBody)),
 ))]
 pub(crate) async fn item(api: Api, At(item): At<String>) -> Result<Json<StockItemBody>, Problem> {
-    let count = api.shelf()?.count(&item, api.merchant.now()).await.map_err(silent)?;
+    let count = api.shelf()?.count(&item, api.merchant.now()).await?;
     Ok(Json(StockItemBody::of(item, count)))
 }
 
@@ -235,6 +231,6 @@ pub(crate) async fn receive(api: Api, At(item): At<String>, body: Body) -> Resul
     responses((status = 200, body = HoldsBody)),
 ))]
 pub(crate) async fn holds(api: Api) -> Result<Json<HoldsBody>, Problem> {
-    let held = api.shelf()?.holds(LIST, api.merchant.now()).await.map_err(silent)?;
+    let held = api.shelf()?.holds(LIST, api.merchant.now()).await?;
     Ok(Json(HoldsBody { holds: held.iter().map(HoldBody::of).collect() }))
 }

@@ -66,7 +66,7 @@ impl Shown<'_> {
     pub(super) fn one_tap(&self) -> String {
         let (frame, checkout) = (self.frame, self.checkout);
         // Whoever may take it over does that first: then it is theirs also without the link.
-        let payments = checkout.payments().unwrap_or_default();
+        let payments = checkout.payment_asks().unwrap_or_default();
         let Some(ask) = payments.first().filter(|_| !self.may_take_over) else { return String::new() };
         let total = checkout.offering().totals.total;
         let link = checkout.link().map(|link| format!(" link=\"{}\"", escape(link.reveal()))).unwrap_or_default();

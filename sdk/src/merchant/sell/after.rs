@@ -28,10 +28,11 @@ pub struct Adjusted {
 
 impl Order {
     /// A parcel has left the shop: all of the order, or a part. Its key makes it one parcel however often it is said. What is
-    /// [authorised](crate::order::OrderState::Authorised) may be sent, and is [captured](Order::capture) then.
+    /// [authorised](crate::order::OrderState::Authorised) on a rail that keeps the money may be sent, and is
+    /// [captured](Order::capture) then; what a wallet authorised has to have been paid.
     ///
     /// # Errors
-    /// [`Error::Order`] if the order is neither paid nor authorised, more is sent than was bought, or the key was used for
+    /// [`Error::Order`] if the order [may not be sent](OrderRecord::may_be_sent) yet, more is sent than was bought, or the key was used for
     /// another parcel.
     pub async fn sent(&self, parcel: Parcel) -> Result<Pending<Self>, Error> {
         self.merchant.step(self.id(), move |order, now| Ok(order.sent(&parcel, now)?)).await

@@ -40,10 +40,11 @@ impl Order {
 
     /// No more of what is authorised will be captured: the order is paid as far as it ever will be, and what is missing
     /// stands in [`OrderRecord::waived`]. What is left of the authorisation is given up, by [`Order::release`] or by
-    /// [housekeeping](Merchant::housekeeping).
+    /// [housekeeping](Merchant::housekeeping). What was sent on a promise that was broken is written off so.
     ///
     /// # Errors
-    /// [`Error::Order`] if nothing is authorised, nothing was captured yet (cancel it then), or a capture is not decided.
+    /// [`Error::Order`] if nothing is authorised, nothing was captured or sent yet (cancel it then), or a capture is not
+    /// decided.
     pub async fn close_short(&self) -> Result<Pending<Self>, Error> {
         self.merchant.step(self.id(), |order, now| Ok(order.closed_short(now)?)).await
     }

@@ -32,6 +32,7 @@ use crate::{
     merchant::{Merchant, customer_key, put, recognise::Recognised},
     order::{Address, Buyer, DeliveryAddress},
     protocol::jose::{base64url_encode, sha256},
+    rail::WalletRail,
     store::{Expect, Key, Persisted, Prefix, Stored, Version, Write},
     time::UnixTime,
     trade::Trade,
@@ -74,6 +75,22 @@ struct Change<'a> {
     address: Option<&'a Address>,
     /// What makes it one change.
     once: Option<Once>,
+}
+
+/// What the shop offers for a change, before any of it is written.
+struct Quoted {
+    wishes: CheckedWishes,
+    destination: Option<Destination>,
+    /// Erases what the wallet told, where that was taken.
+    erasing: Option<Write>,
+    offering: Offering,
+}
+
+impl Quoted {
+    /// Whether there is anything to write for a checkout whose wishes stay.
+    fn differs_from(&self, record: &CheckoutRecord) -> bool {
+        self.offering != record.offering || self.destination.as_ref().is_some_and(|to| to.is_new)
+    }
 }
 
 /// A checkout: what is stored of it, and what can be done with it.
@@ -298,25 +315,47 @@ impl Merchant {
         }
     }
 
-    /// What a change of an open checkout writes: the wishes, what the shop offers for them now, and the address where one
-    /// came. `version` is that of the record that it changes; none for a new one.
+    /// What a change of an open checkout writes. `version` is that of the record that it changes; none for a new one.
     async fn plan_change(
         &self,
-        mut record: CheckoutRecord,
+        record: CheckoutRecord,
         version: Option<Version>,
         Change { wishes, address, once }: Change<'_>,
         whose: &Whose,
     ) -> Result<Plan<Checkout>, Error> {
+        let quoted = self.quoted(&record, wishes, address, whose).await?;
+        self.plan_quoted(record, version, quoted, once, whose).await
+    }
+
+    /// What the shop offers for these wishes now: everybody is asked once, and what they said is what is written.
+    async fn quoted(
+        &self,
+        record: &CheckoutRecord,
+        wishes: CheckedWishes,
+        address: Option<&Address>,
+        whose: &Whose,
+    ) -> Result<Quoted, Error> {
+        let (destination, erasing) = self.destination(record, address, whose.known()).await?;
+        let offering = self.quote(&wishes, destination.as_ref().map(|to| &to.address), whose.known()).await?;
+        Ok(Quoted { wishes, destination, erasing, offering })
+    }
+
+    /// What is written of it: the wishes, what the shop offers for them, and the address where one came.
+    async fn plan_quoted(
+        &self,
+        mut record: CheckoutRecord,
+        version: Option<Version>,
+        Quoted { wishes, destination, erasing, offering }: Quoted,
+        once: Option<Once>,
+        whose: &Whose,
+    ) -> Result<Plan<Checkout>, Error> {
         let now = self.now();
-        let mut writes = Vec::new();
-        let (destination, erasing) = self.destination(&record, address, whose.known()).await?;
-        writes.extend(erasing);
+        let mut writes: Vec<Write> = erasing.into_iter().collect();
         if let Some(Destination { address, source, is_new: true }) = &destination {
             let text = zeroize::Zeroizing::new(serde_json::to_vec(address).unwrap_or_default());
             let sealed = self.seal(ADDRESS, &checkout_key(&record.id), &text);
             record.address = Some(SealedAddress { source: *source, sealed });
         }
-        let offering = self.quote(&wishes, destination.as_ref().map(|to| &to.address), whose.known()).await?;
         if let (None, Some(customer)) = (version, record.buyer.customer()) {
             // Somebody may forget this customer at this very moment.
             let (_, version) = self.live_record(customer).await?;
@@ -420,6 +459,15 @@ impl Checkout {
         self.record.expires_at()
     }
 
+    /// The link of a guest's, whose capability it is; none for a customer's.
+    #[must_use]
+    pub const fn link(&self) -> Option<&GuestLink> {
+        match &self.whose {
+            Whose::Guest(link) => Some(link),
+            Whose::Known(_) => None,
+        }
+    }
+
     /// The record, as it is stored.
     #[must_use]
     pub const fn record(&self) -> &CheckoutRecord {
@@ -442,21 +490,21 @@ impl Checkout {
     #[must_use]
     pub fn missing(&self) -> Vec<&Ask> {
         let trade = self.merchant.0.trade.as_ref();
-        let lacks_address = self.record.offering.ships && self.record.address.is_none();
-        let address = trade.and_then(|trade| trade.address.as_ref()).filter(|_| lacks_address);
+        let address = trade.and_then(|trade| trade.address_ask.as_ref()).filter(|_| self.record.lacks_address());
         let missing = self.record.offering.missing.iter().chain(address);
         missing.filter_map(|name| self.merchant.declared(name)).collect()
     }
 
     /// The names of the rails by which its total can be paid, in the order in which the shop was given them; none if there
-    /// is nothing to pay.
+    /// is nothing to pay. That of wallets is not among them: see [`tap`](Self::tap).
     #[must_use]
     pub fn rails(&self) -> Vec<&'static str> {
         let total = self.record.offering.totals.total;
         if total.is_zero() {
             return Vec::new();
         }
-        let takes = self.merchant.0.rails.iter().filter(|rail| rail.takes(total).is_ok());
+        let takes =
+            self.merchant.0.rails.iter().filter(|rail| rail.id() != WalletRail::ID && rail.takes(total).is_ok());
         takes.map(|rail| rail.id()).collect()
     }
 
@@ -470,16 +518,16 @@ impl Checkout {
         let input = (self.id().clone(), self.whose.clone());
         Pending::new(&self.merchant, input, |merchant, (id, whose)| async move {
             let (record, version) = merchant.owned_checkout(&id, &whose).await?;
-            let (destination, _) = merchant.destination(&record, None, whose.known()).await?;
-            let offering =
-                merchant.quote(&record.wishes, destination.as_ref().map(|to| &to.address), whose.known()).await?;
-            let has_told = destination.is_some_and(|to| to.is_new);
-            if record.stage != Stage::Open || !(has_told || offering != record.offering) {
-                let now = merchant.now();
-                return Ok(Plan::nothing(Self { merchant: merchant.clone(), record, whose }, now));
+            let unchanged =
+                |record, whose| Ok(Plan::nothing(Self { merchant: merchant.clone(), record, whose }, merchant.now()));
+            if record.stage != Stage::Open {
+                return unchanged(record, whose);
             }
-            let wishes = record.wishes.clone();
-            merchant.plan_change(record, Some(version), Change { wishes, address: None, once: None }, &whose).await
+            let quoted = merchant.quoted(&record, record.wishes.clone(), None, &whose).await?;
+            if !quoted.differs_from(&record) {
+                return unchanged(record, whose);
+            }
+            merchant.plan_quoted(record, Some(version), quoted, None, &whose).await
         })
         .await?
         .commit()

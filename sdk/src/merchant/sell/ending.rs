@@ -112,7 +112,9 @@ impl Merchant {
             }
         }
         match &order.checkout {
-            Some(from) => Ok(self.load_checkout(&from.id).await?.is_some_and(|(it, _)| it.order() == Some(&order.id))),
+            Some(from) => {
+                Ok(self.load_checkout(&from.id).await?.is_some_and(|(it, _)| it.attempted_order() == Some(&order.id)))
+            }
             None => Ok(false),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{future::Future, time::Duration};
 
-use super::{DUE, Loaded, Order, OrderEntry, Pending};
+use super::{DUE, Loaded, Order, OrderEntry, Pending, TRIED};
 use crate::{
     error::{Error, Refusal},
     merchant::Merchant,
@@ -186,13 +186,15 @@ impl Merchant {
         self.hand_over_authorisations().await?;
         self.end_orders().await?;
         let (begun, mut looked) = (self.now(), 0);
-        let mut due = self.due(DUE);
-        while let Some((_, OrderEntry { order }, _)) = due.next_of().await? {
-            looked += 1;
-            // A rail that is silent takes its time with each of them: the rest waits for the next round.
-            let may_ask = self.now().since_s(begun) <= ROUND_S;
-            if let Err(error) = self.bring_up_to_date(&order, may_ask).await {
-                tracing::warn!(%order, code = error.code(), "an order could not be brought up to date");
+        for queue in [DUE, TRIED] {
+            let mut due = self.due(queue);
+            while let Some((_, OrderEntry { order }, _)) = due.next_of().await? {
+                looked += 1;
+                // A rail that is silent takes its time with each of them: the rest waits for the next round.
+                let may_ask = self.now().since_s(begun) <= ROUND_S;
+                if let Err(error) = self.bring_up_to_date(&order, may_ask).await {
+                    tracing::warn!(%order, code = error.code(), "an order could not be brought up to date");
+                }
             }
         }
         Ok(looked)

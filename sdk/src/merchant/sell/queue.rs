@@ -3,10 +3,11 @@
 
 use std::vec;
 
+pub(super) use crate::store::{by_time, newest_first};
 use crate::{
     error::Error,
     merchant::Merchant,
-    store::{Key, Persisted, Prefix, Stored, Version},
+    store::{self, Key, Persisted, Prefix, Stored, Version, due_at},
     time::UnixTime,
 };
 
@@ -15,29 +16,13 @@ pub(super) const SHARDS: u8 = 8;
 /// How many records are looked at in one go.
 pub(super) const PAGE: usize = 100;
 
-/// The shard of an order, a checkout or a customer: its last hexadecimal digit, folded.
+/// The shard of an order, a checkout or a customer.
 pub(super) fn shard_of(id: &str) -> String {
-    let digit = id.chars().last().and_then(|c| c.to_digit(16)).unwrap_or_default();
-    (digit % u32::from(SHARDS)).to_string()
+    store::shard_of(id, SHARDS)
 }
 
 pub(super) fn shards() -> impl DoubleEndedIterator<Item = String> {
-    (0..SHARDS).map(|shard| shard.to_string())
-}
-
-/// A sort text that puts earlier times first, then the names of what is due.
-pub(super) fn by_time(at: UnixTime, name: impl std::fmt::Display) -> String {
-    format!("{:020}/{name}", at.as_secs().max(0))
-}
-
-/// A sort text that puts later times first.
-pub(super) fn newest_first(at: UnixTime, name: impl std::fmt::Display) -> String {
-    format!("{:020}/{name}", i64::MAX.saturating_sub(at.as_secs().max(0)))
-}
-
-/// When an entry is due that [`by_time`] named; none for one that it did not.
-pub(super) fn due_at(entry: &Key) -> Option<UnixTime> {
-    entry.sort.split('/').next()?.parse().ok().map(UnixTime::from_secs)
+    store::shards(SHARDS)
 }
 
 impl Merchant {
@@ -88,7 +73,7 @@ impl Walk<'_> {
     pub(super) async fn next(&mut self) -> Result<Option<(Key, Stored)>, Error> {
         loop {
             if let Some((key, stored)) = self.page.next() {
-                let is_later = due_at(&key).zip(self.until).is_some_and(|(due, until)| due > until);
+                let is_later = due_at(&key.sort).zip(self.until).is_some_and(|(due, until)| due > until);
                 if !is_later {
                     return Ok(Some((key, stored)));
                 }

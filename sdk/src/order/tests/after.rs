@@ -110,7 +110,9 @@ fn more_than_was_bought_and_what_was_not_is_not_sent() {
     }
     assert!(serde_json::from_str::<Part>(r#"{"item":"tea","quantity":0}"#).is_err());
     assert!(serde_json::from_str::<Part>(r#"{"item":"tea","quantity":4294967296}"#).is_err());
-    assert!(serde_json::from_str::<Part>(r#"{"item":"tea","quantity":1,"price":1}"#).is_err());
+    // Whoever has an older version reads what a newer one has written.
+    let newer = serde_json::from_str::<Part>(r#"{"item":"tea","quantity":1,"price":1}"#).unwrap();
+    assert_eq!(newer, Part::new("tea", Quantity::new(1).unwrap()));
 }
 
 #[test]
@@ -170,10 +172,31 @@ fn only_what_is_paid_or_promised_is_sent() {
             ("expired", "order_over"),
         ],
     );
-    // What was sent before the order was called off did arrive.
+}
+
+#[test]
+fn what_was_sent_on_a_promise_is_not_called_off_and_stays_owed() {
     let order = sent(in_state("authorised"), "1", &[part("tea", 1)], NOW);
-    let over = balanced(order.cancelled(NOW).unwrap().unwrap()).order;
-    assert_eq!(delivered(over, "1", NOW).state, OrderState::Cancelled);
+    assert_eq!(order.clone().cancelled(NOW).unwrap_err().code(), "already_sent");
+    // The promise is broken, and the time to pay is over.
+    let broken = answered(order, declined());
+    assert_eq!(broken.clone().cancelled(NOW).unwrap_err().code(), "already_sent");
+    assert!(broken.clone().expired(NOW.plus_s(400 * DAY)).unwrap().is_none());
+    assert_eq!(delivered(broken.clone(), "1", NOW).state, OrderState::Declined);
+    let paid = balanced(broken.received("b1", eur(1_300), NOW.plus_s(DAY)).unwrap()).order;
+    assert_eq!(paid.state, OrderState::Paid, "what comes later pays it");
+}
+
+#[test]
+fn what_a_wallet_authorised_is_sent_when_it_is_paid() {
+    let order = balanced(of(&draft()).paying(WalletRail::ID, 3600, NOW).unwrap().unwrap()).order;
+    let order = answered(order, Outcome::Pending);
+    let order = balanced(order.authorised(WalletRail::ID, 1, eur(1_300), NOW).unwrap()).order;
+    assert_eq!((order.state, order.may_be_sent()), (OrderState::Authorised, false));
+    let parcel = Parcel::new("1", vec![part("tea", 1)]);
+    assert_eq!(code(order.clone().sent(&parcel, NOW)), "not_to_be_sent");
+    let paid = answered(order, Outcome::Paid);
+    assert_eq!(code(paid.sent(&parcel, NOW)), "done");
 }
 
 #[test]

@@ -120,7 +120,7 @@ async fn sells_once(shop: &impl Inventory) {
     ok(shop.tidy(after)).await;
     assert_eq!(left(shop, &["a", "b"], after).await, [3, 0], "{RULE}: what is sold does not come back with time");
     let again = Hold { now: after, until: after.plus_s(HOLD_S), ..bought.clone() };
-    assert_ne!(ok(shop.hold(&again)).await, Held::All, "{RULE}: it is not held anew");
+    assert_eq!(ok(shop.hold(&again)).await, Held::Over, "{RULE}: it is not held anew");
     assert_eq!(ok(shop.sell(&again)).await, Held::All, "{RULE}: said much later");
     assert_eq!(left(shop, &["a", "b"], after).await, [3, 0], "{RULE}");
 }
@@ -147,10 +147,8 @@ async fn lets_go_once_and_for_good(shop: &impl Inventory) {
         assert_eq!(left(shop, &["a"], NOW).await, [5], "{RULE}");
     }
     for _ in 0..2 {
-        let late = ok(shop.hold(&given_up)).await;
-        assert_eq!(late, Held::Short(vec![shortage("a", 0)]), "{RULE}: it is not held anew");
-        let late = ok(shop.sell(&given_up)).await;
-        assert_eq!(late, Held::Short(vec![shortage("a", 0)]), "{RULE}: it is not sold any more");
+        assert_eq!(ok(shop.hold(&given_up)).await, Held::Over, "{RULE}: it is not held anew");
+        assert_eq!(ok(shop.sell(&given_up)).await, Held::Over, "{RULE}: it is not sold any more");
         assert_eq!(left(shop, &["a"], NOW).await, [5], "{RULE}");
     }
     let after = given_up.until.plus_s(1);
@@ -169,7 +167,8 @@ async fn puts_back_once_what_was_sold(shop: &impl Inventory) {
         ok(shop.free(&returned.order, weeks_later)).await;
         assert_eq!(left(shop, &["a"], weeks_later).await, [5], "{RULE}");
     }
-    assert_ne!(ok(shop.sell(&returned)).await, Held::All, "{RULE}: a sale that is said again takes it no more");
+    assert_eq!(ok(shop.sell(&returned)).await, Held::Over, "{RULE}: a sale that is said again takes it no more");
+    assert_eq!(ok(shop.hold(&returned)).await, Held::Over, "{RULE}: nor does a hold");
     assert_eq!(left(shop, &["a"], weeks_later).await, [5], "{RULE}");
 }
 
@@ -180,7 +179,9 @@ async fn holds_nothing_too_late(shop: &impl Inventory) {
         ok(shop.free(&late.order, NOW)).await;
     }
     for _ in 0..2 {
-        assert_eq!(ok(shop.hold(&late)).await, Held::Short(vec![shortage("a", 0)]), "{RULE}");
+        assert_eq!(ok(shop.hold(&late)).await, Held::Over, "{RULE}");
+        // Nor if more is asked for than there is: it is over, and not short.
+        assert_eq!(ok(shop.sell(&hold(1, &[("a", 9)], NOW))).await, Held::Over, "{RULE}");
         assert_eq!(left(shop, &["a"], NOW).await, [5], "{RULE}");
     }
     assert_eq!(ok(shop.hold(&hold(2, &[("a", 5)], NOW))).await, Held::All, "{RULE}: another order is none the worse");

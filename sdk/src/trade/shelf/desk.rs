@@ -13,11 +13,15 @@ use crate::{
     order::OrderId,
     store::{AnyStore, Expect, KEYS_MAX, Key, SCAN_MAX, StoreError, Stored},
     time::UnixTime,
-    trade::{TradeError, is_name},
+    trade::is_name,
 };
 
 /// How long a delivery is remembered, in seconds: said again within that time, it is counted once.
 pub const DELIVERY_S: u64 = 90 * 24 * 3600;
+
+/// How long it is remembered what somebody saw who counted, in seconds: longer than a form is sent again for want of an
+/// answer, and shorter than anybody takes to look, and count, once more.
+pub const RECOUNT_S: u64 = 10 * 60;
 
 /// The longest name of a delivery, in bytes.
 const DELIVERY_BYTES_MAX: usize = 128;
@@ -57,12 +61,25 @@ impl Shelf {
     /// its answer, it is looked up whether it was counted, so that nothing that was sold since is put back.
     ///
     /// # Errors
-    /// [`TradeError`] for a name that is none, or if the store does not answer.
-    pub async fn stock(&self, item: &str, left: u32, now: UnixTime) -> Result<(), TradeError> {
-        Ok(self.counted(item, left, now).await?)
+    /// - [`ShelfError::Name`] for a name that is none;
+    /// - [`ShelfError::Busy`], [`ShelfError::Store`]: say it again.
+    pub async fn stock(&self, item: &str, left: u32, now: UnixTime) -> Result<(), ShelfError> {
+        self.counted(item, None, left, now).await
     }
 
-    async fn counted(&self, item: &str, left: u32, now: UnixTime) -> Result<(), ShelfError> {
+    /// As [`stock`](Self::stock), by somebody who looked first and saw so many: if something was sold or came in since,
+    /// nothing is counted, so that what was sold meanwhile is not put back. Said again with the same numbers within
+    /// [`RECOUNT_S`], it is counted once, whatever was sold in between.
+    ///
+    /// # Errors
+    /// - [`ShelfError::Moved`] if there are not as many any more, nor as many as were counted: look, and count again;
+    /// - [`ShelfError::Name`] for a name that is none;
+    /// - [`ShelfError::Busy`], [`ShelfError::Store`]: say it again.
+    pub async fn recount(&self, item: &str, seen: u64, left: u32, now: UnixTime) -> Result<(), ShelfError> {
+        self.counted(item, Some(seen), left, now).await
+    }
+
+    async fn counted(&self, item: &str, seen: Option<u64>, left: u32, now: UnixTime) -> Result<(), ShelfError> {
         named(item)?;
         let (mut sent, mut turn) = (None, self.turn(item));
         loop {
@@ -70,10 +87,21 @@ impl Shelf {
             if sent.is_some() && found.value.counted == sent {
                 return Ok(());
             }
+            if let Some(seen) = seen {
+                // Compared at the version that is written: what comes between is a conflict, and is looked at again.
+                let there = found.value.left;
+                if there == u64::from(left) || found.value.was_counted(seen, left, now) {
+                    return Ok(());
+                }
+                if there != seen {
+                    return Err(ShelfError::Moved { found: there });
+                }
+            }
             // The version that was counted over is kept: after a lost answer it tells whether this count is in there, and what
             // was sold since is not put back.
             let counted = Some((found.version.map_or(0, |version| version.0), left));
-            let stock = Stock { left: u64::from(left), counted, ..found.value };
+            let seen = seen.map(|seen| (seen, now));
+            let stock = Stock { left: u64::from(left), counted, seen, ..found.value };
             let commit = self.store.commit(&[put(stock_key(item), &stock, None, found.expect())?], now).await;
             let Err(e) = commit else { return Ok(()) };
             if matches!(e, StoreError::Unknown(_)) {
@@ -87,12 +115,9 @@ impl Shelf {
     /// again under that name for the same item within [`DELIVERY_S`], it is counted once.
     ///
     /// # Errors
-    /// [`TradeError`] for a name that is none, or if the store does not answer.
-    pub async fn receive(&self, item: &str, more: u32, delivery: &str, now: UnixTime) -> Result<(), TradeError> {
-        Ok(self.arrived(item, more, delivery, now).await?)
-    }
-
-    async fn arrived(&self, item: &str, more: u32, delivery: &str, now: UnixTime) -> Result<(), ShelfError> {
+    /// - [`ShelfError::Name`] for a name that is none;
+    /// - [`ShelfError::Busy`], [`ShelfError::Store`]: say it again.
+    pub async fn receive(&self, item: &str, more: u32, delivery: &str, now: UnixTime) -> Result<(), ShelfError> {
         named(item)?;
         if delivery.is_empty() || delivery.len() > DELIVERY_BYTES_MAX || delivery.chars().any(char::is_control) {
             return Err(ShelfError::Name(delivery.chars().take(DELIVERY_BYTES_MAX).collect()));
@@ -119,8 +144,8 @@ impl Shelf {
     /// How many there are of an item, for the merchant's own pages.
     ///
     /// # Errors
-    /// [`TradeError`] if the store does not answer.
-    pub async fn count(&self, item: &str, now: UnixTime) -> Result<Count, TradeError> {
+    /// [`ShelfError::Store`] if the store does not answer.
+    pub async fn count(&self, item: &str, now: UnixTime) -> Result<Count, ShelfError> {
         if !is_name(item) {
             return Ok(Count::default());
         }
@@ -139,31 +164,28 @@ impl Shelf {
     /// What is on the shelf, by name: at most 1,000, beginning after a name, for the merchant's own pages.
     ///
     /// # Errors
-    /// [`TradeError`] if the store does not answer.
+    /// [`ShelfError::Store`] if the store does not answer.
     pub async fn counts(
         &self,
         after: Option<&str>,
         limit: usize,
         now: UnixTime,
-    ) -> Result<Vec<(String, Count)>, TradeError> {
+    ) -> Result<Vec<(String, Count)>, ShelfError> {
         let limit = limit.min(SCAN_MAX);
-        let found = self.store.scan(&all_stock(), after, limit, now).await.map_err(ShelfError::from)?;
+        let found = self.store.scan(&all_stock(), after, limit, now).await?;
         let count = |(key, stored): (Key, Stored)| {
             let Stock { left, held, .. } = stored.read()?;
             Ok((key.sort, Count { left, held }))
         };
-        Ok(found.into_iter().map(count).collect::<Result<_, StoreError>>().map_err(ShelfError::from)?)
+        Ok(found.into_iter().map(count).collect::<Result<_, StoreError>>()?)
     }
 
     /// What is held, for the merchant's own pages: what ends first comes first, at most 250.
     ///
     /// # Errors
-    /// [`TradeError`] if the store does not answer.
-    pub async fn holds(&self, limit: usize, now: UnixTime) -> Result<Vec<HeldFor>, TradeError> {
-        Ok(self.held_first(limit.min(HOLDS_MAX), now).await?)
-    }
-
-    async fn held_first(&self, limit: usize, now: UnixTime) -> Result<Vec<HeldFor>, ShelfError> {
+    /// [`ShelfError::Store`] if the store does not answer.
+    pub async fn holds(&self, limit: usize, now: UnixTime) -> Result<Vec<HeldFor>, ShelfError> {
+        let limit = limit.min(HOLDS_MAX);
         let mut due: Vec<(String, OrderId)> = Vec::new();
         for prefix in due_prefixes() {
             for (key, stored) in self.store.scan(&prefix, None, limit, now).await? {

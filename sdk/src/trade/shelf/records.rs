@@ -7,11 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, REMEMBERED_S, Shortage, Step, put};
+use super::{Hold, RECOUNT_S, REMEMBERED_S, Shortage, Step, put};
 use crate::{
     money::Quantity,
     order::OrderId,
-    store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Version, Write, by_time, shard_of, shards},
     time::UnixTime,
 };
 
@@ -25,6 +25,17 @@ pub(super) struct Stock {
     /// What was counted by hand last, and over which version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) counted: Option<(u64, u32)>,
+    /// How many whoever counted saw before, and when they counted, if they looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) seen: Option<(u64, UnixTime)>,
+}
+
+impl Stock {
+    /// Whether this very count was made a little while ago: whoever says it again has not heard the answer.
+    pub(super) fn was_counted(&self, seen: u64, left: u32, now: UnixTime) -> bool {
+        self.counted.is_some_and(|(_, counted)| counted == left)
+            && self.seen.is_some_and(|(before, at)| before == seen && now.since_s(at) < RECOUNT_S)
+    }
 }
 
 impl Persisted for Stock {
@@ -241,20 +252,13 @@ pub(super) fn delivery_key(item: &str, delivery: &str) -> Key {
     Key::new(Delivery::KIND, item, delivery)
 }
 
-/// How many shards the ends of holds have, so that commits spread over them.
-const SHARDS: u32 = 4;
+/// How many shards the ends of holds have.
+const SHARDS: u8 = 4;
 
 pub(super) fn due_key(order: &OrderId, until: UnixTime) -> Key {
-    let digit = order.as_str().chars().last().and_then(|c| c.to_digit(16)).unwrap_or_default();
-    Key::new(Due::KIND, (digit % SHARDS).to_string(), format!("{:020}/{order}", until.as_secs().max(0)))
+    Key::new(Due::KIND, shard_of(order.as_str(), SHARDS), by_time(until, order))
 }
 
 pub(super) fn due_prefixes() -> impl Iterator<Item = Prefix> {
-    let of = |shard: u32| Prefix { kind: Due::KIND, partition: shard.to_string(), sort: String::new() };
-    (0..SHARDS).map(of)
-}
-
-/// When an entry is due, as its key says.
-pub(super) fn due_at(sort: &str) -> Option<UnixTime> {
-    sort.split('/').next()?.parse().ok().map(UnixTime::from_secs)
+    shards(SHARDS).map(|partition| Prefix { kind: Due::KIND, partition, sort: String::new() })
 }

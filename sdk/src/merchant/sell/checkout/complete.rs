@@ -15,11 +15,12 @@ use super::{
     quote::{CouponUsed, coupon_key},
 };
 use crate::{
+    ask::Ask,
     checkout::{Agreed, Awaited, CheckoutId, CheckoutRecord, HOLDING_S, Message, MessageCode, Stage, Status, short_of},
     error::{Error, Refusal},
-    merchant::{Merchant, RACES_MAX, lost_the_race, put},
+    merchant::{Merchant, RACES_MAX, lost_the_race, put, recognise::Customer},
     money::Money,
-    order::{Buyer, Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
+    order::{Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
     rail::{Outcome, PaymentRequest, Reference, WalletRail},
     store::{Expect, Key, Persisted, Version, Write},
     time::UnixTime,
@@ -40,14 +41,40 @@ const LOOK_S: u64 = 2 * HOLDING_S;
 const WALLET_S: u64 = 15 * 60;
 
 /// What a customer agrees to.
+///
+/// ```
+/// use firsthand::{merchant::Completion, money::{Currency, Money}};
+///
+/// # fn main() -> Result<(), firsthand::money::MoneyError> {
+/// let completion = Completion::new(3, Money::parse("14.80", Currency::EUR)?).by("sepa");
+/// # assert_eq!(completion.rail.as_deref(), Some("sepa"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct Completion {
     /// The state of the checkout that they saw.
     pub revision: u64,
     /// The total that they saw.
     pub total: Money,
-    /// How they pay, by the rail's name. Nothing is paid where nothing is to pay.
-    pub rail: String,
+    /// How they pay, by the rail's name. Nobody has to say it where nothing is to pay.
+    pub rail: Option<String>,
+}
+
+impl Completion {
+    /// They agree to this state of the checkout, at this total.
+    #[must_use]
+    pub const fn new(revision: u64, total: Money) -> Self {
+        Self { revision, total, rail: None }
+    }
+
+    /// They pay by this rail.
+    #[must_use]
+    pub fn by(mut self, rail: impl Into<String>) -> Self {
+        self.rail = Some(rail.into());
+        self
+    }
 }
 
 impl Checkout {
@@ -63,8 +90,13 @@ impl Checkout {
     ///
     /// # Errors
     /// [`Error::Checkout`] if it is not as the customer saw it, not ready, being completed, or over; [`Refusal::KeyUsed`];
-    /// [`Refusal::NoSuchRail`], [`Refusal::CannotCollect`]; [`Error::Unavailable`] if a part of the shop does not answer.
+    /// [`Refusal::RailNeeded`] if something is to pay and nobody said how; [`Refusal::NoSuchRail`], also for the wallet's, which is
+    /// [tapped](Checkout::tap); [`Refusal::CannotCollect`]; [`Error::Unavailable`] if a part of the shop does not answer.
     pub async fn complete(&self, completion: &Completion, key: &IdempotencyKey) -> Result<Self, Error> {
+        if completion.rail.as_deref() == Some(WalletRail::ID) {
+            // A wallet is asked by a tap: nobody could answer what is only begun.
+            return Err(Refusal::NoSuchRail.into());
+        }
         let content = ("complete", self.id(), completion);
         let once = Once::new(&self.merchant, &self.whose.principal(), key, &content);
         let input = (self.id().clone(), self.whose.clone(), completion.clone(), once);
@@ -154,11 +186,16 @@ impl Merchant {
         }
         if let (Some(record), Some(trade)) = (&record, &self.0.trade)
             && let (Stage::Paying(agreed), Some(inventory)) = (&record.stage, &trade.inventory)
+            && let Some(hold) = hold(&agreed.order, &record.offering.lines, trade.hold_s, now)
         {
             // For as long as a payment may go through, what it pays is held on.
-            let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
-            if let Held::Short(_) = inventory.hold(&hold).await? {
-                tracing::warn!(order = %agreed.order, "stock is held no longer for a payment that is under way");
+            match inventory.hold(&hold).await? {
+                Held::All => {}
+                Held::Short(_) => {
+                    tracing::warn!(order = %agreed.order, "stock is held no longer for a payment that is under way");
+                }
+                // It was decided since it was read: whoever decided it has written down what follows.
+                Held::Over => tracing::debug!(order = %agreed.order, "what was held is sold by now, or was let go"),
             }
         }
         match self.0.store.commit(&writes, now).await {
@@ -222,12 +259,13 @@ impl Merchant {
             return self.plan_checkout(record, Some(version), Vec::new(), whose);
         }
         if !offering.totals.total.is_zero() {
-            self.rail(&completion.rail)?.takes(offering.totals.total).map_err(Refusal::CannotCollect)?;
+            let rail = completion.rail.as_deref().ok_or(Refusal::RailNeeded)?;
+            self.rail(rail)?.takes(offering.totals.total).map_err(Refusal::CannotCollect)?;
         }
         let agreed = Agreed {
             order: OrderId::from_random(self.random()),
             reference: Reference::from_random(self.random()),
-            rail: completion.rail.clone(),
+            rail: completion.rail.clone().unwrap_or_default(),
             awaited,
             at: now,
         };
@@ -242,10 +280,12 @@ impl Merchant {
         let (record, now) = (&checkout.record, self.now());
         let Stage::Holding(agreed) = &record.stage else { return Ok(()) };
         let trade = self.trade()?;
-        if let Some(inventory) = &trade.inventory {
-            let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
+        let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
+        if let (Some(inventory), Some(hold)) = (&trade.inventory, hold) {
             let why = match inventory.hold(&hold).await {
                 Ok(Held::All) => None,
+                // Somebody has given it up meanwhile, or gone on with it.
+                Ok(Held::Over) => Some(interrupted()),
                 Ok(Held::Short(short)) => Some(short.into_iter().next().map_or_else(
                     || Message::failed(MessageCode::OutOfStock, "Something of this is sold out."),
                     |one| short_of(one.item, one.left),
@@ -310,39 +350,44 @@ impl Merchant {
         if record.stage != Stage::Holding(agreed.clone()) {
             return Ok(Plan::nothing(Placed::Elsewhere, now));
         }
-        let (trade, known) = (self.trade()?, checkout.whose.known());
-        let offering = &record.offering;
-        let mut proofs = Vec::new();
-        for name in offering.needs.iter().filter(|name| !agreed.awaited.proofs.contains(name)) {
-            let ask = self.declared(name).ok_or(Refusal::NoSuchAsk)?;
-            let found = match known {
-                Some(known) => known.proof(ask).await?,
-                None => None,
-            };
-            let Some(proof) = found else {
-                let why =
-                    Message::failed(MessageCode::ProofNeeded, "Your wallet has to show this once more.").about(name);
-                return Ok(Plan::nothing(Placed::Not(why), now));
-            };
-            proofs.push(proof);
-        }
-        let customer = match &record.buyer {
-            Buyer::Customer(customer) => Some(customer.clone()),
-            Buyer::Guest => None,
-        };
+        let (trade, offering) = (self.trade()?, &record.offering);
         let mut writes = Vec::new();
-        for coupon in &offering.coupons {
-            let key = coupon_key(coupon, customer.as_ref());
-            if self.load_one(&key).await?.is_some() {
-                let why = Message::failed(MessageCode::DiscountUsed, "This was let off before.").about(&coupon.name);
-                return Ok(Plan::nothing(Placed::Not(why), now));
+        // Loaded once: what they have proved is looked up in the very record that the commit checks.
+        let customer = match record.buyer.customer() {
+            Some(id) => {
+                let (found, version) = self.live_record(id).await?;
+                // Somebody may forget this customer at this very moment.
+                writes.push(Write::check(crate::merchant::customer_key(id), Expect::Version(version)));
+                Some(Customer::new(self.clone(), id.clone(), found))
             }
+            None => None,
+        };
+        let asked = offering.needs.iter().filter(|name| !agreed.awaited.proofs.contains(name));
+        let asked: Vec<&Ask> =
+            asked.map(|name| self.declared(name).ok_or(Refusal::NoSuchAsk)).collect::<Result<_, _>>()?;
+        let proofs = match checkout.whose.known().zip(customer.as_ref()) {
+            Some((known, customer)) => known.proofs(customer, &asked).await?,
+            None => vec![None; asked.len()],
+        };
+        if let Some((ask, _)) = asked.iter().zip(&proofs).find(|(_, proof)| proof.is_none()) {
+            let why = Message::failed(MessageCode::ProofNeeded, "Your wallet has to show this once more.");
+            return Ok(Plan::nothing(Placed::Not(why.about(ask.name())), now));
+        }
+        let proofs = proofs.into_iter().flatten().collect();
+        let coupons = offering.coupons.iter();
+        let keys: Vec<Key> = coupons.map(|coupon| coupon_key(coupon, record.buyer.customer())).collect();
+        let used = if keys.is_empty() { Vec::new() } else { self.0.store.load(&keys, now).await? };
+        if let Some((coupon, _)) = offering.coupons.iter().zip(used).find(|(_, used)| used.is_some()) {
+            let why = Message::failed(MessageCode::DiscountUsed, "This was let off before.").about(&coupon.name);
+            return Ok(Plan::nothing(Placed::Not(why), now));
+        }
+        for key in keys {
             writes.push(put(key, &CouponUsed { order: agreed.order.clone() }, None, Expect::Absent)?);
         }
         let from = FromCheckout {
             id: id.clone(),
             coupons: offering.coupons.clone(),
-            holds: trade.inventory.is_some(),
+            holds: trade.inventory.is_some() && is_counted(&offering.lines),
             vat_id: record.wishes.vat_id.clone().filter(|_| offering.reverse_charge),
             awaited: agreed.awaited.clone(),
             confirmed_at: None,
@@ -370,12 +415,9 @@ impl Merchant {
             writes.push(self.delivery_write(&agreed.order, &address, sealed.source, now, Expect::Absent)?);
         }
         writes.push(entry(reference_key(&agreed.reference), &agreed.order, Expect::Absent)?);
-        if let Some(customer) = &customer {
+        if let Some(customer) = record.buyer.customer() {
             let sort = newest_first(now, &agreed.order);
             writes.push(entry(Key::new(BY_CUSTOMER, customer.as_str(), sort), &agreed.order, Expect::Absent)?);
-            // Somebody may forget this customer at this very moment.
-            let (_, version) = self.live_record(customer).await?;
-            writes.push(Write::check(crate::merchant::customer_key(customer), Expect::Version(version)));
         }
         if let Some(digest) = &record.guest {
             // Of several orders that a checkout tried to become, the link leads to the last.
@@ -435,8 +477,14 @@ fn draft(record: &CheckoutRecord) -> Draft {
     }
 }
 
-/// What is held for an order.
-pub(super) fn hold(order: &OrderId, lines: &[Line], hold_s: u64, now: UnixTime) -> Hold {
-    let items = lines.iter().map(|line| (line.item.clone(), line.quantity)).collect();
-    Hold { order: order.clone(), items, until: now.plus_s(hold_s), now }
+/// What is held for an order; none if nothing of it is counted.
+pub(super) fn hold(order: &OrderId, lines: &[Line], hold_s: u64, now: UnixTime) -> Option<Hold> {
+    let counted = lines.iter().filter(|line| !line.uncounted);
+    let items: Vec<_> = counted.map(|line| (line.item.clone(), line.quantity)).collect();
+    (!items.is_empty()).then(|| Hold { order: order.clone(), items, until: now.plus_s(hold_s), now })
+}
+
+/// Whether some of it is counted.
+pub(super) fn is_counted(lines: &[Line]) -> bool {
+    lines.iter().any(|line| !line.uncounted)
 }

@@ -1,27 +1,46 @@
 //! One tap: the customer's wallet shows what the sale needs, and authorises the payment, in one presentation.
 
-use super::{Checkout, GuestLink, Once, Whose, complete::Completion, once::IdempotencyKey};
+use super::{Checkout, Once, complete::Completion, once::IdempotencyKey};
 use crate::{
     ask::{Ask, Device},
     checkout::{Awaited, AwaitedAddress, Stage, Status},
     error::{Error, Refusal},
     merchant::{AskTogether, BrowserProof, Invitation, Merchant, Pending},
+    money::Money,
     order::{Address, NotAuthorised},
     presentation::Verified,
     rail::{Rail, WalletRail},
 };
 
-/// What a customer taps.
+/// What a customer taps: what they agree to, and the ask by which their wallet pays it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct OneTap<'a> {
-    /// What they agree to: the state and the total that they saw. The rail is [`WalletRail::ID`].
-    pub completion: Completion,
+    /// The state of the checkout that they saw.
+    pub revision: u64,
+    /// The total that they saw.
+    pub total: Money,
     /// The ask that is [for payments](Ask::payment), by name.
     pub payment: &'a str,
     /// Where the wallet is expected.
     pub device: Device,
     /// The path of this shop to go to afterwards.
     pub return_to: Option<&'a str>,
+}
+
+impl<'a> OneTap<'a> {
+    /// They agree to this state of the checkout, at this total, and pay by the wallet on this device.
+    #[must_use]
+    pub const fn new(revision: u64, total: Money, payment: &'a str, device: Device) -> Self {
+        Self { revision, total, payment, device, return_to: None }
+    }
+
+    /// Afterwards they go on here: a path of this shop.
+    #[must_use]
+    pub const fn return_to(mut self, path: &'a str) -> Self {
+        self.return_to = Some(path);
+        self
+    }
 }
 
 /// What comes of a tap.
@@ -49,15 +68,13 @@ impl Checkout {
         if !merchant.declared(tap.payment).ok_or(Refusal::NoSuchAsk)?.is_payment() {
             return Err(Refusal::PaymentAsk.into());
         }
-        let missing: Vec<String> = self.missing().iter().map(|ask| ask.name().to_owned()).collect();
-        let completion = Completion { rail: WalletRail::ID.to_owned(), ..tap.completion.clone() };
+        let completion = Completion::new(tap.revision, tap.total).by(WalletRail::ID);
         let content = ("tap", self.id(), &completion, tap.payment);
         let once = Once::new(merchant, &self.whose.principal(), key, &content);
         // Refused before anything is agreed to.
         merchant.wallet_rail()?.takes_from(tap.device)?;
         // Where nothing is paid, everything has to be known before.
-        let is_free = completion.total.is_zero();
-        let awaited = if is_free { Awaited::default() } else { merchant.awaited(&missing, self)? };
+        let awaited = if tap.total.is_zero() { Awaited::default() } else { merchant.awaited(self)? };
         let input = (self.id().clone(), self.whose.clone(), completion, once, awaited);
         let agreed = Pending::new(merchant, input, |merchant, (id, whose, completion, once, awaited)| async move {
             merchant.plan_agreeing(&id, whose, &completion, once, awaited).await
@@ -116,39 +133,28 @@ impl Checkout {
     ///
     /// # Errors
     /// [`Error::Misuse`] without a [`Trade`](crate::trade::Trade).
-    pub fn payments(&self) -> Result<Vec<&Ask>, Error> {
+    pub fn payment_asks(&self) -> Result<Vec<&Ask>, Error> {
         let merchant = &self.merchant;
-        let missing: Vec<String> = self.missing().iter().map(|ask| ask.name().to_owned()).collect();
-        let awaited = merchant.awaited(&missing, self)?;
+        let awaited = merchant.awaited(self)?;
         let total = self.record.offering.totals.total;
         let is_open = self.record.stage == Stage::Open
             && self.record.offering.status_with(&awaited) == Status::ReadyForComplete
             && merchant.0.wallet_rail.as_ref().is_some_and(|rail| rail.takes(total).is_ok());
         Ok(merchant.asks().filter(|ask| is_open && ask.is_payment()).collect())
     }
-
-    /// The link of a guest's, whose capability it is; none for a customer's.
-    #[must_use]
-    pub const fn link(&self) -> Option<&GuestLink> {
-        match &self.whose {
-            Whose::Guest(link) => Some(link),
-            Whose::Known(_) => None,
-        }
-    }
 }
 
 impl Merchant {
-    /// What of this a wallet shows while it pays.
-    fn awaited(&self, missing: &[String], checkout: &Checkout) -> Result<Awaited, Error> {
-        let trade = self.trade()?;
-        let lacks_address = checkout.record.offering.ships && checkout.record.address.is_none();
-        let address = match (&trade.address, &trade.home) {
-            (Some(ask), Some(country)) if lacks_address => {
+    /// What is missing that a wallet shows while it pays.
+    fn awaited(&self, checkout: &Checkout) -> Result<Awaited, Error> {
+        let (trade, record) = (self.trade()?, &checkout.record);
+        let address = match (&trade.address_ask, &trade.home) {
+            (Some(ask), Some(country)) if record.lacks_address() => {
                 Some(AwaitedAddress { ask: ask.clone(), country: country.clone() })
             }
             _ => None,
         };
-        let proofs = checkout.record.offering.missing.iter().filter(|ask| missing.contains(ask)).cloned().collect();
+        let proofs = record.offering.missing.iter().filter(|ask| self.declared(ask).is_some()).cloned().collect();
         Ok(Awaited { proofs, address })
     }
 

@@ -5,16 +5,20 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    ask::Ask,
     checkout::{BuyerFacts, Cart, CheckedWishes, CheckoutRecord, Coupon, Offering, consignment},
     customer::CustomerId,
     error::{Error, Refusal},
-    merchant::{Merchant, recognise::Recognised},
+    merchant::{
+        Merchant,
+        recognise::{Customer, Recognised},
+    },
     money::MoneyError,
     order::{Address, DeliverySource, DraftError, OrderId, OrderRecord},
     protocol::jose::{base64url_encode, sha256},
-    store::{Key, Persisted, Prefix, Write},
+    store::{KEYS_MAX, Key, Persisted, Prefix, Write},
     time::UnixTime,
-    trade::{Cut, Discountable, Item, Levy, Taxable, Trade, TradeError, Way},
+    trade::{Discountable, Item, Levy, Taxable, Trade, TradeError, Way},
 };
 
 /// That something that is let off once was let off.
@@ -69,7 +73,7 @@ impl Merchant {
             let typed = Destination { address: address.clone(), source: DeliverySource::Typed, is_new: true };
             return Ok((Some(typed), None));
         }
-        if let (Some(name), Some(known)) = (&self.trade()?.address, known) {
+        if let (Some(name), Some(known)) = (&self.trade()?.address_ask, known) {
             let ask = self.declared(name).ok_or(Refusal::NoSuchAsk)?;
             if let Some((answer, erasing)) = known.answer_to_take(ask).await?
                 && let Some(address) = Address::told(ask, &answer)
@@ -125,8 +129,21 @@ impl Merchant {
             _ => Vec::new(),
         };
         let needed = cart.items().iter().flat_map(|item| &item.needs);
-        let proved = self.asks_proved(needed.chain(cuts.iter().filter_map(|cut| cut.needs.as_ref())), known).await?;
-        let used = self.coupons_used(&cuts, known).await?;
+        let asks = self.asks_of(needed.chain(cuts.iter().filter_map(|cut| cut.needs.as_ref())))?;
+        let coupons: Vec<Coupon> = cuts.iter().filter_map(Coupon::of).collect();
+        // Loaded once for all of it, and not at all where nothing depends on who it is.
+        let customer = match known {
+            Some(known) if !asks.is_empty() || coupons.iter().any(|coupon| coupon.per_customer) => {
+                Some(known.customer().await?)
+            }
+            _ => None,
+        };
+        let proofs = match known.zip(customer.as_ref()) {
+            Some((known, customer)) => known.proofs(customer, &asks).await?,
+            None => Vec::new(),
+        };
+        let proved: BTreeSet<String> = proofs.into_iter().flatten().map(|proof| proof.ask).collect();
+        let used = self.coupons_used(&coupons, customer.as_ref()).await?;
         let facts = BuyerFacts {
             is_customer: known.is_some(),
             proved: &|ask| proved.contains(ask),
@@ -162,44 +179,30 @@ impl Merchant {
         Ok(matches!(prices.as_slice(), [home, there] if home == there && home.0.is_some()))
     }
 
-    /// Which of these asks the customer has answered, lately enough.
-    async fn asks_proved<'a>(
-        &self,
-        asks: impl Iterator<Item = &'a String>,
-        known: Option<&Recognised>,
-    ) -> Result<BTreeSet<String>, Error> {
-        let asks: BTreeSet<&String> = asks.collect();
-        let mut proved = BTreeSet::new();
-        for name in asks {
-            // Where the trade is a list in the program this was looked at before: a seam of the merchant's own said it now.
-            let undeclared = || Error::Misuse(format!("the shop sells by the ask {name:?}, which is not declared"));
-            let ask = self.declared(name).ok_or_else(undeclared)?;
-            if let Some(known) = known
-                && known.proof(ask).await?.is_some()
-            {
-                proved.insert(name.clone());
-            }
-        }
-        Ok(proved)
+    /// The asks of these names, each once.
+    fn asks_of<'a>(&self, names: impl Iterator<Item = &'a String>) -> Result<Vec<&Ask>, Error> {
+        let names: BTreeSet<&String> = names.collect();
+        // Where the trade is a list in the program this was looked at before: a seam of the merchant's own said it now.
+        let undeclared =
+            |name: &String| Error::Misuse(format!("the shop sells by the ask {name:?}, which is not declared"));
+        names.into_iter().map(|name| self.declared(name).ok_or_else(|| undeclared(name))).collect()
     }
 
     /// Which of what is let off once was let off. A customer of whom the shop knew two records has used what either of them had.
-    async fn coupons_used(&self, cuts: &[Cut], known: Option<&Recognised>) -> Result<Vec<Coupon>, Error> {
-        let coupons: Vec<Coupon> = cuts.iter().filter_map(Coupon::of).collect();
-        let former: Vec<CustomerId> = match known {
-            Some(known) if coupons.iter().any(|coupon| coupon.per_customer) => {
-                known.customer().await?.merged().iter().map(|merged| merged.customer.clone()).collect()
-            }
-            _ => Vec::new(),
-        };
-        let mut used = Vec::new();
+    async fn coupons_used(&self, coupons: &[Coupon], customer: Option<&Customer>) -> Result<Vec<Coupon>, Error> {
+        let former = || customer.into_iter().flat_map(Customer::merged).map(|merged| &merged.customer);
+        let mut keys = Vec::new();
         for coupon in coupons {
-            let former = former.iter().filter(|_| coupon.per_customer).map(Some);
-            let names = std::iter::once(known.map(Recognised::id)).chain(former);
-            let keys: Vec<Key> = names.map(|name| coupon_key(&coupon, name)).collect();
-            if self.0.store.load(&keys, self.now()).await?.iter().any(Option::is_some) {
-                used.push(coupon);
-            }
+            let former = former().filter(|_| coupon.per_customer).map(Some);
+            let names = std::iter::once(customer.map(Customer::id)).chain(former);
+            keys.extend(names.map(|name| (coupon, coupon_key(coupon, name))));
+        }
+        let mut used: Vec<Coupon> = Vec::new();
+        for some in keys.chunks(KEYS_MAX) {
+            let wanted: Vec<Key> = some.iter().map(|(_, key)| key.clone()).collect();
+            let found = self.0.store.load(&wanted, self.now()).await?;
+            let found = some.iter().zip(found).filter(|(_, found)| found.is_some());
+            used.extend(found.map(|((coupon, _), _)| (*coupon).clone()));
         }
         Ok(used)
     }
@@ -232,7 +235,10 @@ async fn sold(trade: &Trade, wishes: &CheckedWishes) -> Result<Cart, Error> {
 /// How many there are of what is bought, if somebody counts.
 async fn counted(trade: &Trade, cart: &mut Cart, now: UnixTime) -> Result<(), Error> {
     let Some(inventory) = &trade.inventory else { return Ok(()) };
-    let items: Vec<String> = cart.lines().iter().map(|line| line.item.clone()).collect();
+    let items: Vec<String> = cart.counted().map(|line| line.item.clone()).collect();
+    if items.is_empty() {
+        return Ok(());
+    }
     let left = inventory.left(&items, now).await?;
     if left.len() != items.len() {
         return Err(TradeError::invalid("inventory", "it answered for fewer things than it was asked for").into());

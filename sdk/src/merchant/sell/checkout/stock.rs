@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::complete::{first_look, hold};
+use super::complete::{first_look, hold, is_counted};
 use crate::{
     checkout::{CheckoutId, CheckoutRecord, Stage},
     error::Error,
@@ -27,7 +27,7 @@ const STRUCK_OFF: usize = 50;
 
 /// Something that the inventory is to be told.
 #[derive(Serialize, Deserialize)]
-struct StockTask {
+pub(super) struct StockTask {
     order: OrderId,
     act: StockAct,
     lines: Vec<Line>,
@@ -120,7 +120,7 @@ impl Merchant {
     /// The write by which what may be held for an order that never was is let go.
     pub(super) fn let_go(&self, order: &OrderId, lines: &[Line]) -> Result<Option<Write>, Error> {
         let counts = self.0.trade.as_ref().is_some_and(|trade| trade.inventory.is_some());
-        counts.then(|| task(order, StockAct::Free, lines)).transpose()
+        (counts && is_counted(lines)).then(|| task(order, StockAct::Free, lines)).transpose()
     }
 
     /// Tells the inventory all that it has not heard.
@@ -171,7 +171,9 @@ impl Merchant {
             self.tell_inventory_by(&order.id).await;
         } else if let (true, Some(inventory)) = (order.is_confirmed(), self.inventory()) {
             // The customer does not wait until this is struck off; nor is what is missing theirs to hear.
-            if let Err(error) = inventory.sell(&hold(&order.id, &order.lines, 0, self.now())).await {
+            if let Some(sale) = hold(&order.id, &order.lines, 0, self.now())
+                && let Err(error) = inventory.sell(&sale).await
+            {
                 tracing::warn!(order = %order.id, %error, "the inventory was not told now");
             }
         }
@@ -201,7 +203,13 @@ impl Merchant {
         match act {
             StockAct::Free => inventory.free(&order, at).await?,
             StockAct::Sell => {
-                if let Held::Short(short) = inventory.sell(&hold(&order, &lines, 0, at)).await? {
+                let Some(sale) = hold(&order, &lines, 0, at) else { return Ok(Some(heard)) };
+                let held = inventory.sell(&sale).await?;
+                if held == Held::Over {
+                    // Nothing is missing of what nobody is sent.
+                    tracing::debug!(%order, "what was to be sold was let go meanwhile");
+                }
+                if let Held::Short(short) = held {
                     tracing::warn!(%order, "what was sold is not in stock any more");
                     let loaded = self.wanted(&order).await?;
                     let items = short.into_iter().map(|one| one.item).collect();

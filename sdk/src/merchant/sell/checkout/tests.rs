@@ -1,6 +1,7 @@
 //! Checkouts of guests and customers, completed, failed, interrupted, and taken up again.
 
 mod attacks;
+mod counted;
 mod customers;
 mod ending;
 mod parts;
@@ -53,6 +54,7 @@ fn catalogue() -> Items {
         Item::new("book", "A book as a file", euro("9.90")),
         Item::new("wine", "Riesling", euro("12.00")).sent(1_300).needs(&TestShop::age()),
         Item::new("free", "A sample as a file", euro("0.00")),
+        Item::new("song", "A song, as often as you like", euro("0.99")).uncounted(),
     ])
     .unwrap()
 }
@@ -145,8 +147,13 @@ fn tea(count: u32) -> Basket {
     Basket::from(Wishes::new().item("sencha", some(count))).deliver_to(home())
 }
 
+/// What somebody agrees to who sees this.
+fn seen(checkout: &Checkout) -> Completion {
+    Completion::new(checkout.revision(), checkout.offering().totals.total)
+}
+
 fn pay(checkout: &Checkout, rail: &str) -> Completion {
-    Completion { revision: checkout.revision(), total: checkout.offering().totals.total, rail: rail.to_owned() }
+    seen(checkout).by(rail)
 }
 
 fn codes(checkout: &Checkout) -> Vec<&str> {
@@ -446,7 +453,7 @@ async fn what_never_was_a_sale_keeps_no_address() {
 async fn nothing_to_pay_is_an_order_without_a_payment() {
     let shop = Shop::open().await;
     let checkout = shop.guest(&Wishes::new().item("free", some(1)).into()).await.checkout;
-    let done = checkout.complete(&pay(&checkout, "none"), &key("a")).await.unwrap();
+    let done = checkout.complete(&seen(&checkout), &key("a")).await.unwrap();
     let order = done.order().await.unwrap().unwrap();
     assert_eq!((order.state(), order.attempts().len(), shop.rail.calls()), (OrderState::Paid, 0, 0));
 }
@@ -458,7 +465,9 @@ async fn a_wrong_total_a_wrong_rail_and_an_old_revision_complete_nothing() {
     let right = pay(&checkout, FakeRail::ID);
     let wrong = [
         (Completion { total: euro("0.01"), ..right.clone() }, "total_changed"),
-        (Completion { rail: "nobody".into(), ..right.clone() }, "no_such_rail"),
+        (right.clone().by("nobody"), "no_such_rail"),
+        (right.clone().by(""), "no_such_rail"),
+        (seen(&checkout), "rail_needed"),
         (Completion { revision: 9, ..right.clone() }, "checkout_changed"),
     ];
     for (number, (wrong, code)) in wrong.into_iter().enumerate() {
@@ -496,7 +505,7 @@ async fn what_was_interrupted_is_taken_up_by_its_key_or_given_up_after_a_minute(
     let checkout = shop.guest(&tea(1)).await.checkout;
     let agreed = agree(&checkout, "b").await;
     let Stage::Holding(terms) = &agreed.record.stage else { panic!("{agreed:?}") };
-    let hold = complete::hold(&terms.order, &agreed.offering().lines, 900, merchant.now());
+    let hold = complete::hold(&terms.order, &agreed.offering().lines, 900, merchant.now()).unwrap();
     use crate::trade::Inventory as _;
     shop.shelf.hold(&hold).await.unwrap();
     assert_eq!(shop.left("sencha").await, (3, 1));

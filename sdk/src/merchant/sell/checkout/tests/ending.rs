@@ -13,7 +13,7 @@ async fn failed(shop: &Shop) -> (GuestLink, Order) {
     let GuestCheckout { checkout, link } = shop.guest(&tea(1)).await;
     shop.rail.next(Mood::Says(Outcome::Unknown));
     let open = checkout.complete(&pay(&checkout, FakeRail::ID), &key("a")).await.unwrap();
-    let id = open.record().order().cloned().unwrap();
+    let id = open.record().attempted_order().cloned().unwrap();
     shop.rail.decide(&id, 1, Outcome::Declined(DeclineCode::from("no_funds")));
     shop.shop.advance_s(120);
     keep_house(shop).await;
