@@ -156,8 +156,8 @@ impl Shelf {
     /// Whether an item is on the shelf, or ever was: a delivery of another name may be a typing error.
     ///
     /// # Errors
-    /// [`TradeError`] if the store does not answer.
-    pub async fn has(&self, item: &str, now: UnixTime) -> Result<bool, TradeError> {
+    /// [`ShelfError::Store`] if the store does not answer.
+    pub async fn has(&self, item: &str, now: UnixTime) -> Result<bool, ShelfError> {
         Ok(is_name(item) && self.stocked(item, now).await?.version.is_some())
     }
 
