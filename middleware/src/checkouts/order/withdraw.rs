@@ -55,7 +55,7 @@ pub(crate) async fn withdrawal(State(merchant): State<Merchant>, caller: Caller,
 
 /// The second step, and the confirmation. The form's key makes it one withdrawal, however often it is sent.
 #[cfg_attr(feature = "openapi", utoipa::path(
-    post, operation_id = "withdraw", path = "/checkout/{name}/withdraw", tag = "browser", params(("name" = String, Path)),
+    post, operation_id = "confirm_withdrawal", path = "/checkout/{name}/withdraw", tag = "browser", params(("name" = String, Path)),
     request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "`key`; `item` and `quantity` in turn; `act`: `choose`, `change` or `confirm`"),
     responses(
         (status = 200, content_type = "text/html", body = String, description = "What is to be confirmed"),
