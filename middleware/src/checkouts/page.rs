@@ -329,7 +329,7 @@ enum NotDone {
     Mend(Errors),
     /// The checkout is not as the page had it: it is shown anew, with this word in its address.
     Look(String),
-    Failed(Trouble),
+    Failed(Box<Trouble>),
 }
 
 impl NotDone {
@@ -344,7 +344,7 @@ impl NotDone {
 
 impl From<Error> for NotDone {
     fn from(error: Error) -> Self {
-        Self::Failed(error.into())
+        Self::Failed(Box::new(error.into()))
     }
 }
 
@@ -374,7 +374,7 @@ async fn acted(
         Err(NotDone::Mend(errors)) => {
             open_page(merchant, caller, &checkout, StatusCode::UNPROCESSABLE_ENTITY, Some(sent), &errors, None)
         }
-        Err(NotDone::Failed(trouble)) => Err(trouble),
+        Err(NotDone::Failed(trouble)) => Err(*trouble),
     }
 }
 

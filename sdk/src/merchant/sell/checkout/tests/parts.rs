@@ -89,7 +89,7 @@ async fn the_store_is_asked_as_often_for_many_proofs_and_words_as_for_one() {
     async fn calls(words: &[&str], asks: &[Ask]) -> (u64, u64) {
         let off = |text: &str| Off::amount("Something off", euro(text));
         let codes =
-            words.iter().fold(Codes::new(), |codes, word| codes.word(*word, off("0.10").given(Uses::OncePerCustomer)));
+            words.iter().fold(Codes::new(), |codes, word| codes.word(word, off("0.10").given(Uses::OncePerCustomer)));
         let codes = asks.iter().fold(codes, |codes, ask| codes.for_proof(ask, off("0.20")));
         let (store, trade) = (Faulty::new(Memory::new()), Trade::new(Currency::EUR, catalogue()).discount(codes));
         let shop = Shop::with(|shop| shop.store(store.clone()).trade(trade)).await;
