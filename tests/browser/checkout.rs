@@ -293,6 +293,9 @@ async fn a_guest_without_scripts_presses_twice_goes_back_and_reloads() {
         browser.sees("Updated.").await;
         assert_eq!(browser.eval(many).await, before);
         // Pressed twice.
+        browser.open("/cart").await;
+        browser.press("Book").await;
+        browser.sees("Order with obligation to pay").await;
         press_order(&browser, 2).await;
         browser.sees("Thank you for your order").await;
         assert_eq!((till.rail.calls(), till.left("book").await), (2, 8));

@@ -67,7 +67,7 @@ pub type People = std::sync::Arc<std::sync::Mutex<Memories>>;
 pub const DEEDS: [(&str, usize); 21] = [
     ("place", 9),
     ("pay", 21),
-    ("capture", 22),
+    ("capture", 24),
     ("close short", 3),
     ("desk", 2),
     ("take back", 1),
@@ -79,7 +79,7 @@ pub const DEEDS: [(&str, usize); 21] = [
     ("assign", 3),
     ("refund", 11),
     ("after", 10),
-    ("give back", 20),
+    ("give back", 30),
     ("by hand", 6),
     ("account", 2),
     ("find out", 3),
@@ -628,7 +628,7 @@ impl Doing {
             let Some(order) = self.order(|_| true).await? else { return Ok(None) };
             order.refunds().await?
         };
-        if self.chance(700) {
+        if self.chance(900) {
             all.retain(|refund| refund.state() != RefundState::Done);
         }
         Ok(if all.is_empty() { None } else { Some(all.swap_remove(self.below(all.len()))) })
