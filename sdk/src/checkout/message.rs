@@ -46,9 +46,9 @@ macro_rules! codes {
 codes! {
     /// An item is not sold, or not any more. About the item.
     ItemUnavailable => "item_unavailable",
-    /// More of an item is wanted than is sold at once: [`Message::count`] is how many are. About the item.
+    /// More of an item is wanted than is sold at once: the message's count is how many are. About the item.
     QuantityTooLarge => "quantity_too_large",
-    /// There is too little of an item: [`Message::count`] is how many there are. About the item, if it is known which.
+    /// There is too little of an item: the message's count is how many there are. About the item, if it is known which.
     OutOfStock => "out_of_stock",
     /// The customer's wallet has to show something. About the ask.
     ProofNeeded => "proof_needed",

@@ -172,7 +172,7 @@ pub struct DeadWebhook {
     pub number: u32,
     /// How often it was sent.
     pub tries: u32,
-    /// Why it was not taken the last time: the code of a [`FetchError`], a status as `status_500`, `disabled` or
+    /// Why it was not taken the last time: the code of a [`FetchError`](crate::fetch::FetchError), a status as `status_500`, `disabled` or
     /// `unreadable`.
     pub why: String,
     /// When it was given up.
