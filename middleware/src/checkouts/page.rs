@@ -25,9 +25,10 @@ use super::{
     order::{After, LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
     view::{Frame, Shown, word},
 };
+#[cfg(feature = "openapi")]
+use crate::problem::Problem;
 use crate::{
     lang::Lang,
-    problem::Problem,
     routes::{Body, Named, asset},
     web,
 };

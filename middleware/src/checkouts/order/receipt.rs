@@ -20,8 +20,9 @@ use super::{
     },
     Door, address, after, door,
 };
+#[cfg(feature = "openapi")]
+use crate::problem::Problem;
 use crate::{
-    problem::Problem,
     routes::{Body, Named},
     web::escape,
 };

@@ -21,9 +21,10 @@ use super::{
     },
     Door, address, after, door,
 };
+#[cfg(feature = "openapi")]
+use crate::problem::Problem;
 use crate::{
     lang::Lang,
-    problem::Problem,
     routes::{Body, Named},
     web::escape,
 };
