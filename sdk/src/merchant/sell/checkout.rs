@@ -213,7 +213,10 @@ impl Recognised {
             let buyer = Buyer::Customer(known.id().clone());
             let record = CheckoutRecord { buyer, guest: None, ..record };
             let wishes = record.wishes.clone();
-            merchant.plan_change(record, Some(version), Change { wishes, address: None, once: None }, &whose).await
+            let change = Change { wishes, address: None, once: None };
+            let mut plan = merchant.plan_change(record, Some(version), change, &whose).await?;
+            plan.writes.push(merchant.still_here(known.id()).await?);
+            Ok(plan)
         })
         .await?
         .commit()
@@ -357,14 +360,18 @@ impl Merchant {
             record.address = Some(SealedAddress { source: *source, sealed });
         }
         if let (None, Some(customer)) = (version, record.buyer.customer()) {
-            // Somebody may forget this customer at this very moment.
-            let (_, version) = self.live_record(customer).await?;
-            writes.push(Write::check(customer_key(customer), Expect::Version(version)));
+            writes.push(self.still_here(customer).await?);
         }
         if let Some(once) = once {
             writes.push(once.write(&record.id, now)?);
         }
         self.plan_checkout(record.changed(wishes, offering, now), version, writes, whose.clone())
+    }
+
+    /// What goes with a checkout that becomes a customer's: somebody may forget them at this very moment.
+    async fn still_here(&self, customer: &CustomerId) -> Result<Write, Error> {
+        let (_, version) = self.live_record(customer).await?;
+        Ok(Write::check(customer_key(customer), Expect::Version(version)))
     }
 
     /// The writes of a checkout's new state.

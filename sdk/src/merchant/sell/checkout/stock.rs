@@ -14,7 +14,7 @@ use crate::{
             queue::{newest_first, shard_of},
         },
     },
-    order::{Buyer, Line, OrderId, OrderRecord},
+    order::{Line, OrderId, OrderRecord},
     store::{Expect, Key, Persisted, Stored, Version, Write},
     time::UnixTime,
     trade::{AnyInventory, Held},
@@ -68,10 +68,7 @@ impl Merchant {
             writes.push(task(&order.id, act, &order.lines)?);
         }
         if is_over {
-            let customer = match &order.buyer {
-                Buyer::Customer(customer) => Some(customer),
-                Buyer::Guest => None,
-            };
+            let customer = order.buyer.customer();
             if !order.is_confirmed() {
                 // It never was a sale: nobody needs to know where it would have gone.
                 writes.push(Write::delete(delivery_key(&order.id), Expect::Any));

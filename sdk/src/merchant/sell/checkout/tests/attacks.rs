@@ -180,3 +180,66 @@ async fn row_121_a_notice_after_a_refund_brings_nothing_back() {
     assert_eq!(after.refund(euro("0.01"), "more").await.unwrap_err().code(), "refund_too_large");
     assert_eq!((checkout.reload().await.unwrap().status(), shop.rail.calls()), (Status::Completed, calls));
 }
+
+#[tokio::test]
+async fn however_many_checkouts_are_tried_they_hide_no_open_order() {
+    let shop = Shop::open().await;
+    let checkout = shop.guest(&book()).await.checkout;
+    let sold = checkout.complete(&pay(&checkout, "sepa"), &key("a")).await.unwrap();
+    let sale = sold.order().await.unwrap().unwrap();
+    // They are due long before a transfer is late.
+    for _ in 0..3 {
+        let tried = shop.guest(&book()).await.checkout;
+        shop.rail.next(Mood::Says(Outcome::Continue("https://rail.example/go".parse().unwrap())));
+        let tried = tried.complete(&pay(&tried, FakeRail::ID), &key("a")).await.unwrap();
+        assert_eq!(tried.status(), Status::CompleteInProgress);
+    }
+    let open = shop.merchant().open_orders(1).await.unwrap();
+    assert_eq!(open.iter().map(Order::id).collect::<Vec<_>>(), [sale.id()]);
+    // They end by themselves all the same.
+    shop.shop.advance_s(2 * 3600);
+    shop.merchant().bring_orders_up_to_date().await.unwrap();
+    shop.merchant().bring_checkouts_up_to_date().await.unwrap();
+    assert_eq!(shop.left("book").await, (4, 0));
+}
+
+#[tokio::test]
+async fn what_another_rail_says_is_not_taken_for_the_customer_s_own_word() {
+    let shop = Shop::open().await;
+    let checkout = shop.guest(&book()).await.checkout;
+    for said in ["withdrawn", "address_elsewhere"] {
+        shop.rail.next(Mood::Says(Outcome::Declined(said.into())));
+        let checkout = checkout.reload().await.unwrap();
+        let failed = checkout.complete(&pay(&checkout, FakeRail::ID), &key(said)).await.unwrap();
+        assert_eq!(codes(&failed), ["payment_declined"]);
+    }
+}
+
+/// An entry of a version to come.
+#[derive(Serialize, Deserialize)]
+struct Later {}
+
+impl Persisted for Later {
+    const KIND: &'static str = "later";
+    const SCHEMA: u16 = u16::MAX;
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_holds_up_no_other() {
+    let shop = Shop::open().await;
+    let merchant = shop.merchant();
+    let checkout = shop.guest(&book()).await.checkout;
+    let sold = checkout.complete(&pay(&checkout, "sepa"), &key("a")).await.unwrap();
+    let sale = sold.order().await.unwrap().unwrap();
+    let begin = merchant.now();
+    for (kind, shard) in ["order_ending", "order_due", "order_tried_due"].into_iter().zip(["0", "1", "2"]) {
+        for shard in [shard, "7"] {
+            let entry = Key::new(kind, shard, format!("{:020}/nothing", begin.as_secs()));
+            let write = put(entry, &Later {}, None, Expect::Absent).unwrap();
+            merchant.0.store.commit(&[write], begin).await.unwrap();
+        }
+    }
+    shop.shop.advance_s(60 * 24 * 3600);
+    merchant.bring_orders_up_to_date().await.unwrap();
+    assert_eq!(sale.reload().await.unwrap().state(), OrderState::Expired);
+}
