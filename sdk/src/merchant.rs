@@ -324,10 +324,10 @@ impl Merchant {
     /// Removes what has expired, and brings orders up to date, for ever: a future that the program spawns and stops, such
     /// as with `tokio::spawn(merchant.housekeeping())`.
     ///
-    /// Spawn it. An expired record is absent for every reader at once, but it leaves the disk by this alone: the sealed
-    /// claims of a visit, and a value whose time to be kept is over, would stay in the database and its backups. A payment
-    /// that nobody knows about is asked about, and an unpaid order expires, by this alone as well. So are published
-    /// [lists of issuers](crate::trust::TrustList) refreshed, and [webhooks](MerchantBuilder::webhook) sent.
+    /// Spawn it. An expired record is absent for every reader at once, but it leaves the disk by this alone, two minutes
+    /// later: the sealed claims of a visit, and a value whose time to be kept is over, would stay in the database and its
+    /// backups. A payment that nobody knows about is asked about, and an unpaid order expires, by this alone as well. So
+    /// are published [lists of issuers](crate::trust::TrustList) refreshed, and [webhooks](MerchantBuilder::webhook) sent.
     pub async fn housekeeping(self) {
         // Side by side: a publisher who does not answer holds up no order.
         tokio::join!(self.keep_house(), self.keep_checkouts(), self.keep_trust_lists(), self.keep_webhooks());
@@ -832,7 +832,7 @@ impl MerchantBuilder {
             keys,
             trusted: trusted::Trusted::new(trust, self.trust_lists),
             type_metadata: self.type_metadata,
-            store,
+            store: store.by_clock(Arc::clone(&self.env)),
             fetch,
             env: self.env,
             formats: self.formats,

@@ -244,6 +244,12 @@ impl Browser {
         self.client.execute_async(&script, Vec::new()).await.unwrap()
     }
 
+    /// Waits until the page is all there. A form that is sent sooner takes the page's place in the history (HTML, 4.10.22.3
+    /// "Form submission algorithm", step 25), and going back leads further than people expect.
+    pub async fn loaded(&self) {
+        self.wait("document.readyState === 'complete'").await;
+    }
+
     /// Waits until an expression is true; a page on its way to another is waited for, too.
     pub async fn wait(&self, expression: &str) {
         let script = format!("return Boolean({expression})");
@@ -321,6 +327,7 @@ impl Browser {
     /// Clicks the link or button with this text.
     pub async fn press(&self, text: &str) {
         self.sees(text).await;
+        self.loaded().await;
         let quoted = text.replace('\'', "’");
         let xpath = format!(
             "//*[self::a or self::button or self::summary][normalize-space(translate(., \"'\", '’'))='{quoted}']"
@@ -423,6 +430,7 @@ impl Browser {
 
     /// Moves the pointer to an element and clicks as often as a customer does, wherever the event then goes.
     pub async fn point(&self, element: Element, clicks: usize) {
+        self.loaded().await;
         // A pointer does not scroll.
         let given = vec![serde_json::to_value(&element).unwrap()];
         let script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";

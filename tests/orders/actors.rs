@@ -639,7 +639,8 @@ impl Doing {
             let world = self.stage.world();
             (world.memory.clone(), world.now)
         };
-        firsthand::store::Store::sweep(&memory, now, 100).await.unwrap();
+        // As late as housekeeping does, for whoever is still deciding.
+        firsthand::store::Store::sweep(&memory, now.minus_s(120), 100).await.unwrap();
         Ok(())
     }
 

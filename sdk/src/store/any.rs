@@ -5,25 +5,47 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
 use super::StoreIdentity;
 use super::{Key, Prefix, Store, StoreError, Stored, Version, Write};
-use crate::time::UnixTime;
+use crate::{env::Env, time::UnixTime};
+
+/// How long ago a commit may have been decided. A store believes whom it asks about the time: whoever slept since would find
+/// that what expired meanwhile, such as the mark of something that works once, was never there.
+const DECIDED_S: u64 = 60;
+/// How much longer than it counts an expired record stays: for who decided while it counted, and for clocks that differ.
+const SWEPT_AFTER_S: u64 = 120;
 
 /// Some [`Store`]; a clone shares it. The library's code takes this, and so has no type parameter.
 #[derive(Clone)]
-pub(crate) struct AnyStore(Arc<dyn DynStore>);
+pub(crate) struct AnyStore {
+    store: Arc<dyn DynStore>,
+    clock: Option<Arc<dyn Env>>,
+}
 
 impl AnyStore {
     pub(crate) fn new(store: impl Store) -> Self {
-        Self(Arc::new(store))
+        Self { store: Arc::new(store), clock: None }
+    }
+
+    /// Commits nothing that was decided long ago by this clock, and sweeps later than that.
+    pub(crate) fn by_clock(self, clock: Arc<dyn Env>) -> Self {
+        Self { clock: Some(clock), ..self }
+    }
+
+    /// Whether what was decided then is to be decided again.
+    pub(crate) fn is_stale(&self, decided: UnixTime) -> bool {
+        self.clock.as_ref().is_some_and(|clock| clock.now().since_s(decided) > DECIDED_S)
     }
 
     /// [`Store::load`].
     pub(crate) async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
-        self.0.load(keys, now).await
+        self.store.load(keys, now).await
     }
 
-    /// [`Store::commit`].
+    /// [`Store::commit`]; what was decided long ago has lost the race.
     pub(crate) async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
-        self.0.commit(writes, now).await
+        match writes.first() {
+            Some(write) if self.is_stale(now) => Err(StoreError::Conflict(write.key().clone())),
+            _ => self.store.commit(writes, now).await,
+        }
     }
 
     /// [`Store::scan`].
@@ -34,24 +56,24 @@ impl AnyStore {
         limit: usize,
         now: UnixTime,
     ) -> Result<Vec<(Key, Stored)>, StoreError> {
-        self.0.scan(prefix, after, limit, now).await
+        self.store.scan(prefix, after, limit, now).await
     }
 
-    /// [`Store::sweep`].
+    /// [`Store::sweep`], of what nobody can still decide about.
     pub(crate) async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
-        self.0.sweep(now, limit).await
+        self.store.sweep(now.minus_s(SWEPT_AFTER_S), limit).await
     }
 
     /// [`Store::identity`].
     #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
     pub(crate) fn identity(&self) -> Option<&StoreIdentity> {
-        self.0.identity()
+        self.store.identity()
     }
 }
 
 impl fmt::Debug for AnyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.store.fmt(f)
     }
 }
 
@@ -118,8 +140,35 @@ mod tests {
         assert_eq!(loaded[0].as_ref().map(|stored| stored.version), versions[0]);
         let prefix = Prefix { kind: "note", partition: "p".into(), sort: String::new() };
         assert_eq!(store.scan(&prefix, None, 1, now).await.unwrap().len(), 1);
-        assert_eq!(store.sweep(UnixTime::from_secs(1), 9).await.unwrap(), 1);
+        assert_eq!(store.sweep(UnixTime::from_secs(120), 9).await.unwrap(), 0);
+        assert_eq!(store.sweep(UnixTime::from_secs(121), 9).await.unwrap(), 1);
         assert_eq!(format!("{store:?}"), format!("{memory:?}"));
         assert_eq!(store.identity(), None);
+    }
+
+    #[derive(Debug)]
+    struct At(i64);
+
+    impl Env for At {
+        fn now(&self) -> UnixTime {
+            UnixTime::from_secs(self.0)
+        }
+
+        fn fill(&self, _: &mut [u8]) {}
+    }
+
+    #[tokio::test]
+    async fn who_slept_decides_again() {
+        let (store, decided) = (AnyStore::new(Memory::new()), UnixTime::from_secs(1_000));
+        let record = Record { schema: 1, body: "{}".into(), expires_at: Some(UnixTime::from_secs(1_030)) };
+        let once = [Write::put(Key::new("once", "p", "a"), record, Expect::Absent)];
+        store.clone().by_clock(Arc::new(At(1_000))).commit(&once, decided).await.unwrap();
+        // The mark has expired and is swept; what was decided before that finds nothing, and must not be believed.
+        assert_eq!(store.sweep(UnixTime::from_secs(1_150), 9).await.unwrap(), 1);
+        let late = store.clone().by_clock(Arc::new(At(1_150))).commit(&once, decided).await;
+        assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+        // Up to a minute the mark is still there to be found.
+        let again = store.clone().by_clock(Arc::new(At(1_060)));
+        assert!(!again.is_stale(decided));
     }
 }

@@ -41,7 +41,7 @@ impl Postgres {
     /// is provisional until the transaction commits.
     ///
     /// # Errors
-    /// - [`Refusal::Overtaken`] if somebody else was first: roll back, decide again, and begin again;
+    /// - [`Refusal::Overtaken`] if somebody else was first, or it was decided more than a minute ago: roll back, decide again, and begin again;
     /// - [`Error::Unavailable`] with [`StoreError::Refused`] for a step of another store, a connection to another database,
     ///   or an isolation that would hide what others commit; with [`StoreError::Unavailable`] for everything else. Never
     ///   [`StoreError::Unknown`]: the merchant's own commit says whether it happened.
@@ -52,7 +52,11 @@ impl Postgres {
     ) -> Result<Provisional<T>, Error> {
         let (merchant, plan) = pending.into_plan();
         if !plan.writes.is_empty() {
-            let of = merchant.0.store.identity().ok_or_else(other_store)?;
+            let store = &merchant.0.store;
+            let of = store.identity().ok_or_else(other_store)?;
+            if store.is_stale(plan.at) {
+                return Err(Refusal::Overtaken.into());
+            }
             self.commit_writes_in(tx, of, &plan.writes, plan.at).await.map_err(said)?;
         }
         Ok(Provisional::new(plan.value))
@@ -70,7 +74,7 @@ impl Sqlite {
     /// included: do nothing in between that waits for another commit of this store.
     ///
     /// # Errors
-    /// - [`Refusal::Overtaken`] if somebody else was first: roll back, decide again, and begin again;
+    /// - [`Refusal::Overtaken`] if somebody else was first, or it was decided more than a minute ago: roll back, decide again, and begin again;
     /// - [`Error::Unavailable`] with [`StoreError::Refused`] for a step of another store, a connection to another database,
     ///   outside of a transaction, or one whose commit could be lost; with [`StoreError::Unavailable`] for everything
     ///   else. Never [`StoreError::Unknown`]: the merchant's own commit says whether it happened.
@@ -81,7 +85,11 @@ impl Sqlite {
     ) -> Result<Provisional<T>, Error> {
         let (merchant, plan) = pending.into_plan();
         if !plan.writes.is_empty() {
-            let of = merchant.0.store.identity().ok_or_else(other_store)?;
+            let store = &merchant.0.store;
+            let of = store.identity().ok_or_else(other_store)?;
+            if store.is_stale(plan.at) {
+                return Err(Refusal::Overtaken.into());
+            }
             self.commit_writes_in(tx, of, &plan.writes, plan.at).await.map_err(said)?;
         }
         Ok(Provisional::new(plan.value))
