@@ -68,6 +68,8 @@ mod redeem;
 mod requests;
 #[path = "http/require.rs"]
 mod require;
+#[path = "http/restored.rs"]
+mod restored;
 #[path = "http/routes.rs"]
 mod routes;
 #[path = "http/sessions.rs"]

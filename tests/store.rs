@@ -160,7 +160,7 @@ async fn postgres_is_made_by_whoever_comes_first() {
     made_by_whoever_comes_first(url, async |url| Postgres::connect(&url).await).await;
     let migrations: Vec<i32> =
         sqlx::query_scalar("SELECT number FROM firsthand.migrations ORDER BY 1").fetch_all(&pool).await.unwrap();
-    assert_eq!(migrations, [1, 2, 3, 4]);
+    assert_eq!(migrations, [1, 2, 3, 4, 5]);
     let parts: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_partition_tree('firsthand.records') WHERE isleaf")
         .fetch_one(&pool)
         .await
@@ -185,7 +185,8 @@ async fn postgres_works_for_a_role_that_an_administrator_prepared() {
         .map(|grant| format!("GRANT {};\n", grant.trim_end_matches(';').replace("TO shop", &format!("TO {role}"))))
         .collect();
     assert_eq!(grants.lines().count(), 6);
-    for sql in [made, views, identity, orders, &format!("CREATE ROLE {role} LOGIN; {grants}")] {
+    let epoch = include_str!("../sdk/src/store/postgres_epoch.sql");
+    for sql in [made, views, identity, orders, epoch, &format!("CREATE ROLE {role} LOGIN; {grants}")] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("BEGIN; {sql}; COMMIT"))).execute(&pool).await.unwrap();
     }
 

@@ -820,10 +820,15 @@ impl MerchantBuilder {
             }
             registrations.insert(name, registration);
         }
-        let nonces = Nonces::new(&keys.derive_all("dpop nonce", origin.as_str().as_bytes()));
-        let nonce_keys = keys.derive_all("credential nonce", origin.as_str().as_bytes());
+        // What is given out without being stored is taken within one epoch of the store alone.
+        let within = match store.epoch() {
+            0 => origin.to_string(),
+            epoch => format!("{origin} {epoch}"),
+        };
+        let nonces = Nonces::new(&keys.derive_all("dpop nonce", within.as_bytes()));
+        let nonce_keys = keys.derive_all("credential nonce", within.as_bytes());
         let issuer = self.relationship.build(origin.host_str().unwrap_or_default(), &nonce_keys)?;
-        let challenges = Challenges::new(&keys.derive_all("dbsc challenge", origin.as_str().as_bytes()));
+        let challenges = Challenges::new(&keys.derive_all("dbsc challenge", within.as_bytes()));
         Ok(Merchant(Arc::new(Inner {
             nonces,
             challenges,

@@ -265,7 +265,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     -> impl Future<Output = Result<Vec<Option<Stored>>, StoreError>> + Send;
 
     /// Applies all writes (at most [`KEYS_MAX`]) or none, and returns the new version of each `Put` (for other writes,
-    /// `None`). When it returns, the writes are durable.
+    /// `None`). When it returns, the writes are durable. What takes over a minute is to be cut off and never applied
+    /// later: the library commits nothing that it decided more than a minute ago, and what expires is swept two minutes
+    /// later, so that whoever commits still finds the marks of what works once.
     ///
     /// # Errors
     /// - [`StoreError::Conflict`] with the first key whose expectation did not hold;
@@ -302,6 +304,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// passes on the identity of that one; every other store leaves this as it is.
     fn identity(&self) -> Option<&StoreIdentity> {
         None
+    }
+
+    /// How often the records were put back from a backup. What the library gives out without storing it, such as nonces, is
+    /// taken within one epoch alone. A store that wraps another passes on the epoch of that one.
+    fn epoch(&self) -> u64 {
+        0
     }
 }
 

@@ -267,6 +267,11 @@ impl Stage {
     ) -> Result<Vec<Option<Version>>, StoreError> {
         let_others_go_first().await;
         self.is_down()?;
+        // As the contract of a store says: what is under way for longer is cut off.
+        if self.world().now.since_s(now) > 120 {
+            self.count("store: a commit cut off");
+            return Err(StoreError::Unavailable("under way for too long".into()));
+        }
         let fault = {
             let mut world = self.world();
             if world.trouble && world.numbers.chance(20) { Some(world.numbers.chance(500)) } else { None }

@@ -131,7 +131,7 @@ async fn an_sqlite_of_before_gets_an_identity_and_keeps_its_records() {
     assert_eq!(identity(&store), identity(&Sqlite::new(pool.clone()).await.unwrap()));
     let migrations: Vec<i64> =
         sqlx::query_scalar("SELECT number FROM firsthand_migrations ORDER BY 1").fetch_all(&pool).await.unwrap();
-    assert_eq!(migrations, [1, 2]);
+    assert_eq!(migrations, [1, 2, 3]);
 }
 
 #[tokio::test]

@@ -69,6 +69,11 @@ impl AnyStore {
     pub(crate) fn identity(&self) -> Option<&StoreIdentity> {
         self.store.identity()
     }
+
+    /// [`Store::epoch`].
+    pub(crate) fn epoch(&self) -> u64 {
+        self.store.epoch()
+    }
 }
 
 impl fmt::Debug for AnyStore {
@@ -93,6 +98,7 @@ trait DynStore: fmt::Debug + Send + Sync {
     fn sweep(&self, now: UnixTime, limit: usize) -> Answer<'_, usize>;
     #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
     fn identity(&self) -> Option<&StoreIdentity>;
+    fn epoch(&self) -> u64;
 }
 
 impl<S: Store> DynStore for S {
@@ -122,6 +128,10 @@ impl<S: Store> DynStore for S {
     fn identity(&self) -> Option<&StoreIdentity> {
         Store::identity(self)
     }
+
+    fn epoch(&self) -> u64 {
+        Store::epoch(self)
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +153,7 @@ mod tests {
         assert_eq!(store.sweep(UnixTime::from_secs(120), 9).await.unwrap(), 0);
         assert_eq!(store.sweep(UnixTime::from_secs(121), 9).await.unwrap(), 1);
         assert_eq!(format!("{store:?}"), format!("{memory:?}"));
-        assert_eq!(store.identity(), None);
+        assert_eq!((store.identity(), store.epoch()), (None, 0));
     }
 
     #[derive(Debug)]

@@ -24,15 +24,17 @@ use crate::time::UnixTime;
 pub struct Postgres {
     pool: PgPool,
     identity: StoreIdentity,
+    epoch: u64,
 }
 
 /// The files of the schema in their order. Each is applied in one transaction and writes its number itself, so that an
 /// administrator can apply it by hand.
-const MIGRATIONS: [(i32, &str); 4] = [
+const MIGRATIONS: [(i32, &str); 5] = [
     (1, include_str!("postgres.sql")),
     (2, include_str!("postgres_views.sql")),
     (3, include_str!("postgres_identity.sql")),
     (4, include_str!("postgres_orders.sql")),
+    (5, include_str!("postgres_epoch.sql")),
 ];
 
 /// How often a commit is tried that PostgreSQL gave up for another's sake.
@@ -49,11 +51,24 @@ impl Postgres {
         if applied(&pool).await? < MIGRATIONS.len() {
             migrate(&pool).await?;
         }
-        let identity: String = sqlx::query_scalar("SELECT id::text FROM firsthand.identity")
+        let (identity, epoch): (String, i64) = sqlx::query_as("SELECT id::text, epoch FROM firsthand.identity")
             .fetch_one(&pool)
             .await
             .map_err(unavailable)?;
-        Ok(Self { pool, identity: StoreIdentity(identity.into()) })
+        Ok(Self { pool, identity: StoreIdentity(identity.into()), epoch: epoch.unsigned_abs() })
+    }
+
+    /// For a database that was put back from a backup: ends what may have ended since the backup was made, as
+    /// `postgres_restored.sql` beside this file tells. Once, before any node uses the database, and with a role that may
+    /// change `firsthand.identity`.
+    ///
+    /// # Errors
+    /// As [`Postgres::new`].
+    pub async fn restored(self) -> Result<Self, StoreError> {
+        let mut tx = self.pool.begin().await.map_err(unavailable)?;
+        sqlx::raw_sql(include_str!("postgres_restored.sql")).execute(&mut *tx).await.map_err(unavailable)?;
+        tx.commit().await.map_err(unavailable)?;
+        Self::new(self.pool).await
     }
 
     /// The store in the database that `url` names (`postgres://shop@db.example/shop`), with a pool of its own.
@@ -234,6 +249,10 @@ impl Store for Postgres {
 
     fn identity(&self) -> Option<&StoreIdentity> {
         Some(&self.identity)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
     }
 }
 

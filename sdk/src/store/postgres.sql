@@ -1,7 +1,7 @@
 -- The store of Firsthand in PostgreSQL 13 or later; the database's encoding is UTF8.
 --
--- `Postgres::new` applies this file, postgres_views.sql, postgres_identity.sql and postgres_orders.sql where they are not
--- there yet. A database administrator may apply them instead, in this order and each in one transaction
+-- `Postgres::new` applies this file, postgres_views.sql, postgres_identity.sql, postgres_orders.sql and postgres_epoch.sql
+-- where they are not there yet. A database administrator may apply them instead, in this order and each in one transaction
 -- (psql -1 -f postgres.sql), and give the program's role no more than
 --     GRANT USAGE ON SCHEMA firsthand TO shop;
 --     GRANT SELECT, INSERT, UPDATE, DELETE ON firsthand.records TO shop;

@@ -24,10 +24,12 @@ pub struct Sqlite {
     /// until it times out.
     turn: Arc<Mutex<()>>,
     identity: StoreIdentity,
+    epoch: u64,
 }
 
 /// The files of the schema in their order. Each writes its number itself.
-const MIGRATIONS: [(i64, &str); 2] = [(1, include_str!("sqlite.sql")), (2, include_str!("sqlite_identity.sql"))];
+const MIGRATIONS: [(i64, &str); 3] =
+    [(1, include_str!("sqlite.sql")), (2, include_str!("sqlite_identity.sql")), (3, include_str!("sqlite_epoch.sql"))];
 
 /// How often a write that found the database busy is tried again. Each try has waited the connection's busy timeout.
 const TRIES: u32 = 5;
@@ -42,8 +44,20 @@ impl Sqlite {
     /// [`StoreError::Refused`] if the database is not a file of UTF-8, or its connections do not write durably;
     /// [`StoreError::Unavailable`] if it cannot be opened.
     pub async fn new(pool: SqlitePool) -> Result<Self, StoreError> {
-        let identity = migrate(&pool).await?;
-        Ok(Self { pool, turn: Arc::default(), identity })
+        let (identity, epoch) = migrate(&pool).await?;
+        Ok(Self { pool, turn: Arc::default(), identity, epoch })
+    }
+
+    /// For a file that was put back from a backup: ends what may have ended since the backup was made, as
+    /// `sqlite_restored.sql` beside this file tells. Once, before any program uses the file.
+    ///
+    /// # Errors
+    /// As [`Sqlite::new`].
+    pub async fn restored(self) -> Result<Self, StoreError> {
+        let mut tx = begin(&self.pool).await?;
+        sqlx::raw_sql(include_str!("sqlite_restored.sql")).execute(&mut *tx).await.map_err(unavailable)?;
+        tx.commit().await.map_err(unavailable)?;
+        Self::new(self.pool).await
     }
 
     /// The store in the file that `url` names (`sqlite://shop.db`), made if it is not there, with a write-ahead log
@@ -203,10 +217,14 @@ impl Store for Sqlite {
     fn identity(&self) -> Option<&StoreIdentity> {
         Some(&self.identity)
     }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
 }
 
-/// Applies what is missing of the schema, and tells the identity of the database.
-async fn migrate(pool: &SqlitePool) -> Result<StoreIdentity, StoreError> {
+/// Applies what is missing of the schema, and tells the identity of the database and its epoch.
+async fn migrate(pool: &SqlitePool) -> Result<(StoreIdentity, u64), StoreError> {
     let mut tx = begin(pool).await?;
     fit(&mut tx).await?;
     for (number, sql) in MIGRATIONS {
@@ -222,8 +240,12 @@ async fn migrate(pool: &SqlitePool) -> Result<StoreIdentity, StoreError> {
         }
     }
     let identity: String = sqlx::query_scalar(IDENTITY).fetch_one(&mut *tx).await.map_err(unavailable)?;
+    let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM main.firsthand_identity")
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(unavailable)?;
     tx.commit().await.map_err(unavailable)?;
-    Ok(StoreIdentity(identity.into()))
+    Ok((StoreIdentity(identity.into()), epoch.unsigned_abs()))
 }
 
 /// In the main database: a commit to one that is attached to it is not one with the commit to the main one.
