@@ -54,7 +54,7 @@ impl std::fmt::Debug for OperatorKey {
 }
 
 impl OperatorKey {
-    /// A new key of 192 random bits.
+    /// A new key of 192 random bits, of the system's randomness: there is no shop yet.
     #[must_use]
     pub fn random() -> Self {
         let mut bytes = [0; 24];
@@ -265,8 +265,7 @@ impl Operator {
     /// of theirs. Good for a day, at every node.
     #[must_use]
     pub fn form(&self) -> String {
-        let mut nonce = [0; 16];
-        SystemEnv.fill(&mut nonce);
+        let nonce: [u8; 16] = self.merchant.random();
         let made = [self.merchant.now().as_secs().to_be_bytes().as_slice(), &nonce].concat();
         base64url_encode(&[&made, hmac::sign(&self.forms, &made).as_ref()].concat())
     }

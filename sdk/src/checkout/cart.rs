@@ -140,8 +140,7 @@ impl Cart {
     ) -> Result<(), MoneyError> {
         let mut counted: Vec<String> = Vec::new();
         for cut in cuts.into_iter().take(CUTS_MAX) {
-            let coupon = Coupon::of(&cut);
-            let Cut { code, title, off, needs, .. } = cut;
+            let Cut { code, title, off, needs, coupon } = cut;
             let off = self.capped(&off)?;
             let amount = Money::sum(off.iter().copied(), self.currency)?;
             if amount.is_zero() {
@@ -149,7 +148,7 @@ impl Cart {
             }
             counted.extend(code.clone());
             let about = code.clone().unwrap_or_else(|| title.clone());
-            if coupon.as_ref().is_some_and(|coupon| coupon.per_customer && !facts.is_customer) {
+            if coupon.as_ref().is_some_and(|coupon| coupon.is_per_customer() && !facts.is_customer) {
                 let text = "This is let off once for each customer: show who you are.";
                 self.note(MessageCode::DiscountForCustomers, text, about);
                 continue;

@@ -12,6 +12,7 @@ use crate::{
     error::{AnswerError, Error, Fault, ProofError, Refusal},
     format::{Channel, Format},
     merchant::{BrowserProof, Order},
+    names::is_visible,
     order::NotAuthorised,
     presentation::{
         ANSWER_WITHIN_S, Answers, Asked, AskedOne, AskedPayment, Declined, Delivered, Delivery, ENCRYPTIONS,
@@ -428,9 +429,7 @@ impl Merchant {
     /// presentation stands.
     pub async fn request_object(&self, request: &RequestId, post: &RequestPost) -> Result<String, Error> {
         let max = self.0.limits.wallet_nonce_bytes;
-        let printable =
-            |nonce: &str| !nonce.is_empty() && nonce.len() <= max && nonce.bytes().all(|b| b.is_ascii_graphic());
-        if !post.wallet_nonce.as_deref().is_none_or(printable) {
+        if !post.wallet_nonce.as_deref().is_none_or(|nonce| is_visible(nonce, max)) {
             return Err(Refusal::WalletNonce(max).into());
         }
         for _ in 0..RACES_MAX {

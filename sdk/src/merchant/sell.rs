@@ -39,9 +39,9 @@ pub use self::{
     form::{GuestLink, NotAGuestLink},
     import::{Became, StatementLine},
     list::{NotAnOrderCursor, OrderCursor, OrderPage, OrderQuery},
-    outbox::{DeadWebhook, Delivered, Webhook},
+    outbox::{DeadWebhook, Delivered, WEBHOOKS_MAX, Webhook},
     pending::{Pending, Provisional},
-    receipt::ShownReceipt,
+    receipt::{Bought, ShownReceipt},
     refunds::{RecentProof, Refund},
 };
 use self::{
@@ -63,7 +63,7 @@ use crate::{
     },
     protocol::jose::base64url_encode,
     rail::Reference,
-    store::{Expect, KEYS_MAX, Key, Persisted, Prefix, SCAN_MAX, Stored, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, SCAN_MAX, Stored, Version, Write},
     time::UnixTime,
 };
 
@@ -457,13 +457,8 @@ impl Merchant {
     /// What happened to an order, from the event `first` to `last`, as far as it is there and can be read.
     async fn events_between(&self, id: &OrderId, first: u32, last: u32) -> Result<Vec<OrderEvent>, Error> {
         let keys: Vec<Key> = (first..=last).map(|number| event_key(id, number)).collect();
-        let mut found = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(KEYS_MAX) {
-            for stored in self.0.store.load(keys, self.now()).await?.into_iter().flatten() {
-                found.push(stored.read::<OrderEvent>()?);
-            }
-        }
-        Ok(found)
+        let found = self.load_all(&keys).await?;
+        found.into_iter().flatten().map(|stored| Ok(stored.read::<OrderEvent>()?)).collect()
     }
 
     /// An order that has to be there, with the version that a step of it begins from.

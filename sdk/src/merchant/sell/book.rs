@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Refusal},
     merchant::{Merchant, put},
     money::Money,
+    names::is_plain,
     order::{BankAccount, OrderError, OrderId, RefundReason},
     protocol::jose::{base64url_encode, sha256},
     rail::Reference,
@@ -64,8 +65,7 @@ impl std::str::FromStr for TransferId {
 
     fn from_str(text: &str) -> Result<Self, NotATransferId> {
         let text = text.trim();
-        let plain = !text.is_empty() && text.len() <= ID_BYTES_MAX && !text.chars().any(char::is_control);
-        if plain { Ok(Self(text.to_owned())) } else { Err(NotATransferId) }
+        if is_plain(text, ID_BYTES_MAX) { Ok(Self(text.to_owned())) } else { Err(NotATransferId) }
     }
 }
 

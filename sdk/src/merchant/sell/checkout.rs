@@ -365,7 +365,7 @@ impl Merchant {
         if let Some(once) = once {
             writes.push(once.write(&record.id, now)?);
         }
-        self.plan_checkout(record.changed(wishes, offering, now), version, writes, whose.clone())
+        self.plan_checkout(record.changed(wishes, offering, now)?, version, writes, whose.clone())
     }
 
     /// What goes with a checkout that becomes a customer's: somebody may forget them at this very moment.

@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     merchant::{Merchant, put},
     order::{OrderId, OrderRecord, OrderState},
-    store::{KEYS_MAX, Key, Persisted, Prefix, Write},
+    store::{Key, Persisted, Prefix, Write},
     time::UnixTime,
 };
 
@@ -209,10 +209,8 @@ impl Merchant {
     /// The orders of these keys; one that is gone is left out.
     pub(super) async fn orders_named(&self, keys: Vec<Key>) -> Result<Vec<Order>, Error> {
         let mut orders = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(KEYS_MAX) {
-            for stored in self.0.store.load(keys, self.now()).await?.into_iter().flatten() {
-                orders.push(Order { merchant: self.clone(), record: stored.read()? });
-            }
+        for stored in self.load_all(&keys).await?.into_iter().flatten() {
+            orders.push(Order { merchant: self.clone(), record: stored.read()? });
         }
         Ok(orders)
     }

@@ -32,6 +32,8 @@ use crate::{
 const BATCH: usize = 100;
 /// How long an event waits for an endpoint at most, and a dead letter is kept, in seconds: 30 days.
 const KEPT_S: u64 = 30 * 24 * 3600;
+/// The most endpoints: each of them adds a write to every commit in which something happens to an order.
+pub const WEBHOOKS_MAX: usize = 8;
 /// The most secrets of one endpoint.
 const SECRETS_MAX: usize = 4;
 

@@ -1,11 +1,12 @@
 //! Money that goes back: decided and committed first, then carried out by the rail, or by the merchant's hand.
 
-use super::{OWED, Order, Plan, pay::in_time, pending::Pending, read_entry, refund_key};
+use super::{OWED, Order, Plan, order_key, pay::in_time, pending::Pending, read_entry, refund_key};
 use crate::{
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, recognise::Recognised},
     money::Money,
+    names::is_key,
     order::{
         BankAccount, Buyer, OrderId, OrderRecord, RAIL_ANSWER_S, RefundReason, RefundRecord, RefundState, Source, Step,
     },
@@ -100,8 +101,7 @@ impl Order {
     /// [`Error::Order`] if the order is not paid, or not that much is left; [`Refusal::RefundDiffers`] if the key was used
     /// for another amount.
     pub async fn refund(&self, amount: Money, key: &str) -> Result<Pending<Self>, Error> {
-        let fits = |b: u8| b.is_ascii_graphic() && b != b'/';
-        if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(fits) {
+        if !is_key(key, KEY_BYTES_MAX) {
             return Err(Refusal::RefundKey(KEY_BYTES_MAX).into());
         }
         Pending::new(&self.merchant, (self.id().clone(), key.to_owned()), move |merchant, (id, key)| async move {
@@ -307,12 +307,18 @@ impl Merchant {
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn open_refunds(&self, limit: usize) -> Result<Vec<Refund>, Error> {
-        let mut open = Vec::new();
-        for (key, stored) in self.first_of(OWED, limit).await? {
-            let Some((_, name)) = key.sort.split_once('/') else { continue };
-            let Some(order) = self.order(&read_entry(&stored)?.order).await? else { continue };
-            let record = self.refund_record(order.id(), name).await?;
-            open.push(Refund { order, record });
+        let mut keys = Vec::new();
+        for (entry, stored) in self.first_of(OWED, limit).await? {
+            let Some((_, name)) = entry.sort.split_once('/') else { continue };
+            let order = read_entry(&stored)?.order;
+            keys.extend([order_key(&order), refund_key(&order, name)]);
+        }
+        let (mut found, mut open) = (self.load_all(&keys).await?.into_iter(), Vec::new());
+        while let (Some(order), Some(refund)) = (found.next(), found.next()) {
+            // One that was done since the list was read may be gone.
+            let (Some(order), Some(refund)) = (order, refund) else { continue };
+            let order = Order { merchant: self.clone(), record: order.read()? };
+            open.push(Refund { order, record: refund.read()? });
         }
         Ok(open)
     }
