@@ -53,6 +53,7 @@ mod recognise;
 mod recover;
 mod registration;
 mod resolve;
+mod sealed;
 mod sell;
 mod status;
 mod trusted;
@@ -392,14 +393,6 @@ impl Merchant {
         let mut found = self.0.store.load(std::slice::from_ref(key), self.now()).await?;
         Ok(found.pop().flatten())
     }
-
-    fn seal(&self, purpose: &str, key: &Key, plaintext: &[u8]) -> String {
-        self.0.keys.seal(purpose, key_text(key).as_bytes(), plaintext, self.random())
-    }
-
-    fn open(&self, purpose: &str, key: &Key, sealed: &str) -> Result<Vec<u8>, Error> {
-        Ok(self.0.keys.open(purpose, key_text(key).as_bytes(), sealed)?)
-    }
 }
 
 fn address(origin: &Url, mount: &str, path: &str) -> Url {
@@ -431,11 +424,6 @@ const RACES_MAX: usize = 8;
 
 fn customer_key(id: &CustomerId) -> Key {
     Key::new(CustomerRecord::KIND, id.as_str(), "")
-}
-
-/// The text of a key that seals a secret to its record.
-fn key_text(key: &Key) -> String {
-    format!("{}\0{}\0{}", key.kind, key.partition, key.sort)
 }
 
 fn put<T: Persisted>(key: Key, value: &T, expires_at: Option<UnixTime>, expect: Expect) -> Result<Write, StoreError> {

@@ -147,7 +147,7 @@ async fn wine(known: Known, Path(key): Path<String>) -> Result<Json<Value>, Prob
     let basket = Basket::from(Wishes::new().item("riesling", Quantity::new(1)?));
     let checkout = known.check_out(&basket, &key.parse().unwrap()).await?;
     let seen = json!({
-        "id": checkout.id(), "revision": checkout.revision(), "currency": "EUR", "key": key,
+        "id": checkout.id(), "revision": checkout.revision(), "currency": "EUR", "key": format!("tap-{key}"),
         "total_minor": checkout.offering().totals.total.minor(),
     });
     Ok(Json(json!({ "ask": "pay", "flow": "same_device", "payment": { "checkout": seen } })))

@@ -334,7 +334,11 @@ impl Oracle {
         // did not give up is unsent.
         let promised = match order.state.name() {
             "paid" => true,
-            "authorised" => order.attempts.last().is_some_and(|last| last.rail != WalletRail::ID),
+            // What a wallet signed is a promise to whoever executes it, and a capture in doubt outlives its authorisation.
+            "authorised" => {
+                order.attempts.last().is_some_and(|last| last.rail != WalletRail::ID)
+                    && told.attempts.last().is_some_and(|last| last == "authorised")
+            }
             _ => false,
         };
         let count = |of: &BTreeMap<String, u32>, item: &String| of.get(item).copied().unwrap_or_default();

@@ -402,6 +402,8 @@ fn keep_in(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use firsthand::testing::TestShop;
+
     use super::*;
 
     #[test]
@@ -438,6 +440,15 @@ mod tests {
             assert_eq!(bad.parse::<KeyDigest>(), Err(NotAKeyDigest), "{bad}");
         }
         assert!(!format!("{:?}", Operators::new().key("anna", KeyDigest::of("abc"))).contains("ba78"));
+    }
+
+    #[test]
+    fn forms_are_drawn_from_the_shops_randomness() {
+        let anna = |shop: &TestShop| Operator::new("anna".into(), "key", shop.merchant());
+        let form = || anna(&TestShop::new()).form();
+        assert_eq!(form(), form(), "of two shops whose randomness begins alike");
+        let anna = anna(&TestShop::new());
+        assert_ne!(anna.form(), anna.form());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     money::{Currency, Money, MoneyError, Rate},
-    order::{Carriage, Exemption, Line, LineTax, Parts, Reduction, Totals},
+    order::{Carriage, Charged, Exemption, Line, LineTax, Reduction, Totals},
     trade::{CUTS_MAX, Consignment, Cut, Item, Levy, WAYS_MAX, Way},
 };
 
@@ -240,7 +240,7 @@ impl Cart {
     /// [`MoneyError`] for a catalogue in another currency, or more than can be counted.
     pub(crate) fn offering(self) -> Result<Offering, MoneyError> {
         let ships = self.ships();
-        let parts = Parts { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
+        let parts = Charged { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
         let totals = Totals::of(parts)?;
         Ok(Offering {
             totals,

@@ -556,7 +556,7 @@ impl Merchant {
     }
 
     pub(super) fn opened_key(&self, request: &RequestId, sealed: &str) -> Result<DecryptionKey, Error> {
-        let scalar = zeroize::Zeroizing::new(self.open(DECRYPTION_KEY, &presentation_key(request), sealed)?);
+        let scalar = self.open(DECRYPTION_KEY, &presentation_key(request), sealed)?;
         let scalar: &[u8; 32] =
             scalar.as_slice().try_into().map_err(|_| Error::Misuse("a sealed key is not a key".into()))?;
         let key = DecryptionKey::from_scalar(scalar, ENCRYPTION_KID);
@@ -800,7 +800,7 @@ impl Merchant {
 
     /// What an answer says, which waits for the browser that asked.
     pub(super) fn opened(&self, request: &RequestId, sealed: &str) -> Result<Answers, Error> {
-        let text = zeroize::Zeroizing::new(self.open(CLAIMS, &presentation_key(request), sealed)?);
+        let text = self.open(CLAIMS, &presentation_key(request), sealed)?;
         Answers::opened(&text).map_err(|e| Error::Misuse(format!("a sealed answer cannot be read: {e}")))
     }
 

@@ -396,9 +396,8 @@ impl Merchant {
         expect: Expect,
     ) -> Result<Write, Error> {
         let key = delivery_key(id);
-        let text = zeroize::Zeroizing::new(serde_json::to_vec(address).unwrap_or_default());
         let until = now.plus_s(self.limits().delivery_kept_s);
-        let record = DeliveryRecord { source, sealed: self.seal(DELIVERY, &key, &text), until };
+        let record = DeliveryRecord { source, sealed: self.seal_value(DELIVERY, &key, address)?, until };
         Ok(put(key, &record, Some(until), expect)?)
     }
 
@@ -663,9 +662,7 @@ impl Order {
         let key = delivery_key(self.id());
         let Some(stored) = self.merchant.load_one(&key).await? else { return Ok(None) };
         let record: DeliveryRecord = stored.read()?;
-        let text = zeroize::Zeroizing::new(self.merchant.open(DELIVERY, &key, &record.sealed)?);
-        let address = serde_json::from_slice(&text)
-            .map_err(|_| Error::Misuse("a delivery address cannot be read back".to_owned()))?;
+        let address = self.merchant.open_value(DELIVERY, &key, &record.sealed)?;
         Ok(Some(DeliveryAddress::new(address, record.source, record.until)))
     }
 
@@ -783,7 +780,7 @@ mod tests {
         order::{BankAccount, Happened, RefundReason},
         rail::{Outcome, RefundOutcome, Sepa},
         store::Memory,
-        testing::{FakeRail, Mood, TestShop},
+        testing::{FakeRail, Mood, TestShop, faulty::Faulty},
     };
 
     fn draft() -> Draft {
@@ -799,6 +796,23 @@ mod tests {
     async fn placed(merchant: &Merchant) -> Order {
         let form = merchant.guest_form();
         merchant.place_as_guest(draft(), &form).await.unwrap().commit().await.unwrap().order
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_is_read_in_one_go() {
+        let store = Faulty::new(Memory::new());
+        let shop = TestShop::with(|shop| shop.store(store.clone()).rail(FakeRail::new()));
+        for _ in 0..5 {
+            let order = placed(shop.merchant()).await.pay(FakeRail::ID).await.unwrap();
+            order.refund(order.total(), "broken").await.unwrap().commit().await.unwrap();
+        }
+        let before = store.calls();
+        assert_eq!(shop.merchant().open_refunds(100).await.unwrap().len(), 5);
+        assert_eq!(
+            store.calls() - before,
+            u64::from(queue::SHARDS) + 1,
+            "a scan of each shard, and all that they name"
+        );
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     delivery::{Address, AddressError, DeliverTo},
-    totals::{Carriage, LineTax, Parts, Reduction, Totals},
+    totals::{Carriage, Charged, LineTax, Reduction, Totals},
     withdrawal::{Exemption, WITHDRAWAL_DAYS},
 };
 use crate::{
@@ -270,8 +270,8 @@ impl Draft {
                 return Err(DraftError::Line(item.chars().take(ITEM_BYTES_MAX).collect()));
             }
         }
-        let parts = Parts { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
-        let totals = Totals::of(parts)?;
+        let charged = Charged { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
+        let totals = Totals::of(charged)?;
         let fits = |part: &Reduction| is_plain(&part.title, TITLE_BYTES_MAX);
         let named = Money::sum(self.reductions.iter().map(|part| part.amount), self.currency)?;
         let is_named = self.reductions.is_empty() || named == totals.discounts;

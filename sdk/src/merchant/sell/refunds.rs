@@ -200,10 +200,7 @@ impl Refund {
     pub fn account(&self) -> Result<Option<BankAccount>, Error> {
         let Some(sealed) = &self.record.sealed_account else { return Ok(None) };
         let key = refund_key(self.order.id(), self.key());
-        let text = zeroize::Zeroizing::new(self.order.merchant.open(ACCOUNT, &key, sealed)?);
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|_| Error::Misuse("the account of a refund cannot be read back".to_owned()))
+        self.order.merchant.open_value(ACCOUNT, &key, sealed).map(Some)
     }
 
     /// The name of the transfer in a file for the bank that carries it out ([`Merchant::refund_file`]); none while it
@@ -271,7 +268,7 @@ impl Refund {
                 if !may(&refund) {
                     return Ok(None);
                 }
-                let sealed = merchant.seal_account(&order.id, &refund.key, &account);
+                let sealed = merchant.seal_account(&order.id, &refund.key, &account)?;
                 Ok(Some(order.account_named(refund, sealed)?))
             })
             .await
@@ -333,9 +330,8 @@ impl Merchant {
         Ok(Refund { order, record })
     }
 
-    pub(super) fn seal_account(&self, id: &OrderId, key: &str, account: &BankAccount) -> String {
-        let text = zeroize::Zeroizing::new(serde_json::to_vec(account).unwrap_or_default());
-        self.seal(ACCOUNT, &refund_key(id, key), &text)
+    pub(super) fn seal_account(&self, id: &OrderId, key: &str, account: &BankAccount) -> Result<String, Error> {
+        self.seal_value(ACCOUNT, &refund_key(id, key), account)
     }
 
     pub(super) async fn refund_record(&self, id: &OrderId, key: &str) -> Result<RefundRecord, Error> {
@@ -375,7 +371,7 @@ impl Merchant {
             && let Some(payer) = self.payer_of(&step.order.id).await?
         {
             for refund in step.owed.iter_mut().filter(|refund| unnamed(refund)) {
-                refund.sealed_account = Some(self.seal_account(&step.order.id, &refund.key, &payer));
+                refund.sealed_account = Some(self.seal_account(&step.order.id, &refund.key, &payer)?);
             }
         }
         Ok(())

@@ -10,7 +10,7 @@
 //! | the rail's answer | the checkout follows, and stock is told, by whoever looks next |
 
 use super::{
-    Checkout, DUE, Once, Whose, checkout_writes, due_entry,
+    Checkout, DueCheckout, Once, Whose, checkout_writes, due_entry,
     once::IdempotencyKey,
     quote::{CouponUsed, coupon_key},
 };
@@ -30,7 +30,7 @@ use crate::{
 use super::super::{
     BY_CUSTOMER, Pending, PlacedDraft, Plan, entry,
     pay::{ROUND_S, in_time, payment},
-    queue::newest_first,
+    queue::{named, newest_first},
     reference_key,
 };
 
@@ -154,7 +154,7 @@ impl Merchant {
         let Some(trade) = &self.0.trade else { return Ok(0) };
         self.tell_inventory().await?;
         let (begun, mut looked) = (self.now(), 0);
-        let mut due = self.due(DUE);
+        let mut due = self.due(DueCheckout::KIND);
         while let Some((key, stored)) = due.next().await? {
             looked += 1;
             if let Err(error) = self.look_at_checkout(&key, stored.version).await {
@@ -173,7 +173,7 @@ impl Merchant {
 
     /// One entry of the queue: what it leads to is settled, or looked at again later.
     async fn look_at_checkout(&self, due: &Key, version: Version) -> Result<(), Error> {
-        let Some(id) = due.sort.split('/').nth(1).and_then(|id| id.parse::<CheckoutId>().ok()) else {
+        let Some(id) = named(&due.sort).and_then(|id| id.parse::<CheckoutId>().ok()) else {
             self.0.store.commit(&[Write::delete(due.clone(), Expect::Version(version))], self.now()).await?;
             return Ok(());
         };
