@@ -14,6 +14,7 @@ use firsthand::{
     merchant::{Basket, Checkout, Completion, GuestCheckout, TypeMetadata},
     money::{Currency, Money, Quantity},
     order::{Buyer, DeliverySource, OrderState},
+    protocol::openid4vp::dc_api::Protocol,
     store::Memory,
     testing::{FakeExecutor, cast::Cast},
     trade::{FlatRates, Item, Items, Shelf, Trade, Way},
@@ -168,24 +169,39 @@ async fn a_tap_of_a_known_customer_takes_two_round_trips() {
     let app = Router::new().route("/wine/{key}", post(wine)).merge(routes(merchant));
     let mut browser = Browser::new(&cellar.shop, app.layer(CustomerLayer::new(merchant.clone())).layer(note));
     browser.sign_in("adult").await;
-    // The request that began it brought a nonce. Without one, as after some minutes on the page, the press is sent twice.
-    for is_warm in [true, false] {
-        let page = browser.signed(Method::POST, &format!("/wine/warm-{is_warm}"), None).await;
+    cellar.shelf.stock("riesling", 3, merchant.now()).await.unwrap();
+    let (press, redeem) = ("POST /wallet/presentations", "POST /wallet/sessions");
+    // The request that began it brought a nonce. Without one, as after some minutes on the page, the press is sent twice. By the
+    // Digital Credentials API the page carries the question and the answer, too.
+    let ways: [(&str, &[&str], usize); 3] = [
+        ("warm", &[press, redeem], 2),
+        ("cold", &[press, press, redeem], 2),
+        ("by-browser", &[press, "POST dc", "POST response", redeem], 0),
+    ];
+    for (way, by_browser, by_wallet) in ways {
+        let page = browser.signed(Method::POST, &format!("/wine/{way}"), None).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text());
-        browser.nonce = browser.nonce.filter(|_| is_warm);
+        browser.nonce = browser.nonce.filter(|_| way != "cold");
         seen.lock().unwrap().clear();
         let asking = begun(&mut browser, &page.json()).await;
-        let reply = answered(&mut browser, &asking, "adult").await;
+        let reply = if way == "by-browser" {
+            let request = browser.dc_reads(&asking, Protocol::Signed).await;
+            let reply = browser.dc_answers(&asking, Protocol::Signed, &request, "adult", &[]).await;
+            let code = reply.json()["response_code"].clone();
+            browser.redeem(&json!({ "presentation": asking.id, "response_code": code })).await
+        } else {
+            answered(&mut browser, &asking, "adult").await
+        };
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
         let asked = std::mem::take(&mut *seen.lock().unwrap());
-        let (browser_s, wallet_s): (Vec<_>, Vec<_>) = asked.iter().partition(|(is_signed, _)| *is_signed);
-        let browser_s: Vec<&str> = browser_s.iter().map(|(_, what)| what.as_str()).collect();
-        let (press, redeem) = ("POST /wallet/presentations", "POST /wallet/sessions");
-        let expected: &[&str] = if is_warm { &[press, redeem] } else { &[press, press, redeem] };
-        assert_eq!(browser_s, expected);
-        assert_eq!(wallet_s.len(), 2, "the wallet fetches the question and answers it: {asked:?}");
+        let (signed, unsigned): (Vec<_>, Vec<_>) = asked.iter().partition(|(is_signed, _)| *is_signed);
+        let of_this = format!("/wallet/presentations/{}/", asking.id);
+        let signed: Vec<String> =
+            signed.iter().map(|(_, what)| what.replace(&of_this, "").replace("dc/", "")).collect();
+        assert_eq!(signed, by_browser, "{way}");
+        assert_eq!(unsigned.len(), by_wallet, "the wallet fetches the question and answers it: {asked:?}");
     }
-    assert_eq!((cellar.bank.calls(), cellar.left("riesling").await), (2, (0, 0)), "both were bought");
+    assert_eq!((cellar.bank.calls(), cellar.left("riesling").await), (3, (0, 0)), "all were bought");
 }
 
 #[tokio::test]

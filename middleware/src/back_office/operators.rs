@@ -402,7 +402,7 @@ fn keep_in(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use firsthand::testing::TestShop;
+    use firsthand::{store::Memory, testing::TestShop, time::UnixTime};
 
     use super::*;
 
@@ -442,13 +442,26 @@ mod tests {
         assert!(!format!("{:?}", Operators::new().key("anna", KeyDigest::of("abc"))).contains("ba78"));
     }
 
+    /// A shop's world, in which every byte that is drawn is a seven.
+    #[derive(Debug)]
+    struct Sevens(UnixTime);
+
+    impl Env for Sevens {
+        fn now(&self) -> UnixTime {
+            self.0
+        }
+
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
     #[test]
     fn forms_are_drawn_from_the_shops_randomness() {
-        let anna = |shop: &TestShop| Operator::new("anna".into(), "key", shop.merchant());
-        let form = || anna(&TestShop::new()).form();
-        assert_eq!(form(), form(), "of two shops whose randomness begins alike");
-        let anna = anna(&TestShop::new());
-        assert_ne!(anna.form(), anna.form());
+        let now = TestShop::new().merchant().now();
+        let shop = TestShop::with(|builder| builder.store(Memory::new()).env(Sevens(now)));
+        let token = Operator::new("anna".into(), "key", shop.merchant()).form();
+        assert_eq!(base64url_decode(&token).unwrap()[8..24], [7; 16]);
     }
 
     #[test]
