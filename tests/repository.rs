@@ -9,6 +9,8 @@ mod dependencies;
 mod errors;
 #[path = "repository/floors.rs"]
 mod floors;
+#[path = "repository/kinds.rs"]
+mod kinds;
 #[path = "repository/made.rs"]
 mod made;
 #[path = "repository/openapi.rs"]

@@ -246,6 +246,7 @@ fn status_of(error: &Error) -> StatusCode {
             | Refusal::FormUsed { .. }
             | Refusal::KeyUsed
             | Refusal::ReceiptUsed { .. }
+            | Refusal::NotBought { .. }
             | Refusal::RefundDiffers
             | Refusal::RefundFileDiffers
             | Refusal::TransferDiffers

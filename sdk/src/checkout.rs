@@ -19,7 +19,7 @@ pub(crate) use self::cart::{BuyerFacts, Cart, consignment, short_of};
 pub use self::{
     id::{CheckoutId, NotACheckoutId},
     message::{Message, MessageCode, Severity},
-    offering::{Coupon, Offered, Offering},
+    offering::{Coupon, NotACouponName, Offered, Offering},
     wishes::{CODES_MAX, CheckedWishes, WishError, Wishes},
 };
 use crate::{
@@ -226,6 +226,9 @@ pub enum CheckoutError {
     /// It is over.
     #[error("the checkout is {}: begin another one", .0.name())]
     Over(Status),
+    /// The customer has not agreed to it, or what they agreed to is past the step.
+    #[error("the checkout is not where this step begins")]
+    NotThere,
     /// It cannot be completed as it is: its messages say why.
     #[error("the checkout is {}: see its messages", .0.name())]
     NotReady(Status),
@@ -251,6 +254,7 @@ impl CheckoutError {
             Self::Stale { .. } => "checkout_changed",
             Self::InProgress => "checkout_in_progress",
             Self::Over(_) => "checkout_over",
+            Self::NotThere => "checkout_not_there",
             Self::NotReady(_) => "checkout_not_ready",
             Self::OtherTotal { .. } => "total_changed",
             Self::TooManyTries => "too_many_tries",
@@ -305,18 +309,30 @@ impl CheckoutRecord {
     /// # Errors
     /// [`CheckoutError::InProgress`], [`CheckoutError::Over`], [`CheckoutError::Stale`].
     pub fn changeable(&self, revision: u64) -> Result<(), CheckoutError> {
-        match self.stage {
-            Stage::Open if revision == self.revision => Ok(()),
-            Stage::Open => Err(CheckoutError::Stale { said: revision, now: self.revision }),
-            Stage::Holding(_) | Stage::Paying(_) => Err(CheckoutError::InProgress),
-            Stage::Completed { .. } | Stage::Canceled => Err(CheckoutError::Over(self.status())),
+        self.is_open()?;
+        if revision == self.revision {
+            Ok(())
+        } else {
+            Err(CheckoutError::Stale { said: revision, now: self.revision })
         }
     }
 
     /// The customer wants something else, or the shop offers something else: what failed before is past.
-    #[must_use]
-    pub fn changed(self, wishes: CheckedWishes, offering: Offering, now: UnixTime) -> Self {
-        Self { wishes, offering, failed: Vec::new(), ..self }.next(now)
+    ///
+    /// # Errors
+    /// [`CheckoutError::InProgress`], [`CheckoutError::Over`].
+    pub fn changed(self, wishes: CheckedWishes, offering: Offering, now: UnixTime) -> Result<Self, CheckoutError> {
+        self.is_open()?;
+        Ok(Self { wishes, offering, failed: Vec::new(), ..self }.next(now))
+    }
+
+    /// The customer agreed to it, and the shop offers something else by now: it is shown once more, and says so.
+    ///
+    /// # Errors
+    /// As [`changed`](Self::changed).
+    pub fn offered_anew(self, offering: Offering, why: Message, now: UnixTime) -> Result<Self, CheckoutError> {
+        self.is_open()?;
+        Ok(Self { offering, failed: vec![why], ..self }.next(now))
     }
 
     /// The customer agrees to it as it stands: from now on nothing in it changes.
@@ -341,32 +357,38 @@ impl CheckoutRecord {
     }
 
     /// Stock is held, and the order is committed with this: the payment begins.
-    #[must_use]
-    pub fn paying(self, now: UnixTime) -> Self {
+    ///
+    /// # Errors
+    /// [`CheckoutError::NotThere`] unless what the customer agreed to waits for that; [`CheckoutError::Over`].
+    pub fn paying(self, now: UnixTime) -> Result<Self, CheckoutError> {
         match self.stage {
-            Stage::Holding(agreed) => Self { stage: Stage::Paying(agreed), ..self }.next(now),
-            _ => self,
+            Stage::Holding(agreed) => Ok(Self { stage: Stage::Paying(agreed), ..self }.next(now)),
+            _ => Err(self.not_there()),
         }
     }
 
-    /// Completing it came to nothing: it can be changed and tried again.
-    #[must_use]
-    pub fn reopened(self, why: Message, now: UnixTime) -> Self {
-        Self { stage: Stage::Open, failed: vec![why], ..self }.next(now)
+    /// Completing it came to nothing before money was asked for: it can be changed and tried again. From then on its order
+    /// alone says what becomes of it ([`settled`](Self::settled)).
+    ///
+    /// # Errors
+    /// As [`paying`](Self::paying).
+    pub fn reopened(self, why: Message, now: UnixTime) -> Result<Self, CheckoutError> {
+        match self.stage {
+            Stage::Holding(_) => Ok(self.failed(why, now)),
+            _ => Err(self.not_there()),
+        }
     }
 
-    /// It is given up.
+    /// It is given up. `Ok(None)` if it was before.
     ///
     /// # Errors
     /// [`CheckoutError::InProgress`], [`CheckoutError::Over`] if there is an order.
     pub fn canceled(self, now: UnixTime) -> Result<Option<Self>, CheckoutError> {
-        match self.stage {
-            Stage::Canceled => Ok(None),
-            Stage::Open => {
-                Ok(Some(Self { stage: Stage::Canceled, address: None, failed: Vec::new(), ..self }.next(now)))
-            }
-            _ => self.changeable(self.revision).map(|()| None),
+        if self.stage == Stage::Canceled {
+            return Ok(None);
         }
+        self.is_open()?;
+        Ok(Some(Self { stage: Stage::Canceled, address: None, failed: Vec::new(), ..self }.next(now)))
     }
 
     /// What its order says of a checkout that is being paid. `None` while that is not decided.
@@ -397,7 +419,27 @@ impl CheckoutRecord {
             _ => return None,
         };
         let why = Message::failed(why.0, why.1);
-        Some(self.clone().reopened(why, now))
+        Some(self.clone().failed(why, now))
+    }
+
+    fn is_open(&self) -> Result<(), CheckoutError> {
+        match self.stage {
+            Stage::Open => Ok(()),
+            Stage::Holding(_) | Stage::Paying(_) => Err(CheckoutError::InProgress),
+            Stage::Completed { .. } | Stage::Canceled => Err(CheckoutError::Over(self.status())),
+        }
+    }
+
+    /// Why a step of completing it cannot be taken.
+    fn not_there(&self) -> CheckoutError {
+        match self.stage {
+            Stage::Open | Stage::Holding(_) | Stage::Paying(_) => CheckoutError::NotThere,
+            Stage::Completed { .. } | Stage::Canceled => CheckoutError::Over(self.status()),
+        }
+    }
+
+    fn failed(self, why: Message, now: UnixTime) -> Self {
+        Self { stage: Stage::Open, failed: vec![why], ..self }.next(now)
     }
 
     fn next(self, now: UnixTime) -> Self {

@@ -414,6 +414,12 @@ pub enum Refusal {
         /// For what.
         purpose: String,
     },
+    /// This was not bought with it, or all of it went back.
+    #[error("this receipt is not of {item:?}, or all of it went back")]
+    NotBought {
+        /// What.
+        item: String,
+    },
     /// The token of a form is not ours, or was made for somebody else.
     #[error("this form is not one of ours, or not yours: open the page again")]
     FormInvalid,
@@ -605,6 +611,7 @@ impl Refusal {
             Self::KeyUsed => "idempotency_key_used",
             Self::NoSuchReceipt => "no_such_receipt",
             Self::ReceiptUsed { .. } => "receipt_used",
+            Self::NotBought { .. } => "not_bought",
             Self::FormInvalid => "form_invalid",
             Self::FormExpired => "form_expired",
             Self::FormUsed { .. } => "form_used",

@@ -7,7 +7,7 @@
 //!
 //! # A program
 //!
-//! How a shop knows its customers, without the HTTP around it ([`Draft`] begins a sale):
+//! How a shop knows its customers, without the HTTP around it:
 //!
 //! ```no_run
 //! use firsthand::{
@@ -59,6 +59,56 @@
 //! # }
 //! ```
 //!
+//! And how it sells to them. A shop with prices and orders of its own begins with a [`Draft`] instead:
+//!
+//! ```no_run
+//! use firsthand::{
+//!     Ask, Currency, Money, Trade,
+//!     checkout::Wishes,
+//!     merchant::{Basket, Completion},
+//!     money::Quantity,
+//!     rail::Sepa,
+//!     trade::{FlatRates, Item, Items, Vat, Way},
+//! };
+//!
+//! # async fn shop(
+//! #     builder: firsthand::merchant::MerchantBuilder,
+//! #     age: Ask,
+//! #     address: Ask,
+//! #     customer: firsthand::merchant::Recognised,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! // Once: what is for sale, how it is sent, with which tax, and how it is paid.
+//! let euro = |amount| Money::parse(amount, Currency::EUR);
+//! let wine = Item::new("riesling", "Riesling, 0.75 l", euro("12.00")?).sent(1_300).needs(&age);
+//! let parcel = Way::new("parcel", "Parcel", euro("4.90")?);
+//! let trade = Trade::new(Currency::EUR, Items::new([wine])?)
+//!     .shipping(FlatRates::new().way(parcel, &["DE", "AT"], 20_000))
+//!     .tax(Vat::within_prices("DE").rate("DE", "standard", "19".parse()?))
+//!     .address_from(&address);
+//! let sepa = Sepa::new("Weingut Sonnberg", "DE89370400440532013000")?;
+//! let merchant = builder.ask(&age).ask(&address).trade(trade).rail(sepa).build()?;
+//! # let _ = merchant;
+//!
+//! // Whoever is recognised says what they want, and learns what it costs. A key makes an act happen once, however often
+//! // it is said.
+//! let basket = Basket::from(Wishes::new().item("riesling", Quantity::new(2)?));
+//! let checkout = customer.check_out(&basket, &"begin-7f3a".parse()?).await?;
+//! for ask in checkout.missing() {
+//!     println!("to be asked, together, as above: {}", ask.purpose());
+//! }
+//!
+//! // What the wallet has shown counts. They agree to what they saw, and pay.
+//! let checkout = checkout.refreshed().await?;
+//! let agreed = Completion::new(checkout.revision(), checkout.offering().totals.total).by("sepa");
+//! let checkout = checkout.complete(&agreed, &"pay-7f3a".parse()?).await?;
+//! match checkout.order().await? {
+//!     Some(order) => println!("{} for {}", order.reference(), order.total()),
+//!     None => checkout.messages().for_each(|message| println!("{}", message.text)),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The nouns
 //!
 //! - [`Merchant`]: the shop's side of every relationship. Made once, cheap to clone.
@@ -70,7 +120,7 @@
 //!   there now.
 //! - [`Keys`]: who the shop is towards wallets, and the root of its secrets. [`Trust`]: whose word counts, for which
 //!   types of credentials.
-//! - [`Trade`](trade::Trade): how the shop sells. [`Checkout`](merchant::Checkout): what somebody wants, what the shop
+//! - [`Trade`]: how the shop sells. [`Checkout`]: what somebody wants, what the shop
 //!   offers for it, and how far that has come.
 //! - [`Money`]: an exact amount of a currency. [`Draft`]: what the merchant's server offers; [`Order`]: what became of
 //!   it, and [`Receipt`](receipt::Receipt) what the customer keeps of it. [`Rail`](rail::Rail): a way to be paid. A
@@ -132,10 +182,11 @@
 //!               |      \
 //!               |       store  fetch  resolve  env  format  rail   the seams, each with its default
 //!               |       trade                                       what a shop says of what it sells: five more
-//!               |       trust  keys   limits                       what a merchant decided before
+//!               |       trust  keys   limits  webvh                what a merchant decided before
 //!               |
 //!  floor 1   ask  presentation  customer  session  pairwise          plain data and consuming transitions
-//!            history  issuing  meeting  checkout  order  receipt  money  error
+//!            history  issuing  meeting  checkout  order  receipt
+//!            money  time  error  explain
 //!               |
 //!  floor 0   protocol            bytes to types and back, in the standards' own words
 //! ```
@@ -228,7 +279,7 @@ pub use ask::{Ask, Device, Wanted};
 pub use customer::CustomerId;
 pub use error::Error;
 pub use keys::Keys;
-pub use merchant::{Customer, Merchant, Order};
+pub use merchant::{Checkout, Customer, Merchant, Order};
 pub use money::{Currency, Money};
 pub use order::{Draft, OrderId};
 pub use presentation::Verified;
@@ -236,4 +287,5 @@ pub use presentation::Verified;
 pub use store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use store::Sqlite;
+pub use trade::Trade;
 pub use trust::{Trust, TrustList};

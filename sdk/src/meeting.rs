@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     customer::{BindingName, CustomerId, Rung},
+    names::is_plain,
     store::Persisted,
     time::UnixTime,
 };
@@ -298,9 +299,11 @@ pub fn telephone_number(text: &str) -> Result<String, MeetingError> {
 /// # Errors
 /// [`MeetingError::Operator`] if it is empty, too long or not visible.
 pub(crate) fn operator(text: &str) -> Result<String, MeetingError> {
-    let fits = text.len() <= 4 * NAME_MAX && text.chars().count() <= NAME_MAX;
-    let is_visible = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if fits && is_visible { Ok(text.to_owned()) } else { Err(MeetingError::Operator) }
+    if is_plain(text, 4 * NAME_MAX) && text.chars().count() <= NAME_MAX {
+        Ok(text.to_owned())
+    } else {
+        Err(MeetingError::Operator)
+    }
 }
 
 /// What a desk asked for: the part of its meeting that never changes.

@@ -27,7 +27,7 @@ use crate::{
     receipt::ReceiptIssuer,
     resolve::{DidResolver, ResolveError, any::AnyResolver},
     session::{Nonces, cookie::Challenges},
-    store::{AnyStore, Expect, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
+    store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
     time::UnixTime,
     trade::{Shelf, Trade},
     trust::{Trust, TrustList},
@@ -53,6 +53,7 @@ mod recognise;
 mod recover;
 mod registration;
 mod resolve;
+mod sealed;
 mod sell;
 mod status;
 mod trusted;
@@ -85,10 +86,11 @@ pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refre
 pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use registration::{ByHand, RegistrationDraft};
 pub use sell::{
-    Adjusted, Basket, Became, Booking, Checkout, Completion, DeadWebhook, Delivered, Feed, FeedBatch, FeedEvent,
-    GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotATransferId, NotAnIdempotencyKey,
-    NotAnOrderCursor, OneTap, Order, OrderCursor, OrderPage, OrderQuery, Pending, Provisional, RecentProof, Refund,
-    RefundFile, ShownReceipt, StatementLine, Tapped, Transfer, TransferId, UnmatchedTransfer, WaitsBecause, Webhook,
+    Adjusted, Basket, Became, Booking, Bought, Checkout, Completion, DeadWebhook, Delivered, Feed, FeedBatch,
+    FeedEvent, GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotATransferId,
+    NotAnIdempotencyKey, NotAnOrderCursor, OneTap, Order, OrderCursor, OrderPage, OrderQuery, Pending, Provisional,
+    RecentProof, Refund, RefundFile, ShownReceipt, StatementLine, Tapped, Transfer, TransferId, UnmatchedTransfer,
+    WEBHOOKS_MAX, WaitsBecause, Webhook,
 };
 pub use trusted::TrustListStanding;
 pub use types::TypeMetadata;
@@ -370,23 +372,26 @@ impl Merchant {
         address(&self.0.origin, &self.0.mount, path)
     }
 
-    fn random<const N: usize>(&self) -> [u8; N] {
+    /// Bytes that nobody can guess, of the shop's [`Env`]: also for what the program itself makes.
+    #[must_use]
+    pub fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.0.env.fill(&mut bytes);
         bytes
     }
 
+    /// The records of these keys, in their order, however many they are.
+    async fn load_all(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, Error> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_MAX) {
+            found.extend(self.0.store.load(keys, self.now()).await?);
+        }
+        Ok(found)
+    }
+
     async fn load_one(&self, key: &Key) -> Result<Option<Stored>, Error> {
         let mut found = self.0.store.load(std::slice::from_ref(key), self.now()).await?;
         Ok(found.pop().flatten())
-    }
-
-    fn seal(&self, purpose: &str, key: &Key, plaintext: &[u8]) -> String {
-        self.0.keys.seal(purpose, key_text(key).as_bytes(), plaintext, self.random())
-    }
-
-    fn open(&self, purpose: &str, key: &Key, sealed: &str) -> Result<Vec<u8>, Error> {
-        Ok(self.0.keys.open(purpose, key_text(key).as_bytes(), sealed)?)
     }
 }
 
@@ -419,11 +424,6 @@ const RACES_MAX: usize = 8;
 
 fn customer_key(id: &CustomerId) -> Key {
     Key::new(CustomerRecord::KIND, id.as_str(), "")
-}
-
-/// The text of a key that seals a secret to its record.
-fn key_text(key: &Key) -> String {
-    format!("{}\0{}\0{}", key.kind, key.partition, key.sort)
 }
 
 fn put<T: Persisted>(key: Key, value: &T, expires_at: Option<UnixTime>, expect: Expect) -> Result<Write, StoreError> {
@@ -600,7 +600,7 @@ impl MerchantBuilder {
     }
 
     /// Tells another program what happens to orders: signed, at least once, and again until it is taken
-    /// ([`Merchant::deliver_webhooks`]).
+    /// ([`Merchant::deliver_webhooks`]). At most [`WEBHOOKS_MAX`] programs.
     #[must_use]
     pub fn webhook(mut self, webhook: Webhook) -> Self {
         self.webhooks.push(webhook);
@@ -787,6 +787,10 @@ impl MerchantBuilder {
                 ));
             }
             _ => {}
+        }
+        if self.webhooks.len() > WEBHOOKS_MAX {
+            let many = self.webhooks.len();
+            return misuse(format!("{many} webhooks, and at most {WEBHOOKS_MAX} are told: let one of them pass it on"));
         }
         for (place, webhook) in self.webhooks.iter().enumerate() {
             webhook.check(loopback).map_err(Error::Misuse)?;

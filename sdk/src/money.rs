@@ -109,7 +109,8 @@ impl fmt::Debug for Currency {
 
 /// An amount of one currency: at least zero, at most `i64::MAX` minor units. A negative amount does not exist.
 ///
-/// In JSON it is `{"minor": 1050, "currency": "EUR"}`, and nothing else is read.
+/// In JSON it is `{"minor": 1050, "currency": "EUR"}`. What else stands there is passed over, for a record may be read by an
+/// earlier version than wrote it; where a stranger says an amount, [`exactly`] reads these two and nothing else.
 ///
 /// ```
 /// use firsthand::money::{Currency, Money, Quantity};
@@ -310,10 +311,38 @@ impl fmt::Debug for Money {
 
 /// An amount as JSON has it, before it is checked.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Written {
     minor: i64,
     currency: Currency,
+}
+
+/// Reads an amount that a stranger says, with nothing beside it: what they mean by it nobody would heed.
+///
+/// ```
+/// # use firsthand::money::{self, Money};
+/// #[derive(serde::Deserialize)]
+/// struct Refund {
+///     #[serde(deserialize_with = "money::exactly")]
+///     amount: Money,
+/// }
+///
+/// let said = r#"{"amount": {"minor": 1050, "currency": "EUR", "exponent": 3}}"#;
+/// assert!(serde_json::from_str::<Refund>(said).is_err());
+/// # let said = r#"{"amount": {"minor": 1050, "currency": "EUR"}}"#;
+/// # assert_eq!(serde_json::from_str::<Refund>(said).unwrap().amount.minor(), 1050);
+/// ```
+///
+/// # Errors
+/// What JSON gives for another shape, and [`MoneyError::Negative`].
+pub fn exactly<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Said {
+        minor: i64,
+        currency: Currency,
+    }
+    let Said { minor, currency } = Said::deserialize(deserializer)?;
+    Money::new(minor, currency).map_err(serde::de::Error::custom)
 }
 
 impl TryFrom<Written> for Money {
@@ -682,7 +711,11 @@ mod tests {
     }
 
     #[test]
-    fn json_has_minor_units_and_nothing_else() {
+    fn json_has_minor_units_and_a_stranger_says_nothing_else() {
+        let said = |text: &str| exactly(&mut serde_json::Deserializer::from_str(text)).ok();
+        let newer = r#"{"minor":1050,"currency":"EUR","exponent":2}"#;
+        assert_eq!(serde_json::from_str::<Money>(newer).unwrap(), eur(1050), "a record of a later version");
+        assert_eq!((said(newer), said(r#"{"minor":1050,"currency":"EUR"}"#)), (None, Some(eur(1050))));
         assert_eq!(serde_json::to_string(&eur(1050)).unwrap(), r#"{"minor":1050,"currency":"EUR"}"#);
         assert_eq!(serde_json::from_str::<Money>(r#"{"minor":1050,"currency":"EUR"}"#).unwrap(), eur(1050));
         for bad in [
@@ -696,12 +729,11 @@ mod tests {
             r#"{"minor":1050,"currency":978}"#,
             r#"{"minor":1050}"#,
             r#"{"currency":"EUR"}"#,
-            r#"{"minor":1050,"currency":"EUR","exponent":2}"#,
             r#"{"minor":1050,"minor":1,"currency":"EUR"}"#,
             "1050",
             r#""10.50 EUR""#,
         ] {
-            assert!(serde_json::from_str::<Money>(bad).is_err(), "{bad}");
+            assert!(serde_json::from_str::<Money>(bad).is_err() && said(bad).is_none(), "{bad}");
         }
     }
 }

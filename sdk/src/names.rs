@@ -1,4 +1,4 @@
-//! Names that are drawn at random: a letter that says of what, and 128 bits.
+//! Names: drawn at random, a letter that says of what and 128 bits; and what a text has to be that people give as one.
 
 /// A type for names of one letter, `_` and 32 hexadecimal digits, and the error for a text that is none.
 macro_rules! hex_name {
@@ -70,9 +70,47 @@ macro_rules! hex_name {
 
 pub(crate) use hex_name;
 
+/// Whether a text can be shown on a line, on paper, in a bank's file: 1 to so many bytes, not only spaces, no control
+/// characters.
+pub(crate) fn is_plain(text: &str, bytes_max: usize) -> bool {
+    !text.trim().is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
+}
+
+/// Whether a text can be a token of a stranger's: 1 to so many visible ASCII characters.
+pub(crate) fn is_visible(text: &str, bytes_max: usize) -> bool {
+    !text.is_empty() && text.len() <= bytes_max && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether a text can be a key by which something is said twice and happens once: visible, and without the `/` that parts
+/// of a key in the store are told apart by.
+pub(crate) fn is_key(text: &str, bytes_max: usize) -> bool {
+    is_visible(text, bytes_max) && !text.contains('/')
+}
+
 #[cfg(test)]
 mod tests {
+    use super::{is_key, is_plain, is_visible};
     use crate::{checkout::CheckoutId, customer::CustomerId, order::OrderId};
+
+    #[test]
+    fn what_a_text_has_to_be_is_decided_in_one_place() {
+        let cases = [
+            ("a", true, true, true),
+            ("abcdefgh", true, true, true),
+            ("abcdefghi", false, false, false),
+            ("", false, false, false),
+            (" ", false, false, false),
+            ("a b", true, false, false),
+            ("a/b", true, true, false),
+            ("é", true, false, false),
+            ("a\nb", false, false, false),
+            ("a\u{85}", false, false, false),
+            ("a\0", false, false, false),
+        ];
+        for (text, plain, visible, key) in cases {
+            assert_eq!((is_plain(text, 8), is_visible(text, 8), is_key(text, 8)), (plain, visible, key), "{text:?}");
+        }
+    }
 
     #[test]
     fn a_name_is_its_letter_and_32_digits() {

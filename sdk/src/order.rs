@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::checkout::NotAuthorised;
 pub(crate) use self::delivery::DeliverTo;
-pub(crate) use self::totals::Parts;
+pub(crate) use self::totals::Charged;
 pub use self::{
     adjustment::{Adjustment, AdjustmentReason, AdjustmentRecord, AdjustmentState},
     after::{ADJUSTMENTS_MAX, AfterError, AfterSale, PARCELS_MAX, Part, WITHDRAWALS_MAX},
@@ -568,7 +568,7 @@ impl OrderRecord {
     /// Never for a record that transitions made.
     pub fn totals(&self) -> Result<Totals, MoneyError> {
         let currency = self.total.currency();
-        Totals::of(Parts { currency, lines: &self.lines, carriage: self.carriage.as_ref() })
+        Totals::of(Charged { currency, lines: &self.lines, carriage: self.carriage.as_ref() })
     }
 
     /// What is still to be paid.

@@ -69,7 +69,7 @@ pub enum VatCode {
     B,
 }
 
-/// The tax of one rate in a product.
+/// The tax of one rate in a product: as [`ReceiptVat`], by the rulebook's other name for the amount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductVat {
     /// The rate in percent, as text: `19`.
@@ -89,7 +89,7 @@ pub struct ProductVat {
     pub code: Option<VatCode>,
 }
 
-/// The tax of one rate in a whole receipt.
+/// The tax of one rate in a whole receipt: the sum of what each [`ProductVat`] of that rate says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptVat {
     /// The rate in percent, as text: `19`.

@@ -24,7 +24,7 @@ use std::{fmt, future::Future, sync::Arc};
 
 pub(crate) use any::AnyStore;
 pub use memory::Memory;
-pub(crate) use ordered::{by_time, due_at, newest_first, shard_of, shards};
+pub(crate) use ordered::{by_time, due_at, named, newest_first, shard_of, shards};
 #[cfg(feature = "postgres")]
 pub use postgres::{PgConnection, Postgres};
 #[cfg(feature = "sqlite")]

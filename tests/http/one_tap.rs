@@ -1,20 +1,29 @@
 //! One tap: a checkout is completed by one presentation, in which the wallet shows what the sale needs and authorises the
 //! payment; and whatever is not as it was agreed to pays nothing.
 
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Json, Router,
+    extract::{Path, Request},
+    middleware::map_request,
+    routing::post,
+};
 use firsthand::{
     checkout::{Status, Wishes},
     merchant::{Basket, Checkout, Completion, GuestCheckout, TypeMetadata},
     money::{Currency, Money, Quantity},
     order::{Buyer, DeliverySource, OrderState},
+    protocol::openid4vp::dc_api::Protocol,
     store::Memory,
     testing::{FakeExecutor, cast::Cast},
     trade::{FlatRates, Item, Items, Shelf, Trade, Way},
 };
 use firsthand_axum::{
-    CustomerLayer, routes,
+    CustomerLayer, Known, Problem, routes,
     testing::{Asking, Browser, Reply, TestShop},
 };
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -132,6 +141,67 @@ async fn one_presentation_proves_tells_the_address_and_pays() {
     assert_eq!(browser.get("/wallet/me").await.json()["id"], customer.as_str());
     assert_eq!(cellar.bank.calls(), 1);
     assert_eq!(cellar.left("riesling").await, (1, 0));
+}
+
+/// Begins a checkout of a known customer, and says what the button of its page sends.
+async fn wine(known: Known, Path(key): Path<String>) -> Result<Json<Value>, Problem> {
+    let basket = Basket::from(Wishes::new().item("riesling", Quantity::new(1)?));
+    let checkout = known.check_out(&basket, &key.parse().unwrap()).await?;
+    let seen = json!({
+        "id": checkout.id(), "revision": checkout.revision(), "currency": "EUR", "key": format!("tap-{key}"),
+        "total_minor": checkout.offering().totals.total.minor(),
+    });
+    Ok(Json(json!({ "ask": "pay", "flow": "same_device", "payment": { "checkout": seen } })))
+}
+
+#[tokio::test]
+async fn a_tap_of_a_known_customer_takes_two_round_trips() {
+    let cellar = Cellar::at_home_in("DE").await;
+    let merchant = cellar.shop.merchant();
+    let seen: Arc<Mutex<Vec<(bool, String)>>> = Arc::default();
+    let noted = seen.clone();
+    let note = map_request(move |request: Request| {
+        // The browser signs, and the wallet does not.
+        let is_signed = request.headers().contains_key("dpop");
+        noted.lock().unwrap().push((is_signed, format!("{} {}", request.method(), request.uri().path())));
+        std::future::ready(request)
+    });
+    let app = Router::new().route("/wine/{key}", post(wine)).merge(routes(merchant));
+    let mut browser = Browser::new(&cellar.shop, app.layer(CustomerLayer::new(merchant.clone())).layer(note));
+    browser.sign_in("adult").await;
+    cellar.shelf.stock("riesling", 3, merchant.now()).await.unwrap();
+    let (press, redeem) = ("POST /wallet/presentations", "POST /wallet/sessions");
+    // The request that began it brought a nonce. Without one, as after some minutes on the page, the press is sent twice. By the
+    // Digital Credentials API the page carries the question and the answer, too.
+    let ways: [(&str, &[&str], usize); 3] = [
+        ("warm", &[press, redeem], 2),
+        ("cold", &[press, press, redeem], 2),
+        ("by-browser", &[press, "POST dc", "POST response", redeem], 0),
+    ];
+    for (way, by_browser, by_wallet) in ways {
+        let page = browser.signed(Method::POST, &format!("/wine/{way}"), None).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+        browser.nonce = browser.nonce.filter(|_| way != "cold");
+        seen.lock().unwrap().clear();
+        let asking = begun(&mut browser, &page.json()).await;
+        let reply = if way == "by-browser" {
+            let request = browser.dc_reads(&asking, Protocol::Signed).await;
+            let reply = browser.dc_answers(&asking, Protocol::Signed, &request, "adult", &[]).await;
+            let code = reply.json()["response_code"].clone();
+            browser.redeem(&json!({ "presentation": asking.id, "response_code": code })).await
+        } else {
+            answered(&mut browser, &asking, "adult").await
+        };
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+        let asked = std::mem::take(&mut *seen.lock().unwrap());
+        let (signed, unsigned): (Vec<_>, Vec<_>) = asked.iter().partition(|(is_signed, _)| *is_signed);
+        let of_this = format!("/wallet/presentations/{}/", asking.id);
+        let signed: Vec<String> =
+            signed.iter().map(|(_, what)| what.replace(&of_this, "").replace("dc/", "")).collect();
+        assert_eq!(signed, by_browser, "{way}");
+        assert_eq!(unsigned.len(), by_wallet, "the wallet fetches the question and answers it: {asked:?}");
+    }
+    assert_eq!((cellar.bank.calls(), cellar.left("riesling").await), (3, (0, 0)), "all were bought");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use firsthand::{
     limits::Limits,
     merchant::{GuestLink, GuestOrder, IssuerProfile, MerchantBuilder, Order, WalletClient},
     money::{Currency, Money, Quantity, Rate},
-    order::{Address, Carriage, Draft, Line, LineTax},
+    order::{Address, Adjustment, AdjustmentReason, Carriage, Draft, Line, LineTax, Part},
     protocol::{
         jose::{Jws, PublicKey, SigningKey},
         openid4vci::oauth::CodeChallenge,
@@ -89,6 +89,7 @@ fn browser(shop: &TestShop) -> Browser {
         .route("/orders/{id}/receipts/{number}/offers", post(offer))
         .route("/o/{link}/receipts/{number}/offers", post(guest_offer))
         .route("/reviews", post(review))
+        .route("/reviews/{item}", post(review_of))
         .with_state(merchant.clone())
         .merge(routes(&merchant))
         .layer(CustomerLayer::new(merchant));
@@ -125,6 +126,18 @@ async fn review(State(merchant): State<Merchant>, known: Known) -> Result<String
     let receipt = merchant.receipt_shown(&shown).await?;
     receipt.once("review").await?.commit().await?;
     Ok(receipt.order().id().to_string())
+}
+
+/// What was bought is said, too.
+async fn review_of(
+    State(merchant): State<Merchant>,
+    Path(item): Path<String>,
+    known: Known,
+) -> Result<Json<Value>, Problem> {
+    let shown = known.claims(&bought()).await?.ok_or(Refusal::NoSuchReceipt)?;
+    let receipt = merchant.receipt_shown(&shown).await?;
+    let bought = receipt.once_for("review", &item).await?.commit().await?;
+    Ok(Json(json!({ "title": bought.title, "at": bought.at, "quantity": bought.quantity, "kept": bought.kept })))
 }
 
 fn euro(text: &str) -> Money {
@@ -233,6 +246,47 @@ async fn a_guests_receipt_is_in_a_wallet_and_good_for_one_review() {
     // For something else it is good.
     let verified = async { shop.merchant().order_by_reference(order.reference()).await };
     assert!(verified.await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn whoever_shows_a_receipt_reviews_each_thing_that_they_kept_once() {
+    let shop = shop();
+    let guest = placed(&shop, 2).await;
+    let (bought_at, order) = (shop.merchant().now(), guest.order.pay(FakeRail::ID).await.unwrap());
+    let page = format!("/o/{}", guest.link.reveal());
+    let mut buyer = browser(&shop);
+    let offer = offer_of(&mut buyer, &page, order.reference().as_str()).await;
+    let mut wallet = Wallet::new();
+    receive(&buyer, &mut wallet, &offer).await;
+    shop.advance_s(7 * 24 * 3600);
+    // The book goes back before anybody reviews it.
+    let book = Adjustment {
+        key: "back".into(),
+        reason: AdjustmentReason::Returned,
+        lines: vec![Part::new("book", Quantity::new(1).unwrap())],
+        amount: euro("10.70"),
+    };
+    order.adjust(book).await.unwrap().commit().await.unwrap();
+
+    let mut reviewer = browser(&shop);
+    assert_eq!(shows(&mut reviewer, &wallet).await.status, StatusCode::OK);
+    let wine = reviewer.signed(Method::POST, "/reviews/wine", None).await;
+    assert_eq!(wine.status, StatusCode::OK, "{}", wine.text());
+    assert_eq!(wine.json(), json!({ "title": "Wine", "at": bought_at, "quantity": 2, "kept": 2 }));
+    refused(&reviewer.signed(Method::POST, "/reviews/wine", None).await, 409, "receipt_used");
+    refused(&reviewer.signed(Method::POST, "/reviews/book", None).await, 409, "not_bought");
+    refused(&reviewer.signed(Method::POST, "/reviews/tea", None).await, 409, "not_bought");
+    // Reviewed or not, the shop itself can still be.
+    assert_eq!(reviewer.signed(Method::POST, "/reviews", None).await.status, StatusCode::OK);
+    // Of an order whose money went back whole, nothing is reviewed.
+    let (order, page) = paid(&shop).await;
+    let offer = offer_of(&mut buyer, &page, order.reference().as_str()).await;
+    let mut wallet = Wallet::new();
+    receive(&buyer, &mut wallet, &offer).await;
+    order.refund(order.total(), "all").await.unwrap().commit().await.unwrap();
+    let mut reviewer = browser(&shop);
+    assert_eq!(shows(&mut reviewer, &wallet).await.status, StatusCode::OK);
+    refused(&reviewer.signed(Method::POST, "/reviews/wine", None).await, 409, "not_bought");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use firsthand::{
     Error,
     fetch::{Post, RetryAfter},
-    merchant::{DeadWebhook, Delivered, Order, Webhook},
+    merchant::{DeadWebhook, Delivered, Order, WEBHOOKS_MAX, Webhook},
     money::{Currency, Money, Quantity},
     order::Draft,
     protocol::webhook::{self, WebhookSecret},
@@ -388,8 +388,13 @@ fn an_endpoint_that_cannot_be_is_refused_when_the_merchant_is_set_up() {
         webhooks.iter().fold(builder, |builder, webhook| builder.webhook(webhook.clone())).build()
     };
     assert!(built(&[erp(), mail()]).is_ok());
+    let many = |count: usize| -> Vec<Webhook> {
+        (0..count).map(|number| Webhook::new(&format!("erp-{number}"), at(ERP), [secret(1)])).collect()
+    };
+    assert!(built(&many(WEBHOOKS_MAX)).is_ok());
     let url = |url: &str| vec![Webhook::new("erp", at(url), [secret(1)])];
     for wrong in [
+        many(WEBHOOKS_MAX + 1),
         vec![erp(), erp()],
         vec![Webhook::new("", at(ERP), [secret(1)])],
         vec![Webhook::new("Erp", at(ERP), [secret(1)])],

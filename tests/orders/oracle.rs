@@ -7,7 +7,7 @@ use firsthand::{
     order::{
         AdjustmentReason, Happened, Line, OrderEvent, OrderId, OrderRecord, OrderState, Part, RefundRecord, RefundState,
     },
-    rail::{ActOutcome, CaptureRequest, Outcome, PaymentRequest, RefundRequest},
+    rail::{ActOutcome, CaptureRequest, Outcome, PaymentRequest, RefundRequest, WalletRail},
     store::{Key, Write},
     time::UnixTime,
 };
@@ -44,6 +44,8 @@ pub struct Told {
     /// What was given up, by item; and what was withdrawn from, until it is settled.
     given_up: BTreeMap<String, u32>,
     due: BTreeMap<String, Vec<Part>>,
+    /// What of it nobody sends any more: withdrawn from, or not supplied.
+    kept_back: BTreeMap<String, u32>,
     /// The keys of adjustments and withdrawals.
     said: BTreeSet<String>,
     adjusted: i64,
@@ -328,6 +330,24 @@ impl Oracle {
         let wrong = (owed != expected).then(|| format!("{id} owes {expected:?}, and the index says {owed:?}"));
         self.broken.extend(wrong);
         self.broken.extend(astray);
+        // It is in the list of what there is to pack exactly while somebody keeps their word, or has paid, and something that they
+        // did not give up is unsent.
+        let promised = match order.state.name() {
+            "paid" => true,
+            // What a wallet signed is a promise to whoever executes it, and a capture in doubt outlives its authorisation.
+            "authorised" => {
+                order.attempts.last().is_some_and(|last| last.rail != WalletRail::ID)
+                    && told.attempts.last().is_some_and(|last| last == "authorised")
+            }
+            _ => false,
+        };
+        let count = |of: &BTreeMap<String, u32>, item: &String| of.get(item).copied().unwrap_or_default();
+        let is_unsent =
+            |(item, bought): (&String, &u32)| count(&told.sent, item) + count(&told.kept_back, item) < *bought;
+        let unsent = told.bought.iter().any(is_unsent);
+        let expected = usize::from(order.is_confirmed() && promised && unsent);
+        let listed = self.all_of("order_to_send").filter(|(key, _)| key.sort.ends_with(id.as_str())).count();
+        self.must(listed == expected, || format!("{id} is to be packed {expected} times, and listed {listed} times"));
         let waits = self.all_of("order_withdrawn").any(|(key, _)| key.sort == id.as_str());
         let expected = !told.due.is_empty() && !matches!(told.state, "cancelled" | "expired");
         self.must(waits == expected, || format!("{id} waits to be settled: {expected}, and the index says {waits}"));
@@ -629,6 +649,7 @@ impl Told {
                 is(!matches!(self.state, "cancelled" | "expired"), "withdrawn from what is over")?;
                 is(self.due.insert(key.clone(), lines.clone()).is_none(), "withdrawn from twice")?;
                 is(self.said.insert(format!("withdrawn/{key}")), "withdrawn from again")?;
+                add(&mut self.kept_back, lines);
                 self.give_up(lines)?;
             }
             Happened::Adjusted { key, reason: AdjustmentReason::Withdrawn, lines, amount } => {
@@ -640,6 +661,9 @@ impl Told {
                 is(self.said.insert(format!("adjusted/{key}")), "adjusted twice")?;
                 is(amount.minor() == 0 || self.state == "paid", "paid back before it is paid")?;
                 self.adjusted += amount.minor();
+                if *reason == AdjustmentReason::NotSupplied {
+                    add(&mut self.kept_back, lines);
+                }
                 if *reason != AdjustmentReason::PriceCorrection {
                     self.give_up(lines)?;
                 }

@@ -253,7 +253,7 @@ impl Oracle {
         }
         if !order.state.is_over() && before.is_none_or(|before| !before.state.is_over()) {
             // What is let off once is let off for one order that lives.
-            for coupon in from.coupons.iter().filter(|coupon| !coupon.per_customer) {
+            for coupon in from.coupons.iter().filter(|coupon| !coupon.is_per_customer()) {
                 let others = self.orders.values().filter(|(other, _)| {
                     other.id != *id
                         && !other.state.is_over()

@@ -54,7 +54,7 @@ impl std::fmt::Debug for OperatorKey {
 }
 
 impl OperatorKey {
-    /// A new key of 192 random bits.
+    /// A new key of 192 random bits, of the system's randomness: there is no shop yet.
     #[must_use]
     pub fn random() -> Self {
         let mut bytes = [0; 24];
@@ -265,8 +265,7 @@ impl Operator {
     /// of theirs. Good for a day, at every node.
     #[must_use]
     pub fn form(&self) -> String {
-        let mut nonce = [0; 16];
-        SystemEnv.fill(&mut nonce);
+        let nonce: [u8; 16] = self.merchant.random();
         let made = [self.merchant.now().as_secs().to_be_bytes().as_slice(), &nonce].concat();
         base64url_encode(&[&made, hmac::sign(&self.forms, &made).as_ref()].concat())
     }
@@ -403,6 +402,8 @@ fn keep_in(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use firsthand::{store::Memory, testing::TestShop, time::UnixTime};
+
     use super::*;
 
     #[test]
@@ -439,6 +440,28 @@ mod tests {
             assert_eq!(bad.parse::<KeyDigest>(), Err(NotAKeyDigest), "{bad}");
         }
         assert!(!format!("{:?}", Operators::new().key("anna", KeyDigest::of("abc"))).contains("ba78"));
+    }
+
+    /// A shop's world, in which every byte that is drawn is a seven.
+    #[derive(Debug)]
+    struct Sevens(UnixTime);
+
+    impl Env for Sevens {
+        fn now(&self) -> UnixTime {
+            self.0
+        }
+
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    #[test]
+    fn forms_are_drawn_from_the_shops_randomness() {
+        let now = TestShop::new().merchant().now();
+        let shop = TestShop::with(|builder| builder.store(Memory::new()).env(Sevens(now)));
+        let token = Operator::new("anna".into(), "key", shop.merchant()).form();
+        assert_eq!(base64url_decode(&token).unwrap()[8..24], [7; 16]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     money::{Currency, Money, MoneyError, Rate},
-    order::{Carriage, Exemption, Line, LineTax, Parts, Reduction, Totals},
+    order::{Carriage, Charged, Exemption, Line, LineTax, Reduction, Totals},
     trade::{CUTS_MAX, Consignment, Cut, Item, Levy, WAYS_MAX, Way},
 };
 
@@ -140,8 +140,7 @@ impl Cart {
     ) -> Result<(), MoneyError> {
         let mut counted: Vec<String> = Vec::new();
         for cut in cuts.into_iter().take(CUTS_MAX) {
-            let coupon = Coupon::of(&cut);
-            let Cut { code, title, off, needs, .. } = cut;
+            let Cut { code, title, off, needs, coupon } = cut;
             let off = self.capped(&off)?;
             let amount = Money::sum(off.iter().copied(), self.currency)?;
             if amount.is_zero() {
@@ -149,7 +148,7 @@ impl Cart {
             }
             counted.extend(code.clone());
             let about = code.clone().unwrap_or_else(|| title.clone());
-            if coupon.as_ref().is_some_and(|coupon| coupon.per_customer && !facts.is_customer) {
+            if coupon.as_ref().is_some_and(|coupon| coupon.is_per_customer() && !facts.is_customer) {
                 let text = "This is let off once for each customer: show who you are.";
                 self.note(MessageCode::DiscountForCustomers, text, about);
                 continue;
@@ -241,7 +240,7 @@ impl Cart {
     /// [`MoneyError`] for a catalogue in another currency, or more than can be counted.
     pub(crate) fn offering(self) -> Result<Offering, MoneyError> {
         let ships = self.ships();
-        let parts = Parts { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
+        let parts = Charged { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
         let totals = Totals::of(parts)?;
         Ok(Offering {
             totals,

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     money::{Currency, Money},
+    names::is_plain,
     order::{Carriage, Line, Reduction, Totals},
-    trade::{Cut, Uses, Way},
+    trade::Way,
 };
 
 /// What the shop offers: prices, what is let off, how it is sent, tax, and what it needs to know for it.
@@ -55,25 +56,60 @@ pub struct Offered {
     pub amount: Money,
 }
 
-/// Something that is let off once.
+/// Something that is let off once, to whoever comes first or to each customer. Its name says what was given before: one name
+/// is one thing, however it is spelled or titled, and without one there is none.
+///
+/// ```
+/// use firsthand::checkout::Coupon;
+///
+/// let welcome = Coupon::once_per_customer("welcome 2026")?;
+/// assert_eq!((welcome.name(), welcome.is_per_customer()), ("welcome 2026", true));
+/// assert!(Coupon::once("").is_err());
+/// # Ok::<(), firsthand::checkout::NotACouponName>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Coupon {
-    /// The merchant's name for it.
-    pub name: String,
-    /// Whether each customer has one.
-    pub per_customer: bool,
+    name: String,
+    per_customer: bool,
 }
 
+/// The longest name of a coupon, in bytes.
+const COUPON_BYTES_MAX: usize = 512;
+
+/// A text that names no coupon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a coupon's name is 1 to {COUPON_BYTES_MAX} bytes, not only spaces, without control characters")]
+pub struct NotACouponName;
+
 impl Coupon {
-    /// What a cut uses up, if it is let off a limited number of times.
-    pub(crate) fn of(cut: &Cut) -> Option<Self> {
-        let name = cut.name.clone();
-        match cut.uses {
-            Uses::Always => None,
-            Uses::Once => Some(Self { name, per_customer: false }),
-            Uses::OncePerCustomer => Some(Self { name, per_customer: true }),
-        }
+    /// It is let off once, to whoever comes first, under the merchant's name for it: not what a customer typed, nor what they
+    /// read. 1 to 512 bytes, not only spaces, no control characters.
+    ///
+    /// # Errors
+    /// [`NotACouponName`].
+    pub fn once(name: impl Into<String>) -> Result<Self, NotACouponName> {
+        let name = name.into();
+        if is_plain(&name, COUPON_BYTES_MAX) { Ok(Self { name, per_customer: false }) } else { Err(NotACouponName) }
+    }
+
+    /// The same once for each customer; not for guests, whom nobody tells apart.
+    ///
+    /// # Errors
+    /// [`NotACouponName`].
+    pub fn once_per_customer(name: impl Into<String>) -> Result<Self, NotACouponName> {
+        Ok(Self { per_customer: true, ..Self::once(name)? })
+    }
+
+    /// The merchant's name for it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether each customer has one.
+    #[must_use]
+    pub const fn is_per_customer(&self) -> bool {
+        self.per_customer
     }
 }
 

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     money::{Currency, MoneyError, Quantity, Rate},
-    order::LineTax,
-    trade::{Cut, Item, Levy, Uses, Way},
+    order::{Draft, FromCheckout, LineTax, Placing},
+    trade::{Cut, Item, Levy, Way},
 };
 
 fn euro(text: &str) -> Money {
@@ -80,7 +80,7 @@ fn a_price_for_a_proof_is_offered_then_provisional_then_sure() {
 #[test]
 fn what_is_each_customer_s_once_is_no_guest_s() {
     let (wishes, cut) = (wished().code("Hello").checked().unwrap(), || {
-        Cut::new("Welcome", vec![euro("1.00")]).by_code("Hello").given(Uses::OncePerCustomer, "hello")
+        Cut::new("Welcome", vec![euro("1.00")]).by_code("Hello").using(Coupon::once_per_customer("hello").unwrap())
     });
     let mut guest = cart(&wishes);
     guest.cut(vec![cut()], &wishes, &known(false, &|_| false)).unwrap();
@@ -88,11 +88,20 @@ fn what_is_each_customer_s_once_is_no_guest_s() {
     assert_eq!((codes(&guest), guest.totals.discounts), (vec!["discount_for_customers"], euro("0")));
     let mut customer = cart(&wishes);
     customer.cut(vec![cut()], &wishes, &known(true, &|_| false)).unwrap();
-    assert_eq!(customer.offering().unwrap().coupons, [Coupon { name: "hello".into(), per_customer: true }]);
+    assert_eq!(customer.offering().unwrap().coupons, [Coupon::once_per_customer("hello").unwrap()]);
     let mut again = cart(&wishes);
-    let used = BuyerFacts { is_customer: true, proved: &|_| false, used: &|coupon| coupon.name == "hello" };
+    let used = BuyerFacts { is_customer: true, proved: &|_| false, used: &|coupon| coupon.name() == "hello" };
     again.cut(vec![cut()], &wishes, &used).unwrap();
     assert_eq!(codes(&again.offering().unwrap()), ["discount_used"]);
+}
+
+#[test]
+fn a_coupon_has_a_name() {
+    for text in ["", "  ", "a\nb", &"a".repeat(513)] {
+        assert_eq!(Coupon::once(text), Err(NotACouponName), "{text:?}");
+        assert_eq!(Coupon::once_per_customer(text), Err(NotACouponName), "{text:?}");
+    }
+    assert!(Coupon::once("a".repeat(512)).is_ok());
 }
 
 #[test]
@@ -139,11 +148,27 @@ fn another_currency_is_no_price() {
     ));
 }
 
-#[test]
-fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
-    let now = UnixTime::from_secs(1_000);
+const NOW: UnixTime = UnixTime::from_secs(1_000);
+
+/// What is offered for the wishes.
+fn offered() -> Offering {
     let mut cart = cart(&wishes());
     cart.send(vec![Way::new("parcel", "Parcel", euro("1.00"))], None, true);
+    cart.offering().unwrap()
+}
+
+fn agreed() -> Agreed {
+    Agreed {
+        order: OrderId::from_random([1; 16]),
+        reference: Reference::from_random([1; 8]),
+        rail: "fake".into(),
+        awaited: Awaited::default(),
+        at: NOW,
+    }
+}
+
+/// A checkout that was begun now.
+fn begun() -> CheckoutRecord {
     let record = CheckoutRecord {
         id: CheckoutId::from_random([7; 16]),
         buyer: Buyer::Guest,
@@ -155,18 +180,107 @@ fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
         failed: Vec::new(),
         stage: Stage::Open,
         tries: 0,
-        begun_at: now,
-        changed_at: now,
+        begun_at: NOW,
+        changed_at: NOW,
         operation: String::new(),
     };
-    let record = record.changed(wishes(), cart.offering().unwrap(), now);
-    let agreed = || Agreed {
-        order: OrderId::from_random([1; 16]),
-        reference: Reference::from_random([1; 8]),
-        rail: "fake".into(),
+    record.changed(wishes(), offered(), NOW).unwrap()
+}
+
+fn no() -> Message {
+    Message::failed(MessageCode::OutOfStock, "no")
+}
+
+/// The order that was agreed to: free, and so a sale at once, or still to be paid.
+fn its_order(is_free: bool) -> OrderRecord {
+    let agreed = agreed();
+    let price = if is_free { "0.00" } else { "9.90" };
+    let from = FromCheckout {
+        id: begun().id,
+        coupons: Vec::new(),
+        holds: false,
+        vat_id: None,
         awaited: Awaited::default(),
-        at: now,
+        confirmed_at: None,
     };
+    let draft = Draft::new(Currency::EUR).line("book", "A book", euro(price), Quantity::new(1).unwrap());
+    let placing = Placing {
+        id: agreed.order,
+        reference: agreed.reference,
+        buyer: Buyer::Guest,
+        proofs: Vec::new(),
+        checkout: Some(from),
+        at: NOW,
+    };
+    OrderRecord::placed(&draft, placing).unwrap().follow_checkout(false, NOW).unwrap().order
+}
+
+#[test]
+fn every_step_is_taken_from_where_it_begins_and_from_nowhere_else() {
+    type Taken = Result<Option<CheckoutRecord>, CheckoutError>;
+    type Taking = fn(CheckoutRecord) -> Taken;
+    let order = || agreed().order;
+    let stages = [
+        Stage::Open,
+        Stage::Holding(agreed()),
+        Stage::Paying(agreed()),
+        Stage::Completed { order: order() },
+        Stage::Canceled,
+    ];
+    let steps: [(&str, Taking); 8] = [
+        ("changed", |it| it.changed(wishes(), offered(), NOW).map(Some)),
+        ("offered_anew", |it| it.offered_anew(offered(), no(), NOW).map(Some)),
+        ("agreed", |it| {
+            let (revision, total) = (it.revision, it.offering.totals.total);
+            it.agreed(revision, total, agreed()).map(Some)
+        }),
+        ("paying", |it| it.paying(NOW).map(Some)),
+        ("reopened", |it| it.reopened(no(), NOW).map(Some)),
+        ("canceled", |it| it.canceled(NOW)),
+        ("settled", |it| Ok(it.settled(&its_order(true), NOW))),
+        ("settled by an open order", |it| Ok(it.settled(&its_order(false), NOW))),
+    ];
+    // By stage: where the step leads to, or what is said of it.
+    let (progress, over) = ("checkout_in_progress", "checkout_over");
+    let expected = [
+        ["open", progress, progress, over, over],
+        ["open", progress, progress, over, over],
+        ["holding", progress, progress, over, over],
+        ["checkout_not_there", "paying", "checkout_not_there", over, over],
+        ["checkout_not_there", "open", "checkout_not_there", over, over],
+        ["canceled", progress, progress, over, "nothing"],
+        ["nothing", "nothing", "completed", "nothing", "nothing"],
+        ["nothing"; 5],
+    ];
+    for ((name, step), expected) in steps.into_iter().zip(expected) {
+        for (stage, expected) in stages.iter().zip(expected) {
+            let record = CheckoutRecord { stage: stage.clone(), ..begun() };
+            let found = match step(record.clone()) {
+                Err(error) => error.code(),
+                Ok(None) => "nothing",
+                Ok(Some(next)) => {
+                    assert_eq!(next.revision, record.revision + 1, "{name} from {stage:?}");
+                    match next.stage {
+                        Stage::Open => "open",
+                        Stage::Holding(_) => "holding",
+                        Stage::Paying(_) => "paying",
+                        Stage::Completed { .. } => "completed",
+                        Stage::Canceled => "canceled",
+                    }
+                }
+            };
+            assert_eq!(found, expected, "{name} from {stage:?}");
+        }
+    }
+    // Another order says nothing about it.
+    let mut other = its_order(true);
+    other.id = OrderId::from_random([2; 16]);
+    assert_eq!(CheckoutRecord { stage: Stage::Paying(agreed()), ..begun() }.settled(&other, NOW), None);
+}
+
+#[test]
+fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
+    let (now, record) = (NOW, begun());
     let total = record.offering.totals.total;
     assert_eq!(record.clone().agreed(2, total, agreed()), Err(CheckoutError::Stale { said: 2, now: 1 }));
     let other = record.clone().agreed(1, euro("1"), agreed());
@@ -175,10 +289,8 @@ fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
     assert_eq!((holding.status(), holding.expires_at()), (Status::CompleteInProgress, None));
     assert_eq!(holding.changeable(holding.revision), Err(CheckoutError::InProgress));
     assert_eq!(holding.clone().canceled(now), Err(CheckoutError::InProgress));
-    let paying = holding.paying(now);
-    assert!(matches!(paying.stage, Stage::Paying(_)));
-    let open = paying.reopened(Message::failed(MessageCode::PaymentDeclined, "no"), now);
-    assert_eq!((open.revision, open.status()), (4, Status::ReadyForComplete));
+    let open = holding.reopened(no(), now).unwrap();
+    assert_eq!((open.revision, open.status()), (3, Status::ReadyForComplete));
     let canceled = open.canceled(now).unwrap().unwrap();
     assert_eq!(canceled.changeable(canceled.revision), Err(CheckoutError::Over(Status::Canceled)));
     assert_eq!(canceled.expires_at(), Some(now.plus_s(OVER_S)));

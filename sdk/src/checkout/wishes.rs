@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     money::Quantity,
+    names::is_plain,
     trade::{ITEMS_MAX, NAME_BYTES_MAX},
 };
 
@@ -77,10 +78,7 @@ impl Wishes {
     /// # Errors
     /// [`WishError`] for what cannot be wished for.
     pub fn checked(self) -> Result<CheckedWishes, WishError> {
-        let plain = |text: &String| {
-            let fits = !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
-            if fits { Ok(()) } else { Err(WishError::Text) }
-        };
+        let plain = |text: &String| if is_plain(text, NAME_BYTES_MAX) { Ok(()) } else { Err(WishError::Text) };
         let mut items: Vec<(String, Quantity)> = Vec::new();
         for (name, quantity) in self.items {
             plain(&name)?;

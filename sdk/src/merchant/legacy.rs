@@ -267,8 +267,9 @@ impl Merchant {
     }
 
     fn linked(&self, key: &Key, account: &AccountRecord, at: UnixTime) -> Result<LinkedAccount, Error> {
-        let reference = String::from_utf8(self.open(ACCOUNT, key, &account.reference)?)
-            .map_err(|_| Error::Misuse("the reference of an account is no text".to_owned()))?;
+        let reference = self.open(ACCOUNT, key, &account.reference)?;
+        let no_text = |_| Error::Misuse("the reference of an account is no text".to_owned());
+        let reference = std::str::from_utf8(&reference).map_err(no_text)?.to_owned();
         Ok(LinkedAccount { provider: account.provider.clone(), reference, linked_at: at })
     }
 

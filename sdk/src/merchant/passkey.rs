@@ -249,7 +249,7 @@ impl Merchant {
         let sealed = ceremony.user_handle.filter(|_| ceremony.customer.as_ref() == customer);
         let sealed = sealed.ok_or(Refusal::CeremonyOver)?;
         let user_handle = self.open(USER_HANDLE, &ceremony_key(browser, registration.challenge()), &sealed)?;
-        let user_handle = String::from_utf8(user_handle).map_err(|_| Refusal::CeremonyOver)?;
+        let user_handle = std::str::from_utf8(&user_handle).map_err(|_| Refusal::CeremonyOver)?.to_owned();
         let known: Vec<_> = known.iter().map(|passkey| passkey.credential.clone()).collect();
         let credential = self.relying_party()?.check_registration(registration.challenge(), &registration, &known)?;
         let name = name_of(&credential.id());

@@ -12,6 +12,7 @@ use crate::{
     error::{AnswerError, Error, Fault, ProofError, Refusal},
     format::{Channel, Format},
     merchant::{BrowserProof, Order},
+    names::is_visible,
     order::NotAuthorised,
     presentation::{
         ANSWER_WITHIN_S, Answers, Asked, AskedOne, AskedPayment, Declined, Delivered, Delivery, ENCRYPTIONS,
@@ -428,9 +429,7 @@ impl Merchant {
     /// presentation stands.
     pub async fn request_object(&self, request: &RequestId, post: &RequestPost) -> Result<String, Error> {
         let max = self.0.limits.wallet_nonce_bytes;
-        let printable =
-            |nonce: &str| !nonce.is_empty() && nonce.len() <= max && nonce.bytes().all(|b| b.is_ascii_graphic());
-        if !post.wallet_nonce.as_deref().is_none_or(printable) {
+        if !post.wallet_nonce.as_deref().is_none_or(|nonce| is_visible(nonce, max)) {
             return Err(Refusal::WalletNonce(max).into());
         }
         for _ in 0..RACES_MAX {
@@ -557,7 +556,7 @@ impl Merchant {
     }
 
     pub(super) fn opened_key(&self, request: &RequestId, sealed: &str) -> Result<DecryptionKey, Error> {
-        let scalar = zeroize::Zeroizing::new(self.open(DECRYPTION_KEY, &presentation_key(request), sealed)?);
+        let scalar = self.open(DECRYPTION_KEY, &presentation_key(request), sealed)?;
         let scalar: &[u8; 32] =
             scalar.as_slice().try_into().map_err(|_| Error::Misuse("a sealed key is not a key".into()))?;
         let key = DecryptionKey::from_scalar(scalar, ENCRYPTION_KID);
@@ -801,7 +800,7 @@ impl Merchant {
 
     /// What an answer says, which waits for the browser that asked.
     pub(super) fn opened(&self, request: &RequestId, sealed: &str) -> Result<Answers, Error> {
-        let text = zeroize::Zeroizing::new(self.open(CLAIMS, &presentation_key(request), sealed)?);
+        let text = self.open(CLAIMS, &presentation_key(request), sealed)?;
         Answers::opened(&text).map_err(|e| Error::Misuse(format!("a sealed answer cannot be read: {e}")))
     }
 

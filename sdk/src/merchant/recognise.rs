@@ -296,9 +296,9 @@ impl Merchant {
         let mut taken = None;
         if let (Some(payment), Some(authorisation)) = (&asked.payment, answers.authorisation()) {
             let came = ShownTogether { customer: &customer, shown: &shown_to, proofs: &proofs };
-            let (more, by_order) = self.authorised(payment, authorisation, answered_at, &came).await?;
-            writes.extend(more);
-            taken = by_order;
+            let authorised = self.authorised(payment, authorisation, answered_at, &came).await?;
+            writes.extend(authorised.writes);
+            taken = authorised.taken;
         }
         // What an order took is in no answer any more.
         for (ask, verified) in shown_to.iter().filter(|(ask, _)| taken.as_deref() != Some(ask.name())) {
@@ -577,8 +577,7 @@ impl Merchant {
         let key = kept_key(customer, claim);
         let Some(stored) = self.load_one(&key).await? else { return Ok(None) };
         let kept: Kept = stored.read()?;
-        let text = zeroize::Zeroizing::new(self.open(KEPT, &key, &kept.sealed)?);
-        serde_json::from_slice(&text).map(Some).map_err(|e| Error::Misuse(format!("a kept value cannot be read: {e}")))
+        self.open_value(KEPT, &key, &kept.sealed).map(Some)
     }
 
     /// Ends a session, and signs out the key it belongs to: otherwise that key would begin the next one by itself, or
@@ -1041,7 +1040,7 @@ impl Recognised {
         let key = answer_entry(self.id(), &self.session.key, ask.name());
         let Some(entry) = self.merchant.load_one(&key).await? else { return Ok(None) };
         let AnswerEntry { device, sealed, .. } = entry.read()?;
-        let text = zeroize::Zeroizing::new(self.merchant.open(SHOWN, &key, &sealed)?);
+        let text = self.merchant.open(SHOWN, &key, &sealed)?;
         let verified = Verified::opened(&text, device)
             .map_err(|e| Error::Misuse(format!("what was shown cannot be read: {e}")))?;
         Ok(Some((verified, Write::delete(key, Expect::Version(entry.version)))))

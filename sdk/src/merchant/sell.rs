@@ -39,9 +39,9 @@ pub use self::{
     form::{GuestLink, NotAGuestLink},
     import::{Became, StatementLine},
     list::{NotAnOrderCursor, OrderCursor, OrderPage, OrderQuery},
-    outbox::{DeadWebhook, Delivered, Webhook},
+    outbox::{DeadWebhook, Delivered, WEBHOOKS_MAX, Webhook},
     pending::{Pending, Provisional},
-    receipt::ShownReceipt,
+    receipt::{Bought, ShownReceipt},
     refunds::{RecentProof, Refund},
 };
 use self::{
@@ -63,7 +63,7 @@ use crate::{
     },
     protocol::jose::base64url_encode,
     rail::Reference,
-    store::{Expect, KEYS_MAX, Key, Persisted, Prefix, SCAN_MAX, Stored, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, SCAN_MAX, Stored, Version, Write},
     time::UnixTime,
 };
 
@@ -396,9 +396,8 @@ impl Merchant {
         expect: Expect,
     ) -> Result<Write, Error> {
         let key = delivery_key(id);
-        let text = zeroize::Zeroizing::new(serde_json::to_vec(address).unwrap_or_default());
         let until = now.plus_s(self.limits().delivery_kept_s);
-        let record = DeliveryRecord { source, sealed: self.seal(DELIVERY, &key, &text), until };
+        let record = DeliveryRecord { source, sealed: self.seal_value(DELIVERY, &key, address)?, until };
         Ok(put(key, &record, Some(until), expect)?)
     }
 
@@ -457,13 +456,8 @@ impl Merchant {
     /// What happened to an order, from the event `first` to `last`, as far as it is there and can be read.
     async fn events_between(&self, id: &OrderId, first: u32, last: u32) -> Result<Vec<OrderEvent>, Error> {
         let keys: Vec<Key> = (first..=last).map(|number| event_key(id, number)).collect();
-        let mut found = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(KEYS_MAX) {
-            for stored in self.0.store.load(keys, self.now()).await?.into_iter().flatten() {
-                found.push(stored.read::<OrderEvent>()?);
-            }
-        }
-        Ok(found)
+        let found = self.load_all(&keys).await?;
+        found.into_iter().flatten().map(|stored| Ok(stored.read::<OrderEvent>()?)).collect()
     }
 
     /// An order that has to be there, with the version that a step of it begins from.
@@ -668,9 +662,7 @@ impl Order {
         let key = delivery_key(self.id());
         let Some(stored) = self.merchant.load_one(&key).await? else { return Ok(None) };
         let record: DeliveryRecord = stored.read()?;
-        let text = zeroize::Zeroizing::new(self.merchant.open(DELIVERY, &key, &record.sealed)?);
-        let address = serde_json::from_slice(&text)
-            .map_err(|_| Error::Misuse("a delivery address cannot be read back".to_owned()))?;
+        let address = self.merchant.open_value(DELIVERY, &key, &record.sealed)?;
         Ok(Some(DeliveryAddress::new(address, record.source, record.until)))
     }
 
@@ -788,7 +780,7 @@ mod tests {
         order::{BankAccount, Happened, RefundReason},
         rail::{Outcome, RefundOutcome, Sepa},
         store::Memory,
-        testing::{FakeRail, Mood, TestShop},
+        testing::{FakeRail, Mood, TestShop, faulty::Faulty},
     };
 
     fn draft() -> Draft {
@@ -804,6 +796,23 @@ mod tests {
     async fn placed(merchant: &Merchant) -> Order {
         let form = merchant.guest_form();
         merchant.place_as_guest(draft(), &form).await.unwrap().commit().await.unwrap().order
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_is_read_in_one_go() {
+        let store = Faulty::new(Memory::new());
+        let shop = TestShop::with(|shop| shop.store(store.clone()).rail(FakeRail::new()));
+        for _ in 0..5 {
+            let order = placed(shop.merchant()).await.pay(FakeRail::ID).await.unwrap();
+            order.refund(order.total(), "broken").await.unwrap().commit().await.unwrap();
+        }
+        let before = store.calls();
+        assert_eq!(shop.merchant().open_refunds(100).await.unwrap().len(), 5);
+        assert_eq!(
+            store.calls() - before,
+            u64::from(queue::SHARDS) + 1,
+            "a scan of each shard, and all that they name"
+        );
     }
 
     #[tokio::test]

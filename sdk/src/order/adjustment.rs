@@ -22,6 +22,7 @@ pub struct Adjustment {
     /// What it is about.
     pub lines: Vec<Part>,
     /// What goes back for it; may be nothing where things were given up.
+    #[serde(deserialize_with = "crate::money::exactly")]
     pub amount: Money,
 }
 

@@ -11,7 +11,7 @@ use super::{
     fulfilment::ParcelRecord,
     withdrawal::{Exemption, WITHDRAWAL_DAYS, WithdrawalRecord},
 };
-use crate::{money::Quantity, time::UnixTime};
+use crate::{money::Quantity, names::is_key, time::UnixTime};
 
 /// The most parcels of one order.
 pub const PARCELS_MAX: usize = 50;
@@ -154,6 +154,18 @@ impl AfterError {
 }
 
 impl OrderRecord {
+    /// How many of an item the customer paid for and has not given up: none once all of the money went back, or the order is
+    /// over. What went back without a word of what for ([`Order::refund`](crate::Order::refund)) gives up nothing by itself.
+    #[must_use]
+    pub fn kept(&self, item: &str) -> u32 {
+        let paid = self.total.is_zero() || self.ledger.settled().is_ok_and(|settled| !settled.is_zero());
+        if self.state == super::OrderState::Paid && paid {
+            self.bought(item).saturating_sub(self.given_up(item))
+        } else {
+            0
+        }
+    }
+
     /// How many of an item were bought, over all lines.
     pub(super) fn bought(&self, item: &str) -> u32 {
         let lines = self.lines.iter().filter(|line| line.item == item);
@@ -207,9 +219,7 @@ pub(super) fn within(part: &Part, left: u32) -> Result<(), AfterError> {
 }
 
 pub(super) fn check_key(key: &str) -> Result<(), AfterError> {
-    let fits = |b: u8| b.is_ascii_graphic() && b != b'/';
-    let plain = !key.is_empty() && key.len() <= KEY_BYTES_MAX && key.bytes().all(fits);
-    if plain { Ok(()) } else { Err(AfterError::Key) }
+    if is_key(key, KEY_BYTES_MAX) { Ok(()) } else { Err(AfterError::Key) }
 }
 
 const fn usual_days() -> u16 {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Attempt, Happened, OrderError, OrderRecord, OrderState, RAIL_ANSWER_S, Source, Step, UNPAID_S};
 use crate::{
     money::{Money, MoneyError},
+    names::is_key,
     rail::{ActOutcome, Outcome},
     time::UnixTime,
 };
@@ -410,7 +411,5 @@ fn less(amount: Money, other: Money) -> Result<Money, MoneyError> {
 }
 
 fn check_key(key: &str) -> Result<(), OrderError> {
-    let fits = |b: u8| b.is_ascii_graphic() && b != b'/';
-    let plain = !key.is_empty() && key.len() <= KEY_BYTES_MAX && key.bytes().all(fits);
-    if plain { Ok(()) } else { Err(OrderError::CaptureKey) }
+    if is_key(key, KEY_BYTES_MAX) { Ok(()) } else { Err(OrderError::CaptureKey) }
 }

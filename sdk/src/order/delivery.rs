@@ -6,6 +6,7 @@ use zeroize::Zeroize;
 
 use crate::{
     ask::{Ask, AskedFor, Device},
+    names::is_plain,
     presentation::Verified,
     store::Persisted,
     time::UnixTime,
@@ -71,7 +72,7 @@ impl Address {
             if text.trim().is_empty() && part != "postal_code" {
                 return Err(AddressError::Missing(part));
             }
-            if text.len() > FIELD_BYTES_MAX || text.chars().any(char::is_control) {
+            if !text.is_empty() && !is_plain(text, FIELD_BYTES_MAX) {
                 return Err(AddressError::Unfit(part));
             }
         }

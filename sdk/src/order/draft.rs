@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     delivery::{Address, AddressError, DeliverTo},
-    totals::{Carriage, LineTax, Parts, Reduction, Totals},
+    totals::{Carriage, Charged, LineTax, Reduction, Totals},
     withdrawal::{Exemption, WITHDRAWAL_DAYS},
 };
 use crate::{
     ask::Ask,
     money::{Currency, Money, MoneyError, Quantity},
+    names::is_plain,
 };
 
 /// The most lines of an order.
@@ -263,18 +264,15 @@ impl Draft {
         if self.lines.len() > LINES_MAX {
             return Err(DraftError::TooManyLines(self.lines.len()));
         }
-        let plain = |text: &str, most: usize| {
-            !text.trim().is_empty() && text.len() <= most && !text.chars().any(char::is_control)
-        };
         let carriage = self.carriage.iter().map(|carriage| (&carriage.method, &carriage.title));
         for (item, title) in self.lines.iter().map(|line| (&line.item, &line.title)).chain(carriage) {
-            if !plain(item, ITEM_BYTES_MAX) || !plain(title, TITLE_BYTES_MAX) {
+            if !is_plain(item, ITEM_BYTES_MAX) || !is_plain(title, TITLE_BYTES_MAX) {
                 return Err(DraftError::Line(item.chars().take(ITEM_BYTES_MAX).collect()));
             }
         }
-        let parts = Parts { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
-        let totals = Totals::of(parts)?;
-        let fits = |part: &Reduction| plain(&part.title, TITLE_BYTES_MAX);
+        let charged = Charged { currency: self.currency, lines: &self.lines, carriage: self.carriage.as_ref() };
+        let totals = Totals::of(charged)?;
+        let fits = |part: &Reduction| is_plain(&part.title, TITLE_BYTES_MAX);
         let named = Money::sum(self.reductions.iter().map(|part| part.amount), self.currency)?;
         let is_named = self.reductions.is_empty() || named == totals.discounts;
         if self.reductions.len() > LINES_MAX || !self.reductions.iter().all(fits) || !is_named {

@@ -8,7 +8,7 @@ use super::{
     adjustment::AdjustmentReason,
     after::{AfterError, PARCELS_MAX, Part, check_key, count_of, has_room, within},
 };
-use crate::{money::Quantity, rail::WalletRail, time::UnixTime};
+use crate::{money::Quantity, names::is_plain, rail::WalletRail, time::UnixTime};
 
 /// The longest name of a carrier, in bytes.
 const CARRIER_BYTES_MAX: usize = 64;
@@ -63,8 +63,7 @@ impl Parcel {
         let texts =
             [("carrier", &self.carrier, CARRIER_BYTES_MAX), ("tracking number", &self.tracking, TRACKING_BYTES_MAX)];
         for (what, text, most) in texts {
-            let Some(text) = text else { continue };
-            if text.trim().is_empty() || text.len() > most || text.chars().any(char::is_control) {
+            if !text.as_ref().is_none_or(|text| is_plain(text, most)) {
                 return Err(AfterError::Parcel(what));
             }
         }

@@ -42,9 +42,9 @@ pub struct Reduction {
     pub amount: Money,
 }
 
-/// All that a sale costs.
+/// What a sale charges for: what it sells, and how that is sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parts<'a> {
+pub(crate) struct Charged<'a> {
     pub(crate) currency: Currency,
     pub(crate) lines: &'a [Line],
     pub(crate) carriage: Option<&'a Carriage>,
@@ -83,8 +83,8 @@ impl Totals {
     ///
     /// # Errors
     /// [`MoneyError`] if it cannot be counted, if more is let off than a line costs, or more tax is in a price than the price.
-    pub(crate) fn of(parts: Parts<'_>) -> Result<Self, MoneyError> {
-        let nothing = Money::zero(parts.currency);
+    pub(crate) fn of(charged: Charged<'_>) -> Result<Self, MoneyError> {
+        let nothing = Money::zero(charged.currency);
         let (mut lines, mut discounts, mut shipping, mut tax) = (nothing, nothing, nothing, nothing);
         let mut taxes: Vec<TaxPart> = Vec::new();
         let mut taxed = |amount: Money, part: Option<LineTax>| -> Result<(), MoneyError> {
@@ -102,12 +102,12 @@ impl Totals {
             }
             Ok(())
         };
-        for line in parts.lines {
+        for line in charged.lines {
             lines = lines.plus(line.price()?)?;
             discounts = discounts.plus(line.discount())?;
             taxed(line.amount()?, line.tax)?;
         }
-        if let Some(carriage) = parts.carriage {
+        if let Some(carriage) = charged.carriage {
             shipping = shipping.plus(carriage.amount)?;
             taxed(carriage.amount, carriage.tax)?;
         }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn totals(lines: &[Line], carriage: Option<&Carriage>) -> Result<Totals, MoneyError> {
-        Totals::of(Parts { currency: Currency::EUR, lines, carriage })
+        Totals::of(Charged { currency: Currency::EUR, lines, carriage })
     }
 
     #[test]

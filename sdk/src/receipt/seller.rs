@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ReceiptError;
-use crate::order::Address;
+use crate::{names::is_plain, order::Address};
 
 /// The longest text about a seller, in bytes.
 const TEXT_BYTES_MAX: usize = 200;
@@ -150,9 +150,7 @@ impl ReceiptIssuer {
             ("title of a refund", &self.refund),
             ("title of what is not charged", &self.not_charged),
         ];
-        let plain =
-            |text: &str| !text.trim().is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control);
-        match texts.into_iter().find(|(_, text)| !plain(text)) {
+        match texts.into_iter().find(|(_, text)| !is_plain(text, TEXT_BYTES_MAX)) {
             Some((what, _)) => Err(ReceiptError::SellerText(what)),
             None => Ok(()),
         }

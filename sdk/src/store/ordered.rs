@@ -20,6 +20,12 @@ pub(crate) fn due_at(sort: &str) -> Option<UnixTime> {
     sort.split('/').next()?.parse().ok().map(UnixTime::from_secs)
 }
 
+/// What [`by_time`] and [`newest_first`] put behind the time; none for what they did not make.
+pub(crate) fn named(sort: &str) -> Option<&str> {
+    let (time, name) = sort.split_once('/')?;
+    (time.len() == 20 && time.bytes().all(|b| b.is_ascii_digit())).then_some(name)
+}
+
 /// In which of so many shards something lies, so that commits spread over them: the last hexadecimal digit of its name,
 /// folded.
 pub(crate) fn shard_of(name: &str, shards: u8) -> String {
@@ -44,8 +50,10 @@ mod tests {
         assert_eq!(newest_first(at, "o_1f"), "09223372035064775807/o_1f");
         assert_eq!(by_time(UnixTime::from_secs(-1), "x"), "00000000000000000000/x");
         assert_eq!(due_at(&by_time(at, "o_1f/2")), Some(at));
+        assert_eq!(named(&by_time(at, "o_1f/2")), Some("o_1f/2"));
+        assert_eq!(named(&newest_first(at, "")), Some(""));
         for none in ["", "o_1f", "/", "x/1"] {
-            assert_eq!(due_at(none), None, "{none:?}");
+            assert_eq!((due_at(none), named(none)), (None, None), "{none:?}");
         }
         assert_eq!(["o_1f", "o_10", "o_17", "", "-"].map(|name| shard_of(name, 8)), ["7", "0", "7", "0", "0"]);
         assert_eq!(["o_1f", "o_10", "o_17", "", "-"].map(|name| shard_of(name, 4)), ["3", "0", "3", "0", "0"]);

@@ -5,9 +5,10 @@ use super::{
 };
 use crate::{
     ask::Ask,
-    checkout::CODES_MAX,
+    checkout::{CODES_MAX, Coupon, NotACouponName},
     money::{Money, MoneyError, Rate},
     order::Line,
+    store::BoxError,
     time::UnixTime,
 };
 
@@ -90,6 +91,15 @@ impl Rule {
             Needs::Nothing => format!("title {}", self.off.title),
             Needs::Word(word) => format!("word {word}"),
             Needs::Proof(ask) => format!("proof {ask} {}", self.off.title),
+        }
+    }
+
+    /// What it uses up.
+    fn coupon(&self) -> Result<Option<Coupon>, NotACouponName> {
+        match self.off.uses {
+            Uses::Always => Ok(None),
+            Uses::Once => Coupon::once(self.name()).map(Some),
+            Uses::OncePerCustomer => Coupon::once_per_customer(self.name()).map(Some),
         }
     }
 }
@@ -211,7 +221,7 @@ impl Discount for Codes {
 }
 
 impl Codes {
-    fn counting(&self, discountable: &Discountable) -> Result<Vec<Cut>, MoneyError> {
+    fn counting(&self, discountable: &Discountable) -> Result<Vec<Cut>, BoxError> {
         let lines = &discountable.lines;
         let Some(currency) = lines.first().map(|line| line.unit.currency()) else { return Ok(Vec::new()) };
         let mut left = lines.iter().map(Line::amount).collect::<Result<Vec<_>, _>>()?;
@@ -227,7 +237,8 @@ impl Codes {
         let is_proof = |rule: &&Rule| matches!(rule.needs, Needs::Proof(_));
         let others = self.rules.iter().filter(|rule| !is_proof(rule));
         let mut cuts: Vec<Cut> = Vec::new();
-        for rule @ Rule { needs, off } in others.chain(self.rules.iter().filter(is_proof)) {
+        for rule in others.chain(self.rules.iter().filter(is_proof)) {
+            let Rule { needs, off } = rule;
             let code = match needs {
                 Needs::Word(word) => match entered.iter().find(|(plain, _)| !word.is_empty() && plain == word) {
                     Some((_, code)) => Some(*code),
@@ -239,7 +250,7 @@ impl Codes {
                 continue;
             }
             let Some(parts) = off.of_lines(lines, &left, goods)? else { continue };
-            let mut cut = Cut::new(off.title.clone(), parts).given(off.uses, rule.name());
+            let mut cut = Cut { coupon: rule.coupon()?, ..Cut::new(off.title.clone(), parts) };
             if let Needs::Proof(ask) = needs {
                 cut = cut.for_proof(ask);
             } else {

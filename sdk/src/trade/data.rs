@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ask::Ask,
+    checkout::Coupon,
     money::{Money, Quantity, Rate},
+    names::is_plain,
     order::{Exemption, Line, OrderId},
     time::UnixTime,
 };
@@ -276,17 +278,15 @@ pub struct Cut {
     /// The ask that has to be answered for it, by name: until then it is provisional, if the customer says they can, and
     /// otherwise only offered.
     pub needs: Option<String>,
-    /// How often it is given.
-    pub uses: Uses,
-    /// The merchant's name for it, which says what was given before: not what the customer typed, nor what they read.
-    pub name: String,
+    /// What it uses up, if it is given a limited number of times.
+    pub coupon: Option<Coupon>,
 }
 
 impl Cut {
     /// So much is let off the lines, for everybody.
     #[must_use]
     pub fn new(title: impl Into<String>, off: Vec<Money>) -> Self {
-        Self { code: None, title: title.into(), off, needs: None, uses: Uses::Always, name: String::new() }
+        Self { code: None, title: title.into(), off, needs: None, coupon: None }
     }
 
     /// For a word that the customer entered.
@@ -303,10 +303,10 @@ impl Cut {
         self
     }
 
-    /// How often it is given, under the merchant's name for it: one name is one thing, however it is spelled or titled.
+    /// It is given once, as this coupon says.
     #[must_use]
-    pub fn given(mut self, uses: Uses, name: impl Into<String>) -> Self {
-        (self.uses, self.name) = (uses, name.into());
+    pub fn using(mut self, coupon: Coupon) -> Self {
+        self.coupon = Some(coupon);
         self
     }
 }
@@ -332,8 +332,4 @@ pub(crate) fn is_name(text: &str) -> bool {
 /// Whether a text can be shown as a title: 1 to 256 bytes, not only spaces, no control characters.
 pub(crate) fn is_title(text: &str) -> bool {
     is_plain(text, TITLE_BYTES_MAX)
-}
-
-fn is_plain(text: &str, bytes_max: usize) -> bool {
-    !text.trim().is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
 }

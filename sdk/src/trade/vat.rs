@@ -100,9 +100,9 @@ impl Vat {
     }
 
     /// Businesses in other countries of the area owe the tax themselves, if this says of a VAT id and the country that
-    /// things go to (`|vat_id, country| ..`) that it belongs to one. Without it nobody does: a VAT id is a word that anybody can
-    /// type. What is taken out of a price is the tax that a consumer there would pay. Have it checked where that is done (VIES) and look the result up here: this is called for each quote, and
-    /// does not wait.
+    /// things go to (`|vat_id, country| ..`) that it belongs to one. Without it nobody does: a VAT id is a word that anybody
+    /// can type. Have ids checked beforehand (VIES): this looks the result up for each quote, and does not wait. What is taken
+    /// out of a price is the tax that a consumer there would pay.
     #[must_use]
     pub fn reverse_charge(mut self, owes: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
         self.owes = Some(Arc::new(owes));

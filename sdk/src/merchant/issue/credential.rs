@@ -215,8 +215,7 @@ impl Merchant {
             // The token and the proofs are in order, and the store is away, or cannot say what it did.
             Err((Error::Unavailable { source, .. }, grant)) => {
                 tracing::warn!(error = %source, "a credential is deferred");
-                let text = serde_json::to_vec(&batch).map_err(|e| Error::Misuse(format!("a batch: {e}")))?;
-                let transaction_id = self.0.keys.seal(DEFERRED, grant.as_bytes(), &text, self.random());
+                let transaction_id = self.seal_token(DEFERRED, &grant, &batch)?;
                 Ok(Issued::Later { transaction_id, interval_s: INTERVAL_S })
             }
             Err((error, _)) => Err(error),
@@ -253,9 +252,8 @@ impl Merchant {
         self.issuing()?;
         let visitor = self.visitor(access).await?;
         let transaction_id = read_deferred(body, &self.0.limits).map_err(IssueError::Request)?;
-        let opened = self.0.keys.open(DEFERRED, visitor.token.grant.as_bytes(), &transaction_id);
-        let opened = opened.map_err(|_| IssueError::Transaction)?;
-        let batch: Batch = serde_json::from_slice(&opened).map_err(|_| IssueError::Transaction)?;
+        let batch: Option<Batch> = self.open_token(DEFERRED, &visitor.token.grant, &transaction_id);
+        let batch = batch.ok_or(IssueError::Transaction)?;
         if self.now() >= batch.until {
             return Err(IssueError::Transaction.into());
         }
@@ -274,9 +272,8 @@ impl Merchant {
         self.issuing()?;
         let visitor = self.visitor(access).await?;
         let notification = Notification::read(body, &self.0.limits).map_err(IssueError::Notification)?;
-        let grant = visitor.token.grant.as_bytes();
-        let opened = self.0.keys.open(NOTIFICATION, grant, &notification.id).map_err(|_| IssueError::NotificationId)?;
-        let notified: Notified = serde_json::from_slice(&opened).map_err(|_| IssueError::NotificationId)?;
+        let notified: Option<Notified> = self.open_token(NOTIFICATION, &visitor.token.grant, &notification.id);
+        let notified = notified.ok_or(IssueError::NotificationId)?;
         if let Some(proof) = access.proof {
             self.commit_wallet(&[proof.spent(self.now())?]).await?;
         }
@@ -570,8 +567,7 @@ impl Merchant {
 
     fn handed(&self, grant: &str, batch: &Batch, credentials: Vec<String>) -> Result<Issued, Error> {
         let notified = Notified { aliases: batch.keys.iter().map(|new| new.alias.clone()).collect() };
-        let text = serde_json::to_vec(&notified).map_err(|e| Error::Misuse(format!("a notification: {e}")))?;
-        let notification_id = self.0.keys.seal(NOTIFICATION, grant.as_bytes(), &text, self.random());
+        let notification_id = self.seal_token(NOTIFICATION, grant, &notified)?;
         Ok(Issued::Now { credentials, notification_id })
     }
 

@@ -39,6 +39,20 @@ pub(in crate::merchant) struct ShownTogether<'a> {
     pub(in crate::merchant) proofs: &'a [Proof],
 }
 
+/// What is committed with the answer that authorises a payment, or would have.
+pub(in crate::merchant) struct AuthorisedWrites {
+    pub(in crate::merchant) writes: Vec<Write>,
+    /// The ask whose values the order took.
+    pub(in crate::merchant) taken: Option<String>,
+}
+
+impl AuthorisedWrites {
+    /// Nothing was authorised, and nothing taken.
+    const fn declined(writes: Vec<Write>) -> Self {
+        Self { writes, taken: None }
+    }
+}
+
 /// An authorisation as it is stored, beside its order: evidence, for as long as it may be disputed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct AuthorisationRecord {
@@ -117,14 +131,13 @@ impl Merchant {
 
     /// The writes by which an attempt is authorised, with the evidence: to be committed with the answer that is redeemed. An
     /// order that waited for what the wallet showed takes that; if it is not what its price is for, the attempt is declined.
-    /// Second, the ask whose values the order took.
     pub(in crate::merchant) async fn authorised(
         &self,
         payment: &AskedPayment,
         authorisation: &Authorisation,
         verified_at: UnixTime,
         came: &ShownTogether<'_>,
-    ) -> Result<(Vec<Write>, Option<String>), Error> {
+    ) -> Result<AuthorisedWrites, Error> {
         let (now, AskedPayment { order: id, attempt, amount, .. }) = (self.now(), payment);
         let used = Key::new(CodeUsed::KIND, code_digest(&authorisation.jti), "");
         if self.load_one(&used).await?.is_some() {
@@ -135,18 +148,20 @@ impl Merchant {
         let awaited = order.record.awaited().cloned().unwrap_or_default();
         let address = match self.awaited_address(&awaited, came.shown) {
             Ok(address) => address,
-            Err(why) => return Ok((self.unauthorised(payment, why.as_str()).await?, None)),
+            Err(why) => return Ok(AuthorisedWrites::declined(self.unauthorised(payment, why.as_str()).await?)),
         };
         if let (Some((address, _)), Some(expected)) = (&address, &awaited.address)
             && !self.is_priced_alike(&order.record, &expected.country, address).await?
         {
-            return Ok((self.unauthorised(payment, NotAuthorised::AddressElsewhere.as_str()).await?, None));
+            let why = NotAuthorised::AddressElsewhere.as_str();
+            return Ok(AuthorisedWrites::declined(self.unauthorised(payment, why).await?));
         }
         // As the ask is by now: it may have become stricter since it was asked.
         let answers = |proof: &&Proof| self.declared(&proof.ask).is_some_and(|ask| ask.is_answered_by(proof));
         let proofs: Vec<Proof> = came.proofs.iter().filter(answers).cloned().collect();
         let Some(mut record) = order.record.clone().shown(&proofs) else {
-            return Ok((self.unauthorised(payment, NotAuthorised::NotAllShown.as_str()).await?, None));
+            let why = NotAuthorised::NotAllShown.as_str();
+            return Ok(AuthorisedWrites::declined(self.unauthorised(payment, why).await?));
         };
         let mut more = Vec::new();
         if record.checkout.is_some() && record.buyer == Buyer::Guest {
@@ -161,13 +176,12 @@ impl Merchant {
         }
         let step = record.authorised(WalletRail::ID, *attempt, *amount, now)?;
         let key = authorisation_key(id, *attempt);
-        let text = zeroize::Zeroizing::new(serde_json::to_vec(authorisation).unwrap_or_default());
         let record = AuthorisationRecord {
             order: id.clone(),
             attempt: *attempt,
             amount: *amount,
             verified_at,
-            sealed: self.seal(EVIDENCE, &key, &text),
+            sealed: self.seal_value(EVIDENCE, &key, authorisation)?,
             stage: Stage::Held,
             look_at: Some(now),
             looks: 0,
@@ -179,7 +193,7 @@ impl Merchant {
             put(key, &record, until, Expect::Absent)?,
             put(used, &code, None, Expect::Absent)?,
         ]);
-        Ok((self.plan_step(step, Some(&order), more)?.writes, taken))
+        Ok(AuthorisedWrites { writes: self.plan_step(step, Some(&order), more)?.writes, taken })
     }
 
     /// The writes by which an attempt that waits for a wallet is declined, if it still does.
@@ -349,9 +363,7 @@ impl Merchant {
 
     fn evidence_of(&self, record: &AuthorisationRecord, order: &OrderRecord) -> Result<Evidence, Error> {
         let key = authorisation_key(&record.order, record.attempt);
-        let text = zeroize::Zeroizing::new(self.open(EVIDENCE, &key, &record.sealed)?);
-        let signed: Authorisation = serde_json::from_slice(&text)
-            .map_err(|_| Error::Misuse("the evidence of a payment cannot be read back".to_owned()))?;
+        let signed: Authorisation = self.open_value(EVIDENCE, &key, &record.sealed)?;
         let Authorisation { presentation, audience, nonce, transaction_data, attestation, jti, made_at } = signed;
         Ok(Evidence {
             order: record.order.clone(),

@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Refusal},
     merchant::{Merchant, put},
     money::Money,
+    names::is_plain,
     order::{BankAccount, OrderError, OrderId, RefundReason},
     protocol::jose::{base64url_encode, sha256},
     rail::Reference,
@@ -64,8 +65,7 @@ impl std::str::FromStr for TransferId {
 
     fn from_str(text: &str) -> Result<Self, NotATransferId> {
         let text = text.trim();
-        let plain = !text.is_empty() && text.len() <= ID_BYTES_MAX && !text.chars().any(char::is_control);
-        if plain { Ok(Self(text.to_owned())) } else { Err(NotATransferId) }
+        if is_plain(text, ID_BYTES_MAX) { Ok(Self(text.to_owned())) } else { Err(NotATransferId) }
     }
 }
 
@@ -446,7 +446,7 @@ impl Merchant {
         // What is too much goes back to where it came from, and nowhere else.
         if let Some(payer) = self.statement(name, &record)?.payer {
             for refund in step.owed.iter_mut().filter(|refund| refund.reason == RefundReason::Overpaid) {
-                refund.sealed_account = Some(self.seal_account(id, &refund.key, &payer));
+                refund.sealed_account = Some(self.seal_account(id, &refund.key, &payer)?);
             }
         }
         self.name_payers(&mut step).await?;
@@ -489,8 +489,7 @@ impl Merchant {
     }
 
     fn statement(&self, name: &str, record: &TransferRecord) -> Result<Statement, Error> {
-        let text = zeroize::Zeroizing::new(self.open(PAYER, &transfer_key(name), &record.sealed)?);
-        serde_json::from_slice(&text).map_err(|_| Error::Misuse("a transfer cannot be read back".to_owned()))
+        self.open_value(PAYER, &transfer_key(name), &record.sealed)
     }
 
     fn unmatched_of(&self, name: &str, record: &TransferRecord) -> Result<UnmatchedTransfer, Error> {

@@ -40,8 +40,6 @@ use crate::{
 
 /// What seals an address to its checkout.
 const ADDRESS: &str = "checkout address";
-/// The queue of checkouts that are being completed.
-const DUE: &str = "checkout_due";
 
 /// What a customer sends: what they want, and where it goes.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -148,8 +146,16 @@ impl Whose {
     }
 }
 
-/// That a customer has a checkout, to delete it with them; or that a checkout is to be looked at. Which one stands in the
-/// key.
+/// That a checkout is to be looked at. Which one, and when, stands in the key.
+#[derive(Serialize, Deserialize)]
+struct DueCheckout {}
+
+impl Persisted for DueCheckout {
+    const KIND: &'static str = "checkout_due";
+    const SCHEMA: u16 = 1;
+}
+
+/// That a customer has a checkout, to delete it with them. Which one stands in the key.
 #[derive(Serialize, Deserialize)]
 struct BegunCheckout {}
 
@@ -355,8 +361,7 @@ impl Merchant {
         let now = self.now();
         let mut writes: Vec<Write> = erasing.into_iter().collect();
         if let Some(Destination { address, source, is_new: true }) = &destination {
-            let text = zeroize::Zeroizing::new(serde_json::to_vec(address).unwrap_or_default());
-            let sealed = self.seal(ADDRESS, &checkout_key(&record.id), &text);
+            let sealed = self.seal_value(ADDRESS, &checkout_key(&record.id), address)?;
             record.address = Some(SealedAddress { source: *source, sealed });
         }
         if let (None, Some(customer)) = (version, record.buyer.customer()) {
@@ -365,7 +370,7 @@ impl Merchant {
         if let Some(once) = once {
             writes.push(once.write(&record.id, now)?);
         }
-        self.plan_checkout(record.changed(wishes, offering, now), version, writes, whose.clone())
+        self.plan_checkout(record.changed(wishes, offering, now)?, version, writes, whose.clone())
     }
 
     /// What goes with a checkout that becomes a customer's: somebody may forget them at this very moment.
@@ -408,10 +413,7 @@ impl Merchant {
     /// Where a checkout's address stands in clear, for whoever may see it.
     fn address_of(&self, record: &CheckoutRecord) -> Result<Option<Address>, Error> {
         let Some(address) = &record.address else { return Ok(None) };
-        let text = zeroize::Zeroizing::new(self.open(ADDRESS, &checkout_key(&record.id), &address.sealed)?);
-        let address = serde_json::from_slice(&text)
-            .map_err(|_| Error::Misuse("the address of a checkout cannot be read back".to_owned()))?;
-        Ok(Some(address))
+        self.open_value(ADDRESS, &checkout_key(&record.id), &address.sealed).map(Some)
     }
 }
 
@@ -628,11 +630,11 @@ fn checkout_key(id: &CheckoutId) -> Key {
 }
 
 fn due_key(id: &CheckoutId, due: UnixTime) -> Key {
-    Key::new(DUE, shard_of(id.as_str()), by_time(due, id))
+    Key::new(DueCheckout::KIND, shard_of(id.as_str()), by_time(due, id))
 }
 
 fn due_entry(id: &CheckoutId, due: UnixTime) -> Result<Write, Error> {
-    Ok(put(due_key(id, due), &BegunCheckout {}, None, Expect::Any)?)
+    Ok(put(due_key(id, due), &DueCheckout {}, None, Expect::Any)?)
 }
 
 /// The name of the checkout that a guest's link leads to: nobody comes from the name to the link.

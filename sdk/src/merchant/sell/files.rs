@@ -255,7 +255,6 @@ impl Merchant {
         let number = step.changed.first().map(|refund| (refund.tries, refund.amount));
         let (number, amount) = number.ok_or(Refusal::NothingOwed)?;
         let place = filed_key(id, &end_to_end);
-        let text = zeroize::Zeroizing::new(serde_json::to_vec(&account).unwrap_or_default());
         let filed = FiledRefund {
             order: order.clone(),
             key: key.to_owned(),
@@ -263,7 +262,7 @@ impl Merchant {
             amount,
             came_back: false,
             text: format!("Refund {}", spoken_number(&loaded.record.reference)),
-            sealed: self.seal(PAYEE, &place, &text),
+            sealed: self.seal_value(PAYEE, &place, &account)?,
         };
         writes.push(put(place, &filed, None, Expect::Absent)?);
         writes.push(put(file_key(id), &file, None, expect)?);
@@ -304,9 +303,7 @@ impl Merchant {
     async fn file_xml(&self, id: &str, file: &FileRecord) -> Result<String, Error> {
         let mut transfers = Vec::new();
         for (end_to_end, filed, _) in self.filed_in(id).await? {
-            let text = zeroize::Zeroizing::new(self.open(PAYEE, &filed_key(id, &end_to_end), &filed.sealed)?);
-            let account: BankAccount = serde_json::from_slice(&text)
-                .map_err(|_| Error::Misuse("the account of a refund cannot be read back".to_owned()))?;
+            let account: BankAccount = self.open_value(PAYEE, &filed_key(id, &end_to_end), &filed.sealed)?;
             transfers.push(FiledTransfer {
                 end_to_end,
                 amount: filed.amount,
@@ -370,9 +367,7 @@ impl Merchant {
     }
 
     fn open_account(&self, order: &OrderId, refund: &RefundRecord, sealed: &str) -> Result<BankAccount, Error> {
-        let text = zeroize::Zeroizing::new(self.open(ACCOUNT, &refund_key(order, &refund.key), sealed)?);
-        serde_json::from_slice(&text)
-            .map_err(|_| Error::Misuse("the account of a refund cannot be read back".to_owned()))
+        self.open_value(ACCOUNT, &refund_key(order, &refund.key), sealed)
     }
 }
 

@@ -9,13 +9,13 @@ use super::{
     Expect, LOOK_MAX, Order, Pending, Plan,
     after::sending_write,
     order_key,
-    queue::{newest_first, shard_of, shards},
+    queue::{named, newest_first, shard_of, shards},
 };
 use crate::{
     error::Error,
     merchant::{Merchant, put},
     order::{OrderId, OrderRecord, OrderState},
-    store::{KEYS_MAX, Key, Persisted, Prefix, Write},
+    store::{Key, Persisted, Prefix, Write},
     time::UnixTime,
 };
 
@@ -90,7 +90,7 @@ impl OrderQuery {
 
     /// Where to begin to look: behind the page before, and behind what is too new.
     fn begin(&self) -> Option<String> {
-        let newer = self.before.map(|at| format!("{}/~", sort_time(at)));
+        let newer = self.before.map(|at| newest_first(at, "~"));
         let cursor = self.after.as_ref().map(|cursor| cursor.0.clone());
         newer.into_iter().chain(cursor).max()
     }
@@ -112,9 +112,8 @@ impl std::str::FromStr for OrderCursor {
     type Err = NotAnOrderCursor;
 
     fn from_str(text: &str) -> Result<Self, NotAnOrderCursor> {
-        let (time, order) = text.split_once('/').ok_or(NotAnOrderCursor)?;
-        let digits = time.len() == 20 && time.bytes().all(|b| b.is_ascii_digit());
-        if digits && order.parse::<OrderId>().is_ok() { Ok(Self(text.to_owned())) } else { Err(NotAnOrderCursor) }
+        let order = named(text).and_then(|order| order.parse::<OrderId>().ok());
+        order.map(|_| Self(text.to_owned())).ok_or(NotAnOrderCursor)
     }
 }
 
@@ -142,7 +141,7 @@ impl Merchant {
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, Error> {
         let limit = query.limit.clamp(1, ROUND);
-        let end = query.from.map(|at| format!("{}/~", sort_time(at)));
+        let end = query.from.map(|at| newest_first(at, "~"));
         let mut after = query.begin();
         let mut found: Vec<(String, OrderId)> = Vec::with_capacity(limit + 1);
         let mut looked = 0;
@@ -209,10 +208,8 @@ impl Merchant {
     /// The orders of these keys; one that is gone is left out.
     pub(super) async fn orders_named(&self, keys: Vec<Key>) -> Result<Vec<Order>, Error> {
         let mut orders = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(KEYS_MAX) {
-            for stored in self.0.store.load(keys, self.now()).await?.into_iter().flatten() {
-                orders.push(Order { merchant: self.clone(), record: stored.read()? });
-            }
+        for stored in self.load_all(&keys).await?.into_iter().flatten() {
+            orders.push(Order { merchant: self.clone(), record: stored.read()? });
         }
         Ok(orders)
     }
@@ -222,11 +219,6 @@ impl Merchant {
 pub(super) fn listed(order: &OrderRecord) -> Result<Write, Error> {
     let key = Key::new(Listed::KIND, shard_of(order.id.as_str()), newest_first(order.placed_at, &order.id));
     Ok(put(key, &Listed { order: order.id.clone(), state: order.state }, None, Expect::Any)?)
-}
-
-/// A sort text that puts later times first.
-fn sort_time(at: UnixTime) -> String {
-    format!("{:020}", i64::MAX.saturating_sub(at.as_secs().max(0)))
 }
 
 #[cfg(test)]
@@ -315,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_a_place_and_nothing_else() {
-        let good = format!("{}/{}", sort_time(UnixTime::from_secs(5)), OrderId::from_random([1; 16]));
+        let good = newest_first(UnixTime::from_secs(5), OrderId::from_random([1; 16]));
         assert_eq!(good.parse::<OrderCursor>().unwrap().to_string(), good);
         for bad in ["", "/", "5/o_1", &good[1..], &format!("{good}x"), "00000000000000000000/~"] {
             assert_eq!(bad.parse::<OrderCursor>(), Err(NotAnOrderCursor), "{bad}");

@@ -15,7 +15,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::delivery::quiet_key;
-use super::{Pending, Plan, event_key};
+use super::{
+    Pending, Plan, event_key,
+    queue::{by_time, named},
+};
 use crate::{
     error::{Error, Refusal},
     merchant::{Merchant, put},
@@ -32,6 +35,8 @@ use crate::{
 const BATCH: usize = 100;
 /// How long an event waits for an endpoint at most, and a dead letter is kept, in seconds: 30 days.
 const KEPT_S: u64 = 30 * 24 * 3600;
+/// The most endpoints: each of them adds a write to every commit in which something happens to an order.
+pub const WEBHOOKS_MAX: usize = 8;
 /// The most secrets of one endpoint.
 const SECRETS_MAX: usize = 4;
 
@@ -347,14 +352,13 @@ impl Merchant {
 impl Waiting {
     /// An entry that cannot be read, as its key has it.
     fn of_key(key: &Key, now: UnixTime) -> Option<Self> {
-        let mut parts = key.sort.split('/').skip(1);
-        let (order, number): (OrderId, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(Self::new(&order, number, now))
+        let (order, number) = named(&key.sort)?.split_once('/')?;
+        Some(Self::new(&order.parse().ok()?, number.parse().ok()?, now))
     }
 
     /// The write by which it waits until this time.
     fn write(&self, endpoint: &str, due: UnixTime, expect: Expect) -> Result<Write, Error> {
-        let sort = format!("{:020}/{}/{:010}", due.as_secs().max(0), self.order, self.number);
+        let sort = by_time(due, format_args!("{}/{:010}", self.order, self.number));
         Ok(put(Key::new(Self::KIND, endpoint, sort), self, Some(self.until), expect)?)
     }
 }

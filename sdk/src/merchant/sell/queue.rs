@@ -3,7 +3,7 @@
 
 use std::vec;
 
-pub(super) use crate::store::{by_time, newest_first};
+pub(super) use crate::store::{by_time, named, newest_first};
 use crate::{
     error::Error,
     merchant::Merchant,

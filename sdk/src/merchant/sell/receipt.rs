@@ -2,18 +2,19 @@
 
 use serde_json::Value;
 
-use super::{Order, Pending, Plan, Witness};
+use super::{Order, Pending, Plan, Witness, order_key};
 use crate::{
     ask::OWN_RECEIPT,
     error::{Error, Refusal},
     issuing::{ReceiptIssued, ReceiptName, ReceiptUsed},
     merchant::{Merchant, RACES_MAX, put},
-    order::{OrderEvent, OrderId, RefundRecord},
+    order::{OrderEvent, OrderId, OrderRecord, RefundRecord},
     presentation::Verified,
-    protocol::jose::base64url_encode,
+    protocol::jose::{base64url_encode, sha256},
     rail::Reference,
     receipt::{Books, Means, Receipt, ReceiptError},
-    store::{Expect, Key, Persisted, Prefix, Version},
+    store::{Expect, Key, Persisted, Prefix, Version, Write},
+    time::UnixTime,
 };
 
 /// The longest name of what a receipt is good for once, in bytes.
@@ -74,6 +75,22 @@ pub struct ShownReceipt {
     order: Order,
 }
 
+/// Something that a receipt says was bought here, as it stands now: for a warranty, or the right to review it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bought {
+    /// The merchant's name for it.
+    pub item: String,
+    /// What it was called.
+    pub title: String,
+    /// When it was bought.
+    pub at: UnixTime,
+    /// How many were bought.
+    pub quantity: u32,
+    /// How many of them were paid for and did not go back ([`OrderRecord::kept`]).
+    pub kept: u32,
+}
+
 impl ShownReceipt {
     /// The receipt's number.
     #[must_use]
@@ -93,8 +110,59 @@ impl ShownReceipt {
         self.number == self.order.reference().as_str()
     }
 
-    /// Uses the receipt for something that it is good for once, such as a review; `purpose` names that: 1 to 32 of `a-z`,
-    /// `0-9`, `-` and `_`. However many wallets have the receipt, and however often they show it, it is once.
+    /// What was bought with it, each item once, as it stands now; nothing for the receipt of what went back.
+    ///
+    /// ```
+    /// # use firsthand::{Error, Merchant, Verified, error::Refusal};
+    /// # async fn warranty(merchant: &Merchant, shown: &Verified) -> Result<(), Error> {
+    /// let bought = merchant.receipt_shown(shown).await?.bought();
+    /// let kettle = bought.iter().find(|it| it.item == "kettle" && it.kept > 0);
+    /// let kettle = kettle.ok_or_else(|| Refusal::NotBought { item: "kettle".into() })?;
+    /// println!("bought here {}, as {:?}", kettle.at, kettle.title);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn bought(&self) -> Vec<Bought> {
+        if self.is_purchase() { bought_of(&self.order.record) } else { Vec::new() }
+    }
+
+    /// Uses the receipt for something that it is good for once for each thing that was bought with it and kept, such as a review
+    /// of it: `purpose` as for [`once`](Self::once), `item` by the merchant's name. Committed together with the review
+    /// ([`Pending`]), there is one review for each thing that somebody bought here.
+    ///
+    /// ```
+    /// # use firsthand::{Error, Merchant, Verified};
+    /// # async fn review(merchant: &Merchant, shown: &Verified, item: &str) -> Result<(), Error> {
+    /// let receipt = merchant.receipt_shown(shown).await?;
+    /// let bought = receipt.once_for("review", item).await?.commit().await?;
+    /// println!("a review of {:?}, bought here {}", bought.title, bought.at);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refusal::NotBought`] if it was not bought with this receipt, or all of it went back; otherwise as
+    /// [`once`](Self::once).
+    pub async fn once_for(&self, purpose: &str, item: &str) -> Result<Pending<Bought>, Error> {
+        self.good_for(purpose)?;
+        let input = (self.clone(), purpose.to_owned(), item.to_owned());
+        Pending::new(&self.order.merchant, input, |merchant, (shown, purpose, item)| async move {
+            // What went back since it was shown is back.
+            let order = merchant.wanted(shown.order.id()).await?;
+            let version = Write::check(order_key(&order.record.id), Expect::Version(order.version));
+            let kept = bought_of(&order.record).into_iter().find(|it| it.item == item && it.kept > 0);
+            let bought = kept.ok_or_else(|| Refusal::NotBought { item: item.clone() })?;
+            let used = format!("{purpose}/{}", base64url_encode(&sha256(item.as_bytes())));
+            let mut plan = merchant.plan_once(&shown.number, &used, &purpose).await?;
+            plan.writes.push(version);
+            Ok(plan.map(|()| bought))
+        })
+        .await
+    }
+
+    /// Uses the receipt for something that it is good for once, such as a review of the shop; `purpose` names that: 1 to 32 of
+    /// `a-z`, `0-9`, `-` and `_`. However many wallets have the receipt, and however often they show it, it is once.
     ///
     /// Committed together with what it is used for ([`Pending`]), the two cannot come apart.
     ///
@@ -102,18 +170,21 @@ impl ShownReceipt {
     /// [`Refusal::ReceiptUsed`] if it was used for that before; [`Refusal::NoSuchReceipt`] if it is no receipt of a
     /// purchase; [`Error::Misuse`] for another name.
     pub async fn once(&self, purpose: &str) -> Result<Pending<()>, Error> {
+        self.good_for(purpose)?;
+        let input = (self.number.clone(), purpose.to_owned());
+        Pending::new(&self.order.merchant, input, |merchant, (number, purpose)| async move {
+            merchant.plan_once(&number, &purpose, &purpose).await
+        })
+        .await
+    }
+
+    /// Refuses what nothing can be used once for, and what is no receipt of a purchase.
+    fn good_for(&self, purpose: &str) -> Result<(), Error> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
         if purpose.is_empty() || purpose.len() > PURPOSE_BYTES_MAX || !purpose.bytes().all(plain) {
             return Err(Error::Misuse(format!("a receipt cannot be used once for {purpose:?}: name it like review")));
         }
-        if !self.is_purchase() {
-            return Err(Refusal::NoSuchReceipt.into());
-        }
-        let input = (self.number.clone(), purpose.to_owned());
-        Pending::new(&self.order.merchant, input, |merchant, (number, purpose)| async move {
-            merchant.plan_once(&number, &purpose).await
-        })
-        .await
+        if self.is_purchase() { Ok(()) } else { Err(Refusal::NoSuchReceipt.into()) }
     }
 }
 
@@ -156,8 +227,9 @@ impl Merchant {
         Ok(found)
     }
 
-    async fn plan_once(&self, number: &str, purpose: &str) -> Result<Plan<()>, Error> {
-        let key = Key::new(ReceiptUsed::KIND, number, purpose);
+    /// What a receipt is used for is written under `used`.
+    async fn plan_once(&self, number: &str, used: &str, purpose: &str) -> Result<Plan<()>, Error> {
+        let key = Key::new(ReceiptUsed::KIND, number, used);
         if self.load_one(&key).await?.is_some() {
             return Err(Refusal::ReceiptUsed { purpose: purpose.to_owned() }.into());
         }
@@ -167,4 +239,22 @@ impl Merchant {
         let writes = vec![put(key.clone(), &used, None, Expect::Absent)?];
         Ok(Plan { writes, value: (), witness: Some(Witness { key, operation }), at })
     }
+}
+
+fn bought_of(order: &OrderRecord) -> Vec<Bought> {
+    let mut bought: Vec<Bought> = Vec::new();
+    for line in &order.lines {
+        let quantity = line.quantity.count();
+        match bought.iter_mut().find(|known| known.item == line.item) {
+            Some(known) => known.quantity = known.quantity.saturating_add(quantity),
+            None => bought.push(Bought {
+                item: line.item.clone(),
+                title: line.title.clone(),
+                at: order.placed_at,
+                quantity,
+                kept: order.kept(&line.item),
+            }),
+        }
+    }
+    bought
 }

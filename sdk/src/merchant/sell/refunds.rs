@@ -1,11 +1,12 @@
 //! Money that goes back: decided and committed first, then carried out by the rail, or by the merchant's hand.
 
-use super::{OWED, Order, Plan, pay::in_time, pending::Pending, read_entry, refund_key};
+use super::{OWED, Order, Plan, order_key, pay::in_time, pending::Pending, read_entry, refund_key};
 use crate::{
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, recognise::Recognised},
     money::Money,
+    names::is_key,
     order::{
         BankAccount, Buyer, OrderId, OrderRecord, RAIL_ANSWER_S, RefundReason, RefundRecord, RefundState, Source, Step,
     },
@@ -100,8 +101,7 @@ impl Order {
     /// [`Error::Order`] if the order is not paid, or not that much is left; [`Refusal::RefundDiffers`] if the key was used
     /// for another amount.
     pub async fn refund(&self, amount: Money, key: &str) -> Result<Pending<Self>, Error> {
-        let fits = |b: u8| b.is_ascii_graphic() && b != b'/';
-        if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(fits) {
+        if !is_key(key, KEY_BYTES_MAX) {
             return Err(Refusal::RefundKey(KEY_BYTES_MAX).into());
         }
         Pending::new(&self.merchant, (self.id().clone(), key.to_owned()), move |merchant, (id, key)| async move {
@@ -200,10 +200,7 @@ impl Refund {
     pub fn account(&self) -> Result<Option<BankAccount>, Error> {
         let Some(sealed) = &self.record.sealed_account else { return Ok(None) };
         let key = refund_key(self.order.id(), self.key());
-        let text = zeroize::Zeroizing::new(self.order.merchant.open(ACCOUNT, &key, sealed)?);
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|_| Error::Misuse("the account of a refund cannot be read back".to_owned()))
+        self.order.merchant.open_value(ACCOUNT, &key, sealed).map(Some)
     }
 
     /// The name of the transfer in a file for the bank that carries it out ([`Merchant::refund_file`]); none while it
@@ -271,7 +268,7 @@ impl Refund {
                 if !may(&refund) {
                     return Ok(None);
                 }
-                let sealed = merchant.seal_account(&order.id, &refund.key, &account);
+                let sealed = merchant.seal_account(&order.id, &refund.key, &account)?;
                 Ok(Some(order.account_named(refund, sealed)?))
             })
             .await
@@ -307,12 +304,18 @@ impl Merchant {
     /// # Errors
     /// [`Error::Unavailable`] if the store does not answer.
     pub async fn open_refunds(&self, limit: usize) -> Result<Vec<Refund>, Error> {
-        let mut open = Vec::new();
-        for (key, stored) in self.first_of(OWED, limit).await? {
-            let Some((_, name)) = key.sort.split_once('/') else { continue };
-            let Some(order) = self.order(&read_entry(&stored)?.order).await? else { continue };
-            let record = self.refund_record(order.id(), name).await?;
-            open.push(Refund { order, record });
+        let mut keys = Vec::new();
+        for (entry, stored) in self.first_of(OWED, limit).await? {
+            let Some((_, name)) = entry.sort.split_once('/') else { continue };
+            let order = read_entry(&stored)?.order;
+            keys.extend([order_key(&order), refund_key(&order, name)]);
+        }
+        let (mut found, mut open) = (self.load_all(&keys).await?.into_iter(), Vec::new());
+        while let (Some(order), Some(refund)) = (found.next(), found.next()) {
+            // One that was done since the list was read may be gone.
+            let (Some(order), Some(refund)) = (order, refund) else { continue };
+            let order = Order { merchant: self.clone(), record: order.read()? };
+            open.push(Refund { order, record: refund.read()? });
         }
         Ok(open)
     }
@@ -327,9 +330,8 @@ impl Merchant {
         Ok(Refund { order, record })
     }
 
-    pub(super) fn seal_account(&self, id: &OrderId, key: &str, account: &BankAccount) -> String {
-        let text = zeroize::Zeroizing::new(serde_json::to_vec(account).unwrap_or_default());
-        self.seal(ACCOUNT, &refund_key(id, key), &text)
+    pub(super) fn seal_account(&self, id: &OrderId, key: &str, account: &BankAccount) -> Result<String, Error> {
+        self.seal_value(ACCOUNT, &refund_key(id, key), account)
     }
 
     pub(super) async fn refund_record(&self, id: &OrderId, key: &str) -> Result<RefundRecord, Error> {
@@ -369,7 +371,7 @@ impl Merchant {
             && let Some(payer) = self.payer_of(&step.order.id).await?
         {
             for refund in step.owed.iter_mut().filter(|refund| unnamed(refund)) {
-                refund.sealed_account = Some(self.seal_account(&step.order.id, &refund.key, &payer));
+                refund.sealed_account = Some(self.seal_account(&step.order.id, &refund.key, &payer)?);
             }
         }
         Ok(())

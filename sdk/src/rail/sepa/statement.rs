@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     money::{Currency, Money, MoneyError},
+    names::is_plain,
     rail::Reference,
     time::Day,
 };
@@ -421,7 +422,7 @@ pub(super) fn name(text: &str) -> String {
 pub(super) fn identifier(text: &str) -> Option<String> {
     let text = text.trim();
     let none = ["", "NONREF", "NOTPROVIDED", "NOT PROVIDED", "NONE", "N/A", "-", "."];
-    let plain = text.len() <= ID_BYTES_MAX && !text.chars().any(char::is_control);
+    let plain = is_plain(text, ID_BYTES_MAX);
     // Nothing but zeros names nothing either.
     let named = !none.contains(&text.to_ascii_uppercase().as_str()) && text.chars().any(|c| c != '0');
     (plain && named).then(|| text.to_owned())

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     money::Quantity,
+    names::is_plain,
     order::OrderId,
     store::{AnyStore, Expect, KEYS_MAX, Key, SCAN_MAX, StoreError, Stored},
     time::UnixTime,
@@ -119,7 +120,7 @@ impl Shelf {
     /// - [`ShelfError::Busy`], [`ShelfError::Store`]: say it again.
     pub async fn receive(&self, item: &str, more: u32, delivery: &str, now: UnixTime) -> Result<(), ShelfError> {
         named(item)?;
-        if delivery.is_empty() || delivery.len() > DELIVERY_BYTES_MAX || delivery.chars().any(char::is_control) {
+        if !is_plain(delivery, DELIVERY_BYTES_MAX) {
             return Err(ShelfError::Name(delivery.chars().take(DELIVERY_BYTES_MAX).collect()));
         }
         let mut turn = self.turn(item);

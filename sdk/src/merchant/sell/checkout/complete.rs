@@ -10,7 +10,7 @@
 //! | the rail's answer | the checkout follows, and stock is told, by whoever looks next |
 
 use super::{
-    Checkout, DUE, Once, Whose, checkout_writes, due_entry,
+    Checkout, DueCheckout, Once, Whose, checkout_writes, due_entry,
     once::IdempotencyKey,
     quote::{CouponUsed, coupon_key},
 };
@@ -30,7 +30,7 @@ use crate::{
 use super::super::{
     BY_CUSTOMER, Pending, PlacedDraft, Plan, entry,
     pay::{ROUND_S, in_time, payment},
-    queue::newest_first,
+    queue::{named, newest_first},
     reference_key,
 };
 
@@ -154,7 +154,7 @@ impl Merchant {
         let Some(trade) = &self.0.trade else { return Ok(0) };
         self.tell_inventory().await?;
         let (begun, mut looked) = (self.now(), 0);
-        let mut due = self.due(DUE);
+        let mut due = self.due(DueCheckout::KIND);
         while let Some((key, stored)) = due.next().await? {
             looked += 1;
             if let Err(error) = self.look_at_checkout(&key, stored.version).await {
@@ -173,7 +173,7 @@ impl Merchant {
 
     /// One entry of the queue: what it leads to is settled, or looked at again later.
     async fn look_at_checkout(&self, due: &Key, version: Version) -> Result<(), Error> {
-        let Some(id) = due.sort.split('/').nth(1).and_then(|id| id.parse::<CheckoutId>().ok()) else {
+        let Some(id) = named(&due.sort).and_then(|id| id.parse::<CheckoutId>().ok()) else {
             self.0.store.commit(&[Write::delete(due.clone(), Expect::Version(version))], self.now()).await?;
             return Ok(());
         };
@@ -212,7 +212,7 @@ impl Merchant {
             let next = match &record.stage {
                 Stage::Holding(agreed) if is_lost(agreed, now) => {
                     let stock = self.let_go(&agreed.order, &record.offering.lines)?;
-                    Some((record.clone().reopened(interrupted(), now), stock))
+                    Some((record.clone().reopened(interrupted(), now)?, stock))
                 }
                 Stage::Paying(agreed) => {
                     let order = self.order(&agreed.order).await?;
@@ -253,9 +253,8 @@ impl Merchant {
         let is_same = offering.is_same(&record.offering);
         if !is_same || (offering.status_with(&awaited) != Status::ReadyForComplete && offering != record.offering) {
             // Shown once more, at the prices of now, and agreed to anew.
-            let mut record = CheckoutRecord { offering, ..record };
             let why = Message::failed(MessageCode::OfferChanged, "Prices or stock have changed: look at it again.");
-            record = record.reopened(why, now);
+            let record = record.offered_anew(offering, why, now)?;
             return self.plan_checkout(record, Some(version), Vec::new(), whose);
         }
         if !offering.totals.total.is_zero() {
@@ -332,7 +331,7 @@ impl Merchant {
                 return Ok(Plan::nothing((), now));
             }
             let mut writes: Vec<Write> = merchant.let_go(&agreed.order, &record.offering.lines)?.into_iter().collect();
-            writes.extend(checkout_writes(&record.reopened(why, now), Some(version))?);
+            writes.extend(checkout_writes(&record.reopened(why, now)?, Some(version))?);
             Ok(Plan { writes, value: (), witness: None, at: now })
         })
         .await?
@@ -374,14 +373,13 @@ impl Merchant {
             return Ok(Plan::nothing(Placed::Not(why.about(ask.name())), now));
         }
         let proofs = proofs.into_iter().flatten().collect();
-        let coupons = offering.coupons.iter();
-        let keys: Vec<Key> = coupons.map(|coupon| coupon_key(coupon, record.buyer.customer())).collect();
-        let used = if keys.is_empty() { Vec::new() } else { self.0.store.load(&keys, now).await? };
-        if let Some((coupon, _)) = offering.coupons.iter().zip(used).find(|(_, used)| used.is_some()) {
-            let why = Message::failed(MessageCode::DiscountUsed, "This was let off before.").about(&coupon.name);
+        // Under all names of the customer: two records may have become one since the price was made.
+        if let Some(coupon) = self.coupons_used(&offering.coupons, customer.as_ref()).await?.first() {
+            let why = Message::failed(MessageCode::DiscountUsed, "This was let off before.").about(coupon.name());
             return Ok(Plan::nothing(Placed::Not(why), now));
         }
-        for key in keys {
+        for coupon in &offering.coupons {
+            let key = coupon_key(coupon, record.buyer.customer());
             writes.push(put(key, &CouponUsed { order: agreed.order.clone() }, None, Expect::Absent)?);
         }
         let from = FromCheckout {
@@ -424,7 +422,7 @@ impl Merchant {
             let placed = PlacedDraft { order: agreed.order.clone(), content: String::new() };
             writes.push(put(Key::new(PlacedDraft::KIND, digest, ""), &placed, None, Expect::Any)?);
         }
-        writes.extend(checkout_writes(&record.clone().paying(now), Some(version))?);
+        writes.extend(checkout_writes(&record.clone().paying(now)?, Some(version))?);
         let plan = self.plan_step(step, None, writes)?;
         // Whoever was stopped for that long asks for no money: what was held may be somebody else's by now.
         if is_lost(agreed, plan.at) {

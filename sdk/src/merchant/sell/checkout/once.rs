@@ -8,6 +8,7 @@ use crate::{
     customer::CustomerId,
     error::{Error, Refusal},
     merchant::{Merchant, put},
+    names::is_visible,
     protocol::jose::{base64url_encode, sha256},
     store::{Expect, Key, Persisted, Prefix, Stored, Write},
     time::UnixTime,
@@ -34,8 +35,7 @@ impl std::str::FromStr for IdempotencyKey {
     type Err = NotAnIdempotencyKey;
 
     fn from_str(text: &str) -> Result<Self, NotAnIdempotencyKey> {
-        let fits = !text.is_empty() && text.len() <= KEY_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic());
-        if fits { Ok(Self(text.to_owned())) } else { Err(NotAnIdempotencyKey) }
+        if is_visible(text, KEY_BYTES_MAX) { Ok(Self(text.to_owned())) } else { Err(NotAnIdempotencyKey) }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     money::MoneyError,
     order::{Address, DeliverySource, DraftError, OrderId, OrderRecord},
     protocol::jose::{base64url_encode, sha256},
-    store::{KEYS_MAX, Key, Persisted, Prefix, Write},
+    store::{Key, Persisted, Prefix, Write},
     time::UnixTime,
     trade::{Discountable, Item, Levy, Taxable, Trade, TradeError, Way},
 };
@@ -34,8 +34,8 @@ impl Persisted for CouponUsed {
 
 /// Where that is remembered.
 pub(in crate::merchant::sell) fn coupon_key(coupon: &Coupon, customer: Option<&CustomerId>) -> Key {
-    let name = base64url_encode(&sha256(coupon.name.as_bytes()));
-    match customer.filter(|_| coupon.per_customer) {
+    let name = base64url_encode(&sha256(coupon.name().as_bytes()));
+    match customer.filter(|_| coupon.is_per_customer()) {
         Some(customer) => Key::new(CouponUsed::KIND, customer.as_str(), name),
         None => Key::new(CouponUsed::KIND, name, ""),
     }
@@ -130,10 +130,10 @@ impl Merchant {
         };
         let needed = cart.items().iter().flat_map(|item| &item.needs);
         let asks = self.asks_of(needed.chain(cuts.iter().filter_map(|cut| cut.needs.as_ref())))?;
-        let coupons: Vec<Coupon> = cuts.iter().filter_map(Coupon::of).collect();
+        let coupons: Vec<Coupon> = cuts.iter().filter_map(|cut| cut.coupon.clone()).collect();
         // Loaded once for all of it, and not at all where nothing depends on who it is.
         let customer = match known {
-            Some(known) if !asks.is_empty() || coupons.iter().any(|coupon| coupon.per_customer) => {
+            Some(known) if !asks.is_empty() || coupons.iter().any(Coupon::is_per_customer) => {
                 Some(known.customer().await?)
             }
             _ => None,
@@ -189,22 +189,21 @@ impl Merchant {
     }
 
     /// Which of what is let off once was let off. A customer of whom the shop knew two records has used what either of them had.
-    async fn coupons_used(&self, coupons: &[Coupon], customer: Option<&Customer>) -> Result<Vec<Coupon>, Error> {
+    pub(super) async fn coupons_used(
+        &self,
+        coupons: &[Coupon],
+        customer: Option<&Customer>,
+    ) -> Result<Vec<Coupon>, Error> {
         let former = || customer.into_iter().flat_map(Customer::merged).map(|merged| &merged.customer);
         let mut keys = Vec::new();
         for coupon in coupons {
-            let former = former().filter(|_| coupon.per_customer).map(Some);
+            let former = former().filter(|_| coupon.is_per_customer()).map(Some);
             let names = std::iter::once(customer.map(Customer::id)).chain(former);
             keys.extend(names.map(|name| (coupon, coupon_key(coupon, name))));
         }
-        let mut used: Vec<Coupon> = Vec::new();
-        for some in keys.chunks(KEYS_MAX) {
-            let wanted: Vec<Key> = some.iter().map(|(_, key)| key.clone()).collect();
-            let found = self.0.store.load(&wanted, self.now()).await?;
-            let found = some.iter().zip(found).filter(|(_, found)| found.is_some());
-            used.extend(found.map(|((coupon, _), _)| (*coupon).clone()));
-        }
-        Ok(used)
+        let (coupons, keys): (Vec<&Coupon>, Vec<Key>) = keys.into_iter().unzip();
+        let found = coupons.into_iter().zip(self.load_all(&keys).await?);
+        Ok(found.filter(|(_, found)| found.is_some()).map(|(coupon, _)| coupon.clone()).collect())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     merchant::{Merchant, lost_the_race, put, sell::event_key},
     order::OrderEvent,
     protocol::webhook,
-    store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, StoreError, Stored, Version, Write, due_at},
     time::UnixTime,
 };
 
@@ -121,7 +121,7 @@ impl Merchant {
         let prefix = Prefix { kind: Waiting::KIND, partition: webhook.name.clone(), sort: String::new() };
         loop {
             let mut found = self.0.store.scan(&prefix, None, BATCH, now).await?;
-            found.retain(|(key, _)| due_of(key).is_some_and(|due| due <= now));
+            found.retain(|(key, _)| due_at(&key.sort).is_some_and(|due| due <= now));
             let mut unfolded = false;
             for (key, stored) in &found {
                 if let Ok(waiting @ Waiting { first: Some(first), .. }) = stored.read::<Waiting>() {
@@ -143,7 +143,7 @@ impl Merchant {
         first: u32,
         (key, version): (&Key, Version),
     ) -> Result<(), Error> {
-        let (last, due) = (waiting.number.min(first.saturating_add(UNFOLDED - 1)), due_of(key));
+        let (last, due) = (waiting.number.min(first.saturating_add(UNFOLDED - 1)), due_at(&key.sort));
         let keys: Vec<Key> = (first..=last).map(|number| event_key(&waiting.order, number)).collect();
         let found = self.0.store.load(&keys, self.now()).await?;
         let mut writes = Vec::new();
@@ -297,10 +297,6 @@ fn payload(event: &OrderEvent) -> String {
     let (kind, happened) = type_of(event);
     let data = json!({ "order": event.order, "number": event.number, "happened": happened });
     json!({ "type": kind, "timestamp": event.at.to_string(), "data": data }).to_string()
-}
-
-fn due_of(key: &Key) -> Option<UnixTime> {
-    key.sort.split('/').next()?.parse().ok().map(UnixTime::from_secs)
 }
 
 pub(super) fn quiet_key(endpoint: &str) -> Key {

@@ -78,3 +78,30 @@ async fn what_was_let_off_once_stays_used_when_two_records_become_one() {
     let found = stays.checkout(begun.id()).await.unwrap().refreshed().await.unwrap();
     assert_eq!(codes(&found), ["discount_used"]);
 }
+
+#[tokio::test]
+async fn what_was_used_under_a_former_name_is_not_let_off_by_what_was_agreed_to_before() {
+    let shop = Shop::open().await;
+    let merchant = shop.merchant();
+    let (older, proof) = shop.with_proof(1).await;
+    shop.shop.advance_s(60);
+    let younger = shop.customer(2).await;
+    let mine = Basket::from(book().wishes.code("mine"));
+    // Both have the coupon. One agrees, and is held up; the other buys; then the two are one.
+    let begun = older.check_out(&mine, &key("a")).await.unwrap();
+    let used = younger.check_out(&mine, &key("a")).await.unwrap();
+    attacks::agreed(&shop, &begun, "agreed").await;
+    let used = used.complete(&pay(&used, FakeRail::ID), &key("b")).await.unwrap();
+    assert_eq!(used.order().await.unwrap().unwrap().total(), euro("7.90"));
+    let (now, shown) = (merchant.now(), younger.id().clone());
+    let offer = MergeOffer { shown, by: BindingName::passkey([2; 32]), rung: Rung::Passkey, at: now };
+    let write = merchant.merge_offer(&proof, &offer).unwrap();
+    merchant.0.store.commit(&[write], now).await.unwrap();
+    assert_eq!(older.merge(&proof).await.unwrap(), *older.id());
+
+    let calls = shop.rail.calls();
+    merchant.carry_out(&older.checkout(begun.id()).await.unwrap()).await.unwrap();
+    let found = older.checkout(begun.id()).await.unwrap();
+    assert_eq!((codes(&found)[0], found.order().await.unwrap().is_none()), ("discount_used", true));
+    assert_eq!((shop.rail.calls(), shop.left("book").await), (calls, (4, 0)), "no payment, and nothing is held");
+}
