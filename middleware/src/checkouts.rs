@@ -16,6 +16,7 @@ use http::{StatusCode, request::Parts};
 use crate::{layer::Visit, problem::Problem};
 
 mod basket;
+pub(crate) mod begin;
 mod body;
 mod caller;
 mod form;

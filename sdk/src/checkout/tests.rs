@@ -100,7 +100,7 @@ fn a_business_elsewhere_owes_the_tax_itself() {
     let (wishes, mut cart) = (wishes(), cart(&wishes()));
     let way = Way::new("parcel", "Parcel", euro("5.95"));
     cart.cut(vec![Cut::new("Off", vec![euro("2.38"), euro("1.07")])], &wishes, &known(true, &|_| false)).unwrap();
-    cart.send(vec![way], None, true);
+    cart.send(vec![way], None);
     assert_eq!(cart.classes(), ["standard", "standard", "standard"]);
     let reverse = |percent| Levy::ReverseCharge { included: Some(rate(percent)) };
     cart.tax(&[reverse("19"), reverse("7"), reverse("19")]).unwrap();
@@ -119,7 +119,7 @@ fn a_business_elsewhere_owes_the_tax_itself() {
 #[test]
 fn tax_comes_on_top_or_is_within_also_of_the_way() {
     let mut cart = cart(&wishes());
-    cart.send(vec![Way::new("parcel", "Parcel", euro("5.95"))], Some("balloon"), true);
+    cart.send(vec![Way::new("parcel", "Parcel", euro("5.95"))], Some("balloon"));
     cart.tax(&[Levy::OnTop(rate("19")), Levy::None, Levy::Included(rate("19"))]).unwrap();
     let offering = cart.offering().unwrap();
     assert_eq!((offering.totals.tax, offering.totals.total), (euro("4.52"), euro("44.97")));
@@ -143,7 +143,7 @@ fn another_currency_is_no_price() {
 fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
     let now = UnixTime::from_secs(1_000);
     let mut cart = cart(&wishes());
-    cart.send(vec![Way::new("parcel", "Parcel", euro("1.00"))], None, true);
+    cart.send(vec![Way::new("parcel", "Parcel", euro("1.00"))], None);
     let record = CheckoutRecord {
         id: CheckoutId::from_random([7; 16]),
         buyer: Buyer::Guest,
@@ -151,6 +151,7 @@ fn a_checkout_changes_only_while_it_is_open_and_as_it_was_seen() {
         revision: 0,
         wishes: wishes(),
         address: None,
+        so_far: None,
         offering: Offering::nothing(Currency::EUR),
         failed: Vec::new(),
         stage: Stage::Open,

@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 use super::{
     super::{
         caller::{Caller, Trouble},
-        form::{Errors, Sent},
+        form::{Errors, Sent, is_none},
         view::Frame,
         words::grouped,
     },
@@ -135,10 +135,6 @@ async fn stated(caller: &Caller, name: &str, order: &Order, sent: &Sent) -> Resu
 fn named(sent: &Sent) -> Option<Vec<Part>> {
     let parts = sent.items.iter().filter(|(_, typed)| !is_none(typed));
     parts.map(|(item, typed)| Some(Part::new(item.clone(), typed.parse::<Quantity>().ok()?))).collect()
-}
-
-fn is_none(typed: &str) -> bool {
-    typed.is_empty() || typed == "0"
 }
 
 /// What was chosen, and what is wrong with it beside its field: the place of its item among those that are open.
