@@ -179,7 +179,7 @@ async fn a_guest_follows_parcels_withdraws_and_prints_the_receipt() {
         many.clear().await.unwrap();
         many.send_keys("9").await.unwrap();
         browser.press(say("Next: confirm", "Weiter zum Bestätigen")).await;
-        browser.sees(say("Please check", "Bitte prüfen")).await;
+        browser.sees(say("At most 3.", "Höchstens 3.")).await;
         looks_right(&browser, &state("withdraw-wrong")).await;
         let many = browser.find("#quantity-0").await;
         many.clear().await.unwrap();
@@ -231,7 +231,7 @@ async fn the_merchant_sees_what_is_to_be_sent() {
         let merchant = shop.office(Options { language, phone, ..Options::default() }).await;
         merchant.open("/merchant").await;
         merchant.sees(say("To send", "Zu versenden")).await;
-        merchant.sees("3 × Sencha").await;
+        merchant.sees("3 × tea").await;
         merchant.whole_picture(&format!("office-to-send-{language}")).await;
         looks::fits(&merchant, "what is to be sent").await;
         crate::checkout::is_accessible(&merchant, "what is to be sent").await;

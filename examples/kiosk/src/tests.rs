@@ -116,7 +116,8 @@ async fn a_guest_buys_pays_by_transfer_and_the_merchant_sees_it() {
     basket[5].1 = "1".to_owned();
     let path = post(&app, "/wallet/checkout?lang=de", None, &basket).await;
     let till = get_page(&app, &path).await;
-    for part in [SHOP, "Honig vom Weinberg, 500 g", "Zahlungspflichtig bestellen", "Überweisung", "39,50\u{a0}€", "/?lang=de"]
+    for part in
+        [SHOP, "Honig vom Weinberg, 500 g", "Zahlungspflichtig bestellen", "Überweisung", "39,50\u{a0}€", "/?lang=de"]
     {
         assert!(till.contains(part), "{part} is missing in {till}");
     }

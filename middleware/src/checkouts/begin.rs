@@ -106,12 +106,7 @@ fn empty(frame: &Frame<'_>) -> String {
 }
 
 /// The basket as it was sent, with what is wrong beside its field, and everything else that was typed.
-async fn to_mend(
-    merchant: &Merchant,
-    caller: &Caller,
-    sent: &Sent,
-    errors: &Errors,
-) -> Result<Response, Trouble> {
+async fn to_mend(merchant: &Merchant, caller: &Caller, sent: &Sent, errors: &Errors) -> Result<Response, Trouble> {
     let names: Vec<String> = sent.items.iter().map(|(item, _)| item.clone()).collect();
     let items = merchant.sold_as(&names).await?;
     let html = mending(&caller.frame(), &caller.there(&format!("{}/checkout", caller.mount), ""), sent, &items, errors);
@@ -120,7 +115,18 @@ async fn to_mend(
 
 fn mending(frame: &Frame<'_>, action: &str, sent: &Sent, items: &[Option<Item>], errors: &Errors) -> String {
     let title = frame.say("Please check your basket", "Bitte prüfen Sie Ihren Korb");
-    let faults: Vec<_> = errors.iter().map(|(field, text)| (Some(field.clone()), text.clone())).collect();
+    let titles: Vec<&str> = sent
+        .items
+        .iter()
+        .zip(items)
+        .map(|((name, _), item)| item.as_ref().map_or(name.as_str(), |item| &item.title))
+        .collect();
+    let of = |field: &str| titles.iter().enumerate().find(|(place, _)| quantity_field(*place) == field);
+    let fault = |(field, text): &(String, String)| match of(field) {
+        Some((_, title)) => (Some(field.clone()), format!("{}: {text}", frame.own(title))),
+        None => (None, text.clone()),
+    };
+    let faults: Vec<_> = errors.iter().map(fault).collect();
     let mut main = format!(
         "<div class=\"narrow\">\n<h1>{title}</h1>\n{}<form method=\"post\" action=\"{}\" class=\"checkout\" novalidate>\n\
          <ul class=\"lines\">\n",
@@ -130,16 +136,16 @@ fn mending(frame: &Frame<'_>, action: &str, sent: &Sent, items: &[Option<Item>],
     let wanted = sent.items.iter().zip(items).enumerate().filter(|(_, ((_, typed), _))| !is_none(typed));
     for (place, ((name, typed), item)) in wanted.take(2 * ITEMS_MAX) {
         let field = quantity_field(place);
-        let title = escape(item.as_ref().map_or(name, |item| &item.title));
+        let title = escape(frame.own(titles.get(place).copied().unwrap_or_default()));
         let told: Vec<String> = errors.iter().filter(|(of, _)| *of == field).map(|(_, text)| escape(text)).collect();
         let (invalid, described) = described(&field, !told.is_empty());
         let told = match told.is_empty() {
             true => String::new(),
             false => format!("<p class=\"error\" id=\"{field}-error\">{}</p>", told.join(" ")),
         };
-        let price = item.as_ref().map(|item| {
-            format!("<p class=\"each\">{} {}</p>", frame.money(item.unit), frame.say("each", "je Stück"))
-        });
+        let price = item
+            .as_ref()
+            .map(|item| format!("<p class=\"each\">{} {}</p>", frame.money(item.unit), frame.say("each", "je Stück")));
         let _ = writeln!(
             main,
             "<li>

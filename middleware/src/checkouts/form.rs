@@ -175,23 +175,18 @@ impl Sent {
         }
         let faults = wrong(lang, &typed, countries);
         let is_whole = faults.is_empty();
-        let counts = |fault: &&Fault| match fault.kind {
-            // A country is chosen, and a form without one asks for no address.
-            Kind::Missing => ordering,
-            Kind::Unfit => ordering || !typed.country.is_empty(),
-        };
-        errors.extend(faults.iter().filter(counts).map(|fault| (fault.field.to_owned(), fault.text.to_owned())));
+        let is_fit = faults.iter().all(|fault| fault.kind == Kind::Missing);
+        let said = faults.iter().filter(|fault| ordering || fault.kind == Kind::Unfit);
+        errors.extend(said.map(|fault| (fault.field.to_owned(), fault.text.to_owned())));
         if is_whole {
             return (basket.deliver_to(typed), errors);
         }
         let is_new = match known.so_far {
             Some(so_far) => *so_far != typed,
             // A country that was only offered is nobody's word.
-            None => !is_nothing || countries.first() != Some(&typed.country),
+            None => !is_nothing || !(typed.country.is_empty() || countries.first() == Some(&typed.country)),
         };
-        let is_fit = faults.iter().all(|fault| matches!(fault.kind, Kind::Missing));
-        let is_kept = !ordering && is_new && is_fit;
-        (if is_kept { basket.typed_so_far(typed) } else { basket }, errors)
+        (if !ordering && is_new && is_fit { basket.typed_so_far(typed) } else { basket }, errors)
     }
 }
 
@@ -232,6 +227,7 @@ struct Fault {
 }
 
 /// How.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// It is not there, or not all of it.
     Missing,
@@ -267,7 +263,8 @@ fn wrong(lang: Lang, address: &Address, countries: &[String]) -> Vec<Fault> {
     }
     if !countries.contains(&address.country) {
         let text = lang.say("Choose a country.", "Wählen Sie ein Land.");
-        faults.push(Fault { field: "country", kind: Kind::Unfit, text });
+        let kind = if address.country.is_empty() { Kind::Missing } else { Kind::Unfit };
+        faults.push(Fault { field: "country", kind, text });
     }
     faults
 }
@@ -380,6 +377,11 @@ mod tests {
         assert!(kept("name=&country=DE", nobody).0.is_none());
         assert_eq!(kept("name=&country=AT", nobody).0.unwrap().country, "AT");
         assert!(kept("", nobody).0.is_none(), "a form that asks for no address");
+        assert_eq!(
+            kept("name=Anna", nobody).0.unwrap().name,
+            "Anna",
+            "a form of the shop's own that asks for no country"
+        );
         for (form, field) in [
             ("name=A%EF%BF%BDna&country=DE", "name"),
             ("name=A%FFna&country=DE", "name"),

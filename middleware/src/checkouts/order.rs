@@ -256,7 +256,7 @@ fn lines(frame: &Frame<'_>, order: &Order) -> String {
         let _ = writeln!(
             html,
             "<li><p class=\"title\">{}</p>\n<p class=\"each\">{} × {}</p><p class=\"sum\">{sum}</p></li>",
-            escape(&line.title),
+            escape(frame.own(&line.title)),
             line.quantity,
             escape(&frame.lang.amount(line.unit)),
         );

@@ -386,10 +386,7 @@ fn is_ordering(sent: &Sent) -> bool {
 fn wanted(caller: &Caller, checkout: &Checkout, sent: &Sent) -> Result<Basket, NotDone> {
     let told = checkout.address()?;
     let so_far = checkout.typed_so_far()?;
-    let known = Known {
-        address: told.as_ref().map(|told| (told.for_label(), told.source())),
-        so_far: so_far.as_ref(),
-    };
+    let known = Known { address: told.as_ref().map(|told| (told.for_label(), told.source())), so_far: so_far.as_ref() };
     let needed = is_ordering(sent) && checkout.offering().ships;
     let (basket, mut errors) = sent.basket(caller.lang, known, needed, &caller.settings.countries);
     if basket.wishes.items.is_empty() && errors.is_empty() {

@@ -38,6 +38,11 @@ impl Frame<'_> {
         self.lang.say(english, german)
     }
 
+    /// A text of the shop's own, in this language if the shop has it in it.
+    pub(super) fn own<'b>(&'b self, text: &'b str) -> &'b str {
+        self.page.texts.get(text).map_or(text, |[english, german]| self.say(english, german))
+    }
+
     /// The path of this page, with what it says of the language and besides.
     pub(super) fn here(&self, query: &str) -> String {
         let lang = if self.lang_said { format!("lang={}", self.lang.tag()) } else { String::new() };

@@ -208,8 +208,11 @@ impl Step<'_> {
                 Eligibility::Late => frame.say("The time to withdraw is over.", "Die Widerrufsfrist ist um."),
                 _ => frame.say("Withdrawn from or given back already.", "Schon widerrufen oder zurückgegeben."),
             };
-            let _ =
-                writeln!(main, "<li><p class=\"title\">{}</p><p class=\"each\">{why}</p></li>", escape(&line.title));
+            let _ = writeln!(
+                main,
+                "<li><p class=\"title\">{}</p><p class=\"each\">{why}</p></li>",
+                escape(frame.own(&line.title))
+            );
         }
         let _ = writeln!(
             main,
@@ -237,7 +240,7 @@ impl Step<'_> {
             let _ = writeln!(
                 main,
                 "<li><p class=\"title\">{}</p></li>",
-                after::things(self.order, std::slice::from_ref(part))
+                after::things(frame, self.order, std::slice::from_ref(part))
             );
         }
         let _ = writeln!(
@@ -317,7 +320,7 @@ impl Step<'_> {
 <span class=\"each\" id=\"{field}-left\">{of} {left}</span></div>
 {told}</li>
 ",
-            title = escape(&line.title),
+            title = escape(frame.own(&line.title)),
             sealed = sealed.unwrap_or_default(),
             many = frame.say("How many", "Wie viele"),
             item = escape(&line.item),

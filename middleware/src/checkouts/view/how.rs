@@ -19,7 +19,8 @@ impl Shown<'_> {
             .filter(|ask| self.checkout.offering().missing.iter().any(|name| name == ask.name()))
             .collect();
         let names: Vec<&str> = missing.iter().map(|ask| ask.name()).collect();
-        let purposes: String = missing.iter().map(|ask| format!("<li>{}</li>", escape(ask.purpose()))).collect();
+        let purposes: String =
+            missing.iter().map(|ask| format!("<li>{}</li>", escape(frame.own(ask.purpose())))).collect();
         let (title, text, without) = if needed.is_empty() {
             (
                 frame.say("Fill in by wallet", "Mit der Wallet ausfüllen"),
@@ -223,7 +224,7 @@ impl Shown<'_> {
                  <span class=\"sum\">{}</span></label></p>",
                 escape(&way.method),
                 if chosen { " checked" } else { "" },
-                escape(&way.title),
+                escape(frame.own(&way.title)),
                 days.map(|days| format!("<br><small>{days}</small>")).unwrap_or_default(),
                 frame.money(way.price),
             );
