@@ -485,7 +485,14 @@ async fn the_form_that_was_interrupted_goes_on_where_it_stopped() {
         assert!(!waiting.contains("gone through"), "{waiting}");
         has(&german(&mut browser, &path).await, &["Bezahlt wird noch nichts."]);
         // Another form, or the same with another total, is no word of this customer's.
-        for other in [order.replace("key=", "key=x"), order.replace("total=990", "total=1")] {
+        let others = [
+            order.replace("key=", "key=x"),
+            order.replace("total=990", "total=1"),
+            order.replace("quantity=1", "quantity=2"),
+            order.replace(&format!("rail={rail}"), "rail=nobody"),
+        ];
+        for other in others {
+            assert_ne!(other, order);
             assert_eq!(led_to(&browser.plain_form(&path, &other).await), path);
             has(&looked(&mut browser, &path).await.text(), &["Nobody has asked you to pay yet."]);
         }

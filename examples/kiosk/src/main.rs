@@ -85,6 +85,7 @@ impl Kiosk {
         let operators = Operators::new().key("shop", key.digest());
         let office = BackOffice::new(&self.merchant, operators).shelf(self.shelf.clone());
         let till = CheckoutPage::new().shop(SHOP).terms("/terms").privacy("/terms#privacy").countries(&["DE", "AT"]);
+        let till = till.text("Wine is sold to adults", "Wine is sold to adults", "Wein gibt es ab 18 Jahren");
         Router::new()
             .route("/", get(window))
             .route("/terms", get(terms))

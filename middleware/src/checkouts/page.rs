@@ -320,7 +320,9 @@ async fn resumed(merchant: &Merchant, caller: &Caller, checkout: Checkout, sent:
     let (record, total) = (checkout.record(), checkout.offering().totals.total);
     // What the customer saw is the state before they agreed.
     let seen = record.revision.checked_sub(1).filter(|_| matches!(record.stage, Stage::Holding(_)));
-    let Some(seen) = seen.filter(|_| sent.total == Some(total.minor())) else { return Ok(caller.to(&caller.here(""))) };
+    let is_same = sent.total == Some(total.minor())
+        && wanted(caller, &checkout, sent).is_ok_and(|basket| differing(&checkout, basket).is_none());
+    let Some(seen) = seen.filter(|_| is_same) else { return Ok(caller.to(&caller.here(""))) };
     match completed(checkout, completion(seen, total, sent), key(merchant, &sent.key)?).await {
         Ok(done) => Ok(caller.to(&onward(caller, &done).await?)),
         Err(Error::Checkout(_) | Error::Refused(Refusal::KeyUsed | Refusal::Overtaken)) => {
@@ -407,18 +409,11 @@ async fn changed(
     caller: &Caller,
     checkout: &Checkout,
     sent: &Sent,
-    Basket { mut wishes, address, so_far }: Basket,
+    basket: Basket,
 ) -> Result<Checkout, NotDone> {
-    // An offered way that nobody chose is no wish.
-    let offered_way = checkout.offering().carriage.as_ref().map(|way| &way.method);
-    if checkout.wishes().way.is_none() && wishes.way.as_ref() == offered_way {
-        wishes.way = None;
-    }
-    if wishes == *checkout.wishes() && address.is_none() && so_far.is_none() {
-        return Ok(checkout.clone());
-    }
+    let Some(basket) = differing(checkout, basket) else { return Ok(checkout.clone()) };
     let key = key(merchant, &format!("{}.u", sent.key))?;
-    let changed = checkout.update(sent.revision, &Basket { wishes, address, so_far }, &key).await;
+    let changed = checkout.update(sent.revision, &basket, &key).await;
     changed.map_err(|error| match error {
         Error::Checkout(CheckoutError::Stale { .. }) | Error::Refused(Refusal::KeyUsed) => {
             NotDone::look("said=changed")
@@ -430,6 +425,17 @@ async fn changed(
         }
         error => error.into(),
     })
+}
+
+/// A basket that is not what the checkout has already; none if it is.
+fn differing(checkout: &Checkout, mut basket: Basket) -> Option<Basket> {
+    // An offered way that nobody chose is no wish.
+    let offered_way = checkout.offering().carriage.as_ref().map(|way| &way.method);
+    if checkout.wishes().way.is_none() && basket.wishes.way.as_ref() == offered_way {
+        basket.wishes.way = None;
+    }
+    let is_same = basket.wishes == *checkout.wishes() && basket.address.is_none() && basket.so_far.is_none();
+    (!is_same).then_some(basket)
 }
 
 /// What the customer agrees to: what they saw, if that is what it is.

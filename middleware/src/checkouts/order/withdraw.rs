@@ -262,7 +262,7 @@ impl Step<'_> {
         }
         let _ = writeln!(
             main,
-            "<p><button class=\"main\" name=\"act\" value=\"confirm\">{}</button>\n<button name=\"act\" value=\"change\">{}</button></p>\n</form>\n{}</div>",
+            "<p class=\"acts\"><button class=\"main\" name=\"act\" value=\"confirm\">{}</button>\n<button name=\"act\" value=\"change\">{}</button></p>\n</form>\n{}</div>",
             frame.say("Confirm withdrawal", "Widerruf bestätigen"),
             frame.say("Change it", "Ändern"),
             to_order(frame, back),
