@@ -13,6 +13,8 @@ mod shop;
 #[path = "browser/walk.rs"]
 mod walk;
 
+#[path = "browser/after_sale.rs"]
+mod after_sale;
 #[path = "browser/checkout.rs"]
 mod checkout;
 #[path = "browser/consent.rs"]

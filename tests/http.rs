@@ -8,6 +8,8 @@ mod answers;
 mod card_mdoc;
 #[path = "http/checkout_cookie.rs"]
 mod checkout_cookie;
+#[path = "http/checkout_mend.rs"]
+mod checkout_mend;
 #[path = "http/checkout_order.rs"]
 mod checkout_order;
 #[path = "http/checkouts.rs"]

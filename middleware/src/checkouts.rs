@@ -3,7 +3,7 @@
 //! Both are mounted for a merchant with a [`Trade`](firsthand::trade::Trade) alone, and both are thin: what is sold, for how
 //! much, and whether it happens is decided by the library.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{Router, extract::FromRequestParts};
 use firsthand::{
@@ -16,6 +16,7 @@ use http::{StatusCode, request::Parts};
 use crate::{layer::Visit, problem::Problem};
 
 mod basket;
+pub(crate) mod begin;
 mod body;
 mod caller;
 mod form;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<Merchant> {
 ///     .withdrawal("/withdrawal")
 ///     .countries(&["DE", "AT"])
 ///     .rail("psp", "Card or PayPal", "Karte oder PayPal")
+///     .text("Wine is sold to adults", "Wine is sold to adults", "Wein gibt es ab 18 Jahren")
 ///     .stylesheet("/shop.css");
 /// ```
 ///
@@ -70,6 +72,8 @@ pub struct CheckoutPage {
     countries: Vec<String>,
     /// By the rail's name: in English, in German.
     rails: Vec<(String, [String; 2])>,
+    /// By the text as the shop says it: in English, in German.
+    texts: HashMap<String, [String; 2]>,
 }
 
 impl Default for CheckoutPage {
@@ -83,6 +87,7 @@ impl Default for CheckoutPage {
             stylesheet: None,
             countries: words::EUROPE.iter().map(|(code, _, _)| (*code).to_owned()).collect(),
             rails: Vec::new(),
+            texts: HashMap::new(),
         }
     }
 }
@@ -149,6 +154,15 @@ impl CheckoutPage {
     #[must_use]
     pub fn rail(mut self, rail: impl Into<String>, english: impl Into<String>, german: impl Into<String>) -> Self {
         self.rails.push((rail.into(), [english.into(), german.into()]));
+        self
+    }
+
+    /// What a text of the shop's own is in English and German: the title of a thing that is sold, of a way to send it or of
+    /// something that is let off, and the purpose of an ask. By the text as the trade or the ask says it, which is what
+    /// records, receipts and wallets have; what is not named here stands on the pages as it is.
+    #[must_use]
+    pub fn text(mut self, said: impl Into<String>, english: impl Into<String>, german: impl Into<String>) -> Self {
+        self.texts.insert(said.into(), [english.into(), german.into()]);
         self
     }
 }

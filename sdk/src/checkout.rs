@@ -91,6 +91,10 @@ pub struct CheckoutRecord {
     /// Where it goes, sealed: a part of the checkout until the order takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<SealedAddress>,
+    /// What was typed of an address that is not whole yet, sealed: for whoever goes on typing it, and, by its country, for the
+    /// price of sending. Nothing is ever sent to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub so_far: Option<String>,
     /// What the shop offers for it.
     pub offering: Offering,
     /// What came of the last attempt to complete it, if it failed.
@@ -388,7 +392,8 @@ impl CheckoutRecord {
             return Ok(None);
         }
         self.is_open()?;
-        Ok(Some(Self { stage: Stage::Canceled, address: None, failed: Vec::new(), ..self }.next(now)))
+        let nowhere = Self { address: None, so_far: None, ..self };
+        Ok(Some(Self { stage: Stage::Canceled, failed: Vec::new(), ..nowhere }.next(now)))
     }
 
     /// What its order says of a checkout that is being paid. `None` while that is not decided.
@@ -401,7 +406,7 @@ impl CheckoutRecord {
         if order.is_confirmed() {
             let stage = Stage::Completed { order: order.id.clone() };
             // The order has the address.
-            return Some(Self { stage, address: None, ..self.clone() }.next(now));
+            return Some(Self { stage, address: None, so_far: None, ..self.clone() }.next(now));
         }
         let last = order.last_attempt();
         let why = match (order.state, last.and_then(NotAuthorised::of), last.and_then(|last| last.outcome.as_ref())) {

@@ -126,6 +126,16 @@ pub trait Shipping: std::fmt::Debug + Send + Sync + 'static {
     /// [`TradeError`] if nobody can tell now.
     fn ways(&self, consignment: &Consignment) -> impl Future<Output = Result<Vec<Way>, TradeError>> + Send;
 
+    /// The most that is sent there at once, in grams, if it is the weight alone for which there is no way: asked where
+    /// [`ways`](Self::ways) has none, so that the customer is told to take less, and not to send it elsewhere. `None` unless
+    /// said: then it is not sent there.
+    ///
+    /// # Errors
+    /// [`TradeError`] if nobody can tell now.
+    fn at_most_g(&self, _consignment: &Consignment) -> impl Future<Output = Result<Option<u64>, TradeError>> + Send {
+        async { Ok(None) }
+    }
+
     /// What is wrong with it for this shop, as far as that can be told before the first customer comes. Asked once, when the
     /// merchant is built. Whoever asks a carrier has nothing to say.
     ///
@@ -143,6 +153,11 @@ pub trait Tax: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`TradeError`] if nobody can tell now.
     fn levies(&self, taxable: &Taxable) -> impl Future<Output = Result<Vec<Levy>, TradeError>> + Send;
+
+    /// Whether [`Taxable::vat_id`] can change anything: only then the checkout page asks for it. It can, unless said.
+    fn reads_vat_ids(&self) -> bool {
+        true
+    }
 
     /// What is wrong with it for this shop, as far as that can be told before the first customer comes. Asked once, when the
     /// merchant is built. Whoever asks elsewhere has nothing to say.

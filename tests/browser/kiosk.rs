@@ -174,7 +174,7 @@ async fn one_tap_shows_what_is_needed_and_pays_also_for_whom_the_shop_knows() {
     browser.sees("Welcome back. Your orders:").await;
     browser.sees("7 left").await;
     is_in_order(&browser, "kiosk-window-known").await;
-    buys(&browser, &[("riesling", "1"), ("juice", "2")], "Buy").await;
+    buys(&browser, &[("riesling", "1"), ("honey", "2")], "Buy").await;
     assert!(browser.path().await.contains("/checkout/k_"), "{}", browser.path().await);
     browser.sees("Order by wallet, in one step").await;
     is_in_order(&browser, "kiosk-tap-known").await;
@@ -204,7 +204,7 @@ async fn one_tap_fits_a_phone_in_german() {
     browser.open("/").await;
     browser.sees("Was darf es sein?").await;
     is_in_order(&browser, "kiosk-phone-window").await;
-    buys(&browser, &[("riesling", "2"), ("juice", "1")], "Kaufen").await;
+    buys(&browser, &[("riesling", "2"), ("honey", "1")], "Kaufen").await;
     browser.sees("Mit der Wallet bestellen, in einem Schritt").await;
     assert_eq!(browser.eval("document.documentElement.lang").await, json!("de"));
     looks::fits(&browser, "one tap").await;
@@ -249,7 +249,7 @@ async fn a_guest_without_scripts_buys_while_the_kiosk_is_restarted() {
     checkout::without_scripts(&browser).await;
     browser.open("/").await;
     browser.sees("Was darf es sein?").await;
-    buys(&browser, &[("juice", "3")], "Kaufen").await;
+    buys(&browser, &[("honey", "3")], "Kaufen").await;
     browser.sees("Zahlungspflichtig bestellen").await;
     assert!(!browser.text().await.contains("in einem Schritt"), "no wallet is asked without a script");
     looks::fits(&browser, "the till").await;

@@ -32,9 +32,9 @@ const ORIGIN: &str = "https://shop.example";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A shop that sells by checkouts, and everything in it.
-struct Till {
-    shop: TestShop,
-    rail: FakeRail,
+pub struct Till {
+    pub shop: TestShop,
+    pub rail: FakeRail,
     shelf: Shelf,
     app: Router,
     /// How many requests have come.
@@ -70,7 +70,7 @@ fn trade(shelf: &Shelf) -> Trade {
 }
 
 impl Till {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let (store, rail) = (Memory::new(), FakeRail::new());
         let shelf = Shelf::new(store.clone());
         let sepa = Sepa::new("Test Shop", IBAN).unwrap();
@@ -98,15 +98,15 @@ impl Till {
         this
     }
 
-    fn merchant(&self) -> &Merchant {
+    pub fn merchant(&self) -> &Merchant {
         self.shop.merchant()
     }
 
-    fn browser(&self) -> Browser {
+    pub fn browser(&self) -> Browser {
         Browser::new(&self.shop, self.app.clone())
     }
 
-    async fn customer(&self) -> Browser {
+    pub async fn customer(&self) -> Browser {
         let mut browser = self.browser();
         browser.sign_in("adult").await;
         browser
@@ -128,7 +128,7 @@ impl Till {
     }
 
     /// The page that a guest is led to with this basket.
-    async fn page(&self, browser: &mut Browser, form: &str) -> String {
+    pub async fn page(&self, browser: &mut Browser, form: &str) -> String {
         let reply = browser.plain_form("/wallet/checkout", form).await;
         assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
         reply.header("location").to_owned()
@@ -136,7 +136,7 @@ impl Till {
 }
 
 /// A signed request with a key.
-async fn keyed(browser: &mut Browser, method: &Method, path: &str, key: Option<&str>, body: &Value) -> Reply {
+pub async fn keyed(browser: &mut Browser, method: &Method, path: &str, key: Option<&str>, body: &Value) -> Reply {
     with_headers(browser, method, path, &key.map(|key| ("idempotency-key", key)).into_iter().collect::<Vec<_>>(), body)
         .await
 }
@@ -173,14 +173,14 @@ async fn with_headers(
 }
 
 /// The same of a guest: nobody signs.
-async fn plainly(browser: &mut Browser, method: &Method, path: &str, key: Option<&str>, body: &Value) -> Reply {
+pub async fn plainly(browser: &mut Browser, method: &Method, path: &str, key: Option<&str>, body: &Value) -> Reply {
     let mut headers = vec![("origin", ORIGIN), ("content-type", "application/json")];
     headers.extend(key.map(|key| ("idempotency-key", key)));
     let bytes = if body.is_null() { String::new() } else { body.to_string() };
     browser.plain(method, path, &headers, bytes.as_bytes()).await
 }
 
-fn basket(items: &[(&str, i64)]) -> Value {
+pub fn basket(items: &[(&str, i64)]) -> Value {
     let items: Vec<Value> =
         items.iter().map(|(id, quantity)| json!({ "item": { "id": id }, "quantity": quantity })).collect();
     json!({ "line_items": items })
@@ -629,12 +629,12 @@ pub fn filled(page: &str, act: &str, with: &[(&str, &str)]) -> String {
     fields(&sent)
 }
 
-async fn looked(browser: &mut Browser, path: &str) -> Reply {
+pub async fn looked(browser: &mut Browser, path: &str) -> Reply {
     browser.plain(&Method::GET, path, &[("sec-fetch-mode", "navigate")], b"").await
 }
 
 #[track_caller]
-fn led_to(reply: &Reply) -> String {
+pub fn led_to(reply: &Reply) -> String {
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
     reply.header("location").to_owned()
 }
@@ -915,7 +915,7 @@ async fn browser_order(browser: &mut Browser, path: &str, page: &str) -> String 
 }
 
 /// The page of the order that a customer's checkout became.
-async fn done_order(browser: &mut Browser, path: &str) -> String {
+pub async fn done_order(browser: &mut Browser, path: &str) -> String {
     let checkout = browser.get(&path.replace("/checkout/", "/checkouts/")).await.json();
     checkout["order"]["permalink_url"].as_str().unwrap().strip_prefix(ORIGIN).unwrap().to_owned()
 }

@@ -567,7 +567,13 @@ async fn a_transfer_without_an_order_is_assigned_sent_back_or_put_aside() {
     refused(&office.act("/transfers", &book("", "Tee")).await, 422, "number of the transfer is missing");
     let no_iban = [("act", "book"), ("id", "B2"), ("amount", "1"), ("payer", "Erika"), ("iban", "DE00")];
     let typed = office.act("/transfers", &no_iban).await;
-    refused(&typed, 422, "no name and IBAN");
+    refused(&typed, 422, "too short, too long");
+    for (iban, said) in
+        [("DE02120300000000202015", "its check digits do not fit"), ("US02120300000000202051", "SEPA area")]
+    {
+        let mistyped = [("act", "book"), ("id", "B2"), ("amount", "1"), ("payer", "Erika"), ("iban", iban)];
+        refused(&office.act("/transfers", &mistyped).await, 422, said);
+    }
     assert!(typed.text().contains("value=\"DE00\"") && typed.text().contains("value=\"Erika\""));
 
     let page = office.look("/transfers").await.text();
@@ -685,6 +691,8 @@ async fn a_statement_is_handed_in_and_refunds_go_to_the_bank_as_a_file() {
     went(&office.act("/refunds", &with("reopen", &[])).await, "/refunds", "reopened");
     refused(&office.act("/refunds", &with("done", &[])).await, 409, "Begin this refund first");
     let bad = office.act("/refunds", &with("name", &[("holder", "Erika"), ("iban", "nothing")])).await;
+    refused(&bad, 422, "too short, too long");
+    let bad = office.act("/refunds", &with("name", &[("holder", ""), ("iban", "DE02120300000000202051")])).await;
     refused(&bad, 422, "no name and IBAN");
     let good = with("name", &[("holder", "Erika Mustermann"), ("iban", "DE02120300000000202051")]);
     went(&office.act("/refunds", &good).await, "/refunds", "named");

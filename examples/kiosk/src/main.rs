@@ -34,7 +34,7 @@ fn euro(text: &str) -> Result<Money, MoneyError> {
 fn goods(age: &Ask) -> Result<Vec<(Item, u32)>, MoneyError> {
     let ticket = Item::new("tasting", "Weinprobe, 12.12., 19:00 (Ticket)", euro("25.00")?);
     Ok(vec![
-        (Item::new("juice", "Traubensaft, 1 l", euro("4.80")?).sent(1_400).taxed_as("food"), 40),
+        (Item::new("honey", "Honig vom Weinberg, 500 g", euro("4.80")?).sent(700).taxed_as("food"), 40),
         (Item::new("riesling", "Riesling 2025, 0,75 l", euro("12.00")?).sent(1_300).needs(age), 24),
         (ticket.no_withdrawal(Exemption::Dated), 8),
     ])
@@ -55,7 +55,7 @@ impl Kiosk {
         let address = Ask::new("address", "To send what you order").credential("person", name_and_address());
         let pay = Ask::new("pay", "To pay").payment(Wanted::sd_jwt_vc(ACCOUNT).claim(["masked_iban"]));
         let (goods, shelf) = (goods(&age)?, builder.shelf()?);
-        let parcel = Way::new("parcel", "DHL", euro("4.90")?).within_days(1, 3);
+        let parcel = Way::new("parcel", "DHL", euro("4.90")?).within_days(1, 3).taxed_as_goods();
         let trade = Trade::new(Currency::EUR, Items::new(goods.iter().map(|(item, _)| item.clone()))?)
             .inventory(shelf.clone())
             .shipping(FlatRates::new().way(parcel, &["DE", "AT"], 20_000).free_from(euro("60")?))
@@ -85,6 +85,7 @@ impl Kiosk {
         let operators = Operators::new().key("shop", key.digest());
         let office = BackOffice::new(&self.merchant, operators).shelf(self.shelf.clone());
         let till = CheckoutPage::new().shop(SHOP).terms("/terms").privacy("/terms#privacy").countries(&["DE", "AT"]);
+        let till = till.text("Wine is sold to adults", "Wine is sold to adults", "Wein gibt es ab 18 Jahren");
         Router::new()
             .route("/", get(window))
             .route("/terms", get(terms))

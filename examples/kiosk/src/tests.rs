@@ -111,12 +111,13 @@ async fn a_guest_buys_pays_by_transfer_and_the_merchant_sees_it() {
     let window = get_page(&app, "/?lang=de").await;
     assert!(window.contains("Was darf es sein?") && window.contains("12,00\u{a0}€"), "{window}");
     let mut basket = filled(&window, "/wallet/checkout", &[]);
-    // Two bottles of juice and a ticket: the fields stand in pairs.
+    // Two jars of honey and a ticket: the fields stand in pairs.
     basket[1].1 = "2".to_owned();
     basket[5].1 = "1".to_owned();
     let path = post(&app, "/wallet/checkout?lang=de", None, &basket).await;
     let till = get_page(&app, &path).await;
-    for part in [SHOP, "Traubensaft, 1 l", "Zahlungspflichtig bestellen", "Überweisung", "39,50\u{a0}€", "/?lang=de"]
+    for part in
+        [SHOP, "Honig vom Weinberg, 500 g", "Zahlungspflichtig bestellen", "Überweisung", "39,50\u{a0}€", "/?lang=de"]
     {
         assert!(till.contains(part), "{part} is missing in {till}");
     }
@@ -134,7 +135,7 @@ async fn a_guest_buys_pays_by_transfer_and_the_merchant_sees_it() {
     let open = kiosk.merchant.open_orders(10).await.unwrap();
     let [order] = open.as_slice() else { panic!("{open:?}") };
     let seen = office(&app, &key, &format!("/merchant/orders/{}", order.id())).await;
-    assert!(seen.contains("Traubensaft, 1 l") && seen.contains("Köln"), "{seen}");
+    assert!(seen.contains("Honig vom Weinberg, 500 g") && seen.contains("Köln"), "{seen}");
     let reference = order.reference().to_string();
     let transfers = office(&app, &key, "/merchant/transfers").await;
     let typed = [
@@ -153,7 +154,7 @@ async fn a_guest_buys_pays_by_transfer_and_the_merchant_sees_it() {
     drop((kiosk, app));
     let (kiosk, app) = opened(&folder, &key).await;
     let now = kiosk.merchant.now();
-    let left = kiosk.shelf.count("juice", now).await.unwrap();
+    let left = kiosk.shelf.count("honey", now).await.unwrap();
     assert_eq!((left.left, left.held), (38, 0));
     assert!(get_page(&app, &done).await.contains("Sie ist bezahlt"));
     assert!(get_page(&app, "/terms").await.contains("Right of withdrawal"));

@@ -12,7 +12,7 @@ use super::{
     Desk, LIST,
     acts::RefundAct,
     html::{Html, html, row},
-    view::{Form, Here, Query, Sent, Trouble, field, typed},
+    view::{Form, Here, Query, Sent, Trouble, field, iban, typed},
     words,
 };
 
@@ -40,9 +40,8 @@ impl Desk {
         let refund = self.merchant.refund(&order, sent.text("refund")).await?;
         let (act, said) = match sent.text("act") {
             "name" => {
-                let account =
-                    sent.text("iban").parse().ok().and_then(|iban| BankAccount::new(sent.text("holder"), iban).ok());
-                (RefundAct::Name(account.ok_or_else(|| Trouble::new("account_unreadable"))?), "named")
+                let account = BankAccount::new(sent.text("holder"), iban(sent.text("iban"))?);
+                (RefundAct::Name(account.map_err(|_| Trouble::new("account_unreadable"))?), "named")
             }
             "send" => (RefundAct::Send, "sent"),
             "done" => (RefundAct::Done, "sent_by_hand"),

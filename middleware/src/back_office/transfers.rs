@@ -15,7 +15,7 @@ use super::{
     acts::TransferAct,
     html::{Html, html},
     order::order_field,
-    view::{Form, Here, Query, Sent, Trouble, field, section, typed},
+    view::{Form, Here, Query, Sent, Trouble, field, iban, section, typed},
     words,
 };
 use crate::problem::Problem;
@@ -63,10 +63,7 @@ impl Desk {
         let payer = match (sent.text("iban"), sent.text("payer")) {
             ("", _) => None,
             (_, "") => return Err(Trouble::new("account_unreadable")),
-            (iban, payer) => {
-                let iban = iban.parse().map_err(|_| Trouble::new("account_unreadable"))?;
-                Some(BankAccount::from_statement(payer, iban))
-            }
+            (number, payer) => Some(BankAccount::from_statement(payer, iban(number)?)),
         };
         let transfer = Transfer { id, amount, text: sent.text("text").to_owned(), payer };
         let booked = self.hand().book(transfer).await.map_err(|error| match error {

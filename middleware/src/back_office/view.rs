@@ -8,6 +8,7 @@ use firsthand::{
     error::Refusal,
     money::{Currency, Money, Quantity},
     order::Part,
+    rail::{Iban, sepa::SepaError},
 };
 use http::{HeaderMap, StatusCode};
 use url::form_urlencoded;
@@ -74,6 +75,17 @@ impl Trouble {
         let words = words::trouble(self.code, self.status);
         lang.say(words.0, words.1)
     }
+}
+
+/// An account number as it was typed, or what is wrong with it.
+pub(super) fn iban(typed: &str) -> Result<Iban, Trouble> {
+    typed.parse().map_err(|error| {
+        Trouble::new(match error {
+            SepaError::IbanCheckDigits => "iban_mistyped",
+            SepaError::IbanCountry => "iban_elsewhere",
+            _ => "iban_incomplete",
+        })
+    })
 }
 
 impl From<Problem> for Trouble {

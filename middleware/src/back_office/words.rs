@@ -169,6 +169,18 @@ pub(super) fn trouble(code: &str, status: StatusCode) -> Words {
         "account_unreadable" => {
             ("These are no name and IBAN of an account.", "Das sind kein Name und keine IBAN eines Kontos.")
         }
+        "iban_mistyped" => (
+            "The IBAN has a slip in it: its check digits do not fit. Compare it figure by figure. Nothing changed.",
+            "In der IBAN ist ein Tippfehler: Die Prüfziffern passen nicht. Vergleichen Sie sie Zeichen für Zeichen. Nichts hat sich geändert.",
+        ),
+        "iban_incomplete" => (
+            "The IBAN is too short, too long, or has a letter in the wrong place. A German one has DE and 20 figures. Nothing changed.",
+            "Die IBAN ist zu kurz, zu lang oder hat einen Buchstaben am falschen Platz. Eine deutsche hat DE und 20 Ziffern. Nichts hat sich geändert.",
+        ),
+        "iban_elsewhere" => (
+            "The IBAN has to begin with the two letters of a country of the SEPA area, such as DE or AT. Nothing changed.",
+            "Die IBAN muss mit den zwei Buchstaben eines Landes im SEPA-Raum beginnen, etwa DE oder AT. Nichts hat sich geändert.",
+        ),
         "transfer_missing" => (
             "The bank’s number of the transfer is missing: by it we know that it is booked only once.",
             "Die Nummer der Überweisung bei der Bank fehlt: An ihr erkennen wir, dass sie nur einmal gebucht wird.",

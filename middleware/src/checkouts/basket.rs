@@ -31,7 +31,8 @@ pub(crate) struct BasketBody {
     /// For a change: the revision that the customer saw, unless `If-Match` says it.
     #[serde(default)]
     pub(crate) revision: Option<u64>,
-    /// To begin as a guest: the token of a form, which makes sending it twice sending it once.
+    /// To begin as a guest: the token of a form, which makes sending it twice sending it once. `POST
+    /// /checkouts/guest/form` makes one.
     #[serde(default)]
     pub(crate) form: Option<String>,
 }
@@ -130,7 +131,25 @@ impl BasketBody {
         wishes.way = self.fulfillment.option_id;
         wishes.claims = self.claims;
         wishes.vat_id = self.buyer.vat_id;
-        Ok(Basket { wishes, address: self.fulfillment.destination.map(AddressBody::read) })
+        let basket = Basket::from(wishes);
+        Ok(match self.fulfillment.destination {
+            Some(typed) => basket.deliver_to(typed.read()),
+            None => basket,
+        })
+    }
+}
+
+/// A token for a guest's form.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct FormBody {
+    /// The token: for `form` of one basket, within a day.
+    form: String,
+}
+
+impl FormBody {
+    pub(crate) const fn new(form: String) -> Self {
+        Self { form }
     }
 }
 

@@ -390,6 +390,8 @@ fn message(message: &Message, checkout: &Checkout) -> MessageBody {
     };
     let path = match (&message.about, message.code) {
         (None, MessageCode::AddressMissing | MessageCode::NotSentThere) => Some("$.fulfillment.destination".to_owned()),
+        (None, MessageCode::TooHeavy) => Some("$.line_items".to_owned()),
+        (None, MessageCode::VatIdNotTaken) => Some("$.buyer.vat_id".to_owned()),
         (None, MessageCode::WayChanged) => Some("$.fulfillment.options".to_owned()),
         (None, _) => None,
         (Some(about), _) => {

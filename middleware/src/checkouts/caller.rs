@@ -59,42 +59,17 @@ impl FromRequestParts<Merchant> for Caller {
         let (safe, limits) = (is_safe(&parts.method), limit::of(parts).cloned());
         let visit = parts.extensions.get::<Visit>().cloned();
         let signed = signed::check(merchant, parts).map_err(refuse)?;
-        let mut known = None;
-        match (&signed, &visit) {
-            (Some(Signed { proof, access_token }), _) => {
-                if let Some(limits) = &limits {
-                    limits.key(proof).map_err(refuse)?;
-                }
-                if let Some(token) = access_token {
-                    known = Some(merchant.recognise(proof, token).await.map_err(|error| refuse(error.into()))?);
-                }
-                let used = match (safe, &known) {
-                    (false, Some(_)) => merchant.spend(proof).await,
-                    _ => merchant.look_once(proof),
-                };
-                used.map_err(|error| refuse(error.into()))?;
-            }
-            (None, visit) => {
-                if !safe {
-                    same_origin::check(merchant, &parts.headers).map_err(refuse)?;
-                    limits.as_ref().map_or(Ok(()), Limits::form).map_err(refuse)?;
-                }
-                if let Some(visit) = visit.as_ref().filter(|visit| visit.cookie.is_some()) {
-                    known = visit.ask().await?.cloned();
-                }
-            }
-        }
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let query: Vec<(String, String)> = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
             .take(8)
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
         let said = Lang::named(uri);
-        let settings = visit.map(|visit| visit.settings.checkout_page.clone()).unwrap_or_default();
+        let settings = visit.as_ref().map(|visit| visit.settings.checkout_page.clone()).unwrap_or_default();
         let host = || merchant.origin().host_str().unwrap_or_default().to_owned();
-        Ok(Self {
-            known,
-            signed,
+        let mut caller = Self {
+            known: None,
+            signed: None,
             is_navigation: is_navigation(&parts.headers),
             is_safe: safe,
             limits,
@@ -105,14 +80,55 @@ impl FromRequestParts<Merchant> for Caller {
             path: uri.path().to_owned(),
             settings,
             query,
-        })
+        };
+        let limits = caller.limits.as_ref();
+        match (&signed, &visit) {
+            (Some(Signed { proof, access_token }), _) => {
+                if let Some(limits) = limits {
+                    limits.key(proof).map_err(refuse)?;
+                }
+                if let Some(token) = access_token {
+                    let known = merchant.recognise(proof, token).await.map_err(|error| refuse(error.into()))?;
+                    caller.known = Some(known);
+                }
+                let used = match (safe, &caller.known) {
+                    (false, Some(_)) => merchant.spend(proof).await,
+                    _ => merchant.look_once(proof),
+                };
+                used.map_err(|error| refuse(error.into()))?;
+            }
+            (None, visit) => {
+                if !safe {
+                    let from_here = same_origin::check(merchant, &parts.headers);
+                    let allowed = from_here.and_then(|()| limits.map_or(Ok(()), Limits::form));
+                    // A person reads why in a page, whoever sent them here.
+                    allowed.map_err(|problem| match reads_pages(&parts.headers) {
+                        true => caller.finish(merchant, Err(problem.into())),
+                        false => refuse(problem),
+                    })?;
+                }
+                if let Some(visit) = visit.as_ref().filter(|visit| visit.cookie.is_some()) {
+                    caller.known = visit.ask().await?.cloned();
+                }
+            }
+        }
+        Ok(Self { signed, ..caller })
     }
+}
+
+/// Whether a page is an answer to this request, as browsers say it of what a person will read (RFC 9110, 12.5.1).
+fn reads_pages(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = accepted.flat_map(|value| value.split(',')).take(32);
+    ranges.any(|range| range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html")))
 }
 
 /// What a name leads to.
 pub(super) enum Found {
     Checkout(Box<Checkout>),
     Order(Box<Order>),
+    /// A customer's checkout that is gone, and the order that it became: that one has a name of its own.
+    Became(Box<Order>),
     /// It is a customer's, and nobody is known.
     Stranger,
 }
@@ -164,6 +180,11 @@ impl Caller {
         self.there(&self.path, query)
     }
 
+    /// The page of a checkout or an order, by its name.
+    pub(super) fn at(&self, name: &str, query: &str) -> String {
+        self.there(&format!("{}/checkout/{name}", self.mount), query)
+    }
+
     pub(super) fn there(&self, path: &str, query: &str) -> String {
         let lang = if self.lang_said { format!("lang={}", self.lang.tag()) } else { String::new() };
         let query: Vec<&str> = [lang.as_str(), query].into_iter().filter(|part| !part.is_empty()).collect();
@@ -202,7 +223,13 @@ impl Caller {
         }
         let Some(known) = &self.known else { return Ok(Found::Stranger) };
         Ok(match (checkout, order) {
-            (Ok(id), _) => Found::Checkout(Box::new(known.checkout(&id).await?)),
+            (Ok(id), _) => match known.checkout(&id).await {
+                Err(Error::Refused(Refusal::NoSuchCheckout)) => {
+                    let order = known.order_of_checkout(&id).await?;
+                    Found::Became(Box::new(order.ok_or(Refusal::NoSuchCheckout)?))
+                }
+                found => Found::Checkout(Box::new(found?)),
+            },
             (_, Ok(id)) => Found::Order(Box::new(known.order(&id).await?)),
             _ => return Err(Refusal::NoSuchCheckout.into()),
         })
@@ -264,6 +291,7 @@ impl Caller {
         if problem.status() == StatusCode::UNAUTHORIZED {
             return problem.into_response();
         }
+        let not_done = self.lang.say("That did not work", "Das hat nicht geklappt");
         let (title, text) = match problem.status().as_u16() {
             _ if is_nothing => (
                 self.lang.say("There is nothing here", "Hier ist nichts"),
@@ -272,18 +300,40 @@ impl Caller {
                     "Dieser Einkauf ist vorbei, oder die Adresse ist nicht vollständig. Was bestellt ist, bleibt bestellt.",
                 ),
             ),
-            429 | 500.. => (
-                self.lang.say("That did not work", "Das hat nicht geklappt"),
+            _ if problem.code() == "cross_site" => (
+                self.lang.say("This did not come from our shop", "Das kam nicht von unserem Shop"),
+                self.lang.say(
+                    "Another page wanted to send this in your name, so it was not taken, and nothing has changed. To buy something, please begin in the shop.",
+                    "Eine andere Seite wollte das in Ihrem Namen schicken. Darum wurde es nicht angenommen, und nichts hat sich geändert. Wenn Sie etwas kaufen möchten, beginnen Sie bitte im Shop.",
+                ),
+            ),
+            429 => (
+                not_done,
+                self.lang.say(
+                    "Too much came at once. Nothing is lost: please wait a minute, and load this page again.",
+                    "Es kam zu viel auf einmal. Nichts ist verloren: Bitte warten Sie eine Minute und laden Sie diese Seite noch einmal.",
+                ),
+            ),
+            500.. => (
+                not_done,
                 self.lang.say(
                     "It is the shop's fault, and nothing is lost. Please load this page again in a moment.",
                     "Das liegt am Shop, und nichts ist verloren. Bitte laden Sie diese Seite gleich noch einmal.",
                 ),
             ),
-            _ => (
-                self.lang.say("That did not work", "Das hat nicht geklappt"),
+            _ if self.path == format!("{}/checkout", self.mount) => (
+                not_done,
                 self.lang.say(
                     "Nothing was ordered. Please go back to the shop and begin again.",
                     "Es wurde nichts bestellt. Bitte gehen Sie zurück zum Shop und beginnen Sie neu.",
+                ),
+            ),
+            // Below a checkout there may be an order, which stands as it was.
+            _ => (
+                not_done,
+                self.lang.say(
+                    "What was sent cannot be used, and has changed nothing. Please go back and try once more.",
+                    "Was geschickt wurde, ist so nicht zu gebrauchen und hat nichts geändert. Bitte gehen Sie zurück und versuchen Sie es noch einmal.",
                 ),
             ),
         };

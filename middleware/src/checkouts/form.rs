@@ -14,6 +14,8 @@ use crate::lang::Lang;
 const FIELDS_MAX: usize = 400;
 /// The longest field of an address, in bytes: as the library has it.
 const FIELD_BYTES_MAX: usize = 200;
+/// The longest VAT number, in bytes: the longest there are have 14 characters, and may be typed in groups.
+const VAT_ID_BYTES_MAX: usize = 20;
 
 /// The fields of an address, in their order.
 pub(super) const FIELDS: [&str; 5] = ["name", "street", "postal_code", "locality", "country"];
@@ -89,7 +91,10 @@ impl Sent {
                 "act" => sent.act = value,
                 "remove" => {
                     sent.act = "update".to_owned();
-                    sent.items.retain(|(item, _)| *item != value);
+                    // It stays in its place, with what is said of the others beside them.
+                    for (_, quantity) in sent.items.iter_mut().filter(|(item, _)| *item == value) {
+                        *quantity = "0".to_owned();
+                    }
                 }
                 "revision" => sent.revision = value.parse().unwrap_or_default(),
                 "total" => sent.total = value.parse().ok(),
@@ -122,15 +127,12 @@ impl Sent {
         let mut errors = Errors::new();
         let mut wishes = Wishes::new();
         for (place, (item, typed)) in self.items.iter().enumerate() {
-            if typed == "0" || typed.is_empty() {
+            if is_none(typed) {
                 continue;
             }
             match typed.parse::<Quantity>() {
                 Ok(quantity) => wishes = wishes.item(item, quantity),
-                Err(_) => errors.push((
-                    format!("quantity-{place}"),
-                    lang.say("A whole number, from 0.", "Eine ganze Zahl, ab 0.").to_owned(),
-                )),
+                Err(_) => errors.push((quantity_field(place), quantity_fault(lang, typed))),
             }
         }
         if wishes.items.len() > ITEMS_MAX {
@@ -140,65 +142,131 @@ impl Sent {
         wishes.codes.clone_from(&self.codes);
         wishes.claims.clone_from(&self.claims);
         wishes.way.clone_from(&self.way);
-        wishes.vat_id = Some(self.vat_id.clone()).filter(|id| !id.is_empty());
+        let is_number = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'.' | b'-' | b'+' | b'*');
+        if self.vat_id.len() > VAT_ID_BYTES_MAX || !self.vat_id.bytes().all(is_number) {
+            let text = lang.say(
+                "A VAT number has up to 14 letters and digits, such as ATU12345678.",
+                "Eine USt-IdNr. hat bis zu 14 Buchstaben und Ziffern, zum Beispiel ATU12345678.",
+            );
+            errors.push(("vat_id".to_owned(), text.to_owned()));
+        } else {
+            wishes.vat_id = Some(self.vat_id.clone()).filter(|id| !id.is_empty());
+        }
         (wishes, errors)
     }
 
-    /// The basket of the form. `known` is the address that the checkout has, and who told it: what is typed again as it was is
-    /// no new address, and nothing typed leaves it. `ordering` says that an address is needed now.
+    /// The basket of the form. What is typed again as it was is no new address, and nothing typed leaves the one that is there.
+    /// `ordering` says that an address is needed now: until then one that is not whole is kept as it is.
     pub(super) fn basket(
         &self,
         lang: Lang,
-        known: Option<(&Address, DeliverySource)>,
-        needed: bool,
+        known: Known<'_>,
+        ordering: bool,
         countries: &[String],
     ) -> (Basket, Errors) {
         let (wishes, mut errors) = self.wishes(lang);
         let basket = Basket::from(wishes);
         let typed = self.address.address();
-        let is_known = known.is_some_and(|(address, source)| source == DeliverySource::Typed && *address == typed);
-        if is_known || (self.address.is_empty() && (known.is_some() || !needed)) {
+        let is_known = known.address.is_some_and(|(it, source)| source == DeliverySource::Typed && *it == typed);
+        let is_nothing = self.address.is_empty();
+        let is_left = is_nothing && known.address.is_some() && (ordering || known.so_far.is_none());
+        if is_known || is_left {
             return (basket, errors);
         }
-        errors.extend(wrong(lang, &typed, countries));
-        (basket.deliver_to(typed), errors)
+        let faults = wrong(lang, &typed, countries);
+        let is_whole = faults.is_empty();
+        let is_fit = faults.iter().all(|fault| fault.kind == Kind::Missing);
+        let said = faults.iter().filter(|fault| ordering || fault.kind == Kind::Unfit);
+        errors.extend(said.map(|fault| (fault.field.to_owned(), fault.text.to_owned())));
+        if is_whole {
+            return (basket.deliver_to(typed), errors);
+        }
+        let is_new = match known.so_far {
+            Some(so_far) => *so_far != typed,
+            // A country that was only offered is nobody's word.
+            None => !is_nothing || !(typed.country.is_empty() || countries.first() == Some(&typed.country)),
+        };
+        (if !ordering && is_new && is_fit { basket.typed_so_far(typed) } else { basket }, errors)
     }
 }
 
-/// All that is wrong with an address.
-fn wrong(lang: Lang, address: &Address, countries: &[String]) -> Errors {
-    let mut errors = Errors::new();
-    let missing = [
+/// What a checkout knows already of where it goes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known<'a> {
+    /// An address, and who told it.
+    pub(super) address: Option<(&'a Address, DeliverySource)>,
+    /// What was typed of one that is not whole.
+    pub(super) so_far: Option<&'a Address>,
+}
+
+/// Whether none is wanted.
+pub(super) fn is_none(typed: &str) -> bool {
+    typed.is_empty() || typed.bytes().all(|b| b == b'0')
+}
+
+/// The field of a line.
+pub(super) fn quantity_field(place: usize) -> String {
+    format!("quantity-{place}")
+}
+
+/// What is wrong with a quantity.
+fn quantity_fault(lang: Lang, typed: &str) -> String {
+    let is_count = typed.bytes().all(|b| b.is_ascii_digit()) && !typed.starts_with('0');
+    if is_count {
+        lang.say("At most 1,000,000 at once.", "Höchstens 1.000.000 auf einmal.").to_owned()
+    } else {
+        lang.say("A whole number, from 0.", "Eine ganze Zahl, ab 0.").to_owned()
+    }
+}
+
+/// Something that is wrong with an address.
+struct Fault {
+    field: &'static str,
+    kind: Kind,
+    text: &'static str,
+}
+
+/// How.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It is not there, or not all of it.
+    Missing,
+    /// It cannot be like this.
+    Unfit,
+}
+
+/// All that is wrong with an address, as it stands on the page.
+fn wrong(lang: Lang, address: &Address, countries: &[String]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let parts = [
         ("name", &address.name, lang.say("Enter a name.", "Geben Sie einen Namen an.")),
         ("street", &address.street, lang.say("Enter the street and number.", "Geben Sie Straße und Hausnummer an.")),
+        ("postal_code", &address.postal_code, ""),
         ("locality", &address.locality, lang.say("Enter the town.", "Geben Sie den Ort an.")),
     ];
-    for (name, text, wanted) in missing {
-        if text.is_empty() {
-            errors.push((name.to_owned(), wanted.to_owned()));
-        }
-    }
-    let all = [
-        ("name", &address.name),
-        ("street", &address.street),
-        ("postal_code", &address.postal_code),
-        ("locality", &address.locality),
-    ];
-    for (name, text) in all {
-        if text.len() > FIELD_BYTES_MAX || text.chars().any(char::is_control) {
-            let text = lang.say("This is too long, or no plain text.", "Das ist zu lang oder kein einfacher Text.");
-            errors.push((name.to_owned(), text.to_owned()));
+    for (field, text, wanted) in parts {
+        if text.len() > FIELD_BYTES_MAX {
+            let text = lang.say("This is too long for a label.", "Das ist zu lang für einen Aufkleber.");
+            faults.push(Fault { field, kind: Kind::Unfit, text });
+        } else if !Address::is_printable(text) {
+            let text = lang.say(
+                "There is a character in this that cannot be printed on a label. Please type it again.",
+                "Darin ist ein Zeichen, das sich nicht auf einen Aufkleber drucken lässt. Bitte tippen Sie es neu.",
+            );
+            faults.push(Fault { field, kind: Kind::Unfit, text });
+        } else if text.is_empty() && !wanted.is_empty() {
+            faults.push(Fault { field, kind: Kind::Missing, text: wanted });
+        } else if field == "postal_code" && address.country == "DE" && !is_german_code(text) {
+            let text = lang.say("A German postal code has five digits.", "Eine Postleitzahl hat fünf Ziffern.");
+            faults.push(Fault { field, kind: Kind::Missing, text });
         }
     }
     if !countries.contains(&address.country) {
-        errors.push(("country".to_owned(), lang.say("Choose a country.", "Wählen Sie ein Land.").to_owned()));
-    } else if address.country == "DE" && !is_german_code(&address.postal_code) {
-        let text = lang.say("A German postal code has five digits.", "Eine Postleitzahl hat fünf Ziffern.");
-        errors.push(("postal_code".to_owned(), text.to_owned()));
+        let text = lang.say("Choose a country.", "Wählen Sie ein Land.");
+        let kind = if address.country.is_empty() { Kind::Missing } else { Kind::Unfit };
+        faults.push(Fault { field: "country", kind, text });
     }
-    // As they stand on the page.
-    errors.sort_by_key(|(name, _)| FIELDS.iter().position(|field| field == name));
-    errors
+    faults
 }
 
 fn is_german_code(text: &str) -> bool {
@@ -225,7 +293,10 @@ mod tests {
         assert_eq!((wishes.codes, wishes.way.as_deref()), (vec!["a".to_owned()], Some("dhl")));
 
         let sent = Sent::read(b"item=tea&quantity=2&item=book&quantity=1&remove=tea");
-        assert_eq!((sent.act.as_str(), sent.items.len()), ("update", 1));
+        let (wishes, errors) = sent.wishes(Lang::En);
+        assert_eq!((sent.act.as_str(), wishes.items.len(), errors.len()), ("update", 1, 0));
+        let sent = Sent::read(b"item=tea&quantity=2&item=book&quantity=x&remove=tea");
+        assert_eq!(sent.wishes(Lang::En).1[0].0, "quantity-1", "where it stands on the page");
         for wrong in ["-1", "1e3", "99999999", "two", "1.5"] {
             let sent = Sent::read(format!("item=tea&quantity={wrong}").as_bytes());
             assert_eq!(sent.wishes(Lang::De).1.len(), 1, "{wrong}");
@@ -234,24 +305,95 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_quantity_is_said() {
+        for (typed, said) in [
+            ("1000001", "At most 1,000,000 at once."),
+            ("999999999999999999999999", "At most 1,000,000 at once."),
+            ("x", "A whole number, from 0."),
+            ("-1", "A whole number, from 0."),
+            ("1.5", "A whole number, from 0."),
+        ] {
+            let sent = Sent::read(format!("item=tea&quantity={typed}").as_bytes());
+            assert_eq!(sent.wishes(Lang::En).1, [("quantity-0".to_owned(), said.to_owned())], "{typed}");
+        }
+        for nothing in ["", "0", "000"] {
+            let sent = Sent::read(format!("item=tea&quantity={nothing}&item=book").as_bytes());
+            assert_eq!(sent.wishes(Lang::En).0.items.len(), 1, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_vat_number_that_is_none_is_said() {
+        let of = |text: &str| Sent { vat_id: text.to_owned(), ..Sent::default() }.wishes(Lang::En);
+        assert_eq!(of("ATU 123.456-78").0.vat_id.as_deref(), Some("ATU 123.456-78"));
+        for wrong in ["ATU\u{fffd}", "ÄTU12345678", "AT\nU", "ATU123456789012345678901"] {
+            let (wishes, errors) = of(wrong);
+            assert_eq!((errors[0].0.as_str(), wishes.vat_id), ("vat_id", None), "{wrong}");
+        }
+    }
+
+    fn typed<'a>(address: &'a Address) -> Known<'a> {
+        Known { address: Some((address, DeliverySource::Typed)), so_far: None }
+    }
+
+    #[test]
     fn an_address_is_new_where_it_was_typed_anew() {
+        let nobody = Known::default();
         let sent = Sent::read(b"name=Anna&street=Am+Markt+1&postal_code=10115&locality=Berlin&country=DE");
-        let (basket, errors) = sent.basket(Lang::En, None, true, &countries());
+        let (basket, errors) = sent.basket(Lang::En, nobody, true, &countries());
         assert!(errors.is_empty());
         let address = basket.address.unwrap();
         assert_eq!(address.locality, "Berlin");
-        let same = sent.basket(Lang::En, Some((&address, DeliverySource::Typed)), true, &countries()).0;
-        assert!(same.address.is_none());
-        let device = firsthand::Device::SameDevice;
-        let told = sent.basket(Lang::En, Some((&address, DeliverySource::Wallet(device))), true, &countries()).0;
-        assert!(told.address.is_some(), "typed over what a wallet told");
+        assert!(sent.basket(Lang::En, typed(&address), true, &countries()).0.address.is_none());
+        let told = DeliverySource::Wallet(firsthand::Device::SameDevice);
+        let told = Known { address: Some((&address, told)), so_far: None };
+        assert!(sent.basket(Lang::En, told, true, &countries()).0.address.is_some(), "typed over what a wallet told");
         let empty = Sent::read(b"name=&street=&country=DE");
-        assert!(empty.basket(Lang::En, Some((&address, DeliverySource::Typed)), true, &countries()).1.is_empty());
-        assert!(empty.basket(Lang::En, None, false, &countries()).1.is_empty());
+        assert!(empty.basket(Lang::En, typed(&address), true, &countries()).1.is_empty());
+        assert!(empty.basket(Lang::En, nobody, false, &countries()).1.is_empty());
         let names = |errors: Errors| errors.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-        let missing = names(empty.basket(Lang::En, None, true, &countries()).1);
+        let missing = names(empty.basket(Lang::En, nobody, true, &countries()).1);
         assert_eq!(missing, ["name", "street", "postal_code", "locality"]);
         let half = Sent::read(b"name=Anna&country=FR");
-        assert_eq!(names(half.basket(Lang::De, None, false, &countries()).1), ["street", "locality", "country"]);
+        assert_eq!(names(half.basket(Lang::De, nobody, true, &countries()).1), ["street", "locality", "country"]);
+    }
+
+    #[test]
+    fn an_address_that_is_not_whole_is_kept_until_something_is_ordered() {
+        let nobody = Known::default();
+        let kept = |form: &str, known: Known<'_>| {
+            let (basket, errors) = Sent::read(form.as_bytes()).basket(Lang::En, known, false, &countries());
+            assert!(basket.address.is_none(), "{form}");
+            (basket.so_far, errors)
+        };
+        let (so_far, errors) = kept("name=Anna&postal_code=101&country=DE", nobody);
+        assert!(errors.is_empty(), "{errors:?}");
+        let so_far = so_far.unwrap();
+        assert_eq!((so_far.name.as_str(), so_far.postal_code.as_str()), ("Anna", "101"));
+        let known = Known { address: None, so_far: Some(&so_far) };
+        assert!(kept("name=Anna&postal_code=101&country=DE", known).0.is_none(), "it is there already");
+        assert!(kept("name=&postal_code=&country=DE", known).0.is_some(), "it was taken out again");
+        // A country that was only offered is nobody's word; another one is.
+        assert!(kept("name=&country=DE", nobody).0.is_none());
+        assert_eq!(kept("name=&country=AT", nobody).0.unwrap().country, "AT");
+        assert!(kept("", nobody).0.is_none(), "a form that asks for no address");
+        assert_eq!(
+            kept("name=Anna", nobody).0.unwrap().name,
+            "Anna",
+            "a form of the shop's own that asks for no country"
+        );
+        for (form, field) in [
+            ("name=A%EF%BF%BDna&country=DE", "name"),
+            ("name=A%FFna&country=DE", "name"),
+            ("name=Anna&street=Am%0AMarkt&country=DE", "street"),
+            ("name=Anna&locality=%E2%80%AEnilreB&country=DE", "locality"),
+            ("name=Anna&country=XX", "country"),
+        ] {
+            let (_, errors) = kept(form, nobody);
+            assert_eq!(errors.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [field], "{form}");
+        }
+        // Whoever orders is told what is missing, and nothing is kept of it.
+        let (basket, errors) = Sent::read(b"name=Anna&country=DE").basket(Lang::En, nobody, true, &countries());
+        assert!(basket.so_far.is_none() && errors.len() == 3, "{errors:?}");
     }
 }

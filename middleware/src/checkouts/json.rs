@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{
     BASKET_BYTES_MAX, CheckoutPage, Settings, bad_request,
-    basket::{BasketBody, CompleteBody},
+    basket::{BasketBody, CompleteBody, FormBody},
     body::{self, CheckoutBody},
     completed, guest,
 };
@@ -37,6 +37,7 @@ pub(super) fn routes() -> Router<Merchant> {
         .route("/checkouts/{id}/complete", post(complete))
         .route("/checkouts/{id}/cancel", post(cancel))
         .route("/checkouts/guest", post(guest_begin))
+        .route("/checkouts/guest/form", post(guest_form))
         .route("/checkouts/guest/{link}", get(guest_look).put(guest_change))
         .route("/checkouts/guest/{link}/complete", post(guest_complete))
         .route("/checkouts/guest/{link}/cancel", post(guest_cancel))
@@ -201,6 +202,25 @@ pub(crate) async fn cancel(
         shown(&merchant, &page, &checkout, None, false).await
     };
     Answer::signed(&merchant, answer.await)
+}
+
+/// A token for a guest's form, good for a day: whoever has no page of the shop that carries one makes one here, once for each
+/// basket. Whoever sends a basket with it again, after an answer that was lost, begins it once.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post, operation_id = "guest_form", path = "/checkouts/guest/form", tag = "browser",
+    responses(
+        (status = 201, body = FormBody),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Another site sent this"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
+    )
+))]
+pub(crate) async fn guest_form(
+    State(merchant): State<Merchant>,
+    Extension(limits): Extension<Limits>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    from_here(&merchant, &limits, &headers)?;
+    Ok(private((StatusCode::CREATED, Json(FormBody::new(merchant.guest_form())))))
 }
 
 /// Somebody whom nobody asked who they are begins a checkout. The token of a form makes it one, however often it is sent, and

@@ -39,9 +39,11 @@ pub(super) fn routes() -> Router<Merchant> {
 }
 
 /// A payment is under way, and nobody knows yet.
-pub(super) struct UnderWay {
+pub(super) struct UnderWay<'a> {
     /// Where the customer goes on to pay, if it is elsewhere.
     pub(super) continue_at: Option<Url>,
+    /// By which rail it is paid; none while nobody is asked to pay yet, empty if nothing is to pay.
+    pub(super) rail: Option<&'a str>,
     /// Whether the customer's wallet is waited for, and nothing else.
     pub(super) by_wallet: bool,
     /// Whether they go there at once.
@@ -53,7 +55,7 @@ pub(super) struct UnderWay {
 /// How long it waits before it does, in seconds.
 pub(super) const LOOKS_AGAIN_S: u8 = 5;
 
-pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay) -> String {
+pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay<'_>) -> String {
     let mut head = String::new();
     let (title, mut main) = match &standing.continue_at {
         Some(url) => {
@@ -75,10 +77,7 @@ pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay) -> String {
         None if standing.by_wallet => by_wallet(frame),
         None => {
             let title = frame.say("Your order is being settled", "Ihre Bestellung wird bearbeitet");
-            let text = frame.say(
-                "Please do not order again: we are asking whether your payment has gone through, and say it here.",
-                "Bitte bestellen Sie nicht noch einmal: Wir fragen nach, ob Ihre Zahlung durchgegangen ist, und sagen es hier.",
-            );
+            let text = settling(frame, standing.rail);
             (title, format!("<h1>{title}</h1>\n<p role=\"status\">{text}</p>\n"))
         }
     };
@@ -95,6 +94,28 @@ pub(super) fn under_way(frame: &Frame<'_>, standing: &UnderWay) -> String {
         );
     }
     frame.html(title, &head, &format!("<div class=\"narrow\">\n{main}</div>"))
+}
+
+/// What is waited for, as far as it has come.
+fn settling<'a>(frame: &Frame<'_>, rail: Option<&str>) -> &'a str {
+    match rail {
+        None => frame.lang.say(
+            "Please do not order again: we are setting aside what you want. Nobody has asked you to pay yet. Should this stop, you can order here again after a minute.",
+            "Bitte bestellen Sie nicht noch einmal: Wir legen zurück, was Sie möchten. Bezahlt wird noch nichts. Falls es stockt, können Sie hier nach einer Minute noch einmal bestellen.",
+        ),
+        Some("") => frame.lang.say(
+            "Please do not order again: nothing is to be paid, and your order stands here in a moment.",
+            "Bitte bestellen Sie nicht noch einmal: Zu zahlen ist nichts, und Ihre Bestellung steht gleich hier.",
+        ),
+        Some("sepa") => frame.lang.say(
+            "Please do not order again: where to transfer the money stands here in a moment. Please transfer nothing before.",
+            "Bitte bestellen Sie nicht noch einmal: Wohin Sie überweisen, steht gleich hier. Bitte überweisen Sie vorher nichts.",
+        ),
+        Some(_) => frame.lang.say(
+            "Please do not order again: we are asking whether your payment has gone through, and say it here.",
+            "Bitte bestellen Sie nicht noch einmal: Wir fragen nach, ob Ihre Zahlung durchgegangen ist, und sagen es hier.",
+        ),
+    }
 }
 
 /// A wallet has been asked, here or in another tab, and has not answered: the customer can do without it.
@@ -235,7 +256,7 @@ fn lines(frame: &Frame<'_>, order: &Order) -> String {
         let _ = writeln!(
             html,
             "<li><p class=\"title\">{}</p>\n<p class=\"each\">{} × {}</p><p class=\"sum\">{sum}</p></li>",
-            escape(&line.title),
+            escape(frame.own(&line.title)),
             line.quantity,
             escape(&frame.lang.amount(line.unit)),
         );
@@ -270,7 +291,7 @@ impl Door {
 
 async fn door(merchant: &Merchant, caller: &Caller, name: &str) -> Result<Door, Trouble> {
     Ok(match caller.find(merchant, name).await? {
-        Found::Order(order) => Door::Order(order),
+        Found::Order(order) | Found::Became(order) => Door::Order(order),
         Found::Checkout(checkout) if checkout.status() == Status::Completed => {
             Door::Order(Box::new(checkout.order().await?.ok_or(Refusal::NoSuchOrder)?))
         }

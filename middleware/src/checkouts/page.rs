@@ -9,7 +9,7 @@ use axum::{
 };
 use firsthand::{
     Error, Merchant,
-    checkout::{CheckoutError, Status, WishError},
+    checkout::{CheckoutError, Stage, Status, WishError},
     error::Refusal,
     merchant::{Basket, Checkout, Completion, GuestLink, IdempotencyKey, NotAnIdempotencyKey, Order},
     money::Money,
@@ -18,12 +18,12 @@ use firsthand::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{
-    BASKET_BYTES_MAX,
+    BASKET_BYTES_MAX, begin,
     caller::{Caller, Found, Trouble},
     completed,
-    form::{Errors, Sent},
+    form::{Errors, Known, Sent},
     order::{After, LOOKS_AGAIN_S, Ordered, UnderWay, ordered, under_way},
-    view::{Frame, Shown, word},
+    view::{Shown, word},
 };
 #[cfg(feature = "openapi")]
 use crate::problem::Problem;
@@ -38,7 +38,7 @@ const STYLE: &str = include_str!("../web/checkout.css");
 
 pub(super) fn routes() -> Router<Merchant> {
     Router::new()
-        .route("/checkout", get(nothing).merge(post(begin)))
+        .route("/checkout", get(begin::nothing).merge(post(begin::begin)))
         .route("/checkout/{name}", get(show).merge(post(act)))
         .route("/checkout.css", get(style))
         .merge(super::order::routes())
@@ -52,40 +52,6 @@ pub(super) fn routes() -> Router<Merchant> {
 ))]
 pub(crate) async fn style(headers: HeaderMap) -> Response {
     asset(&headers, "text/css; charset=utf-8", STYLE, web::etag_of(STYLE))
-}
-
-/// The checkout page without anything in it.
-#[cfg_attr(feature = "openapi", utoipa::path(
-    get, operation_id = "empty_checkout_page", path = "/checkout", tag = "browser",
-    responses((status = 200, content_type = "text/html", body = String))
-))]
-pub(crate) async fn nothing(caller: Caller) -> Response {
-    caller.page(StatusCode::OK, empty(&caller.frame()))
-}
-
-/// A page of the shop hands over a basket: fields `item` and `quantity` in turn, `code` for discounts, and `form`, a token of
-/// the shop, with which sending it twice is sending it once.
-#[cfg_attr(feature = "openapi", utoipa::path(
-    post, operation_id = "open_checkout_page", path = "/checkout", tag = "browser",
-    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "`item`, `quantity`, `code`, `form`"),
-    responses(
-        (status = 204, description = "For a signed request: `Firsthand-Location` says where to go on"),
-        (status = 303, description = "To the page of the checkout"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Another site sent this"),
-        (status = 422, content_type = "text/html", body = String, description = "This cannot be bought"),
-    )
-))]
-pub(crate) async fn begin(
-    State(merchant): State<Merchant>,
-    caller: Caller,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let answer = async {
-        let sent = caller.read(&headers, body)?;
-        begun(&merchant, &caller, &sent, "").await
-    };
-    caller.finish(&merchant, answer.await)
 }
 
 /// A checkout, the payment of one, or the order that it has become.
@@ -102,6 +68,7 @@ pub(crate) async fn show(State(merchant): State<Merchant>, caller: Caller, Named
         match caller.find(&merchant, &name).await? {
             Found::Checkout(checkout) => shown(&merchant, &caller, *checkout).await,
             Found::Order(order) => Ok(caller.page(StatusCode::OK, order_page(&merchant, &caller, &order).await?)),
+            Found::Became(order) => Ok(caller.to(&caller.at(order.id().as_str(), ""))),
             Found::Stranger => Ok(caller.turned_away(&merchant)),
         }
     };
@@ -134,9 +101,10 @@ pub(crate) async fn act(
             Ok(Found::Checkout(checkout)) => acted(&merchant, &caller, *checkout, &name, &sent).await,
             // Nothing that the customer has typed is lost because they took their time.
             Err(Error::Refused(Refusal::NoSuchCheckout)) if !sent.items.is_empty() => {
-                begun(&merchant, &caller, &sent, "begun_anew").await
+                begin::begun(&merchant, &caller, &sent, "begun_anew").await
             }
             Ok(Found::Order(_)) => Ok(caller.to(&caller.here("said=ordered_already"))),
+            Ok(Found::Became(order)) => Ok(caller.to(&caller.at(order.id().as_str(), "said=ordered_already"))),
             Ok(Found::Stranger) => Ok(caller.turned_away(&merchant)),
             Err(error) => Err(error.into()),
         }
@@ -144,48 +112,8 @@ pub(crate) async fn act(
     caller.finish(&merchant, answer.await)
 }
 
-fn empty(frame: &Frame<'_>) -> String {
-    word(
-        frame,
-        frame.say("There is nothing in your basket", "In Ihrem Korb liegt nichts"),
-        frame.say("Choose something in the shop first.", "Suchen Sie sich zuerst im Shop etwas aus."),
-    )
-}
-
-/// Begins a checkout with what was sent, and leads to its page.
-async fn begun(merchant: &Merchant, caller: &Caller, sent: &Sent, said: &str) -> Result<Response, Trouble> {
-    let (basket, errors) = sent.basket(caller.lang, None, false, &caller.settings.countries);
-    let frame = caller.frame();
-    // An address that is not whole is left to be typed there.
-    let is_readable = !errors.iter().any(|(field, _)| field.starts_with("quantity"));
-    let basket = if errors.is_empty() { basket } else { basket.wishes.into() };
-    if !is_readable || basket.wishes.items.is_empty() {
-        return Ok(caller.page(StatusCode::UNPROCESSABLE_ENTITY, empty(&frame)));
-    }
-    let name = match &caller.known {
-        Some(known) => {
-            let key = sent.form.as_deref().or(Some(sent.key.as_str()).filter(|key| !key.is_empty()));
-            let key = key.and_then(|key| key.parse().ok()).map_or_else(|| new_key(merchant), Ok)?;
-            known.check_out(&basket, &key).await?.id().to_string()
-        }
-        None => {
-            let form = sent.form.clone().unwrap_or_else(|| merchant.guest_form());
-            let begun = match merchant.check_out_as_guest(&basket, &form).await {
-                // A page that lay open for a day, or was made for a customer who is not known here.
-                Err(Error::Refused(Refusal::FormExpired | Refusal::FormInvalid)) => {
-                    merchant.check_out_as_guest(&basket, &merchant.guest_form()).await?
-                }
-                other => other?,
-            };
-            begun.link.reveal().to_owned()
-        }
-    };
-    let query = if said.is_empty() { String::new() } else { format!("said={said}") };
-    Ok(caller.to(&caller.there(&format!("{}/checkout/{name}", caller.mount), &query)))
-}
-
 /// A key that nobody has used.
-fn new_key(merchant: &Merchant) -> Result<IdempotencyKey, Error> {
+pub(super) fn new_key(merchant: &Merchant) -> Result<IdempotencyKey, Error> {
     // A form's token is as random as a key has to be.
     let key = merchant.guest_form().parse();
     key.map_err(|error: NotAnIdempotencyKey| Error::Misuse(error.to_string()))
@@ -211,7 +139,11 @@ async fn shown(merchant: &Merchant, caller: &Caller, checkout: Checkout) -> Resu
         Status::CompleteInProgress => {
             let (continue_at, by_wallet) = (checkout.continue_at().await?, checkout.awaits_wallet().await?);
             let looks_again = caller.asks("wait") != Some("no");
-            let standing = UnderWay { continue_at, by_wallet, at_once: caller.asks("go").is_some(), looks_again };
+            let rail = match &checkout.record().stage {
+                Stage::Paying(agreed) => Some(agreed.rail.as_str()),
+                _ => None,
+            };
+            let standing = UnderWay { continue_at, by_wallet, rail, at_once: caller.asks("go").is_some(), looks_again };
             let mut response = caller.page(StatusCode::OK, under_way(&frame, &standing));
             if looks_again && !standing.at_once {
                 response
@@ -247,6 +179,7 @@ fn open_page(
     notice: Option<String>,
 ) -> Result<Response, Trouble> {
     let address = checkout.address()?.map(|told| (told.for_page(), told.source()));
+    let so_far = checkout.typed_so_far()?;
     let is_guest = caller.link().is_some();
     let has_acted = sent.is_some() || caller.asks("said").is_some() || has_failed(checkout);
     let has_ordered = sent.is_some_and(|sent| sent.act == "complete") || caller.asks("said") == Some("not_ready");
@@ -254,6 +187,7 @@ fn open_page(
         frame: &caller.frame(),
         checkout,
         address,
+        so_far,
         sent,
         errors,
         has_acted,
@@ -363,6 +297,7 @@ async fn acted(
             checkout.untap().await?;
             return Ok(caller.to(&caller.here("said=untapped")));
         }
+        Status::CompleteInProgress if is_ordering(sent) => return resumed(merchant, caller, checkout, sent).await,
         Status::CompleteInProgress | Status::Canceled => return Ok(caller.to(&caller.here(""))),
         _ => {}
     }
@@ -376,6 +311,24 @@ async fn acted(
             open_page(merchant, caller, &checkout, StatusCode::UNPROCESSABLE_ENTITY, Some(sent), &errors, None)
         }
         Err(NotDone::Failed(trouble)) => Err(*trouble),
+    }
+}
+
+/// The form that ordered is sent once more: what it had begun goes on where it stopped, before anybody was asked to pay. Any
+/// other form is shown what there is.
+async fn resumed(merchant: &Merchant, caller: &Caller, checkout: Checkout, sent: &Sent) -> Result<Response, Trouble> {
+    let (record, total) = (checkout.record(), checkout.offering().totals.total);
+    // What the customer saw is the state before they agreed.
+    let seen = record.revision.checked_sub(1).filter(|_| matches!(record.stage, Stage::Holding(_)));
+    let is_same = sent.total == Some(total.minor())
+        && wanted(caller, &checkout, sent).is_ok_and(|basket| differing(&checkout, basket).is_none());
+    let Some(seen) = seen.filter(|_| is_same) else { return Ok(caller.to(&caller.here(""))) };
+    match completed(checkout, completion(seen, total, sent), key(merchant, &sent.key)?).await {
+        Ok(done) => Ok(caller.to(&onward(caller, &done).await?)),
+        Err(Error::Checkout(_) | Error::Refused(Refusal::KeyUsed | Refusal::Overtaken)) => {
+            Ok(caller.to(&caller.here("")))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -410,6 +363,11 @@ async fn changed_and_ordered(
         Error::Checkout(_) | Error::Refused(Refusal::KeyUsed | Refusal::Overtaken) => NotDone::look(""),
         error => error.into(),
     })?;
+    Ok(onward(caller, &done).await?)
+}
+
+/// Where somebody goes on who has ordered.
+async fn onward(caller: &Caller, done: &Checkout) -> Result<String, Error> {
     let continue_at = match done.status() {
         Status::CompleteInProgress => done.continue_at().await?,
         _ => None,
@@ -429,7 +387,8 @@ fn is_ordering(sent: &Sent) -> bool {
 /// What the form wants, if all of it can be read.
 fn wanted(caller: &Caller, checkout: &Checkout, sent: &Sent) -> Result<Basket, NotDone> {
     let told = checkout.address()?;
-    let known = told.as_ref().map(|told| (told.for_label(), told.source()));
+    let so_far = checkout.typed_so_far()?;
+    let known = Known { address: told.as_ref().map(|told| (told.for_label(), told.source())), so_far: so_far.as_ref() };
     let needed = is_ordering(sent) && checkout.offering().ships;
     let (basket, mut errors) = sent.basket(caller.lang, known, needed, &caller.settings.countries);
     if basket.wishes.items.is_empty() && errors.is_empty() {
@@ -450,18 +409,11 @@ async fn changed(
     caller: &Caller,
     checkout: &Checkout,
     sent: &Sent,
-    Basket { mut wishes, address }: Basket,
+    basket: Basket,
 ) -> Result<Checkout, NotDone> {
-    // An offered way that nobody chose is no wish.
-    let offered_way = checkout.offering().carriage.as_ref().map(|way| &way.method);
-    if checkout.wishes().way.is_none() && wishes.way.as_ref() == offered_way {
-        wishes.way = None;
-    }
-    if wishes == *checkout.wishes() && address.is_none() {
-        return Ok(checkout.clone());
-    }
+    let Some(basket) = differing(checkout, basket) else { return Ok(checkout.clone()) };
     let key = key(merchant, &format!("{}.u", sent.key))?;
-    let changed = checkout.update(sent.revision, &Basket { wishes, address }, &key).await;
+    let changed = checkout.update(sent.revision, &basket, &key).await;
     changed.map_err(|error| match error {
         Error::Checkout(CheckoutError::Stale { .. }) | Error::Refused(Refusal::KeyUsed) => {
             NotDone::look("said=changed")
@@ -475,6 +427,17 @@ async fn changed(
     })
 }
 
+/// A basket that is not what the checkout has already; none if it is.
+fn differing(checkout: &Checkout, mut basket: Basket) -> Option<Basket> {
+    // An offered way that nobody chose is no wish.
+    let offered_way = checkout.offering().carriage.as_ref().map(|way| &way.method);
+    if checkout.wishes().way.is_none() && basket.wishes.way.as_ref() == offered_way {
+        basket.wishes.way = None;
+    }
+    let is_same = basket.wishes == *checkout.wishes() && basket.address.is_none() && basket.so_far.is_none();
+    (!is_same).then_some(basket)
+}
+
 /// What the customer agrees to: what they saw, if that is what it is.
 fn agreed(checkout: &Checkout, sent: &Sent) -> Result<Completion, NotDone> {
     if checkout.status() != Status::ReadyForComplete {
@@ -484,15 +447,19 @@ fn agreed(checkout: &Checkout, sent: &Sent) -> Result<Completion, NotDone> {
     if sent.total.and_then(|total| Money::new(total, now.currency()).ok()) != Some(now) {
         return Err(NotDone::Look(format!("said=price&was={}", sent.total.unwrap_or_default())));
     }
-    let completion = Completion::new(checkout.revision(), now);
-    Ok(if sent.rail.is_empty() { completion } else { completion.by(&sent.rail) })
+    Ok(completion(checkout.revision(), now, sent))
+}
+
+fn completion(revision: u64, total: Money, sent: &Sent) -> Completion {
+    let completion = Completion::new(revision, total);
+    if sent.rail.is_empty() { completion } else { completion.by(&sent.rail) }
 }
 
 fn key(merchant: &Merchant, text: &str) -> Result<IdempotencyKey, Error> {
     text.parse().map_or_else(|_| new_key(merchant), Ok)
 }
 
-fn wish_text(lang: Lang, wish: WishError) -> String {
+pub(super) fn wish_text(lang: Lang, wish: WishError) -> String {
     let german = match wish {
         WishError::Nothing => "Es bliebe nichts zu bestellen.",
         WishError::TooMany => "Das ist zu viel auf einmal.",

@@ -38,6 +38,11 @@ impl Frame<'_> {
         self.lang.say(english, german)
     }
 
+    /// A text of the shop's own, in this language if the shop has it in it.
+    pub(super) fn own<'b>(&'b self, text: &'b str) -> &'b str {
+        self.page.texts.get(text).map_or(text, |[english, german]| self.say(english, german))
+    }
+
     /// The path of this page, with what it says of the language and besides.
     pub(super) fn here(&self, query: &str) -> String {
         let lang = if self.lang_said { format!("lang={}", self.lang.tag()) } else { String::new() };
@@ -57,7 +62,7 @@ impl Frame<'_> {
         }
     }
 
-    fn money(&self, money: Money) -> String {
+    pub(super) fn money(&self, money: Money) -> String {
         escape(&self.lang.amount(money))
     }
 
@@ -143,6 +148,8 @@ pub(super) struct Shown<'a> {
     pub(super) checkout: &'a Checkout,
     /// Where it goes, as far as a page may show it, and who told it.
     pub(super) address: Option<(Address, DeliverySource)>,
+    /// What was typed of an address that is not whole yet.
+    pub(super) so_far: Option<Address>,
     /// What was sent, where that is to be mended.
     pub(super) sent: Option<&'a Sent>,
     pub(super) errors: &'a Errors,
@@ -197,7 +204,9 @@ impl Shown<'_> {
             main.push_str(&self.destination());
             main.push_str(&self.ways());
         }
-        main.push_str(&self.business());
+        if self.checkout.takes_vat_ids() || self.checkout.wishes().vat_id.is_some() {
+            main.push_str(&self.business());
+        }
         main.push_str(&self.payment());
         main.push_str(&self.sums());
         main.push_str(&self.order());
@@ -225,6 +234,8 @@ impl Shown<'_> {
         match (about, message.code) {
             (None, MessageCode::AddressMissing | MessageCode::NotSentThere) => Some(self.address_place()),
             (None, MessageCode::WayChanged) => Some("ways".to_owned()),
+            (None, MessageCode::TooHeavy) => Some("quantity-0".to_owned()),
+            (None, MessageCode::VatIdNotTaken) => Some("vat_id".to_owned()),
             (None, _) => None,
             (Some(_), MessageCode::ProofNeeded) => Some("proofs".to_owned()),
             (Some(about), _) => {
@@ -261,25 +272,7 @@ impl Shown<'_> {
 
     /// What has to be mended, at the top, with the focus on it.
     fn summary(&self) -> String {
-        let faults = self.faults();
-        if faults.is_empty() {
-            return String::new();
-        }
-        let items: String = faults
-            .iter()
-            .map(|(place, text)| match place {
-                Some(place) => format!("<li><a href=\"#{}\">{}</a></li>", escape(place), escape(text)),
-                None => format!("<li>{}</li>", escape(text)),
-            })
-            .collect();
-        format!(
-            "<div class=\"summary\" role=\"alert\" tabindex=\"-1\" autofocus aria-labelledby=\"summary\">
-<h2 id=\"summary\">{}</h2>
-<ul>{items}</ul>
-</div>
-",
-            self.frame.say("Nothing is ordered yet", "Es ist noch nichts bestellt")
-        )
+        summary(self.frame, &self.faults())
     }
 
     /// Somebody who is known looks at what a guest began: the script fetches this part again, signed.
@@ -307,6 +300,28 @@ impl Shown<'_> {
             frame.say("Go on as myself", "Als ich selbst weiter"),
         )
     }
+}
+
+/// What has to be mended, each with the place where that is done; nothing if nothing has.
+pub(super) fn summary(frame: &Frame<'_>, faults: &[(Option<String>, String)]) -> String {
+    if faults.is_empty() {
+        return String::new();
+    }
+    let items: String = faults
+        .iter()
+        .map(|(place, text)| match place {
+            Some(place) => format!("<li><a href=\"#{}\">{}</a></li>", escape(place), escape(text)),
+            None => format!("<li>{}</li>", escape(text)),
+        })
+        .collect();
+    format!(
+        "<div class=\"summary\" role=\"alert\" tabindex=\"-1\" autofocus aria-labelledby=\"summary\">
+<h2 id=\"summary\">{}</h2>
+<ul>{items}</ul>
+</div>
+",
+        frame.say("Nothing is ordered yet", "Es ist noch nichts bestellt")
+    )
 }
 
 /// What a rail is called: as the merchant says, else as we do.
@@ -346,7 +361,7 @@ pub(super) fn sums(frame: &Frame<'_>, totals: &Totals, shipping: Option<String>,
 }
 
 /// What an input says of a fault beside it.
-fn described(field: &str, has_fault: bool) -> (&'static str, String) {
+pub(super) fn described(field: &str, has_fault: bool) -> (&'static str, String) {
     match has_fault {
         true => (" aria-invalid=\"true\"", format!(" aria-describedby=\"{field}-error\"")),
         false => ("", String::new()),

@@ -31,6 +31,14 @@ fn german(message: &Message) -> Option<String> {
         (MessageCode::DiscountUsed, _) => "Dieser Rabatt wurde schon genutzt.",
         (MessageCode::AddressMissing, _) => "Wohin soll es gehen?",
         (MessageCode::NotSentThere, _) => "Dorthin wird das nicht geschickt.",
+        (MessageCode::TooHeavy, Some(grams)) => {
+            let most = weight(grams);
+            return Some(format!("Das ist zu schwer, um es auf einmal dorthin zu schicken: höchstens {most}."));
+        }
+        (MessageCode::TooHeavy, None) => "Das ist zu schwer, um es auf einmal dorthin zu schicken.",
+        (MessageCode::VatIdNotTaken, _) => {
+            "Diese USt-IdNr. ändert nichts, wohin das geht: Die Steuer wird wie üblich berechnet."
+        }
         (MessageCode::WayChanged, _) => "So wird es nicht mehr verschickt: Bitte wählen Sie neu.",
         (MessageCode::AddressElsewhere, _) => {
             "An diese Anschrift kostet der Versand etwas anderes: Bitte sehen Sie noch einmal hin."
@@ -46,6 +54,15 @@ fn german(message: &Message) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// A weight as people say it in German: `500 g`, `20 kg`, `31,5 kg`.
+fn weight(grams: u32) -> String {
+    match (grams / 1_000, grams % 1_000) {
+        (0, grams) => format!("{grams} g"),
+        (whole, 0) => format!("{whole} kg"),
+        (whole, rest) => format!("{whole},{} kg", format!("{rest:03}").trim_end_matches('0')),
+    }
 }
 
 /// What a rail is called where the merchant does not say.
@@ -170,6 +187,9 @@ mod tests {
         }
         assert_eq!(message(Lang::De, &stored("out_of_stock", Some(3))), "Davon sind nur noch 3 da.");
         assert_eq!(message(Lang::De, &stored("out_of_stock", Some(0))), "Das ist ausverkauft.");
+        let heavy = |grams| message(Lang::De, &stored("too_heavy", Some(grams)));
+        assert!(heavy(31_500).ends_with("höchstens 31,5 kg.") && heavy(500).ends_with("höchstens 500 g."));
+        assert!(heavy(20_000).ends_with("höchstens 20 kg.") && heavy(2_050).ends_with("höchstens 2,05 kg."));
         assert_eq!(message(Lang::De, &stored("moon_too_bright", None)), "In English.", "a code of another version");
     }
 

@@ -178,24 +178,65 @@ impl Cart {
         Ok(())
     }
 
-    /// How it is sent: by the way that was chosen, or the first one. `is_known` says whether it is known where to.
-    pub(crate) fn send(&mut self, ways: Vec<Way>, wished: Option<&str>, is_known: bool) {
-        self.ways = ways.into_iter().take(WAYS_MAX).collect();
+    /// How it is sent: by the way that was chosen, or the first one. What is taxed as the goods are is from here on.
+    pub(crate) fn send(&mut self, ways: Vec<Way>, wished: Option<&str>) {
+        self.ways = ways.into_iter().take(WAYS_MAX).map(|way| self.taxed(way)).collect();
         let chosen = wished.and_then(|wished| self.ways.iter().find(|way| way.method == wished));
         if wished.is_some() && chosen.is_none() && !self.ways.is_empty() {
             let text = "It is not sent that way: choose again.";
             self.messages.push(Message::new(Severity::Warning, MessageCode::WayChanged, text));
         }
         self.way = self.ways.iter().find(|way| wished == Some(way.method.as_str())).or(self.ways.first()).cloned();
-        if self.way.is_none() && is_known {
-            self.messages.push(Message::recoverable(MessageCode::NotSentThere, "This is not sent to that address."));
-        }
         self.carriage = self.way.as_ref().map(|way| Carriage {
             method: way.method.clone(),
             title: way.title.clone(),
             amount: way.price,
             tax: None,
         });
+    }
+
+    /// It is not sent to where it would go: because it is too heavy, where whoever sends it says so.
+    pub(crate) fn not_sent_there(&mut self, at_most_g: Option<u64>) {
+        self.messages.push(match at_most_g {
+            Some(grams) => {
+                let text = format!("This is too heavy to be sent there at once: at most {}.", in_kilograms(grams));
+                let too_heavy = Message::recoverable(MessageCode::TooHeavy, text);
+                too_heavy.count(u32::try_from(grams).unwrap_or(u32::MAX))
+            }
+            None => Message::recoverable(MessageCode::NotSentThere, "This is not sent to that address."),
+        });
+    }
+
+    /// The number that was typed changes nothing: the tax is the same as without it.
+    pub(crate) fn vat_id_not_taken(&mut self) {
+        let text = "This VAT number changes nothing for where this goes: the tax is charged as usual.";
+        self.messages.push(Message::new(Severity::Warning, MessageCode::VatIdNotTaken, text));
+    }
+
+    /// Whether the buyer owes the tax.
+    pub(crate) const fn is_owed_by_buyer(&self) -> bool {
+        self.reverse_charge
+    }
+
+    /// A way as it is taxed for these goods: as most of what is sent with it, by what that costs, where it says so itself. Of
+    /// equals the first.
+    pub(crate) fn taxed(&self, way: Way) -> Way {
+        if !way.is_taxed_as_goods() {
+            return way;
+        }
+        let mut shares: Vec<(&str, Money)> = Vec::new();
+        let sent = self.items.iter().zip(&self.lines).filter(|(item, _)| item.weight_g.is_some());
+        for (item, line) in sent {
+            // What cannot be added up is refused where the offer is put together.
+            let amount = line.amount().unwrap_or(Money::zero(self.currency));
+            match shares.iter_mut().find(|(class, _)| *class == item.tax) {
+                Some((_, sum)) => *sum = sum.plus(amount).unwrap_or(*sum),
+                None => shares.push((&item.tax, amount)),
+            }
+        }
+        let most = shares.into_iter().reduce(|most, next| if next.1 > most.1 { next } else { most });
+        let class = most.map_or_else(|| "standard".to_owned(), |(class, _)| class.to_owned());
+        way.taxed_as(class)
     }
 
     /// It is not known where to send it.
@@ -299,6 +340,15 @@ impl Cart {
 
     fn note(&mut self, code: MessageCode, text: &str, about: impl Into<String>) {
         self.messages.push(Message::new(Severity::Warning, code, text).about(about));
+    }
+}
+
+/// A weight as people say it, in English: `500 g`, `20 kg`, `31.5 kg`.
+fn in_kilograms(grams: u64) -> String {
+    match (grams / 1_000, grams % 1_000) {
+        (0, grams) => format!("{grams} g"),
+        (whole, 0) => format!("{whole} kg"),
+        (whole, rest) => format!("{whole}.{} kg", format!("{rest:03}").trim_end_matches('0')),
     }
 }
 

@@ -62,6 +62,10 @@ codes! {
     AddressMissing => "address_missing",
     /// It is not sent to where it would go.
     NotSentThere => "not_sent_there",
+    /// It is heavier than what is sent there: the message's count is how many grams are at most.
+    TooHeavy => "too_heavy",
+    /// The number under which the buyer says they pay tax themselves changes nothing here: the tax is charged as usual.
+    VatIdNotTaken => "vat_id_not_taken",
     /// It is not sent the way that was chosen.
     WayChanged => "way_changed",
     /// The wallet told an address that the price is not for.

@@ -109,7 +109,7 @@ fn a_business_elsewhere_owes_the_tax_itself() {
     let (wishes, mut cart) = (wishes(), cart(&wishes()));
     let way = Way::new("parcel", "Parcel", euro("5.95"));
     cart.cut(vec![Cut::new("Off", vec![euro("2.38"), euro("1.07")])], &wishes, &known(true, &|_| false)).unwrap();
-    cart.send(vec![way], None, true);
+    cart.send(vec![way], None);
     assert_eq!(cart.classes(), ["standard", "standard", "standard"]);
     let reverse = |percent| Levy::ReverseCharge { included: Some(rate(percent)) };
     cart.tax(&[reverse("19"), reverse("7"), reverse("19")]).unwrap();
@@ -128,7 +128,7 @@ fn a_business_elsewhere_owes_the_tax_itself() {
 #[test]
 fn tax_comes_on_top_or_is_within_also_of_the_way() {
     let mut cart = cart(&wishes());
-    cart.send(vec![Way::new("parcel", "Parcel", euro("5.95"))], Some("balloon"), true);
+    cart.send(vec![Way::new("parcel", "Parcel", euro("5.95"))], Some("balloon"));
     cart.tax(&[Levy::OnTop(rate("19")), Levy::None, Levy::Included(rate("19"))]).unwrap();
     let offering = cart.offering().unwrap();
     assert_eq!((offering.totals.tax, offering.totals.total), (euro("4.52"), euro("44.97")));
@@ -136,6 +136,58 @@ fn tax_comes_on_top_or_is_within_also_of_the_way() {
     assert_eq!(offering.carriage.as_ref().unwrap().tax, Some(within));
     assert_eq!(codes(&offering), ["way_changed"]);
     assert_eq!(offering.status(), Status::ReadyForComplete);
+}
+
+#[test]
+fn sending_is_taxed_as_most_of_what_is_sent_where_it_says_so() {
+    let parcel = || Way::new("parcel", "Parcel", euro("5.95"));
+    for (tea, wine, book, class) in [(2, 1, 9, "food"), (1, 1, 1, "standard"), (1, 0, 0, "food"), (0, 1, 0, "standard")]
+    {
+        let mut wishes = Wishes::new();
+        let mut items = Vec::new();
+        for (count, item) in [
+            (tea, Item::new("tea", "Tea", euro("9.00")).sent(100).taxed_as("food")),
+            (wine, Item::new("wine", "Wine", euro("12.00")).sent(100)),
+            (book, Item::new("book", "A book as a file", euro("10.00")).taxed_as("books")),
+        ] {
+            if let Ok(count) = Quantity::new(count) {
+                wishes = wishes.item(&item.name, count);
+                items.push(Some(item));
+            }
+        }
+        let mut cart = Cart::of(Currency::EUR, &wishes.checked().unwrap(), items);
+        cart.send(vec![parcel().taxed_as_goods(), parcel().taxed_as("sending")], None);
+        assert_eq!(cart.classes().last().map(String::as_str), Some(class), "{tea} {wine} {book}");
+        let taxes: Vec<String> = cart.offering().unwrap().ways.into_iter().map(|way| way.tax).collect();
+        assert_eq!(taxes, [class, "sending"], "what is shown is what is taxed");
+    }
+    // Of equals it is the first; what is let off counts.
+    let wishes = Wishes::new().item("tea", Quantity::new(1).unwrap()).item("wine", Quantity::new(1).unwrap());
+    let wishes = wishes.checked().unwrap();
+    let items = [
+        Item::new("tea", "Tea", euro("9.00")).sent(100).taxed_as("food"),
+        Item::new("wine", "Wine", euro("9.00")).sent(100),
+    ];
+    for (off, class) in [("0.00", "food"), ("0.01", "standard")] {
+        let mut cart = Cart::of(Currency::EUR, &wishes, items.clone().map(Some).to_vec());
+        cart.cut(vec![Cut::new("Off", vec![euro(off)])], &wishes, &known(true, &|_| false)).unwrap();
+        cart.send(vec![parcel().taxed_as_goods()], None);
+        assert_eq!(cart.classes().last().map(String::as_str), Some(class), "{off}");
+    }
+}
+
+#[test]
+fn what_is_too_heavy_says_how_much_is_not() {
+    for (grams, text) in [(500, "500 g"), (20_000, "20 kg"), (31_500, "31.5 kg"), (2_050, "2.05 kg")] {
+        let mut cart = cart(&wishes());
+        cart.not_sent_there(Some(grams));
+        let offering = cart.offering().unwrap();
+        assert_eq!((codes(&offering), offering.status()), (vec!["too_heavy"], Status::Incomplete));
+        assert_eq!(offering.messages[0].text, format!("This is too heavy to be sent there at once: at most {text}."));
+    }
+    let mut cart = cart(&wishes());
+    cart.not_sent_there(None);
+    assert_eq!(codes(&cart.offering().unwrap()), ["not_sent_there"]);
 }
 
 #[test]
@@ -153,7 +205,7 @@ const NOW: UnixTime = UnixTime::from_secs(1_000);
 /// What is offered for the wishes.
 fn offered() -> Offering {
     let mut cart = cart(&wishes());
-    cart.send(vec![Way::new("parcel", "Parcel", euro("1.00"))], None, true);
+    cart.send(vec![Way::new("parcel", "Parcel", euro("1.00"))], None);
     cart.offering().unwrap()
 }
 
@@ -176,6 +228,7 @@ fn begun() -> CheckoutRecord {
         revision: 0,
         wishes: wishes(),
         address: None,
+        so_far: None,
         offering: Offering::nothing(Currency::EUR),
         failed: Vec::new(),
         stage: Stage::Open,

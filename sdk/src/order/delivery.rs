@@ -6,7 +6,6 @@ use zeroize::Zeroize;
 
 use crate::{
     ask::{Ask, AskedFor, Device},
-    names::is_plain,
     presentation::Verified,
     store::Persisted,
     time::UnixTime,
@@ -37,8 +36,8 @@ pub enum AddressError {
     /// A part that every address has is empty.
     #[error("the {0} of the address is missing")]
     Missing(&'static str),
-    /// A part is too long or holds control characters.
-    #[error("the {0} of the address is too long, or not plain text")]
+    /// A part is too long, or holds what no label can show ([`Address::is_printable`]).
+    #[error("the {0} of the address is too long, or has characters that cannot be printed")]
     Unfit(&'static str),
     /// The country is not two letters.
     #[error("the country of the address must be two letters, such as DE")]
@@ -72,12 +71,42 @@ impl Address {
             if text.trim().is_empty() && part != "postal_code" {
                 return Err(AddressError::Missing(part));
             }
-            if !text.is_empty() && !is_plain(text, FIELD_BYTES_MAX) {
-                return Err(AddressError::Unfit(part));
-            }
+            fits(part, text)?;
         }
-        let letters = self.country.len() == 2 && self.country.bytes().all(|b| b.is_ascii_uppercase());
-        if letters { Ok(()) } else { Err(AddressError::Country) }
+        if self.has_country() { Ok(()) } else { Err(AddressError::Country) }
+    }
+
+    /// Whether a printer of labels can print it: no control characters, nothing that turns the direction of what follows, and
+    /// not the mark of a character that was lost on its way (U+FFFD).
+    #[must_use]
+    pub fn is_printable(text: &str) -> bool {
+        let is_none = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fff9}'..='\u{fffd}' | '\u{fffe}' | '\u{ffff}')
+        };
+        !text.chars().any(is_none)
+    }
+
+    /// Whether it could become an address: whatever is there of it is as it has to be.
+    pub(crate) fn check_so_far(&self) -> Result<(), AddressError> {
+        let parts = [
+            ("name", &self.name),
+            ("street", &self.street),
+            ("postal_code", &self.postal_code),
+            ("locality", &self.locality),
+        ];
+        parts.into_iter().try_for_each(|(part, text)| fits(part, text))?;
+        if self.country.is_empty() || self.has_country() { Ok(()) } else { Err(AddressError::Country) }
+    }
+
+    /// Whether its country is two letters.
+    pub(crate) fn has_country(&self) -> bool {
+        self.country.len() == 2 && self.country.bytes().all(|b| b.is_ascii_uppercase())
+    }
+
+    /// Whether nothing stands in it, but for the country.
+    pub(crate) fn is_blank(&self) -> bool {
+        [&self.name, &self.street, &self.postal_code, &self.locality].iter().all(|text| text.trim().is_empty())
     }
 
     /// The address as lines, as it is written on a parcel.
@@ -121,6 +150,11 @@ impl Address {
             country: self.country.clone(),
         }
     }
+}
+
+fn fits(part: &'static str, text: &str) -> Result<(), AddressError> {
+    let fits = text.len() <= FIELD_BYTES_MAX && Address::is_printable(text);
+    if fits { Ok(()) } else { Err(AddressError::Unfit(part)) }
 }
 
 impl std::fmt::Debug for Address {

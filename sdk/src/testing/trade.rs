@@ -117,6 +117,13 @@ pub async fn shipping_conformance(shipping: &impl Shipping, currency: Currency, 
     for weight_g in [0, u64::MAX] {
         drop(shipping.ways(&sent(served, "", weight_g)).await);
     }
+    // What is said to be the most is sent, and more is not.
+    if let Ok(Some(most)) = shipping.at_most_g(&sent(served, "", u64::MAX)).await {
+        for (weight_g, is_sent) in [(most, true), (most.saturating_add(1), false)] {
+            let ways = shipping.ways(&sent(served, "", weight_g)).await.expect("shipping in working order answers");
+            assert_eq!(!ways.is_empty(), is_sent, "{weight_g} g are sent to {served}, of which {most} g are the most");
+        }
+    }
 }
 
 /// Checks that a tax keeps the rules of [`Tax`]: for these countries, and these names of how things are taxed, it knows what

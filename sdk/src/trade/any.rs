@@ -148,6 +148,11 @@ impl AnyShipping {
         in_time("shipping", self.0.ways(consignment)).await
     }
 
+    /// [`Shipping::at_most_g`].
+    pub(crate) async fn at_most_g(&self, consignment: &Consignment) -> Result<Option<u64>, TradeError> {
+        in_time("shipping", self.0.at_most_g(consignment)).await
+    }
+
     /// [`Shipping::check`].
     pub(crate) fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
         self.0.check(opening)
@@ -164,6 +169,7 @@ impl fmt::Debug for AnyShipping {
 trait DynShipping: fmt::Debug + Send + Sync {
     fn check(&self, opening: &mut Opening) -> Result<(), OpeningError>;
     fn ways<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Vec<Way>>;
+    fn at_most_g<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Option<u64>>;
 }
 
 impl<T: Shipping> DynShipping for T {
@@ -173,6 +179,10 @@ impl<T: Shipping> DynShipping for T {
 
     fn ways<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Vec<Way>> {
         Box::pin(Shipping::ways(self, consignment))
+    }
+
+    fn at_most_g<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Option<u64>> {
+        Box::pin(Shipping::at_most_g(self, consignment))
     }
 }
 
@@ -188,6 +198,11 @@ impl AnyTax {
     /// [`Tax::levies`].
     pub(crate) async fn levies(&self, taxable: &Taxable) -> Result<Vec<Levy>, TradeError> {
         in_time("tax", self.0.levies(taxable)).await
+    }
+
+    /// [`Tax::reads_vat_ids`].
+    pub(crate) fn reads_vat_ids(&self) -> bool {
+        self.0.reads_vat_ids()
     }
 
     /// [`Tax::check`].
@@ -206,6 +221,7 @@ impl fmt::Debug for AnyTax {
 trait DynTax: fmt::Debug + Send + Sync {
     fn check(&self, opening: &mut Opening) -> Result<(), OpeningError>;
     fn levies<'a>(&'a self, taxable: &'a Taxable) -> Answer<'a, Vec<Levy>>;
+    fn reads_vat_ids(&self) -> bool;
 }
 
 impl<T: Tax> DynTax for T {
@@ -215,6 +231,10 @@ impl<T: Tax> DynTax for T {
 
     fn levies<'a>(&'a self, taxable: &'a Taxable) -> Answer<'a, Vec<Levy>> {
         Box::pin(Tax::levies(self, taxable))
+    }
+
+    fn reads_vat_ids(&self) -> bool {
+        Tax::reads_vat_ids(self)
     }
 }
 

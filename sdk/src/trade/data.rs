@@ -178,7 +178,7 @@ pub struct Way {
     pub title: String,
     /// What it costs; may be nothing.
     pub price: Money,
-    /// How it is taxed, by the merchant's name for that.
+    /// How it is taxed, by the merchant's name for that; empty if as the goods are.
     pub tax: String,
     /// In how many days it arrives, from and to, if that can be said.
     pub days: Option<(u16, u16)>,
@@ -191,11 +191,41 @@ impl Way {
         Self { method: method.into(), title: title.into(), price, tax: "standard".to_owned(), days: None }
     }
 
-    /// How it is taxed; `standard` unless said.
+    /// How it is taxed, by the merchant's name for that, as in [`Item::taxed_as`]; `standard` unless said. The shop's
+    /// [`Tax`](super::Tax) says the rate of the name.
+    ///
+    /// Whether sending is taxed by itself or as what is sent is a question of law: in the European Union it mostly shares the
+    /// rate of the goods, as a part of their sale: then say [`taxed_as_goods`](Self::taxed_as_goods).
     #[must_use]
     pub fn taxed_as(mut self, class: impl Into<String>) -> Self {
         self.tax = class.into();
         self
+    }
+
+    /// It is taxed as the goods are that it sends: by the class of most of them, by what they cost after what is let off; of
+    /// equals, by that of the first. One way has one rate: it is not split between classes.
+    ///
+    /// ```
+    /// use firsthand::{
+    ///     money::{Currency, Money},
+    ///     trade::{FlatRates, Way},
+    /// };
+    ///
+    /// let parcel = Way::new("parcel", "Parcel", Money::parse("4.90", Currency::EUR)?).taxed_as_goods();
+    /// assert!(parcel.is_taxed_as_goods());
+    /// let rates = FlatRates::new().way(parcel, &["DE"], 20_000);
+    /// # Ok::<(), firsthand::money::MoneyError>(())
+    /// ```
+    #[must_use]
+    pub fn taxed_as_goods(mut self) -> Self {
+        self.tax.clear();
+        self
+    }
+
+    /// Whether it is taxed as the goods are.
+    #[must_use]
+    pub fn is_taxed_as_goods(&self) -> bool {
+        self.tax.is_empty()
     }
 
     /// In how many days it arrives.

@@ -6,8 +6,10 @@ use crate::money::Money;
 /// Ways to send things at fixed prices, by country and weight.
 ///
 /// The ways are offered in the order in which they are named. A method that is named several times, for heavier parcels or
-/// other countries, is offered once: as the first that fits. Where none fits, it is not sent there. A way in another
-/// currency than the goods fits nothing: the merchant is not built with it.
+/// other countries, is offered once: as the first that fits. Where none fits, it is not sent there, or is too heavy for it,
+/// which the customer is told. A way in another currency than the goods fits nothing: the merchant is not built with it.
+///
+/// A way is taxed as `standard` unless it says otherwise: see [`Way::taxed_as`] and [`Way::taxed_as_goods`].
 ///
 /// ```
 /// use firsthand::{
@@ -63,8 +65,11 @@ impl FlatRates {
 
 impl Priced {
     fn fits(&self, consignment: &Consignment) -> bool {
+        self.goes_there(consignment) && consignment.weight_g <= self.up_to_g
+    }
+
+    fn goes_there(&self, consignment: &Consignment) -> bool {
         self.way.price.currency() == consignment.goods.currency()
-            && consignment.weight_g <= self.up_to_g
             && self.countries.iter().any(|country| country.eq_ignore_ascii_case(&consignment.country))
     }
 
@@ -89,6 +94,11 @@ impl Shipping for FlatRates {
         Ok(ways)
     }
 
+    async fn at_most_g(&self, consignment: &Consignment) -> Result<Option<u64>, TradeError> {
+        let there = self.ways.iter().filter(|priced| priced.goes_there(consignment));
+        Ok(there.map(|priced| priced.up_to_g).max().filter(|most| consignment.weight_g > *most))
+    }
+
     fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
         for Priced { way, countries, free_from, .. } in &self.ways {
             let what = format!("the way {:?}", way.method);
@@ -96,7 +106,9 @@ impl Shipping for FlatRates {
             opening.sells_for(&what, way.price)?;
             free_from.map_or(Ok(()), |from| opening.sells_for(&what, from))?;
             countries.iter().try_for_each(|country| opening.is_country(&what, country))?;
-            opening.taxes(&way.tax);
+            if !way.is_taxed_as_goods() {
+                opening.taxes(&way.tax);
+            }
         }
         Ok(())
     }
@@ -146,6 +158,16 @@ mod tests {
         assert_eq!(offered("AT", 100, "10").await, [way("parcel", "14.50")]);
         for (country, weight_g) in [("DE", 10_001), ("US", 1), ("", 1), ("DEU", 1), ("D", 1)] {
             assert!(offered(country, weight_g, "10").await.is_empty(), "{country} {weight_g}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_heavy_for_a_country_is_told_from_what_is_not_sent_there() {
+        for (country, weight_g, most) in
+            [("DE", 10_000, None), ("DE", 10_001, Some(10_000)), ("at", 10_001, Some(10_000)), ("US", 10_001, None)]
+        {
+            let consignment = Consignment::new(country, weight_g, euro("1"));
+            assert_eq!(rates().at_most_g(&consignment).await.unwrap(), most, "{country} {weight_g}");
         }
     }
 

@@ -147,6 +147,10 @@ impl Tax for Vat {
         taxable.classes.iter().map(levy).collect::<Result<_, VatError>>().map_err(|e| TradeError::invalid("tax", e))
     }
 
+    fn reads_vat_ids(&self) -> bool {
+        self.owes.is_some()
+    }
+
     fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
         let named = self.rates.keys().chain(self.area.iter().flatten()).chain([&self.home]);
         named.map(String::as_str).try_for_each(|country| opening.is_country("the tax", country))?;

@@ -67,7 +67,7 @@ impl After {
             let _ = writeln!(
                 list,
                 "<li><h3>{why}</h3><p>{}</p>{}<p class=\"note\">{}</p></li>",
-                things(order, &record.lines),
+                things(frame, order, &record.lines),
                 back.unwrap_or_default(),
                 time(frame, record.at),
             );
@@ -214,7 +214,7 @@ fn one(frame: &Frame<'_>, order: &Order, parcel: &ParcelRecord) -> String {
         Some(at) => format!("{} {}", frame.say("Arrived on", "Angekommen am"), time(frame, at)),
         None => format!("{} {}", frame.say("On its way since", "Unterwegs seit"), time(frame, parcel.sent_at)),
     };
-    let mut html = format!("<li><h3>{title}</h3><p>{}</p>", things(order, &parcel.lines));
+    let mut html = format!("<li><h3>{title}</h3><p>{}</p>", things(frame, order, &parcel.lines));
     let rows = [
         (frame.say("Carrier", "Versand mit"), parcel.carrier.as_deref()),
         (frame.say("Tracking number", "Sendungsnummer"), parcel.tracking.as_deref()),
@@ -331,10 +331,10 @@ pub(super) fn as_text(frame: &Frame<'_>, received: &Acknowledgement) -> String {
 }
 
 /// What parts of the order are, in words.
-pub(super) fn things(order: &Order, parts: &[Part]) -> String {
+pub(super) fn things(frame: &Frame<'_>, order: &Order, parts: &[Part]) -> String {
     let title = |part: &Part| {
         let line = order.lines().iter().find(|line| line.item == part.item);
-        escape(line.map_or(part.item.as_str(), |line| line.title.as_str()))
+        escape(frame.own(line.map_or(part.item.as_str(), |line| line.title.as_str())))
     };
     parts.iter().map(|part| format!("{} × {}", part.quantity, title(part))).collect::<Vec<_>>().join(", ")
 }

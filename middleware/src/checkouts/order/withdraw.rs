@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 use super::{
     super::{
         caller::{Caller, Trouble},
-        form::{Errors, Sent},
+        form::{Errors, Sent, is_none},
         view::Frame,
         words::grouped,
     },
@@ -137,10 +137,6 @@ fn named(sent: &Sent) -> Option<Vec<Part>> {
     parts.map(|(item, typed)| Some(Part::new(item.clone(), typed.parse::<Quantity>().ok()?))).collect()
 }
 
-fn is_none(typed: &str) -> bool {
-    typed.is_empty() || typed == "0"
-}
-
 /// What was chosen, and what is wrong with it beside its field: the place of its item among those that are open.
 fn chosen(lang: Lang, order: &Order, sent: &Sent) -> (Vec<Part>, Errors) {
     let (mut parts, mut errors) = (Vec::new(), Errors::new());
@@ -212,8 +208,11 @@ impl Step<'_> {
                 Eligibility::Late => frame.say("The time to withdraw is over.", "Die Widerrufsfrist ist um."),
                 _ => frame.say("Withdrawn from or given back already.", "Schon widerrufen oder zurückgegeben."),
             };
-            let _ =
-                writeln!(main, "<li><p class=\"title\">{}</p><p class=\"each\">{why}</p></li>", escape(&line.title));
+            let _ = writeln!(
+                main,
+                "<li><p class=\"title\">{}</p><p class=\"each\">{why}</p></li>",
+                escape(frame.own(&line.title))
+            );
         }
         let _ = writeln!(
             main,
@@ -241,7 +240,7 @@ impl Step<'_> {
             let _ = writeln!(
                 main,
                 "<li><p class=\"title\">{}</p></li>",
-                after::things(self.order, std::slice::from_ref(part))
+                after::things(frame, self.order, std::slice::from_ref(part))
             );
         }
         let _ = writeln!(
@@ -263,7 +262,7 @@ impl Step<'_> {
         }
         let _ = writeln!(
             main,
-            "<p><button class=\"main\" name=\"act\" value=\"confirm\">{}</button>\n<button name=\"act\" value=\"change\">{}</button></p>\n</form>\n{}</div>",
+            "<p class=\"acts\"><button class=\"main\" name=\"act\" value=\"confirm\">{}</button>\n<button name=\"act\" value=\"change\">{}</button></p>\n</form>\n{}</div>",
             frame.say("Confirm withdrawal", "Widerruf bestätigen"),
             frame.say("Change it", "Ändern"),
             to_order(frame, back),
@@ -321,7 +320,7 @@ impl Step<'_> {
 <span class=\"each\" id=\"{field}-left\">{of} {left}</span></div>
 {told}</li>
 ",
-            title = escape(&line.title),
+            title = escape(frame.own(&line.title)),
             sealed = sealed.unwrap_or_default(),
             many = frame.say("How many", "Wie viele"),
             item = escape(&line.item),

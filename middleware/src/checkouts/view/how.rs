@@ -19,7 +19,8 @@ impl Shown<'_> {
             .filter(|ask| self.checkout.offering().missing.iter().any(|name| name == ask.name()))
             .collect();
         let names: Vec<&str> = missing.iter().map(|ask| ask.name()).collect();
-        let purposes: String = missing.iter().map(|ask| format!("<li>{}</li>", escape(ask.purpose()))).collect();
+        let purposes: String =
+            missing.iter().map(|ask| format!("<li>{}</li>", escape(frame.own(ask.purpose())))).collect();
         let (title, text, without) = if needed.is_empty() {
             (
                 frame.say("Fill in by wallet", "Mit der Wallet ausfüllen"),
@@ -104,13 +105,14 @@ impl Shown<'_> {
         );
         let told = self.address.as_ref().filter(|(_, source)| *source != DeliverySource::Typed);
         let not_sent: Vec<String> = (self.checkout.messages())
-            .filter(|message| message.code == MessageCode::NotSentThere)
+            .filter(|message| matches!(message.code, MessageCode::NotSentThere | MessageCode::TooHeavy))
             .map(|message| format!("<p class=\"error\">{}</p>\n", escape(&words::message(frame.lang, message))))
             .collect();
         html.push_str(&not_sent.concat());
-        let typed = match (self.sent, &self.address, told) {
-            (Some(sent), _, _) => sent.address.clone(),
-            (None, Some((address, _)), None) => Typed::of(address),
+        let typed = match (self.sent, &self.so_far, &self.address, told) {
+            (Some(sent), ..) => sent.address.clone(),
+            (None, Some(so_far), ..) => Typed::of(so_far),
+            (None, None, Some((address, _)), None) => Typed::of(address),
             _ => Typed::default(),
         };
         let fields = self.fields(&typed);
@@ -126,8 +128,9 @@ impl Shown<'_> {
                 } else {
                     frame.say("From your wallet.", "Aus Ihrer Wallet.")
                 };
-                let open =
-                    if self.errors.iter().any(|(name, _)| FIELDS.contains(&name.as_str())) { " open" } else { "" };
+                let is_typing =
+                    self.so_far.is_some() || self.errors.iter().any(|(name, _)| FIELDS.contains(&name.as_str()));
+                let open = if is_typing { " open" } else { "" };
                 let _ = write!(
                     html,
                     "<address>{}</address>\n<p class=\"note\">{note}</p>\n<details{open}><summary>{}</summary>\n{fields}</details>\n",
@@ -221,7 +224,7 @@ impl Shown<'_> {
                  <span class=\"sum\">{}</span></label></p>",
                 escape(&way.method),
                 if chosen { " checked" } else { "" },
-                escape(&way.title),
+                escape(frame.own(&way.title)),
                 days.map(|days| format!("<br><small>{days}</small>")).unwrap_or_default(),
                 frame.money(way.price),
             );
@@ -235,27 +238,34 @@ impl Shown<'_> {
         let said = self.checkout.wishes().vat_id.as_deref();
         let typed = self.sent.map_or(said.unwrap_or_default(), |sent| &sent.vat_id);
         let open = if typed.is_empty() { "" } else { " open" };
-        let note = match (said, offering.reverse_charge) {
-            (Some(_), true) => frame
+        let not_taken = self.checkout.messages().find(|message| message.code == MessageCode::VatIdNotTaken);
+        let told = match (self.error("vat_id"), not_taken) {
+            (Some(text), _) => Some(text.to_owned()),
+            (None, message) => message.map(|message| words::message(frame.lang, message)),
+        };
+        let note = match offering.reverse_charge && told.is_none() {
+            true => frame
                 .say("You owe the tax yourself (reverse charge).", "Die Steuer schulden Sie selbst (Reverse-Charge)."),
-            (Some(_), false) => frame.say(
-                "This number changes nothing here: the tax is charged as usual.",
-                "Diese Nummer ändert hier nichts: Die Steuer wird wie üblich berechnet.",
-            ),
-            (None, _) => frame.say(
+            false => frame.say(
                 "For businesses in another country that pay the tax themselves.",
                 "Für Unternehmen in einem anderen Land, die die Steuer selbst zahlen.",
             ),
         };
+        let (invalid, described) = match told {
+            Some(_) => (" aria-invalid=\"true\"", "vat_id-note vat_id-error"),
+            None => ("", "vat_id-note"),
+        };
+        let told = told.map(|text| format!("<p class=\"error\" id=\"vat_id-error\">{}</p>\n", escape(&text)));
         format!(
             "<details class=\"business\"{open}><summary>{}</summary>
 <div class=\"field\"><label for=\"vat_id\">{}</label>
 <p class=\"note\" id=\"vat_id-note\">{note}</p>
-<input id=\"vat_id\" name=\"vat_id\" autocomplete=\"off\" maxlength=\"20\" value=\"{}\" aria-describedby=\"vat_id-note\"></div>
+{}<input id=\"vat_id\" name=\"vat_id\" autocomplete=\"off\" maxlength=\"20\" value=\"{}\"{invalid} aria-describedby=\"{described}\"></div>
 </details>
 ",
             frame.say("I buy as a business", "Ich kaufe als Unternehmen"),
             frame.say("VAT number", "USt-IdNr."),
+            told.unwrap_or_default(),
             escape(typed),
         )
     }

@@ -30,7 +30,7 @@ impl Shown<'_> {
 
     fn line(&self, place: usize, item: &str, quantity: &str, line: Option<&Line>) -> String {
         let frame = self.frame;
-        let title = escape(line.map_or(item, |line| &line.title));
+        let title = escape(frame.own(line.map_or(item, |line| &line.title)));
         let field = format!("quantity-{place}");
         let said: Vec<String> = self.about(item).map(|message| escape(&words::message(frame.lang, message))).collect();
         let error = self.error(&field).map(escape);
@@ -76,7 +76,13 @@ impl Shown<'_> {
         );
         let by_themselves = offering.reductions.iter().filter(|it| it.code.is_none());
         let mut applied: String = by_themselves
-            .map(|it| format!("<li>{} <span class=\"sum\">−{}</span></li>", escape(&it.title), frame.money(it.amount)))
+            .map(|it| {
+                format!(
+                    "<li>{} <span class=\"sum\">−{}</span></li>",
+                    escape(frame.own(&it.title)),
+                    frame.money(it.amount)
+                )
+            })
             .collect();
         for offered in &offering.offered {
             let _ = write!(
@@ -84,7 +90,7 @@ impl Shown<'_> {
                 "<li>{}: {} <span class=\"sum\">−{}</span>\
                  <firsthand-button ask=\"{}\" class=\"small\">{}</firsthand-button></li>",
                 frame.say("With a proof", "Mit Nachweis"),
-                escape(&offered.title),
+                escape(frame.own(&offered.title)),
                 frame.money(offered.amount),
                 escape(&offered.ask),
                 frame.say("Show it with my wallet", "Mit meiner Wallet zeigen"),
@@ -95,8 +101,9 @@ impl Shown<'_> {
         }
         for code in &wishes.codes {
             let cut = offering.reductions.iter().find(|it| it.code.as_deref() == Some(code));
-            let cut =
-                cut.map(|it| format!("{} <span class=\"sum\">−{}</span>", escape(&it.title), frame.money(it.amount)));
+            let cut = cut.map(|it| {
+                format!("{} <span class=\"sum\">−{}</span>", escape(frame.own(&it.title)), frame.money(it.amount))
+            });
             let said: Vec<String> =
                 self.about(code).map(|message| escape(&words::message(frame.lang, message))).collect();
             let _ = writeln!(

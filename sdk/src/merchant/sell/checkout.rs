@@ -15,7 +15,10 @@ pub use self::{
     once::{IdempotencyKey, NotAnIdempotencyKey},
     one_tap::{OneTap, Tapped},
 };
-use self::{once::Once, quote::Destination};
+use self::{
+    once::Once,
+    quote::{Heading, Towards, Typed},
+};
 use super::{
     GuestLink, Order, Pending, PlacedDraft, Plan, guest_key,
     pending::Witness,
@@ -35,11 +38,13 @@ use crate::{
     rail::WalletRail,
     store::{Expect, Key, Persisted, Prefix, Stored, Version, Write},
     time::UnixTime,
-    trade::Trade,
+    trade::{AnyTax, ITEMS_MAX, Item, Trade, is_name},
 };
 
 /// What seals an address to its checkout.
 const ADDRESS: &str = "checkout address";
+/// What seals what was typed of one.
+const SO_FAR: &str = "checkout address so far";
 
 /// What a customer sends: what they want, and where it goes.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -49,11 +54,16 @@ pub struct Basket {
     /// Where it goes, typed. Nothing leaves it where it went before; what the customer's wallet has told meanwhile, by the
     /// ask of [`Trade::address_from`], is taken from there.
     pub address: Option<Address>,
+    /// What was typed of an address that is not whole yet, for a page that is to show it again: as far as its country is there,
+    /// sending is priced by that, and nothing is ordered before there is an address. Nothing leaves it as it was; an address
+    /// ends it. Not looked at beside an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub so_far: Option<Address>,
 }
 
 impl From<Wishes> for Basket {
     fn from(wishes: Wishes) -> Self {
-        Self { wishes, address: None }
+        Self { wishes, address: None, so_far: None }
     }
 }
 
@@ -64,13 +74,24 @@ impl Basket {
         self.address = Some(address);
         self
     }
+
+    /// So much of an address is typed by now.
+    #[must_use]
+    pub fn typed_so_far(mut self, so_far: Address) -> Self {
+        self.so_far = Some(so_far);
+        self
+    }
+
+    fn typed(&self) -> Typed<'_> {
+        Typed { address: self.address.as_ref(), so_far: self.so_far.as_ref() }
+    }
 }
 
 /// What a change brings.
 struct Change<'a> {
     wishes: CheckedWishes,
     /// Where it goes, if somebody typed that.
-    address: Option<&'a Address>,
+    typed: Typed<'a>,
     /// What makes it one change.
     once: Option<Once>,
 }
@@ -78,16 +99,14 @@ struct Change<'a> {
 /// What the shop offers for a change, before any of it is written.
 struct Quoted {
     wishes: CheckedWishes,
-    destination: Option<Destination>,
-    /// Erases what the wallet told, where that was taken.
-    erasing: Option<Write>,
+    heading: Heading,
     offering: Offering,
 }
 
 impl Quoted {
     /// Whether there is anything to write for a checkout whose wishes stay.
     fn differs_from(&self, record: &CheckoutRecord) -> bool {
-        self.offering != record.offering || self.destination.as_ref().is_some_and(|to| to.is_new)
+        self.offering != record.offering || self.heading.is_new
     }
 }
 
@@ -186,6 +205,22 @@ impl Recognised {
         self.merchant().checkout_of(id, Whose::Known(Box::new(self.clone()))).await
     }
 
+    /// The order that a checkout of this customer became, for whoever comes back by the checkout's name when it is long gone:
+    /// looked for among their newest orders, at most 200.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn order_of_checkout(&self, id: &CheckoutId) -> Result<Option<Order>, Error> {
+        const AT_ONCE: usize = 100;
+        let first = self.orders(None, AT_ONCE).await?;
+        let next = match first.last().filter(|_| first.len() == AT_ONCE) {
+            Some(last) => self.orders(Some(last), AT_ONCE).await?,
+            None => Vec::new(),
+        };
+        let came_from = |order: &Order| order.record().checkout.as_ref().is_some_and(|from| from.id == *id);
+        Ok(first.into_iter().chain(next).find(came_from))
+    }
+
     /// The checkouts of this customer that are kept, under all of their names.
     pub(in crate::merchant) async fn checkouts(&self) -> Result<Vec<Checkout>, Error> {
         let (merchant, customer) = (self.merchant(), self.customer().await?);
@@ -219,7 +254,7 @@ impl Recognised {
             let buyer = Buyer::Customer(known.id().clone());
             let record = CheckoutRecord { buyer, guest: None, ..record };
             let wishes = record.wishes.clone();
-            let change = Change { wishes, address: None, once: None };
+            let change = Change { wishes, typed: Typed::default(), once: None };
             let mut plan = merchant.plan_change(record, Some(version), change, &whose).await?;
             plan.writes.push(merchant.still_here(known.id()).await?);
             Ok(plan)
@@ -295,6 +330,7 @@ impl Merchant {
                 revision: 0,
                 wishes: wishes.clone(),
                 address: None,
+                so_far: None,
                 offering: Offering::nothing(trade.currency),
                 failed: Vec::new(),
                 stage: Stage::Open,
@@ -303,7 +339,7 @@ impl Merchant {
                 changed_at: now,
                 operation: String::new(),
             };
-            let change = Change { wishes, address: basket.address.as_ref(), once };
+            let change = Change { wishes, typed: basket.typed(), once };
             merchant.plan_change(record, None, change, &whose).await
         })
         .await?
@@ -329,10 +365,10 @@ impl Merchant {
         &self,
         record: CheckoutRecord,
         version: Option<Version>,
-        Change { wishes, address, once }: Change<'_>,
+        Change { wishes, typed, once }: Change<'_>,
         whose: &Whose,
     ) -> Result<Plan<Checkout>, Error> {
-        let quoted = self.quoted(&record, wishes, address, whose).await?;
+        let quoted = self.quoted(&record, wishes, typed, whose).await?;
         self.plan_quoted(record, version, quoted, once, whose).await
     }
 
@@ -341,12 +377,12 @@ impl Merchant {
         &self,
         record: &CheckoutRecord,
         wishes: CheckedWishes,
-        address: Option<&Address>,
+        typed: Typed<'_>,
         whose: &Whose,
     ) -> Result<Quoted, Error> {
-        let (destination, erasing) = self.destination(record, address, whose.known()).await?;
-        let offering = self.quote(&wishes, destination.as_ref().map(|to| &to.address), whose.known()).await?;
-        Ok(Quoted { wishes, destination, erasing, offering })
+        let heading = self.heading(record, typed, whose.known()).await?;
+        let offering = self.quote(&wishes, heading.towards(), whose.known()).await?;
+        Ok(Quoted { wishes, heading, offering })
     }
 
     /// What is written of it: the wishes, what the shop offers for them, and the address where one came.
@@ -354,15 +390,19 @@ impl Merchant {
         &self,
         mut record: CheckoutRecord,
         version: Option<Version>,
-        Quoted { wishes, destination, erasing, offering }: Quoted,
+        Quoted { wishes, heading, offering }: Quoted,
         once: Option<Once>,
         whose: &Whose,
     ) -> Result<Plan<Checkout>, Error> {
         let now = self.now();
-        let mut writes: Vec<Write> = erasing.into_iter().collect();
-        if let Some(Destination { address, source, is_new: true }) = &destination {
-            let sealed = self.seal_value(ADDRESS, &checkout_key(&record.id), address)?;
-            record.address = Some(SealedAddress { source: *source, sealed });
+        let mut writes: Vec<Write> = heading.erasing.into_iter().collect();
+        if heading.is_new {
+            let seal = |purpose, address: &Address| self.seal_value(purpose, &checkout_key(&record.id), address);
+            let to = heading
+                .to
+                .map(|(address, source)| Ok::<_, Error>(SealedAddress { source, sealed: seal(ADDRESS, &address)? }));
+            let so_far = heading.so_far.map(|address| seal(SO_FAR, &address));
+            (record.address, record.so_far) = (to.transpose()?, so_far.transpose()?);
         }
         if let (None, Some(customer)) = (version, record.buyer.customer()) {
             writes.push(self.still_here(customer).await?);
@@ -412,8 +452,32 @@ impl Merchant {
 
     /// Where a checkout's address stands in clear, for whoever may see it.
     fn address_of(&self, record: &CheckoutRecord) -> Result<Option<Address>, Error> {
-        let Some(address) = &record.address else { return Ok(None) };
-        self.open_value(ADDRESS, &checkout_key(&record.id), &address.sealed).map(Some)
+        let address = record.address.as_ref();
+        address.map(|address| self.open_value(ADDRESS, &checkout_key(&record.id), &address.sealed)).transpose()
+    }
+
+    /// The same of what was typed of one.
+    fn so_far_of(&self, record: &CheckoutRecord) -> Result<Option<Address>, Error> {
+        let sealed = record.so_far.as_ref();
+        sealed.map(|sealed| self.open_value(SO_FAR, &checkout_key(&record.id), sealed)).transpose()
+    }
+
+    /// What the shop sells under these names, in their order, as its catalogue says now; `None` for what it does not. For a page
+    /// that has to name what no checkout holds yet. Names are a stranger's, at most
+    /// [`ITEMS_MAX`](crate::trade::ITEMS_MAX) of them are looked up.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] without a [`Trade`]; [`Error::Unavailable`] if the catalogue does not answer.
+    pub async fn sold_as(&self, names: &[String]) -> Result<Vec<Option<Item>>, Error> {
+        let mut known: Vec<String> = Vec::new();
+        for name in names.iter().filter(|name| is_name(name)) {
+            if known.len() < ITEMS_MAX && !known.contains(name) {
+                known.push(name.clone());
+            }
+        }
+        let found = if known.is_empty() { Vec::new() } else { self.trade()?.catalog.items(&known).await? };
+        let of = |name: &String| found.iter().flatten().find(|item| item.name == *name).cloned();
+        Ok(names.iter().map(of).collect())
     }
 }
 
@@ -494,6 +558,22 @@ impl Checkout {
         Ok(address.zip(source).map(|(address, source)| DeliveryAddress::new(address, source, until)))
     }
 
+    /// What was typed of an address that is not whole yet: for the page on which it is typed, and for nobody else.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if it was sealed under a root that is not in the keys any more.
+    pub fn typed_so_far(&self) -> Result<Option<Address>, Error> {
+        self.merchant.so_far_of(&self.record)
+    }
+
+    /// Whether the number under which a buyer pays tax themselves can change anything in this shop: only then it is worth
+    /// asking for.
+    #[must_use]
+    pub fn takes_vat_ids(&self) -> bool {
+        let tax = self.merchant.0.trade.as_ref().and_then(|trade| trade.tax.as_ref());
+        tax.is_some_and(AnyTax::reads_vat_ids)
+    }
+
     /// What the customer's wallet could tell and nobody has: the asks to put into one question
     /// ([`Merchant::ask_together`]). The address is among them if it is not known where to send it, and can be asked for.
     #[must_use]
@@ -532,7 +612,7 @@ impl Checkout {
             if record.stage != Stage::Open {
                 return unchanged(record, whose);
             }
-            let quoted = merchant.quoted(&record, record.wishes.clone(), None, &whose).await?;
+            let quoted = merchant.quoted(&record, record.wishes.clone(), Typed::default(), &whose).await?;
             if !quoted.differs_from(&record) {
                 return unchanged(record, whose);
             }
@@ -584,7 +664,7 @@ impl Checkout {
             let (record, version) = whose.owned_now(found).await?;
             record.changeable(revision)?;
             let wishes = basket.wishes.clone().checked().map_err(CheckoutError::from)?;
-            let change = Change { wishes, address: basket.address.as_ref(), once: Some(once) };
+            let change = Change { wishes, typed: basket.typed(), once: Some(once) };
             merchant.plan_change(record, Some(version), change, &whose).await
         })
         .await?

@@ -10,7 +10,7 @@
 //! | the rail's answer | the checkout follows, and stock is told, by whoever looks next |
 
 use super::{
-    Checkout, DueCheckout, Once, Whose, checkout_writes, due_entry,
+    Checkout, DueCheckout, Once, Towards, Whose, checkout_writes, due_entry,
     once::IdempotencyKey,
     quote::{CouponUsed, coupon_key},
 };
@@ -249,7 +249,9 @@ impl Merchant {
         }
         record.changeable(completion.revision)?;
         let address = self.address_of(&record)?;
-        let offering = self.quote(&record.wishes, address.as_ref(), whose.known()).await?;
+        let so_far = self.so_far_of(&record)?;
+        let towards = Towards { to: address.as_ref(), so_far: so_far.as_ref() };
+        let offering = self.quote(&record.wishes, towards, whose.known()).await?;
         let is_same = offering.is_same(&record.offering);
         if !is_same || (offering.status_with(&awaited) != Status::ReadyForComplete && offering != record.offering) {
             // Shown once more, at the prices of now, and agreed to anew.

@@ -148,10 +148,10 @@ impl Merchant {
     /// What is missing that a wallet shows while it pays.
     fn awaited(&self, checkout: &Checkout) -> Result<Awaited, Error> {
         let (trade, record) = (self.trade()?, &checkout.record);
-        let address = match (&trade.address_ask, &trade.home) {
-            (Some(ask), Some(country)) if record.lacks_address() => {
-                Some(AwaitedAddress { ask: ask.clone(), country: country.clone() })
-            }
+        // The country that the price is for: that of an address that is being typed, or that most orders go to.
+        let so_far = self.so_far_of(record)?.filter(Address::has_country).map(|address| address.country.clone());
+        let address = match (&trade.address_ask, so_far.or_else(|| trade.home.clone())) {
+            (Some(ask), Some(country)) if record.lacks_address() => Some(AwaitedAddress { ask: ask.clone(), country }),
             _ => None,
         };
         let proofs = record.offering.missing.iter().filter(|ask| self.declared(ask).is_some()).cloned().collect();

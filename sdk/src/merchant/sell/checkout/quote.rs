@@ -46,45 +46,87 @@ pub(in crate::merchant) fn coupons_of(customer: &CustomerId) -> Prefix {
     Prefix { kind: CouponUsed::KIND, partition: customer.as_str().to_owned(), sort: String::new() }
 }
 
+/// What a customer typed of where it goes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Typed<'a> {
+    /// All of it.
+    pub(super) address: Option<&'a Address>,
+    /// Not all of it yet.
+    pub(super) so_far: Option<&'a Address>,
+}
+
 /// A part of the shop speaks of another currency than its trade: nobody who buys can do anything about it.
 fn other_money(error: MoneyError) -> Error {
     Error::Misuse(format!("the parts of the trade do not fit together: {error}"))
 }
 
 /// Where a checkout goes.
-pub(super) struct Destination {
-    pub(super) address: Address,
-    pub(super) source: DeliverySource,
-    /// Whether it came with this change.
+#[derive(Default)]
+pub(super) struct Heading {
+    pub(super) to: Option<(Address, DeliverySource)>,
+    /// What was typed of an address that is not whole yet.
+    pub(super) so_far: Option<Address>,
+    /// Whether any of it came with this change.
     pub(super) is_new: bool,
+    /// Erases what the wallet told, where that was taken.
+    pub(super) erasing: Option<Write>,
+}
+
+impl Heading {
+    /// What a price depends on: an address, or the country that is known of one.
+    pub(super) fn towards(&self) -> Towards<'_> {
+        Towards { to: self.to.as_ref().map(|(address, _)| address), so_far: self.so_far.as_ref() }
+    }
+}
+
+/// Where something would go, as far as it is known.
+#[derive(Clone, Copy)]
+pub(super) struct Towards<'a> {
+    pub(super) to: Option<&'a Address>,
+    pub(super) so_far: Option<&'a Address>,
+}
+
+impl<'a> Towards<'a> {
+    /// The place that a price is for, if somebody has named one. Of an address that is being typed it is the country alone:
+    /// half a postal code is nothing to ask a carrier about.
+    fn place(&self) -> Option<Place<'a>> {
+        let so_far = self.so_far.filter(|address| address.has_country());
+        self.to.map(Place::of).or(so_far.map(|address| Place { country: &address.country, postal_code: "" }))
+    }
 }
 
 impl Merchant {
-    /// Where the checkout goes: what was typed, else what the wallet has told, else what is known; and the write that
-    /// erases the wallet's answer, where it was taken.
-    pub(super) async fn destination(
+    /// Where the checkout goes: what was typed, else what the wallet has told, else what is known.
+    pub(super) async fn heading(
         &self,
         record: &CheckoutRecord,
-        typed: Option<&Address>,
+        typed: Typed<'_>,
         known: Option<&Recognised>,
-    ) -> Result<(Option<Destination>, Option<Write>), Error> {
-        if let Some(address) = typed {
+    ) -> Result<Heading, Error> {
+        if let Some(address) = typed.address {
             address.check().map_err(DraftError::from)?;
-            let typed = Destination { address: address.clone(), source: DeliverySource::Typed, is_new: true };
-            return Ok((Some(typed), None));
+            let to = Some((address.clone(), DeliverySource::Typed));
+            return Ok(Heading { to, is_new: true, ..Heading::default() });
         }
         if let (Some(name), Some(known)) = (&self.trade()?.address_ask, known) {
             let ask = self.declared(name).ok_or(Refusal::NoSuchAsk)?;
             if let Some((answer, erasing)) = known.answer_to_take(ask).await?
                 && let Some(address) = Address::told(ask, &answer)
             {
-                let source = DeliverySource::Wallet(answer.device());
-                return Ok((Some(Destination { address, source, is_new: true }), Some(erasing)));
+                let to = Some((address, DeliverySource::Wallet(answer.device())));
+                return Ok(Heading { to, is_new: true, erasing: Some(erasing), so_far: None });
             }
         }
         let source = record.address.as_ref().map(|sealed| sealed.source);
         let known = self.address_of(record)?.zip(source);
-        Ok((known.map(|(address, source)| Destination { address, source, is_new: false }), None))
+        if let Some(so_far) = typed.so_far {
+            so_far.check_so_far().map_err(DraftError::from)?;
+            // What somebody typed is typed anew; what a wallet told stays until there is another address.
+            let to = known.filter(|(_, source)| *source != DeliverySource::Typed);
+            let is_something = !so_far.is_blank() || so_far.has_country();
+            return Ok(Heading { to, so_far: is_something.then(|| so_far.clone()), is_new: true, erasing: None });
+        }
+        Ok(Heading { to: known, so_far: self.so_far_of(record)?, ..Heading::default() })
     }
 
     /// What the shop offers for these wishes now: what it sells of them, what is let off, what there is, how it is sent, and
@@ -92,7 +134,7 @@ impl Merchant {
     pub(super) async fn quote(
         &self,
         wishes: &CheckedWishes,
-        to: Option<&Address>,
+        towards: Towards<'_>,
         known: Option<&Recognised>,
     ) -> Result<Offering, Error> {
         let (trade, now) = (self.trade()?, self.now());
@@ -100,15 +142,25 @@ impl Merchant {
         self.let_off(trade, &mut cart, wishes, known, now).await?;
         counted(trade, &mut cart, now).await?;
         let home = || trade.home.as_deref().map(|country| Place { country, postal_code: "" });
-        let place = to.map(Place::of).or_else(home).filter(|_| cart.ships());
-        if cart.ships() && to.is_none() {
+        let (named, ships) = (towards.place(), cart.ships());
+        let place = named.or_else(home).filter(|_| ships);
+        if ships && towards.to.is_none() {
             cart.lacks_address();
         }
         if let Some(place) = place {
-            cart.send(ways(trade, &cart, place).await?, wishes.way.as_deref(), to.is_some());
+            let ways = ways(trade, &cart, place).await?;
+            if ways.is_empty() && named.is_some() {
+                let at_most_g = at_most_g(trade, &cart, place).await?;
+                cart.not_sent_there(at_most_g);
+            }
+            cart.send(ways, wishes.way.as_deref());
         }
         let levies = levies(trade, cart.classes(), place, wishes.vat_id.clone()).await?;
         cart.tax(&levies).map_err(other_money)?;
+        // As long as nobody knows where it goes, nobody knows whether the number counts there.
+        if wishes.vat_id.is_some() && !cart.is_owed_by_buyer() && (named.is_some() || !ships) {
+            cart.vat_id_not_taken();
+        }
         cart.offering().map_err(other_money)
     }
 
@@ -171,7 +223,7 @@ impl Merchant {
         let mut prices = Vec::new();
         for place in [Place { country, postal_code: "" }, Place::of(there)] {
             let ways = ways(trade, &cart, place).await?;
-            let way = ways.into_iter().find(|way| Some(way.method.as_str()) == method);
+            let way = ways.into_iter().find(|way| Some(way.method.as_str()) == method).map(|way| cart.taxed(way));
             let classes = cart.classes().into_iter().chain(way.iter().map(|way| way.tax.clone())).collect();
             let levies = levies(trade, classes, Some(place), checkout.wishes.vat_id.clone()).await?;
             prices.push((way.map(|way| (way.price, way.tax)), levies));
@@ -251,6 +303,13 @@ async fn ways(trade: &Trade, cart: &Cart, place: Place<'_>) -> Result<Vec<Way>, 
     let Some(shipping) = &trade.shipping else { return Ok(Vec::new()) };
     let consignment = consignment(cart, place.country, place.postal_code).map_err(other_money)?;
     Ok(shipping.ways(&consignment).await?)
+}
+
+/// The most that is sent there at once, if what is wanted is heavier.
+async fn at_most_g(trade: &Trade, cart: &Cart, place: Place<'_>) -> Result<Option<u64>, Error> {
+    let Some(shipping) = &trade.shipping else { return Ok(None) };
+    let consignment = consignment(cart, place.country, place.postal_code).map_err(other_money)?;
+    Ok(shipping.at_most_g(&consignment).await?)
 }
 
 /// The tax on each of these classes there; nothing where nobody says.

@@ -426,6 +426,51 @@ async fn a_checkout_is_not_tried_for_ever() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_not_whole_is_kept_sealed_prices_sending_and_is_none() {
+    let shop = Shop::open().await;
+    let wished = || Basket::from(Wishes::new().item("sencha", some(1)));
+    let bent = |bend: fn(&mut Address)| {
+        let mut address = home();
+        address.street.clear();
+        bend(&mut address);
+        address
+    };
+    let half = bent(|_| ());
+    let begun = shop.guest(&wished().typed_so_far(half.clone())).await.checkout;
+    assert_eq!((begun.status(), codes(&begun)), (Status::Incomplete, vec!["address_missing"]));
+    assert_eq!(begun.offering().totals.shipping, euro("4.90"), "its country is known");
+    assert!(begun.address().unwrap().is_none());
+    assert_eq!(begun.typed_so_far().unwrap().as_ref(), Some(&half));
+    let stored = serde_json::to_string(begun.record()).unwrap();
+    assert!(!stored.contains("Erika") && !stored.contains("Köln"), "{stored}");
+
+    // It stays where nothing is said of it, and is nobody's to complete.
+    let two = Basket::from(Wishes::new().item("sencha", some(2)));
+    let changed = begun.update(1, &two, &key("a")).await.unwrap();
+    assert_eq!(changed.typed_so_far().unwrap().as_ref(), Some(&half));
+    let refused = changed.complete(&pay(&changed, FakeRail::ID), &key("b")).await;
+    assert!(matches!(refused, Err(Error::Checkout(CheckoutError::NotReady(_)))), "{refused:?}");
+
+    // An address ends it; typed anew in part, it ends the address.
+    let whole = changed.update(2, &tea(2), &key("c")).await.unwrap();
+    assert_eq!((whole.status(), whole.typed_so_far().unwrap()), (Status::ReadyForComplete, None));
+    let again = whole.update(3, &wished().typed_so_far(half.clone()), &key("d")).await.unwrap();
+    assert_eq!((again.status(), again.address().unwrap().is_none()), (Status::Incomplete, true));
+    // What could never become one is refused, and so is what no label can show.
+    for wrong in [
+        bent(|it| it.country = "Germany".into()),
+        bent(|it| it.name = "M\u{fffd}ller".into()),
+        bent(|it| it.name = "Erika\nMustermann".into()),
+        bent(|it| it.locality = "x".repeat(201)),
+    ] {
+        let refused = again.update(4, &wished().typed_so_far(wrong), &key("e")).await;
+        assert!(matches!(refused, Err(Error::Draft(_))), "{refused:?}");
+    }
+    let canceled = again.cancel().await.unwrap();
+    assert!(canceled.typed_so_far().unwrap().is_none(), "it is gone with the checkout");
+}
+
+#[tokio::test]
 async fn what_never_was_a_sale_keeps_no_address() {
     let shop = Shop::open().await;
     let known = shop.customer(1).await;
