@@ -180,10 +180,13 @@ mod extract;
 mod lang;
 mod layer;
 mod limit;
+mod observe;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod operations;
 mod problem;
 mod recent;
+mod request_id;
 mod require;
 mod routes;
 mod same_origin;
@@ -201,8 +204,10 @@ pub use lang::Lang;
 pub use layer::{CustomerLayer, CustomerService};
 #[cfg(feature = "openapi")]
 pub use openapi::{merchant_openapi, merchant_openapi_json, openapi, openapi_json};
+pub use operations::Operations;
 pub use problem::Problem;
 pub use recent::Recent;
+pub use request_id::RequestIds;
 pub use require::{Require, RequireLayer, Required, require};
 pub use routes::{bare_routes, routes, well_known_routes};
 pub use same_origin::SameOrigin;

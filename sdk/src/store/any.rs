@@ -2,28 +2,47 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+use tracing::Instrument;
+
 #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
 use super::StoreIdentity;
 use super::{Key, Prefix, Store, StoreError, Stored, Version, Write};
-use crate::time::UnixTime;
+use crate::{
+    metrics::{Calls, Dropped, Label},
+    time::UnixTime,
+};
 
 /// Some [`Store`]; a clone shares it. The library's code takes this, and so has no type parameter.
+///
+/// Every call of the library goes through here, and is counted here.
 #[derive(Clone)]
-pub(crate) struct AnyStore(Arc<dyn DynStore>);
+pub(crate) struct AnyStore(Arc<Counted>);
+
+struct Counted {
+    store: Box<dyn DynStore>,
+    calls: StoreCalls,
+}
+
+/// What a store was asked, and how it went.
+pub(crate) type StoreCalls = Calls<StoreCall, StoreOutcome>;
 
 impl AnyStore {
     pub(crate) fn new(store: impl Store) -> Self {
-        Self(Arc::new(store))
+        Self(Arc::new(Counted { store: Box::new(store), calls: Calls::new() }))
+    }
+
+    pub(crate) fn calls(&self) -> &StoreCalls {
+        &self.0.calls
     }
 
     /// [`Store::load`].
     pub(crate) async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
-        self.0.load(keys, now).await
+        self.counted(StoreCall::Load, self.0.store.load(keys, now)).await
     }
 
     /// [`Store::commit`].
     pub(crate) async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
-        self.0.commit(writes, now).await
+        self.counted(StoreCall::Commit, self.0.store.commit(writes, now)).await
     }
 
     /// [`Store::scan`].
@@ -34,24 +53,87 @@ impl AnyStore {
         limit: usize,
         now: UnixTime,
     ) -> Result<Vec<(Key, Stored)>, StoreError> {
-        self.0.scan(prefix, after, limit, now).await
+        self.counted(StoreCall::Scan, self.0.store.scan(prefix, after, limit, now)).await
     }
 
     /// [`Store::sweep`].
     pub(crate) async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
-        self.0.sweep(now, limit).await
+        self.counted(StoreCall::Sweep, self.0.store.sweep(now, limit)).await
     }
 
     /// [`Store::identity`].
     #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
     pub(crate) fn identity(&self) -> Option<&StoreIdentity> {
-        self.0.identity()
+        self.0.store.identity()
     }
+
+    async fn counted<T>(&self, which: StoreCall, answer: Answer<'_, T>) -> Result<T, StoreError> {
+        let call = self.0.calls.begins(which);
+        let found = answer.instrument(tracing::trace_span!("store", call = which.name())).await;
+        call.ended(StoreOutcome::of(&found));
+        found
+    }
+}
+
+/// What a store is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoreCall {
+    Load,
+    Commit,
+    Scan,
+    Sweep,
+}
+
+impl Label for StoreCall {
+    const NAMES: &'static [&'static str] = &["load", "commit", "scan", "sweep"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+/// How it went, by the names of [`StoreError::code`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoreOutcome {
+    Done,
+    /// Somebody else was first: ordinary, and decided anew.
+    Conflict,
+    Unknown,
+    Refused,
+    Unreadable,
+    Unavailable,
+    Dropped,
+}
+
+impl StoreOutcome {
+    const fn of<T>(found: &Result<T, StoreError>) -> Self {
+        match found {
+            Ok(_) => Self::Done,
+            Err(StoreError::Conflict(_)) => Self::Conflict,
+            Err(StoreError::Unknown(_)) => Self::Unknown,
+            Err(StoreError::Refused(_)) => Self::Refused,
+            Err(StoreError::Schema { .. } | StoreError::Unreadable { .. }) => Self::Unreadable,
+            Err(StoreError::Unavailable(_)) => Self::Unavailable,
+        }
+    }
+}
+
+impl Label for StoreOutcome {
+    const NAMES: &'static [&'static str] =
+        &["done", "conflict", "unknown", "refused", "unreadable", "unavailable", "dropped"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+impl Dropped for StoreOutcome {
+    const DROPPED: Self = Self::Dropped;
 }
 
 impl fmt::Debug for AnyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.0.store.fmt(f)
     }
 }
 
