@@ -61,6 +61,8 @@
 //! - [`CheckoutPage`]: what the shop says on the checkout page, which is there for a merchant with a
 //!   [`Trade`](trade::Trade), with the same as JSON beside it.
 //! - [`Lang`]: the language that a visitor likes best of those that our pages speak, for pages of the shop's own.
+//! - [`Operations`]: metrics, health, readiness and the doctor, for a listener that the public does not reach
+//!   ([`CustomerLayer::operations`]). [`RequestIds`]: how requests get the names under which they stand in the log.
 //! - [`Problem`]: every refusal as `problem+json` with a stable code; an error enum of your own takes
 //!   `From<firsthand::Error>`.
 //! - [`ClientAddress`]: where a client's address comes from, for limits alone, and only as you say.

@@ -229,14 +229,54 @@ const CLASSES: usize = 6;
 
 impl Label for Answered {
     const NAMES: &'static [&'static str] = &[
-        "get_1xx", "get_2xx", "get_3xx", "get_4xx", "get_5xx", "get_dropped", //
-        "head_1xx", "head_2xx", "head_3xx", "head_4xx", "head_5xx", "head_dropped", //
-        "post_1xx", "post_2xx", "post_3xx", "post_4xx", "post_5xx", "post_dropped", //
-        "put_1xx", "put_2xx", "put_3xx", "put_4xx", "put_5xx", "put_dropped", //
-        "delete_1xx", "delete_2xx", "delete_3xx", "delete_4xx", "delete_5xx", "delete_dropped", //
-        "patch_1xx", "patch_2xx", "patch_3xx", "patch_4xx", "patch_5xx", "patch_dropped", //
-        "options_1xx", "options_2xx", "options_3xx", "options_4xx", "options_5xx", "options_dropped", //
-        "other_1xx", "other_2xx", "other_3xx", "other_4xx", "other_5xx", "other_dropped",
+        "get_1xx",
+        "get_2xx",
+        "get_3xx",
+        "get_4xx",
+        "get_5xx",
+        "get_dropped", //
+        "head_1xx",
+        "head_2xx",
+        "head_3xx",
+        "head_4xx",
+        "head_5xx",
+        "head_dropped", //
+        "post_1xx",
+        "post_2xx",
+        "post_3xx",
+        "post_4xx",
+        "post_5xx",
+        "post_dropped", //
+        "put_1xx",
+        "put_2xx",
+        "put_3xx",
+        "put_4xx",
+        "put_5xx",
+        "put_dropped", //
+        "delete_1xx",
+        "delete_2xx",
+        "delete_3xx",
+        "delete_4xx",
+        "delete_5xx",
+        "delete_dropped", //
+        "patch_1xx",
+        "patch_2xx",
+        "patch_3xx",
+        "patch_4xx",
+        "patch_5xx",
+        "patch_dropped", //
+        "options_1xx",
+        "options_2xx",
+        "options_3xx",
+        "options_4xx",
+        "options_5xx",
+        "options_dropped", //
+        "other_1xx",
+        "other_2xx",
+        "other_3xx",
+        "other_4xx",
+        "other_5xx",
+        "other_dropped",
     ];
 
     fn place(self) -> usize {
@@ -295,7 +335,8 @@ mod tests {
         let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"];
         for method in methods {
             let verb = Verb::of(&method.parse().unwrap());
-            for (status, class) in [(101, "1xx"), (204, "2xx"), (304, "3xx"), (404, "4xx"), (599, "5xx"), (999, "5xx")] {
+            for (status, class) in [(101, "1xx"), (204, "2xx"), (304, "3xx"), (404, "4xx"), (599, "5xx"), (999, "5xx")]
+            {
                 let answered = Answered { verb, status: StatusCode::from_u16(status).ok() };
                 assert_eq!(answered.name(), format!("{}_{class}", verb.name()), "{method} {status}");
             }

@@ -15,6 +15,7 @@ use firsthand::{
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use tokio::sync::Mutex;
 
 use crate::observe::Served;
 
@@ -37,17 +38,21 @@ use crate::observe::Served;
 ///
 /// - `/metrics`: counts in the text format of Prometheus, of this node since it began. No sample is about a person.
 /// - `/health`: 200, as long as the program answers at all. A node that does not is to be started anew.
+/// - `/doctor`: what is wrong with the shop, or soon will be, and what to do ([`Merchant::doctor`]), one after the other if
+///   several ask. It looks at the public origin from outside, and asks for a presentation that expires.
 /// - `/ready`: 200 if customers should be sent here, else 503, and why (see [`Merchant::readiness`]).
 #[derive(Clone, Debug)]
 pub struct Operations {
     merchant: Merchant,
     served: Arc<Served>,
     needs_trust_lists: bool,
+    /// One at a time: it goes out to the network.
+    doctor: Arc<Mutex<()>>,
 }
 
 impl Operations {
-    pub(crate) const fn new(merchant: Merchant, served: Arc<Served>) -> Self {
-        Self { merchant, served, needs_trust_lists: false }
+    pub(crate) fn new(merchant: Merchant, served: Arc<Served>) -> Self {
+        Self { merchant, served, needs_trust_lists: false, doctor: Arc::default() }
     }
 
     /// A node on which a published list of issuers is over, or never came, is not ready: for a shop where nobody can buy
@@ -64,6 +69,7 @@ impl Operations {
             .route("/metrics", get(metrics))
             .route("/health", get(async || no_store("ok\n")))
             .route("/ready", get(ready))
+            .route("/doctor", get(doctor))
             .with_state(self.clone())
     }
 
@@ -96,6 +102,27 @@ async fn ready(State(operations): State<Operations>) -> Response {
     let checks = readiness.checks.iter().map(|(check, ready)| (check.name().to_owned(), ready.name().into()));
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     no_store((status, Json(ReadyBody { ready: is_ready, checks: checks.collect() })))
+}
+
+/// One thing that the doctor has looked at.
+#[derive(Serialize)]
+struct FindingBody {
+    part: &'static str,
+    severity: &'static str,
+    what: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    advice: String,
+}
+
+async fn doctor(State(operations): State<Operations>) -> Response {
+    let _one_at_a_time = operations.doctor.lock().await;
+    let findings = operations.merchant.doctor().await.into_iter().map(|finding| FindingBody {
+        part: finding.part.name(),
+        severity: finding.severity.name(),
+        what: finding.what,
+        advice: finding.advice,
+    });
+    no_store(Json(findings.collect::<Vec<_>>()))
 }
 
 fn no_store(answer: impl IntoResponse) -> Response {

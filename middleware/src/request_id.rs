@@ -102,8 +102,7 @@ mod tests {
 
     #[test]
     fn a_name_is_our_own_or_that_of_our_own_proxy() {
-        let from =
-            RequestIds::Header { name: X_REQUEST_ID, trusted_proxies: vec!["10.0.0.1".parse().unwrap()] };
+        let from = RequestIds::Header { name: X_REQUEST_ID, trusted_proxies: vec!["10.0.0.1".parse().unwrap()] };
         let good = "0af7651916cd43dd-8448.eb2_11c";
         assert_eq!(of(&from, "10.0.0.1", &[good]), good);
         assert_eq!(of(&from, "::ffff:10.0.0.1", &[good]), good);

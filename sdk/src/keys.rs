@@ -11,6 +11,7 @@
 //!   forbids it in `x5c`). The first key with certificates is the current one; a key without certificates waits for
 //!   them.
 //! - `FIRSTHAND ROOT SECRET`: 32 random bytes. The first one is current.
+//! - `FIRSTHAND NEXT ROOT SECRET`: the same for the one that will be current; it reads already.
 //! - `FIRSTHAND DEVELOPMENT CA`: a certificate, and the mark of keys that no merchant may use.
 //!
 //! Whoever reads this file can pretend to be the merchant and open every sealed record.
@@ -319,6 +320,11 @@ impl Keys {
         Ok(text)
     }
 
+    /// How many root secrets there are, the current one and previous ones.
+    pub(crate) fn roots_len(&self) -> usize {
+        1 + self.0.previous.len()
+    }
+
     /// Whether they were made for development: known to be unfit for customers.
     #[must_use]
     pub fn are_development(&self) -> bool {
@@ -342,7 +348,7 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys")
             .field("identities", &self.0.identities)
-            .field("roots", &format_args!("[redacted; {}]", 1 + self.0.previous.len()))
+            .field("roots", &format_args!("[redacted; {}]", self.roots_len()))
             .finish()
     }
 }

@@ -40,6 +40,7 @@ mod client;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod dids;
+pub mod doctor;
 mod held;
 mod issue;
 mod leave;

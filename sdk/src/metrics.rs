@@ -205,7 +205,11 @@ impl Text {
             self.line(format_args!("{name}_bucket{} {below}", Labels(labels, Some(&seconds(*end)))));
         }
         self.line(format_args!("{name}_bucket{} {all}", Labels(labels, Some("+Inf"))));
-        self.line(format_args!("{name}_sum{} {}", Labels(labels, None), seconds(timings.sum_us.load(Ordering::Relaxed))));
+        self.line(format_args!(
+            "{name}_sum{} {}",
+            Labels(labels, None),
+            seconds(timings.sum_us.load(Ordering::Relaxed))
+        ));
         self.line(format_args!("{name}_count{} {all}", Labels(labels, None)));
     }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,15 +12,19 @@ use std::{
 
 use axum::{Router, body::Body, extract::ConnectInfo, extract::Request, routing::get};
 use firsthand::{
-    Device, Merchant, TrustList,
+    Device, Keys, Merchant, TrustList,
     ask::PID,
-    merchant::{Check, Ready},
+    fetch::{Fetch, FetchError, FetchRequest, Fetched},
+    merchant::{
+        Check, Ready,
+        doctor::{Part, Severity},
+    },
     store::{Key, Memory, Prefix, Store, StoreError, Stored, Version, Write},
     testing::authority::{Authority, certificate_pem},
     time::UnixTime,
 };
 use firsthand_axum::{
-    CustomerLayer, Operations, Operators, OperatorKey, Problem, RequestIds, merchant_pages, routes,
+    CustomerLayer, Operations, OperatorKey, Operators, Problem, RequestIds, merchant_pages, routes,
     testing::{Browser, Reply, TestShop},
 };
 use http::{HeaderName, Method, StatusCode};
@@ -28,7 +32,7 @@ use serde_json::Value;
 
 use crate::{
     privacy::Capture,
-    setting::{pages, refused, send_raw},
+    setting::{app, led_to, node_with, pages, refused, rotated_keys, send_raw, shop_and_store},
 };
 
 /// A shop, its router as customers see it, and the pages of whoever runs it.
@@ -371,6 +375,176 @@ async fn a_shop_that_closes_ends_its_work_and_its_streams_and_answers_what_came(
     // Nothing begins after that.
     tokio::time::timeout(Duration::from_secs(1), merchant.clone().housekeeping()).await.unwrap();
     merchant.closing().closed().await;
+}
+
+// --- the doctor
+
+/// The way from the public to the shop: what stands there bends what goes through.
+#[derive(Clone, Default)]
+struct Way {
+    shop: Arc<Mutex<Option<Router>>>,
+    bend: Arc<Mutex<Bend>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Bend {
+    #[default]
+    Nothing,
+    /// The header of the proof is not let through.
+    DropsDpop,
+    /// Answers go into a cache.
+    Caches,
+    /// Only the mount path leads to the shop.
+    LeavesOutWellKnown,
+    /// The clock there is a minute ahead.
+    ClockAhead,
+    /// It says what a careful one says.
+    SaysHsts,
+    /// The name leads into the shop's own network.
+    Private,
+    Offline,
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Way")
+    }
+}
+
+impl Way {
+    fn bend(&self, bend: Bend) {
+        *self.bend.lock().unwrap() = bend;
+    }
+}
+
+impl Fetch for Way {
+    async fn fetch(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
+        let bend = *self.bend.lock().unwrap();
+        match bend {
+            Bend::Private => return Err(FetchError::Refused { reason: "not a public address" }),
+            Bend::Offline => return Err(FetchError::Failed("nobody listens".into())),
+            Bend::LeavesOutWellKnown if request.url.path().starts_with("/.well-known") => {
+                return Err(FetchError::Status(404));
+            }
+            _ => {}
+        }
+        let path = &request.url[url::Position::BeforePath..];
+        let mut sent = match &request.post {
+            None => Request::get(path).body(Body::empty()).unwrap(),
+            Some(post) => {
+                let sent = Request::post(path).header("content-type", post.content_type);
+                let sent = post.headers.iter().fold(sent, |sent, (name, value)| sent.header(*name, value));
+                sent.body(Body::from(post.body.clone())).unwrap()
+            }
+        };
+        sent.headers_mut().insert("accept", request.accept.parse().unwrap());
+        if bend == Bend::DropsDpop {
+            sent.headers_mut().remove("dpop");
+        }
+        let app = self.shop.lock().unwrap().clone().expect("a shop");
+        let mut reply = send_raw(&app, sent).await;
+        if !reply.status.is_success() {
+            return Err(FetchError::Status(reply.status.as_u16()));
+        }
+        assert!(reply.body.len() <= request.body_bytes_max);
+        match bend {
+            Bend::Caches => drop(reply.headers.insert("cache-control", "public, max-age=60".parse().unwrap())),
+            Bend::SaysHsts => {
+                reply.headers.insert("strict-transport-security", "max-age=31536000".parse().unwrap());
+            }
+            _ => {}
+        }
+        // What every server adds; the test's clock stands at this time.
+        let ahead =
+            if bend == Bend::ClockAhead { "Sun, 22 Nov 2026 12:01:00 GMT" } else { "Sun, 22 Nov 2026 12:00:00 GMT" };
+        reply.headers.insert("date", ahead.parse().unwrap());
+        let content_type = Some(reply.header("content-type").to_owned());
+        Ok(Fetched { content_type, body: reply.body.clone(), max_age_s: None, headers: reply.headers })
+    }
+}
+
+/// What was found that is not good.
+async fn found(merchant: &Merchant) -> Vec<(Part, Severity)> {
+    let findings = merchant.doctor().await;
+    for finding in &findings {
+        assert!(!finding.what.is_empty() && !finding.what.contains('\n'), "{finding}");
+        assert!(
+            finding.severity < Severity::Soon || !finding.advice.is_empty(),
+            "{finding} says nothing of what to do"
+        );
+    }
+    findings.iter().filter(|f| f.severity != Severity::Good).map(|f| (f.part, f.severity)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_doctor_finds_each_thing_that_is_wrong_and_nothing_else() {
+    let way = Way::default();
+    let shop = TestShop::new();
+    assert_eq!(shop.merchant().now().to_string(), "2026-11-22T12:00:00Z");
+    let shop = shop.bare(|builder| builder.store(Memory::new()).fetch(way.clone()).ask(&TestShop::age()));
+    let run = Run::with(shop, RequestIds::Own);
+    let merchant = run.shop.merchant();
+    *way.shop.lock().unwrap() = Some(run.app.clone());
+
+    // The pages of the test shop have no policy, the one in front says nothing of plain http, and nobody keeps house.
+    let usual = [(Part::Tls, Severity::Soon), (Part::ContentSecurityPolicy, Severity::Soon)];
+    let with = |more: &[(Part, Severity)]| [more, &usual[..]].concat();
+    assert_eq!(found(merchant).await, with(&[(Part::Housekeeping, Severity::Wrong)]));
+    let housekeeping = tokio::spawn(merchant.clone().housekeeping());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(found(merchant).await, usual);
+
+    for (bend, expected) in [
+        (Bend::SaysHsts, vec![usual[1]]),
+        (Bend::DropsDpop, vec![usual[0], (Part::Proxy, Severity::Wrong), usual[1]]),
+        (Bend::Caches, vec![usual[0], (Part::Proxy, Severity::Wrong), usual[1]]),
+        (Bend::ClockAhead, vec![usual[0], (Part::Clock, Severity::Wrong), usual[1]]),
+        (Bend::LeavesOutWellKnown, vec![(Part::Proxy, Severity::Wrong)]),
+        (Bend::Private, vec![(Part::Origin, Severity::Unseen)]),
+        (Bend::Offline, vec![(Part::Tls, Severity::Wrong)]),
+    ] {
+        way.bend(bend);
+        assert_eq!(found(merchant).await, expected, "{bend:?}");
+    }
+
+    // Another program answers: the same shop with other keys.
+    way.bend(Bend::SaysHsts);
+    let other = node_with(&run.shop, Memory::new(), rotated_keys(&run.shop)[0].clone());
+    *way.shop.lock().unwrap() = Some(app(&other));
+    assert_eq!(found(merchant).await, [(Part::Origin, Severity::Wrong)]);
+    let page = run.look("/doctor").await.json();
+    let wrong = page.as_array().unwrap().iter().find(|finding| finding["severity"] == "wrong").unwrap();
+    assert_eq!(wrong["part"], "origin");
+    assert!(wrong["advice"].as_str().unwrap().contains("same keys file"), "{wrong}");
+    housekeeping.abort();
+}
+
+// --- keys
+
+/// Two nodes while the keys change: each lets in whom the other one let in, at every step.
+#[tokio::test]
+async fn keys_change_on_two_nodes_one_after_the_other_and_nobody_notices() {
+    let (shop, store) = shop_and_store();
+    let mut file = shop.keys_file().clone();
+    let before = Keys::from_pem(&file.to_pem()).unwrap();
+    file.prepare_root_secret([9; 32]).unwrap();
+    let between = Keys::from_pem(&file.to_pem()).unwrap();
+    assert!(file.take_next_root_secret().unwrap());
+    let after = Keys::from_pem(&file.to_pem()).unwrap();
+    for (here, there) in [(&before, &between), (&between, &before), (&between, &after), (&after, &between)] {
+        let [here, there] = [here, there].map(|keys| node_with(&shop, store.clone(), keys.clone()));
+        // Asked here and answered there, redeemed here; then a visit there with the nonce that was given here.
+        let mut browser = led_to(&Browser::new(&shop, app(&here)).another(), &here);
+        let asking = browser.ask("address", Device::CrossDevice).await;
+        let mut wallet = led_to(&browser, &there);
+        let request = wallet.wallet_reads(&asking).await;
+        assert_eq!(wallet.wallet_answers(&request, "adult", &[]).await.status, StatusCode::OK);
+        assert_eq!(browser.redeem(&serde_json::json!({ "presentation": asking.id })).await.status, StatusCode::OK);
+        let mut visit = led_to(&browser, &there);
+        let reply = visit.signed_once(&Method::GET, "/name", None).await;
+        assert_eq!((reply.status, reply.text()), (StatusCode::OK, browser.get("/name").await.text()));
+        assert_ne!(reply.text(), "nobody", "what was sealed there is read here");
+    }
 }
 
 // --- the library's own promise: what is asked of a problem still holds

@@ -92,17 +92,8 @@ impl FetchOutcome {
 }
 
 impl Label for FetchOutcome {
-    const NAMES: &'static [&'static str] = &[
-        "done",
-        "refused",
-        "too_large",
-        "too_many_redirects",
-        "status",
-        "timeout",
-        "failed",
-        "setup",
-        "dropped",
-    ];
+    const NAMES: &'static [&'static str] =
+        &["done", "refused", "too_large", "too_many_redirects", "status", "timeout", "failed", "setup", "dropped"];
 
     fn place(self) -> usize {
         self as usize

@@ -175,7 +175,11 @@ impl Merchant {
         text.metric("firsthand_store_call_seconds", Kind::Histogram, "How long calls of the store took.");
         inner.store.calls().write_times(text, None, "firsthand_store_call_seconds");
 
-        text.metric("firsthand_fetches_total", Kind::Counter, "Fetches from other people's servers, by how they ended.");
+        text.metric(
+            "firsthand_fetches_total",
+            Kind::Counter,
+            "Fetches from other people's servers, by how they ended.",
+        );
         inner.fetch.calls().write(text, None, "firsthand_fetches");
         text.metric("firsthand_fetch_seconds", Kind::Histogram, "How long fetches took.");
         inner.fetch.calls().write_times(text, None, "firsthand_fetch_seconds");
