@@ -588,6 +588,7 @@ mod tests {
             file.add_root_secret([more; 32]).unwrap();
         }
         assert_eq!(file.add_root_secret([17; 32]).unwrap_err().code(), "keys_too_many");
+        assert_eq!(file.prepare_root_secret([17; 32]).unwrap_err().code(), "keys_too_many");
     }
 
     #[test]
@@ -614,6 +615,31 @@ mod tests {
         assert_eq!(file.install(&renewed).unwrap_err().code(), "keys_certificate_known");
         let (_, foreign) = authority.issue(&Leaf::new("Other", NOW));
         assert_eq!(file.install(&pem(&foreign)).unwrap_err().code(), "keys_certificate_of_another_key");
+    }
+
+    #[test]
+    fn the_next_root_secret_reads_before_it_seals() {
+        let (mut file, _) = certified();
+        let before = Keys::from_pem(&file.to_pem()).unwrap();
+        assert!(!file.take_next_root_secret().unwrap());
+        file.prepare_root_secret([2; 32]).unwrap();
+        assert_eq!(file.prepare_root_secret([3; 32]).unwrap_err().code(), "keys_too_many");
+        let text = file.to_pem();
+        let between = Keys::from_pem(&text).unwrap();
+        let mut file = KeysFile::parse(&text).unwrap();
+        assert_eq!(*file.to_pem(), *text);
+        assert!(file.take_next_root_secret().unwrap());
+        let after = Keys::from_pem(&file.to_pem()).unwrap();
+
+        let seal = |keys: &Keys| keys.seal("test", b"record", b"text", [1; 12]);
+        let opens = |keys: &Keys, sealed: &str| keys.open("test", b"record", sealed).is_ok();
+        assert!(opens(&before, &seal(&between)) && opens(&between, &seal(&before)));
+        assert!(opens(&between, &seal(&after)) && opens(&after, &seal(&between)));
+        assert!(!opens(&before, &seal(&after)), "which is why there are two steps");
+        assert_eq!(between.derive("nonce", b""), before.derive("nonce", b""));
+        assert_eq!(between.derive_all("nonce", b"").last(), Some(&after.derive("nonce", b"")));
+        let twice = format!("{}{}", *text, text.split("\nThe next").nth(1).unwrap());
+        assert_eq!(code(&twice), "keys_too_many");
     }
 
     #[test]

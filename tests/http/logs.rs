@@ -114,7 +114,7 @@ async fn strangers(browser: &mut Browser) {
 #[tokio::test(flavor = "current_thread")]
 async fn row_127_neither_logs_nor_metrics_know_anything_of_anybody() {
     let capture = Capture::everything();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let _guard = capture.hears();
     let folder = Folder::new();
     let till = Till::over(Sqlite::connect(&folder.database()).await.unwrap(), true).await;
     let mut secrets = guest(&till).await;

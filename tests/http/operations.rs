@@ -91,7 +91,7 @@ fn sample(text: &str, name: &str) -> u64 {
 #[tokio::test(flavor = "current_thread")]
 async fn a_problem_an_answer_and_the_log_give_a_request_the_same_name() {
     let capture = Capture::everything();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let _guard = capture.hears();
     let run = Run::new();
     let mut browser = run.browser();
     browser.sign_in("adult").await;

@@ -23,9 +23,10 @@ use firsthand_axum::{
 use http::StatusCode;
 use serde_json::{Value, json};
 use tracing::{
-    Event, Id, Metadata, Subscriber,
+    Dispatch, Event, Id, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Record},
+    subscriber::DefaultGuard,
 };
 
 use crate::{
@@ -46,6 +47,13 @@ impl Capture {
     /// What others log as well, who are called by ours.
     pub fn everything() -> Self {
         Self(Arc::default(), true)
+    }
+
+    /// Hears what this thread logs, until it is dropped.
+    pub fn hears(&self) -> (Dispatch, DefaultGuard) {
+        // While there is one dispatcher in all, what another thread logs first is switched off for everybody: so there are two.
+        let second = Dispatch::new(self.clone());
+        (second, tracing::subscriber::set_default(self.clone()))
     }
 
     pub fn text(&self) -> String {
@@ -274,7 +282,7 @@ async fn runs(browser: &mut Browser, shop: &TestShop, wallet: &Wallet) -> Vec<Re
 #[tokio::test(flavor = "current_thread")]
 async fn planted_values_appear_nowhere() {
     let capture = Capture::everything();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let _guard = capture.hears();
     let store = Ledger::new(Memory::new());
     let shop = shop_over(&TestShop::new(), store.clone());
     let wallet = marked(&shop);
@@ -323,7 +331,7 @@ async fn planted_values_appear_nowhere() {
 #[tokio::test(flavor = "current_thread")]
 async fn what_an_order_knows_of_people_appears_nowhere() {
     let capture = Capture::everything();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let _guard = capture.hears();
     let store = Ledger::new(Memory::new());
     let selling = Selling::over(store.clone());
     let merchant = selling.shop.merchant().clone();
@@ -488,7 +496,7 @@ async fn what_an_order_knows_of_people_appears_nowhere() {
 #[tokio::test(flavor = "current_thread")]
 async fn tokens_codes_and_keys_appear_nowhere() {
     let capture = Capture::everything();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let _guard = capture.hears();
     let store = Ledger::new(Memory::new());
     let inner = store.clone();
     let shop = TestShop::with(|builder| builder.store(inner));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tracing::{
-    Event, Id, Metadata, Subscriber,
+    Dispatch, Event, Id, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Record},
 };
@@ -63,6 +63,8 @@ impl Subscriber for Log {
 #[tokio::test(flavor = "current_thread")]
 async fn a_whole_sale_leaves_nobodys_name_in_the_logs_and_metrics() {
     let log = Log::default();
+    // While there is one dispatcher in all, what another thread logs first is switched off for everybody: so there are two.
+    let _second = Dispatch::new(log.clone());
     let _guard = tracing::subscriber::set_default(log.clone());
     let shop = Wired::new("watched").await;
 
