@@ -36,6 +36,8 @@ mod issuer;
 mod layer;
 #[path = "http/limits.rs"]
 mod limits;
+#[path = "http/logs.rs"]
+mod logs;
 #[path = "support/statements.rs"]
 mod made_statements;
 #[path = "http/mdoc.rs"]
@@ -46,6 +48,8 @@ mod meetings;
 mod merchant_pages;
 #[path = "http/one_tap.rs"]
 mod one_tap;
+#[path = "http/operations.rs"]
+mod operations;
 #[path = "http/orders.rs"]
 mod orders;
 #[path = "http/passkeys.rs"]

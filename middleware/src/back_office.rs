@@ -25,7 +25,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRequestParts, NestedPath},
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -38,7 +38,7 @@ use self::{
     operators::{Door, Shown, guard},
     view::{Here, Trouble},
 };
-use crate::{lang::Lang, problem::Problem};
+use crate::{lang::Lang, observe::named_at_least, problem::Problem};
 
 /// The largest form, in bytes.
 const FORM_BYTES_MAX: usize = 16 * 1024;
@@ -154,7 +154,7 @@ impl BackOffice {
 
     fn guarded<S: Clone + Send + Sync + 'static>(&self, routes: Router<S>, shown: Shown) -> Router<S> {
         let door = Door { merchant: self.office.merchant.clone(), operators: self.operators.clone(), shown };
-        routes.layer(from_fn_with_state(door, guard))
+        routes.layer(from_fn_with_state(door, guard)).layer(from_fn(named_at_least))
     }
 }
 

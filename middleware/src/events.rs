@@ -9,7 +9,7 @@ use axum::{
 };
 use firsthand::{
     Error, Merchant,
-    merchant::{BrowserProof, Changes, Recognised, Standing},
+    merchant::{BrowserProof, Changes, Closing, Recognised, Standing},
     presentation::PresentationId,
 };
 use futures_util::stream;
@@ -35,14 +35,14 @@ pub(crate) async fn of(
     let first = event(&standing);
     let watch = PresentationWatch { merchant: merchant.clone(), id, proof, told: standing.clone() };
     let next = if standing.state.is_final() { Seen::Last(first) } else { Seen::Event(first) };
-    Ok(follow(watch, changes, next, open))
+    Ok(follow(watch, changes, next, merchant.closing(), open))
 }
 
 /// The stream of a session: that it has ended, and that something happened to the customer's record.
-pub(crate) fn of_session(recognised: Recognised, open: OpenStream) -> Response {
+pub(crate) fn of_session(merchant: &Merchant, recognised: Recognised, open: OpenStream) -> Response {
     // The stream is there at once, and the page knows that it is heard.
     let (changes, hello) = (recognised.changes(), Seen::Event(SILENCE.to_owned()));
-    follow(SessionWatch { recognised, told: 0 }, changes, hello, open)
+    follow(SessionWatch { recognised, told: 0 }, changes, hello, merchant.closing(), open)
 }
 
 /// A line that says nothing (a comment, in the words of the format).
@@ -139,7 +139,7 @@ impl Watch for SessionWatch {
     }
 }
 
-fn follow<W: Watch>(watch: W, changes: Changes, next: Seen, open: OpenStream) -> Response {
+fn follow<W: Watch>(watch: W, changes: Changes, next: Seen, closing: Closing, open: OpenStream) -> Response {
     let now = Instant::now();
     let follower = Follower {
         watch,
@@ -149,6 +149,7 @@ fn follow<W: Watch>(watch: W, changes: Changes, next: Seen, open: OpenStream) ->
         silent_since: now,
         looked_at: now,
         ended: false,
+        closing,
         _open: open,
     };
     let body = Body::from_stream(stream::unfold(follower, |mut follower| async move {
@@ -166,6 +167,8 @@ struct Follower<W> {
     silent_since: Instant,
     looked_at: Instant,
     ended: bool,
+    /// A shop that closes waits for no stream: the page opens the next one elsewhere.
+    closing: Closing,
     /// Counts as long as somebody listens.
     _open: OpenStream,
 }
@@ -194,7 +197,11 @@ impl<W: Watch> Follower<W> {
                 self.silent_since = now;
                 return Some(SILENCE.to_owned());
             }
-            let _ = tokio::time::timeout(W::LOOK_EVERY.min(self.until - now), self.changes.next()).await;
+            let wait = tokio::time::timeout(W::LOOK_EVERY.min(self.until - now), self.changes.next());
+            tokio::select! {
+                _ = wait => {}
+                () = self.closing.closed() => return None,
+            }
             tokio::time::sleep_until(self.looked_at + W::LOOK_AT_MOST_EVERY).await;
             self.looked_at = Instant::now();
             self.next = self.watch.look().await;

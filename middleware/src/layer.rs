@@ -32,7 +32,10 @@ use crate::{
     client::ClientAddress,
     cookie::{self, Carried},
     limit::Limiter,
+    observe::Served,
+    operations::Operations,
     problem::{Problem, misuse},
+    request_id::RequestIds,
     same_origin,
     signed::{self, Signed, is_safe},
 };
@@ -59,6 +62,8 @@ pub(crate) struct Settings {
     limiter: Arc<Limiter>,
     pub(crate) host_cookie: bool,
     pub(crate) checkout_page: Arc<CheckoutPage>,
+    request_ids: RequestIds,
+    served: Arc<Served>,
 }
 
 /// A signed body is held until its digest is checked: large enough for any form, too small to fill a memory.
@@ -79,6 +84,8 @@ impl CustomerLayer {
                 limiter: Arc::new(Limiter::default()),
                 host_cookie: false,
                 checkout_page: Arc::default(),
+                request_ids: RequestIds::Own,
+                served: Arc::default(),
             }),
         }
     }
@@ -96,6 +103,20 @@ impl CustomerLayer {
     pub fn client_address(mut self, from: ClientAddress) -> Self {
         Arc::make_mut(&mut self.settings).client_address = from;
         self
+    }
+
+    /// How requests get the names under which they stand in the log, in `x-request-id` and in problems. Unless said here each
+    /// gets one of its own.
+    #[must_use]
+    pub fn request_ids(mut self, from: RequestIds) -> Self {
+        Arc::make_mut(&mut self.settings).request_ids = from;
+        self
+    }
+
+    /// Metrics of what this layer and its clones serve, health and readiness: for a listener that the public does not reach.
+    #[must_use]
+    pub fn operations(&self) -> Operations {
+        Operations::new(self.merchant.clone(), self.settings.served.clone())
     }
 
     /// Lets a customer who was recognised carry a cookie, for a shop that must render everything on the server: then
@@ -207,7 +228,11 @@ where
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);
         let layer = self.layer.clone();
-        Box::pin(async move { Ok(layer.serve(request, inner).await) })
+        Box::pin(async move {
+            let settings = layer.settings.clone();
+            let serve = |request| layer.serve(request, inner);
+            Ok(settings.served.see(&settings.request_ids, request, serve).await)
+        })
     }
 }
 

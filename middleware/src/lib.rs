@@ -61,6 +61,8 @@
 //! - [`CheckoutPage`]: what the shop says on the checkout page, which is there for a merchant with a
 //!   [`Trade`](trade::Trade), with the same as JSON beside it.
 //! - [`Lang`]: the language that a visitor likes best of those that our pages speak, for pages of the shop's own.
+//! - [`Operations`]: metrics, health, readiness and the doctor, for a listener that the public does not reach
+//!   ([`CustomerLayer::operations`]). [`RequestIds`]: how requests get the names under which they stand in the log.
 //! - [`Problem`]: every refusal as `problem+json` with a stable code; an error enum of your own takes
 //!   `From<firsthand::Error>`.
 //! - [`ClientAddress`]: where a client's address comes from, for limits alone, and only as you say.
@@ -180,10 +182,13 @@ mod extract;
 mod lang;
 mod layer;
 mod limit;
+mod observe;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod operations;
 mod problem;
 mod recent;
+mod request_id;
 mod require;
 mod routes;
 mod same_origin;
@@ -201,8 +206,10 @@ pub use lang::Lang;
 pub use layer::{CustomerLayer, CustomerService};
 #[cfg(feature = "openapi")]
 pub use openapi::{merchant_openapi, merchant_openapi_json, openapi, openapi_json};
+pub use operations::Operations;
 pub use problem::Problem;
 pub use recent::Recent;
+pub use request_id::RequestIds;
 pub use require::{Require, RequireLayer, Required, require};
 pub use routes::{bare_routes, routes, well_known_routes};
 pub use same_origin::SameOrigin;

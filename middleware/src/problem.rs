@@ -19,6 +19,11 @@ use firsthand::{
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use crate::request_id::RequestId;
+
+/// The media type of a problem (RFC 9457).
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
 /// What went wrong, as a client is told: little to strangers, the rest goes to the log.
 ///
 /// A merchant's own handlers return it too: `async fn buy(known: Known) -> Result<Html<String>, Problem>`, and an error
@@ -47,7 +52,7 @@ pub struct Problem {
     /// The claims in which an answer contradicts what is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
-    claims: Option<Box<[String]>>,
+    claims: Option<Box<Claims>>,
     /// The order that a form became when it was sent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
@@ -60,9 +65,17 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     rung: Option<Rung>,
+    /// What this request is called in the shop's log: to be told to whoever runs the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    request_id: Option<Box<RequestId>>,
     #[serde(skip)]
     retry_s: Option<u32>,
 }
+
+/// The names of claims, in a box: what is rare makes no error larger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Claims(Box<[String]>);
 
 fn urn<S: serde::Serializer>(code: &&'static str, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&format_args!("urn:firsthand:{code}"))
@@ -98,6 +111,7 @@ impl Problem {
             order: None,
             total: None,
             rung: None,
+            request_id: None,
             retry_s: None,
         }
     }
@@ -136,6 +150,17 @@ impl Problem {
         self
     }
 
+    /// The same problem of a request with this name.
+    pub(crate) fn of_request(mut self, id: &RequestId) -> Self {
+        self.request_id = Some(Box::new(id.clone()));
+        self
+    }
+
+    /// The body that goes out.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     /// The same without taking the error.
     pub(crate) fn from_ref(error: &Error) -> Self {
         Self::from_error(error)
@@ -154,7 +179,9 @@ impl Problem {
         let mut problem = Self::new(status, error.code(), error.to_string());
         match error {
             Error::Refused(Refusal::ProofNeeded { ask, .. }) => problem.ask = Some(ask.as_str().into()),
-            Error::Refused(Refusal::AnotherPerson { claims }) => problem.claims = Some(claims.as_slice().into()),
+            Error::Refused(Refusal::AnotherPerson { claims }) => {
+                problem.claims = Some(Box::new(Claims(claims.as_slice().into())));
+            }
             Error::Refused(Refusal::RungNeeded { rung, .. }) => problem.rung = Some(*rung),
             Error::Refused(Refusal::FormUsed { order }) => problem.order = Some(Box::new(order.clone())),
             Error::Refused(Refusal::TooMany { retry_s }) => {
@@ -338,10 +365,9 @@ impl std::error::Error for Problem {}
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (status, body).into_response();
+        let mut response = (status, self.body()).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, challenge(self.code));
@@ -349,7 +375,7 @@ impl IntoResponse for Problem {
         if let Some(retry_s) = self.retry_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_s));
         }
-        // Tells the layer whose answer this is: it adds the nonce that the next proof needs.
+        // Tells the layer whose answer this is: it adds the nonce that the next proof needs, and what the request is called.
         response.extensions_mut().insert(self);
         response
     }

@@ -5,7 +5,7 @@ use axum::{
     Extension, Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
@@ -34,6 +34,7 @@ use crate::{
     lang::Lang,
     layer::{BODY_WITHIN, Began, body_too_slow},
     limit::Limits,
+    observe::named_at_least,
     problem::Problem,
     signed::{self, Proved, Signed},
     web,
@@ -112,6 +113,7 @@ pub fn bare_routes<S: Clone + Send + Sync + 'static>(merchant: &Merchant) -> Rou
         .route("/account.js", get(account_script))
         .route("/page.css", get(style))
         .layer(from_fn_with_state(Limits::new(std::sync::Arc::default(), None), limited_at_least))
+        .layer(from_fn(named_at_least))
         .with_state(merchant.clone())
 }
 

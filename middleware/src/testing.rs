@@ -108,6 +108,12 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{} {:?}: {e}", self.status, self.text()))
     }
 
+    /// The body as text, without the name of the request, which differs each time: to compare what is told.
+    #[must_use]
+    pub fn told(&self) -> String {
+        self.text().replace(&format!(",\"request_id\":\"{}\"", self.header("x-request-id")), "")
+    }
+
     /// The `code` of a problem; empty if it is none.
     #[must_use]
     pub fn code(&self) -> String {

@@ -11,6 +11,7 @@
 //!   forbids it in `x5c`). The first key with certificates is the current one; a key without certificates waits for
 //!   them.
 //! - `FIRSTHAND ROOT SECRET`: 32 random bytes. The first one is current.
+//! - `FIRSTHAND NEXT ROOT SECRET`: the same for the one that will be current; it reads already.
 //! - `FIRSTHAND DEVELOPMENT CA`: a certificate, and the mark of keys that no merchant may use.
 //!
 //! Whoever reads this file can pretend to be the merchant and open every sealed record.
@@ -319,6 +320,11 @@ impl Keys {
         Ok(text)
     }
 
+    /// How many root secrets there are, the current one and previous ones.
+    pub(crate) fn roots_len(&self) -> usize {
+        1 + self.0.previous.len()
+    }
+
     /// Whether they were made for development: known to be unfit for customers.
     #[must_use]
     pub fn are_development(&self) -> bool {
@@ -342,7 +348,7 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys")
             .field("identities", &self.0.identities)
-            .field("roots", &format_args!("[redacted; {}]", 1 + self.0.previous.len()))
+            .field("roots", &format_args!("[redacted; {}]", self.roots_len()))
             .finish()
     }
 }
@@ -582,6 +588,7 @@ mod tests {
             file.add_root_secret([more; 32]).unwrap();
         }
         assert_eq!(file.add_root_secret([17; 32]).unwrap_err().code(), "keys_too_many");
+        assert_eq!(file.prepare_root_secret([17; 32]).unwrap_err().code(), "keys_too_many");
     }
 
     #[test]
@@ -608,6 +615,31 @@ mod tests {
         assert_eq!(file.install(&renewed).unwrap_err().code(), "keys_certificate_known");
         let (_, foreign) = authority.issue(&Leaf::new("Other", NOW));
         assert_eq!(file.install(&pem(&foreign)).unwrap_err().code(), "keys_certificate_of_another_key");
+    }
+
+    #[test]
+    fn the_next_root_secret_reads_before_it_seals() {
+        let (mut file, _) = certified();
+        let before = Keys::from_pem(&file.to_pem()).unwrap();
+        assert!(!file.take_next_root_secret().unwrap());
+        file.prepare_root_secret([2; 32]).unwrap();
+        assert_eq!(file.prepare_root_secret([3; 32]).unwrap_err().code(), "keys_too_many");
+        let text = file.to_pem();
+        let between = Keys::from_pem(&text).unwrap();
+        let mut file = KeysFile::parse(&text).unwrap();
+        assert_eq!(*file.to_pem(), *text);
+        assert!(file.take_next_root_secret().unwrap());
+        let after = Keys::from_pem(&file.to_pem()).unwrap();
+
+        let seal = |keys: &Keys| keys.seal("test", b"record", b"text", [1; 12]);
+        let opens = |keys: &Keys, sealed: &str| keys.open("test", b"record", sealed).is_ok();
+        assert!(opens(&before, &seal(&between)) && opens(&between, &seal(&before)));
+        assert!(opens(&between, &seal(&after)) && opens(&after, &seal(&between)));
+        assert!(!opens(&before, &seal(&after)), "which is why there are two steps");
+        assert_eq!(between.derive("nonce", b""), before.derive("nonce", b""));
+        assert_eq!(between.derive_all("nonce", b"").last(), Some(&after.derive("nonce", b"")));
+        let twice = format!("{}{}", *text, text.split("\nThe next").nth(1).unwrap());
+        assert_eq!(code(&twice), "keys_too_many");
     }
 
     #[test]

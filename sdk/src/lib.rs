@@ -255,6 +255,7 @@ pub mod keys;
 pub mod limits;
 pub mod meeting;
 pub mod merchant;
+pub mod metrics;
 pub mod money;
 mod names;
 pub mod order;

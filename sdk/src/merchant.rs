@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::broadcast;
 use url::Url;
 
+use self::operate::Work;
 use crate::{
     ask::{Ask, AskError, AskedFor, Wanted, documents::RECEIPT},
     customer::{CustomerId, CustomerRecord},
@@ -39,12 +40,14 @@ mod client;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod dids;
+pub mod doctor;
 mod held;
 mod issue;
 mod leave;
 mod legacy;
 mod meet;
 mod merge;
+mod operate;
 #[cfg(feature = "passkey")]
 mod passkey;
 mod present;
@@ -74,6 +77,7 @@ pub use leave::{
 pub use legacy::{AccountsMoved, Imported, LegacyAccount, LegacyProof, LinkedAccount};
 pub use meet::{Desk, DeskLog, JoinOpened, JoinView, MeetingView, Opened, Operator};
 pub use merge::MergeOffered;
+pub use operate::{Check, Closing, Readiness, Ready};
 #[cfg(feature = "passkey")]
 pub use passkey::PasskeyView;
 #[cfg(feature = "mdoc")]
@@ -146,6 +150,8 @@ struct Inner {
     did_resolver: Option<AnyResolver>,
     /// Names of requests that changed on this node, and of keys that ended: wakes who waits for them, without promising anything.
     changes: broadcast::Sender<String>,
+    /// What is counted of housekeeping, and whether the shop is closing.
+    operated: operate::Operated,
     #[cfg(feature = "dev")]
     development: Option<dev::Development>,
 }
@@ -323,8 +329,8 @@ impl Merchant {
         Err(Error::Misuse(format!("{id} is merged in a circle")))
     }
 
-    /// Removes what has expired, and brings orders up to date, for ever: a future that the program spawns and stops, such
-    /// as with `tokio::spawn(merchant.housekeeping())`.
+    /// Removes what has expired, and brings orders up to date, until the shop [closes](Self::close): a future that the program
+    /// spawns and waits for at its end, such as with `tokio::spawn(merchant.clone().housekeeping())`.
     ///
     /// Spawn it. An expired record is absent for every reader at once, but it leaves the disk by this alone, two minutes
     /// later: the sealed claims of a visit, and a value whose time to be kept is over, would stay in the database and its
@@ -340,17 +346,21 @@ impl Merchant {
         const PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
         /// Small enough not to hold up a customer's commit.
         const BATCH: usize = 500;
-        loop {
-            if let Err(error) = self.bring_orders_up_to_date().await {
+        while !self.is_closing() {
+            let orders = self.bring_orders_up_to_date().await;
+            self.did(Work::Orders, orders.is_ok());
+            if let Err(error) = orders {
                 tracing::warn!(%error, "orders were not brought up to date");
             }
-            match self.0.store.sweep(self.now(), BATCH).await {
+            let swept = self.0.store.sweep(self.now(), BATCH).await;
+            self.did(Work::Expired, swept.is_ok());
+            match swept {
                 // A full batch says that there is more.
                 Ok(removed) if removed >= BATCH => tokio::task::yield_now().await,
-                Ok(_) => tokio::time::sleep(PAUSE).await,
+                Ok(_) => self.pause(PAUSE).await,
                 Err(error) => {
                     tracing::warn!(%error, "expired records were not removed");
-                    tokio::time::sleep(PAUSE).await;
+                    self.pause(PAUSE).await;
                 }
             }
         }
@@ -359,11 +369,13 @@ impl Merchant {
     /// Beside the orders, so that an inventory which does not answer holds up no payment.
     async fn keep_checkouts(&self) {
         const PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
-        while self.0.trade.is_some() {
-            if let Err(error) = self.bring_checkouts_up_to_date().await {
+        while self.0.trade.is_some() && !self.is_closing() {
+            let checkouts = self.bring_checkouts_up_to_date().await;
+            self.did(Work::Checkouts, checkouts.is_ok());
+            if let Err(error) = checkouts {
                 tracing::warn!(%error, "checkouts were not brought up to date");
             }
-            tokio::time::sleep(PAUSE).await;
+            self.pause(PAUSE).await;
         }
     }
 
@@ -871,6 +883,7 @@ impl MerchantBuilder {
             did_documents: Cache::new(DID_DOCUMENTS_BYTES, |document| document.to_json().to_string().len()),
             did_resolver: self.did_resolver,
             changes: broadcast::channel(1_024).0,
+            operated: operate::Operated::default(),
             #[cfg(feature = "dev")]
             development: self.development,
         })))

@@ -34,6 +34,7 @@ use firsthand::{
     format::{Against, Authentic, Channel, Format, Unverified, sd_jwt_vc::SdJwtVc},
     limits::Limits,
     merchant::{AskRequest, BrowserProof, IssuerProfile, ProofRequest},
+    metrics::Text,
     pairwise::{PURPOSE, Pairwise, ShopDid, TEMPLATE},
     presentation::RequestId,
     protocol::{
@@ -433,51 +434,68 @@ impl Bench {
             assert!(answer.status().is_success(), "{}", answer.status());
         };
         let fetches = shop.network().calls_in_all();
-        let [bare, bare_get, known_get, bare_post, known_post, check, recognise, spend] = in_turns(
-            self.effort,
-            [
-                Subject::again(&format!("one {} check", name(algorithm)), || signature.check()),
-                Subject::once_each(
-                    "GET, the handler alone",
-                    &self.runtime,
-                    usize::MAX,
-                    || Request::get("/account").body(Body::empty()).expect("a request"),
-                    |request| send(bare_app(), request),
-                ),
-                Subject::once_each(
-                    "GET of a known customer",
-                    &self.runtime,
-                    12,
-                    || signed(turn.next().expect("a cycle"), &Method::GET, "/account", ""),
-                    |request| send(app.clone(), request),
-                ),
-                Subject::once_each(
-                    "POST, the handler alone",
-                    &self.runtime,
-                    usize::MAX,
-                    || Request::post("/order").body(Body::from(ORDER)).expect("a request"),
-                    |request| send(bare_app(), request),
-                ),
-                Subject::once_each(
-                    "POST of a known customer",
-                    &self.runtime,
-                    12,
-                    || signed(other_turn.next().expect("a cycle"), &Method::POST, "/order", ORDER),
-                    |request| send(app.clone(), request),
-                ),
-                Subject::again("check the proof", || merchant.check_proof(&proof_request).expect("a proof")),
-                Subject::again_async("look the session up", &self.runtime, || async {
-                    merchant.recognise(&proof, token).await.expect("a session")
-                }),
-                Subject::once_each("use the proof up (one commit)", &self.runtime, 12, new_proof, |proof| async move {
-                    merchant.spend(&proof).await.expect("a new proof");
-                }),
-            ],
-        );
+        let [bare, bare_get, nobodys_get, metrics, known_get, bare_post, known_post, check, recognise, spend] =
+            in_turns(
+                self.effort,
+                [
+                    Subject::again(&format!("one {} check", name(algorithm)), || signature.check()),
+                    Subject::once_each(
+                        "GET, the handler alone",
+                        &self.runtime,
+                        usize::MAX,
+                        || Request::get("/account").body(Body::empty()).expect("a request"),
+                        |request| send(bare_app(), request),
+                    ),
+                    Subject::once_each(
+                        "GET of nobody: seen, named and counted",
+                        &self.runtime,
+                        usize::MAX,
+                        || Request::get("/open").body(Body::empty()).expect("a request"),
+                        |request| send(app.clone(), request),
+                    ),
+                    Subject::again("the metrics, read once", || merchant_metrics(&shop)),
+                    Subject::once_each(
+                        "GET of a known customer",
+                        &self.runtime,
+                        12,
+                        || signed(turn.next().expect("a cycle"), &Method::GET, "/account", ""),
+                        |request| send(app.clone(), request),
+                    ),
+                    Subject::once_each(
+                        "POST, the handler alone",
+                        &self.runtime,
+                        usize::MAX,
+                        || Request::post("/order").body(Body::from(ORDER)).expect("a request"),
+                        |request| send(bare_app(), request),
+                    ),
+                    Subject::once_each(
+                        "POST of a known customer",
+                        &self.runtime,
+                        12,
+                        || signed(other_turn.next().expect("a cycle"), &Method::POST, "/order", ORDER),
+                        |request| send(app.clone(), request),
+                    ),
+                    Subject::again("check the proof", || merchant.check_proof(&proof_request).expect("a proof")),
+                    Subject::again_async("look the session up", &self.runtime, || async {
+                        merchant.recognise(&proof, token).await.expect("a session")
+                    }),
+                    Subject::once_each(
+                        "use the proof up (one commit)",
+                        &self.runtime,
+                        12,
+                        new_proof,
+                        |proof| async move {
+                            merchant.spend(&proof).await.expect("a new proof");
+                        },
+                    ),
+                ],
+            );
         table.title(&format!("The whole layer: {}, {stored_in}", name(algorithm)));
         table.bare(&bare);
         table.whole(&known_get, &bare, None);
         table.part(&bare_get);
+        table.part(&nobodys_get);
+        table.part(&metrics);
         table.part(&check);
         table.part(&recognise);
         table.rest("the rest: replay window, nonce, headers", &known_get, &[&bare_get, &check, &recognise]);
@@ -519,9 +537,16 @@ fn app(shop: &TestShop) -> Router {
     }
     Router::new()
         .route("/account", get(account))
+        .route("/open", get(|| async { "Welcome" }))
         .route("/order", post(order))
         .merge(routes(shop.merchant()))
         .layer(CustomerLayer::new(shop.merchant().clone()))
+}
+
+fn merchant_metrics(shop: &TestShop) -> String {
+    let mut text = Text::new();
+    shop.merchant().metrics(&mut text);
+    text.finish()
 }
 
 thread_local! {

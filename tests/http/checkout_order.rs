@@ -8,11 +8,11 @@ use firsthand::{
     money::{Currency, Quantity},
     order::{Address, Adjustment, AdjustmentReason, Exemption, Parcel, Part},
     receipt::ReceiptIssuer,
-    store::Memory,
+    store::{Memory, Store},
     trade::{FlatRates, Item, Items, Shelf, Trade, Vat, Way},
 };
 use firsthand_axum::{
-    CheckoutPage, CustomerLayer, routes,
+    CheckoutPage, CustomerLayer, Operations, routes,
     testing::{Browser, FakeRail, Reply, TestShop},
 };
 use http::{Method, StatusCode};
@@ -27,9 +27,10 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const DAY_S: u64 = 24 * 3600;
 
 /// A shop whose pages are all hosted.
-struct Till {
-    shop: TestShop,
+pub struct Till {
+    pub shop: TestShop,
     app: Router,
+    pub operations: Operations,
 }
 
 fn euro(text: &str) -> Money {
@@ -42,8 +43,11 @@ fn parts(item: &str, number: u32) -> Vec<Part> {
 
 impl Till {
     /// `with_receipts` for a shop that makes them and offers them to wallets.
-    async fn open(with_receipts: bool) -> Self {
-        let store = Memory::new();
+    pub async fn open(with_receipts: bool) -> Self {
+        Self::over(Memory::new(), with_receipts).await
+    }
+
+    pub async fn over(store: impl Store + Clone, with_receipts: bool) -> Self {
         let shelf = Shelf::new(store.clone());
         let items = [
             Item::new("tea", "Sencha <b>100 g</b>", euro("10.00")).sent(120),
@@ -81,15 +85,16 @@ impl Till {
         }
         let page = CheckoutPage::new().shop("Blatt & Rebe").countries(&["DE"]);
         let layer = CustomerLayer::new(shop.merchant().clone()).checkout_page(page);
+        let operations = layer.operations();
         let app = Router::new().merge(routes(shop.merchant())).layer(layer);
-        Self { shop, app }
+        Self { shop, app, operations }
     }
 
     fn merchant(&self) -> &Merchant {
         self.shop.merchant()
     }
 
-    fn browser(&self) -> Browser {
+    pub fn browser(&self) -> Browser {
         Browser::new(&self.shop, self.app.clone())
     }
 
@@ -107,7 +112,7 @@ impl Till {
     }
 
     /// The order of a guest's page.
-    async fn order(&self, path: &str) -> Order {
+    pub async fn order(&self, path: &str) -> Order {
         let link: GuestLink = path.rsplit('/').next().unwrap().parse().unwrap();
         self.merchant().guest_order(&link).await.unwrap()
     }
@@ -117,12 +122,12 @@ impl Till {
     }
 }
 
-async fn looked(browser: &mut Browser, path: &str) -> Reply {
+pub async fn looked(browser: &mut Browser, path: &str) -> Reply {
     browser.plain(&Method::GET, path, &[("sec-fetch-mode", "navigate")], b"").await
 }
 
 #[track_caller]
-fn led_to(reply: &Reply) -> String {
+pub fn led_to(reply: &Reply) -> String {
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
     reply.header("location").to_owned()
 }
@@ -141,7 +146,7 @@ fn hidden(page: &str, name: &str) -> String {
 }
 
 /// A withdrawal's form, as one of its pages sends it.
-fn form(page: &str, act: &str, items: &[(&str, &str)]) -> String {
+pub fn form(page: &str, act: &str, items: &[(&str, &str)]) -> String {
     let key = hidden(page, "key");
     let mut sent = vec![("key", key.as_str())];
     for (item, quantity) in items {

@@ -691,7 +691,7 @@ async fn row_125_orders_are_not_found_by_guessing() {
         let foreign = other(&mut nils, &format!("/orders/{id}{rest}")).await;
         let none = other(&mut nils, &format!("/orders/{nowhere}{rest}")).await;
         refused(&foreign, 404, "no_such_order");
-        assert_eq!((foreign.status, &foreign.body), (none.status, &none.body), "{rest}");
+        assert_eq!((foreign.status, foreign.told()), (none.status, none.told()), "{rest}");
     }
     for odd in ["1", "o_", "o_0", "O_00000000000000000000000000000000", "..%2f..", "%00", &"o".repeat(5_000)] {
         refused(&nils.get(&format!("/orders/{odd}")).await, 404, "no_such_order");
@@ -731,7 +731,7 @@ async fn row_125_a_guests_link_cannot_be_guessed_or_altered() {
     for guessed in replies.iter().filter(|guessed| **guessed != link) {
         let reply = guest.plain(&Method::GET, &format!("/guest/orders/{guessed}"), &[], &[]).await;
         refused(&reply, 404, "no_such_order");
-        bodies.push(reply.body);
+        bodies.push(reply.told());
     }
     assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
     // The order's name opens nothing for a customer, either: it is nobody's.
@@ -981,7 +981,7 @@ async fn a_rail_that_sends_no_notices_is_like_one_that_there_is_not() {
     refused(&unknown, 404, "no_such_rail");
     for rail in ["sepa", "FAKE", "..", "fake%2F", &"x".repeat(4_000)] {
         let reply = browser.notice(rail, &notice).await;
-        assert_eq!((reply.status, &reply.body), (unknown.status, &unknown.body), "{rail}");
+        assert_eq!((reply.status, reply.told()), (unknown.status, unknown.told()), "{rail}");
     }
 }
 

@@ -23,9 +23,10 @@ use firsthand_axum::{
 use http::StatusCode;
 use serde_json::{Value, json};
 use tracing::{
-    Event, Id, Metadata, Subscriber,
+    Dispatch, Event, Id, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Record},
+    subscriber::DefaultGuard,
 };
 
 use crate::{
@@ -34,15 +35,27 @@ use crate::{
 };
 
 /// What all planted values begin with.
-const MARK: &str = "zqXj7Marker";
+pub const MARK: &str = "zqXj7Marker";
 /// The account number that is planted: none can begin with [`MARK`].
 const PAYERS_IBAN: &str = "GB82WEST12345698765432";
 
 /// Everything that our crates log, at every level.
 #[derive(Clone, Default)]
-pub struct Capture(Arc<Mutex<Vec<String>>>);
+pub struct Capture(Arc<Mutex<Vec<String>>>, bool);
 
 impl Capture {
+    /// What others log as well, who are called by ours.
+    pub fn everything() -> Self {
+        Self(Arc::default(), true)
+    }
+
+    /// Hears what this thread logs, until it is dropped.
+    pub fn hears(&self) -> (Dispatch, DefaultGuard) {
+        // While there is one dispatcher in all, what another thread logs first is switched off for everybody: so there are two.
+        let second = Dispatch::new(self.clone());
+        (second, tracing::subscriber::set_default(self.clone()))
+    }
+
     pub fn text(&self) -> String {
         self.0.lock().expect("lines").join("\n")
     }
@@ -62,7 +75,7 @@ impl Visit for Line {
 
 impl Subscriber for Capture {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("firsthand")
+        self.1 || metadata.target().starts_with("firsthand")
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -108,14 +121,14 @@ fn spellings_of(text: &str) -> Vec<String> {
     spellings
 }
 
-fn assert_clean(what: &str, text: &str) {
+pub fn assert_clean(what: &str, text: &str) {
     for spelling in spellings() {
         assert!(!text.contains(&spelling), "{what} holds {spelling}: {text}");
     }
 }
 
 /// A wallet with a marker in every claim.
-fn marked(shop: &TestShop) -> Wallet {
+pub fn marked(shop: &TestShop) -> Wallet {
     let claims = json!({
         "given_name": format!("{MARK}given"),
         "family_name": format!("{MARK}family"),
@@ -268,8 +281,8 @@ async fn runs(browser: &mut Browser, shop: &TestShop, wallet: &Wallet) -> Vec<Re
 
 #[tokio::test(flavor = "current_thread")]
 async fn planted_values_appear_nowhere() {
-    let capture = Capture::default();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let capture = Capture::everything();
+    let _guard = capture.hears();
     let store = Ledger::new(Memory::new());
     let shop = shop_over(&TestShop::new(), store.clone());
     let wallet = marked(&shop);
@@ -317,8 +330,8 @@ async fn planted_values_appear_nowhere() {
 /// What a customer types, what their bank says of them, and where their money goes: nowhere but sealed.
 #[tokio::test(flavor = "current_thread")]
 async fn what_an_order_knows_of_people_appears_nowhere() {
-    let capture = Capture::default();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let capture = Capture::everything();
+    let _guard = capture.hears();
     let store = Ledger::new(Memory::new());
     let selling = Selling::over(store.clone());
     let merchant = selling.shop.merchant().clone();
@@ -482,8 +495,8 @@ async fn what_an_order_knows_of_people_appears_nowhere() {
 /// The secrets of a session are no claims, and appear in no log and no record either.
 #[tokio::test(flavor = "current_thread")]
 async fn tokens_codes_and_keys_appear_nowhere() {
-    let capture = Capture::default();
-    let _guard = tracing::subscriber::set_default(capture.clone());
+    let capture = Capture::everything();
+    let _guard = capture.hears();
     let store = Ledger::new(Memory::new());
     let inner = store.clone();
     let shop = TestShop::with(|builder| builder.store(inner));

@@ -503,7 +503,7 @@ async fn row_07_the_state_is_for_the_key_that_asked() {
     for path in [&path, &absent] {
         let reply = other.get(path).await;
         refused(&reply, 404, "no_such_presentation");
-        assert_eq!(reply.text(), other.get(&absent).await.text());
+        assert_eq!(reply.told(), other.get(&absent).await.told());
         refused(&other.get(&format!("{path}/events")).await, 404, "no_such_presentation");
         refused(&other.plain(&Method::GET, path, &[], &[]).await, 401, "invalid_dpop_proof");
         refused(&other.plain(&Method::GET, &format!("{path}/events"), &[], &[]).await, 401, "invalid_dpop_proof");

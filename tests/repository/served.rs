@@ -123,7 +123,7 @@ async fn row_129_a_wallet_is_told_the_same_whatever_was_wrong() {
         let request = browser.wallet_reads(&asking).await;
         let reply = browser.wallet_answers(&request, "adult", &[fault]).await;
         assert_eq!(reply.status, 400);
-        told.insert(reply.text());
+        told.insert(reply.told());
     }
     assert_eq!(told.len(), 1, "{told:?}");
 }

@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use firsthand_axum::{
-    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Problem, Trust,
+    Ask, CustomerLayer, Device, Error, Keys, Known, Merchant, Operations, Problem, Trust,
     ask::{PID, documents::name_and_address},
     merchant::IssuerProfile,
     rail::Sepa,
@@ -61,11 +61,11 @@ pub async fn till(args: &Args, database: Database) -> Result<Till, Error> {
     Ok(Till::new(merchant, database, store))
 }
 
-/// The whole shop: its own pages, the routes of the merchant, and the layer that says who asks.
+/// The whole shop: its own pages, the routes of the merchant, and the layer that says who asks; and how it is doing.
 ///
 /// # Errors
 /// If the shop's content security policy is no header.
-pub fn router(shop: Shop, till: &Till) -> Result<Router, Error> {
+pub fn router(shop: Shop, till: &Till) -> Result<(Router, Operations), Error> {
     let merchant = till.merchant();
     let known = Router::new()
         .route("/wine", post(set_aside).route_layer(require(&age())))
@@ -78,7 +78,8 @@ pub fn router(shop: Shop, till: &Till) -> Result<Router, Error> {
         .merge(present::routes(merchant))
         .merge(shop::routes(&shop))
         .layer(from_fn(introduce));
-    Ok(pages.merge(assets::routes()).merge(routes(merchant)).layer(layer))
+    let operations = layer.operations();
+    Ok((pages.merge(assets::routes()).merge(routes(merchant)).layer(layer), operations))
 }
 
 /// Tells the shop's own pages who is there, so that they can greet.

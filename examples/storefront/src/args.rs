@@ -34,6 +34,9 @@ Usage: storefront [FLAGS]
   --registration LANG        print what to register as a relying party in the EU for what is asked, in JSON, and end;
                              LANG is the language that the purposes are written in (here: en)
   --help                     this text
+
+With STOREFRONT_OPERATIONS=127.0.0.1:9090 in the environment, metrics, health, readiness and the doctor's findings are
+there: at /metrics, /health, /ready and /doctor, for whoever runs the shop.
 ";
 
 /// The flags, read and checked.

@@ -11,6 +11,9 @@ use storefront::{
 };
 use tokio::net::TcpListener;
 
+/// Where whoever runs the shop looks at it, such as `127.0.0.1:9090`; nowhere unless it is set.
+const OPERATIONS: &str = "STOREFRONT_OPERATIONS";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = match Command::parse(std::env::args().skip(1)) {
@@ -51,17 +54,30 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let key_file = args.operator_key_file.clone().unwrap_or_else(|| args.data.join("operator.key"));
     let key = OperatorKey::read_or_make(&key_file)?;
     tracing::info!("the desk is at /merchant; its key is in {}", key_file.display());
-    let app = adopt::router(Shop::new(database), &till)?.merge(desk::routes(&till, &key));
+    let (app, operations) = adopt::router(Shop::new(database), &till)?;
+    let app = app.merge(desk::routes(&till, &key));
+    if let Ok(address) = std::env::var(OPERATIONS) {
+        // For whoever runs the shop, and nobody else: /metrics, /health, /ready and /doctor.
+        let listener = TcpListener::bind(&address).await.map_err(|error| format!("{OPERATIONS}={address}: {error}"))?;
+        tracing::info!("metrics, health and the doctor are at http://{}", listener.local_addr()?);
+        tokio::spawn(axum::serve(listener, operations.router()).into_future());
+    }
     let listener = TcpListener::bind(args.listen).await?;
     let housekeeping = tokio::spawn(till.merchant().clone().housekeeping());
-    let clearing = tokio::spawn(till.clear_away());
+    let clearing = tokio::spawn(till.clone().clear_away());
     let origin = args.origin.as_str().trim_end_matches('/');
     writeln!(std::io::stdout(), "The shop is open at {origin} (Ctrl-C closes it)")?;
     // With the other end of each connection: the development wallet is for this machine alone.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app).with_graceful_shutdown(closing_time()).await?;
-    housekeeping.abort();
-    clearing.abort();
+    let merchant = till.merchant().clone();
+    let closing = async move {
+        closing_time().await;
+        merchant.close();
+    };
+    // Until the last request is answered, and the last commit of what runs beside it is done.
+    axum::serve(listener, app).with_graceful_shutdown(closing).await?;
+    housekeeping.await?;
+    clearing.await?;
     Ok(())
 }
 

@@ -170,9 +170,10 @@ impl Till {
         Ok(Some(placed.after_commit()))
     }
 
-    /// Follows what happens to orders and to customers' names, for ever: to be spawned.
+    /// Follows what happens to orders and to customers' names, until the shop closes: to be spawned.
     pub async fn clear_away(self) {
-        loop {
+        let mut closing = self.merchant.closing();
+        while !self.merchant.is_closing() {
             let pause_s = match self.clear_away_next().await {
                 Ok(true) => 0,
                 Ok(false) => 1,
@@ -181,7 +182,7 @@ impl Till {
                     10
                 }
             };
-            tokio::time::sleep(Duration::from_secs(pause_s)).await;
+            let _ = tokio::time::timeout(Duration::from_secs(pause_s), closing.closed()).await;
         }
     }
 

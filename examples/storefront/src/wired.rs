@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use axum::{Router, http::Method};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use firsthand_axum::{
-    CustomerId, OperatorKey,
+    CustomerId, Operations, OperatorKey,
     customer::CustomerEvent,
     merchant::{IssuerProfile, MerchantBuilder},
     rail::Sepa,
@@ -23,6 +23,7 @@ mod after;
 mod bank;
 mod formats;
 mod receipt;
+mod watched;
 
 /// A shop with a file of its own, which goes when this is dropped.
 struct Wired {
@@ -30,6 +31,7 @@ struct Wired {
     till: Till,
     store: Sqlite,
     app: Router,
+    operations: Operations,
     key: OperatorKey,
     file: PathBuf,
 }
@@ -69,8 +71,9 @@ impl Wired {
         let Store::Sqlite(sqlite) = store.clone() else { unreachable!() };
         let till = Till::new(shop.merchant().clone(), database.clone(), store);
         let key = OperatorKey::random();
-        let app = adopt::router(Shop::new(database), &till).unwrap().merge(desk::routes(&till, &key));
-        Self { shop, till, store: sqlite, app, key, file }
+        let (app, operations) = adopt::router(Shop::new(database), &till).unwrap();
+        let app = app.merge(desk::routes(&till, &key));
+        Self { shop, till, store: sqlite, app, operations, key, file }
     }
 
     fn browser(&self) -> Browser {

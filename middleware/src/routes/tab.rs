@@ -39,7 +39,7 @@ pub(crate) async fn tab_events(
     let answer = async {
         let recognised = recognised?;
         let open = limits.tab(&recognised)?;
-        Ok(events::of_session(recognised, open).into_response())
+        Ok(events::of_session(&merchant, recognised, open).into_response())
     };
     Answer::signed(&merchant, answer.await)
 }

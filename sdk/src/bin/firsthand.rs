@@ -1,5 +1,7 @@
 //! The command `firsthand`: the merchant's keys, what a registrar certified, and why an answer was refused.
 
+#[path = "firsthand/doctor.rs"]
+mod doctor;
 #[path = "firsthand/explain.rs"]
 mod explain;
 
@@ -26,8 +28,9 @@ firsthand: the keys and certificates of a merchant who uses Firsthand, and why a
       Makes a signing key and a root secret in FILE (default: merchant.pem), and a certificate
       request beside it (merchant.csr) to send to an access certificate authority.
 
-  firsthand keys add-certificate FILE --chain CHAIN.pem
+  firsthand keys add-certificate FILE --chain CHAIN.pem [--later]
       Installs the certificates that the authority sent, leaf first, and makes them the current ones.
+      With --later the current ones stay until the same is said without it.
 
   firsthand keys check FILE [--origin URL]
       Says what is in FILE, until when, and what is missing. Prints no secret.
@@ -36,9 +39,9 @@ firsthand: the keys and certificates of a merchant who uses Firsthand, and why a
       Adds a new signing key and writes its certificate request. The current one stays current until
       the new certificate is added, and answers to its requests are understood afterwards too.
 
-  firsthand keys rotate-root FILE
+  firsthand keys rotate-root FILE [--later]
       Adds a new root secret for everything that is sealed from now on. What was sealed before is
-      still read.
+      still read. With --later the new one reads and seals nothing until the same is said without it.
 
   firsthand did FILE --origin URL [--log LOG]
       Begins the history of the shop's public identity (did:webvh) in LOG (default: did.jsonl), or adds
@@ -53,11 +56,17 @@ firsthand: the keys and certificates of a merchant who uses Firsthand, and why a
       Says of one captured answer which checks hold and which fail, with the values that disagree.
       `firsthand explain --help` names all options.
 
+  firsthand doctor --origin URL --keys FILE [--ask NAME] [--mount PATH]
+      Looks at a shop from outside, as browsers and wallets come, and says what is wrong and what to
+      do: whether this shop answers, TLS, what stands in front, clocks, certificates, the policy of
+      its first page. NAME is an ask that the shop declares; PATH is /wallet unless said here.
+
 Existing files are never overwritten; FILE is readable by its owner alone. Whoever reads FILE can
 pretend to be the merchant: keep it out of version control, and keep a copy in a safe place.
-Restart the shop after a change, all nodes with the same file.
+Restart the shop after a change, all nodes with the same file. Several nodes that are restarted one
+after the other change without a pause in two steps: --later, restart all; without it, restart all.
 
-Exit status: 0 done; 1 refused, `check` found a problem, or `explain` does not end with an answer that
+Exit status: 0 done; 1 refused, `check` or `doctor` found a problem, or `explain` does not end with an answer that
 holds; 2 not understood.
 ";
 
@@ -96,6 +105,8 @@ enum Error {
     Webvh(#[from] firsthand::webvh::WebvhError),
     #[error(transparent)]
     Registration(#[from] RegistrationError),
+    #[error(transparent)]
+    Merchant(#[from] firsthand::Error),
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),
 }
@@ -114,10 +125,19 @@ fn run(args: &[String], env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, 
             Ok(ExitCode::SUCCESS)
         }
         ["keys", "new", rest @ ..] => new(&Options::parse(rest, &["--origin", "--out"])?, env, out),
-        ["keys", "add-certificate", rest @ ..] => add_certificate(&Options::parse(rest, &["--chain"])?, out),
+        ["keys", "add-certificate", rest @ ..] => {
+            let (later, rest) = later(rest);
+            add_certificate(&Options::parse(&rest, &["--chain"])?, later, out)
+        }
         ["keys", "check", rest @ ..] => check(&Options::parse(rest, &["--origin"])?, env, out),
         ["keys", "rotate-signing", rest @ ..] => rotate_signing(&Options::parse(rest, &["--origin", "--csr"])?, out),
-        ["keys", "rotate-root", rest @ ..] => rotate_root(&Options::parse(rest, &[])?, env, out),
+        ["keys", "rotate-root", rest @ ..] => {
+            let (later, rest) = later(rest);
+            rotate_root(&Options::parse(&rest, &[])?, later, env, out)
+        }
+        ["doctor", rest @ ..] => {
+            doctor::doctor(&Options::parse(rest, &["--origin", "--keys", "--ask", "--mount"])?, out)
+        }
         ["explain", rest @ ..] => explain::explain(rest, env, out),
         #[cfg(feature = "webvh")]
         ["did", rest @ ..] => did(&Options::parse(rest, &["--origin", "--log"])?, env, out),
@@ -154,13 +174,27 @@ fn new(options: &Options<'_>, env: &dyn Env, out: &mut dyn Write) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn add_certificate(options: &Options<'_>, out: &mut dyn Write) -> Result<ExitCode, Error> {
+/// Whether a change waits for the other nodes, and the words but for that.
+fn later<'a>(words: &[&'a str]) -> (bool, Vec<&'a str>) {
+    let rest: Vec<&str> = words.iter().copied().filter(|word| *word != "--later").collect();
+    (rest.len() < words.len(), rest)
+}
+
+fn add_certificate(options: &Options<'_>, later: bool, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let path = options.file("add-certificate")?;
     let chain = options
         .value("--chain")
         .ok_or_else(|| Error::Usage("`keys add-certificate` needs --chain CHAIN.pem".to_owned()))?;
     let mut file = read_keys(path)?;
-    file.install(&read(Path::new(chain))?)?;
+    let certificates = read(Path::new(chain))?;
+    if later {
+        file.install_behind(&certificates)?;
+        replace(path, file.to_pem().as_bytes())?;
+        writeln!(out, "added to {}, behind the current one: restart all nodes, then run", path.display())?;
+        writeln!(out, "  firsthand keys add-certificate {} --chain {chain}", path.display())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    file.install(&certificates)?;
     replace(path, file.to_pem().as_bytes())?;
     writeln!(out, "added to {}: the current certificate is for {}", path.display(), file.dns_names().join(", "))?;
     Ok(ExitCode::SUCCESS)
@@ -205,10 +239,19 @@ fn rotate_signing(options: &Options<'_>, out: &mut dyn Write) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn rotate_root(options: &Options<'_>, env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, Error> {
+fn rotate_root(options: &Options<'_>, later: bool, env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let path = options.file("rotate-root")?;
     let mut file = read_keys(path)?;
-    file.add_root_secret(*random(env))?;
+    if later {
+        file.prepare_root_secret(*random(env))?;
+        replace(path, file.to_pem().as_bytes())?;
+        writeln!(out, "added the next root secret to {}: restart all nodes, then run", path.display())?;
+        writeln!(out, "  firsthand keys rotate-root {}", path.display())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !file.take_next_root_secret()? {
+        file.add_root_secret(*random(env))?;
+    }
     replace(path, file.to_pem().as_bytes())?;
     writeln!(out, "added a root secret to {}; what was sealed before is still read", path.display())?;
     Ok(ExitCode::SUCCESS)
@@ -503,13 +546,34 @@ mod tests {
         let first = Keys::from_pem_file(&pem).unwrap();
         let sealed = first.seal("test", b"record", b"text", [1; 12]);
 
+        // In two steps, for nodes that are started one after the other: whoever has the second file reads what whoever has the
+        // third one seals, and the other way round.
+        firsthand(&["keys", "rotate-root", &pem, "--later"]).unwrap();
+        let between = Keys::from_pem_file(&pem).unwrap();
+        assert!(firsthand(&["keys", "rotate-root", &pem, "--later"]).is_err(), "there is a next one");
+        assert!(check("https://shop.example").0.contains("next root secret: reads already"));
+        let said = between.seal("test", b"record", b"text", [2; 12]);
+        assert_eq!(first.open("test", b"record", &said).unwrap(), b"text", "nothing is sealed under it yet");
+        firsthand(&["keys", "rotate-root", &pem]).unwrap();
+        let after = Keys::from_pem_file(&pem).unwrap();
+        let said = after.seal("test", b"record", b"text", [3; 12]);
+        assert_eq!(between.open("test", b"record", &said).unwrap(), b"text");
+        assert_eq!(between.derive_all("nonce", b"").len(), after.derive_all("nonce", b"").len());
+
         fs::remove_file(folder.path("merchant.csr")).unwrap();
         firsthand(&["keys", "rotate-root", &pem]).unwrap();
         firsthand(&["keys", "rotate-signing", &pem]).unwrap();
         let waiting = Keys::from_pem_file(&pem).unwrap();
         assert_eq!(waiting.identity().leaf(), first.identity().leaf());
         certify();
-        firsthand(&["keys", "add-certificate", &pem, "--chain", &chain_file]).unwrap();
+        firsthand(&["keys", "add-certificate", &pem, "--chain", &chain_file, "--later"]).unwrap();
+        let known = Keys::from_pem_file(&pem).unwrap();
+        assert_eq!(known.identity().leaf(), first.identity().leaf());
+        assert_eq!(known.identities().len(), 2, "whoever was told the new one is understood");
+        let twice = ["keys", "add-certificate", &pem, "--chain", &chain_file];
+        assert!(firsthand(&[&twice[..], &["--later"]].concat()).is_err());
+        firsthand(&twice).unwrap();
+        assert!(matches!(firsthand(&twice), Err(Error::Keys(KeysError::CertificateKnown))));
         let second = Keys::from_pem_file(&pem).unwrap();
         assert_ne!(second.identity().leaf(), first.identity().leaf());
         assert!(second.identity_by_leaf(&first.identity().leaf().fingerprint()).is_some());
@@ -528,6 +592,11 @@ mod tests {
             &["keys", "check"],
             &["keys", "check", "a", "b"],
             &["keys", "check", "a", "--out", "b"],
+            &["keys", "check", "a", "--later"],
+            &["doctor"],
+            &["doctor", "--origin", "https://shop.example"],
+            &["doctor", "--keys", "a"],
+            &["doctor", "a", "--origin", "https://shop.example", "--keys", "a"],
         ] {
             assert!(matches!(firsthand(words), Err(Error::Usage(_))), "{words:?}");
         }

@@ -2,26 +2,106 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use crate::fetch::{Fetch, FetchError, FetchRequest, Fetched};
+use tracing::Instrument;
 
-/// Some implementation of [`Fetch`].
+use crate::{
+    fetch::{Fetch, FetchError, FetchRequest, Fetched},
+    metrics::{Calls, Dropped, Label},
+};
+
+/// Some implementation of [`Fetch`]. Every fetch of the library goes through here, and is counted here.
 #[derive(Clone)]
-pub(crate) struct AnyFetch(Arc<dyn Boxed>);
+pub(crate) struct AnyFetch(Arc<Counted>);
+
+struct Counted {
+    fetch: Box<dyn Boxed>,
+    calls: FetchCalls,
+}
+
+/// What was fetched, and how it went.
+pub(crate) type FetchCalls = Calls<FetchCall, FetchOutcome>;
 
 impl AnyFetch {
     pub(crate) fn new(fetch: impl Fetch) -> Self {
-        Self(Arc::new(fetch))
+        Self(Arc::new(Counted { fetch: Box::new(fetch), calls: Calls::new() }))
+    }
+
+    pub(crate) fn calls(&self) -> &FetchCalls {
+        &self.0.calls
     }
 
     pub(crate) async fn fetch(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
-        self.0.boxed(request).await
+        let which = if request.post.is_some() { FetchCall::Post } else { FetchCall::Get };
+        let call = self.0.calls.begins(which);
+        // Without the address: whom the shop asks about a customer's credential tells something about the customer.
+        let span = tracing::debug_span!("fetch", call = which.name());
+        let fetched = self.0.fetch.boxed(request).instrument(span).await;
+        call.ended(FetchOutcome::of(&fetched));
+        fetched
     }
 }
 
 impl fmt::Debug for AnyFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.0.fetch.fmt(f)
     }
+}
+
+/// How it is fetched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FetchCall {
+    Get,
+    Post,
+}
+
+impl Label for FetchCall {
+    const NAMES: &'static [&'static str] = &["get", "post"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+/// How it went, by the names of [`FetchError::code`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FetchOutcome {
+    Done,
+    Refused,
+    TooLarge,
+    TooManyRedirects,
+    Status,
+    Timeout,
+    Failed,
+    Setup,
+    Dropped,
+}
+
+impl FetchOutcome {
+    const fn of(fetched: &Result<Fetched, FetchError>) -> Self {
+        match fetched {
+            Ok(_) => Self::Done,
+            Err(FetchError::Refused { .. }) => Self::Refused,
+            Err(FetchError::TooLarge { .. }) => Self::TooLarge,
+            Err(FetchError::TooManyRedirects { .. }) => Self::TooManyRedirects,
+            Err(FetchError::Status(_) | FetchError::Busy { .. }) => Self::Status,
+            Err(FetchError::Timeout(_)) => Self::Timeout,
+            Err(FetchError::Failed(_)) => Self::Failed,
+            Err(FetchError::Setup(_)) => Self::Setup,
+        }
+    }
+}
+
+impl Label for FetchOutcome {
+    const NAMES: &'static [&'static str] =
+        &["done", "refused", "too_large", "too_many_redirects", "status", "timeout", "failed", "setup", "dropped"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+impl Dropped for FetchOutcome {
+    const DROPPED: Self = Self::Dropped;
 }
 
 /// [`Fetch`] in a form that a trait object can have.

@@ -31,7 +31,7 @@ impl KeysFile {
         let (certified, waiting): (Vec<_>, Vec<_>) =
             self.identities.iter().partition(|identity| !identity.chain.is_empty());
         for (age, identity) in certified.iter().enumerate() {
-            report.identity(if age == 0 { "current" } else { "previous" }, identity, now);
+            report.identity(if age == 0 { "current" } else { "previous or next" }, identity, now);
         }
         for _ in &waiting {
             report.facts.push("signing key: waits for its certificate".to_owned());
@@ -39,6 +39,11 @@ impl KeysFile {
         match self.roots.len() {
             0 => {}
             count => report.facts.push(format!("root secrets: 1 current, {} previous", count - 1)),
+        }
+        if self.next_root.is_some() {
+            let next = "next root secret: reads already; `firsthand keys rotate-root` makes it the current one, once all \
+                        nodes were started with it";
+            report.facts.push(next.to_owned());
         }
         if let Some(leaf) = certified.first().and_then(|identity| identity.chain.first()) {
             report.current(leaf, origin, now);

@@ -15,6 +15,7 @@ use crate::protocol::{
 const KEY: &str = "PRIVATE KEY";
 const CERTIFICATE: &str = "CERTIFICATE";
 const ROOT_SECRET: &str = "FIRSTHAND ROOT SECRET";
+const NEXT_ROOT_SECRET: &str = "FIRSTHAND NEXT ROOT SECRET";
 const DEVELOPMENT_CA: &str = "FIRSTHAND DEVELOPMENT CA";
 
 /// Signing keys or root secrets in one file: a merchant renews a few times a year, and old ones may go after a while.
@@ -25,6 +26,8 @@ const EACH_MAX: usize = 16;
 pub struct KeysFile {
     pub(super) identities: Vec<FileIdentity>,
     pub(super) roots: Vec<Zeroizing<[u8; 32]>>,
+    /// Reads already, and seals nothing yet.
+    pub(super) next_root: Option<Zeroizing<[u8; 32]>>,
     pub(super) development_ca: Option<Certificate>,
 }
 
@@ -70,11 +73,11 @@ impl KeysFile {
                     let identity = file.identities.last_mut().ok_or(KeysError::CertificateWithoutKey)?;
                     identity.chain.push(Certificate::from_der(&block.bytes)?);
                 }
-                ROOT_SECRET => {
-                    let found = block.bytes.len();
-                    let secret = <[u8; 32]>::try_from(block.bytes.as_slice());
-                    file.roots.push(Zeroizing::new(secret.map_err(|_| KeysError::RootSecretLength { found })?));
+                ROOT_SECRET => file.roots.push(root_secret(&block.bytes)?),
+                NEXT_ROOT_SECRET if file.next_root.is_some() => {
+                    return Err(KeysError::TooMany { what: "next root secrets", max: 1 });
                 }
+                NEXT_ROOT_SECRET => file.next_root = Some(root_secret(&block.bytes)?),
                 DEVELOPMENT_CA => file.development_ca = Some(Certificate::from_der(&block.bytes)?),
                 "EC PRIVATE KEY" | "RSA PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => return Err(KeysError::NotPkcs8),
                 other => return Err(KeysError::Block(other.to_owned())),
@@ -105,6 +108,9 @@ impl KeysFile {
         for secret in &self.roots {
             push_block(&mut text, "Root secret", ROOT_SECRET, secret.as_slice());
         }
+        if let Some(secret) = &self.next_root {
+            push_block(&mut text, "The next root secret, which reads already", NEXT_ROOT_SECRET, secret.as_slice());
+        }
         text
     }
 
@@ -131,21 +137,74 @@ impl KeysFile {
         self.bounded()
     }
 
+    /// Keeps 32 random bytes as the next root secret: it opens what is sealed under it, and seals nothing until
+    /// [`take_next_root_secret`](Self::take_next_root_secret). Several nodes that are started anew one after the other know it
+    /// all before the first one uses it.
+    ///
+    /// # Errors
+    /// If there is a next one already.
+    pub fn prepare_root_secret(&mut self, secret: [u8; 32]) -> Result<(), KeysError> {
+        if self.next_root.is_some() {
+            return Err(KeysError::TooMany { what: "next root secrets", max: 1 });
+        }
+        self.next_root = Some(Zeroizing::new(secret));
+        self.bounded()
+    }
+
+    /// Puts the next root secret first; says whether there was one.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn take_next_root_secret(&mut self) -> Result<bool, KeysError> {
+        let Some(next) = self.next_root.take() else { return Ok(false) };
+        self.roots.insert(0, next);
+        self.bounded()?;
+        Ok(true)
+    }
+
     /// Installs the certificates that an authority issued for one of the keys, a PEM text, leaf first, and makes that
     /// identity the current one. Roots in it are left out. The certificates that the key had stay as a previous
     /// identity: answers to requests that were signed with them still come in.
     ///
+    /// Certificates that [stand behind the current ones](Self::install_behind) become the current ones.
+    ///
     /// # Errors
-    /// If they are not for one of the keys, or not a chain that wallets accept.
+    /// If they are not for one of the keys, not a chain that wallets accept, or the current ones already.
     pub fn install(&mut self, chain_pem: &str) -> Result<(), KeysError> {
+        let identity = self.certified(chain_pem, true)?;
+        self.identities.insert(0, identity);
+        self.bounded()
+    }
+
+    /// The same, but the current identity stays: several nodes that are started anew one after the other know the new one
+    /// all before [`install`](Self::install) of the same certificates makes it the current one.
+    ///
+    /// # Errors
+    /// As [`install`](Self::install); also if they are in the file already, or there are no current ones.
+    pub fn install_behind(&mut self, chain_pem: &str) -> Result<(), KeysError> {
+        if self.identities.iter().all(|identity| identity.chain.is_empty()) {
+            return Err(KeysError::NoCertificate);
+        }
+        let identity = self.certified(chain_pem, false)?;
+        self.identities.push(identity);
+        self.bounded()
+    }
+
+    /// The identity of these certificates, taken out of where it stands. `again` for one that is there, and not the current
+    /// one.
+    fn certified(&mut self, chain_pem: &str, again: bool) -> Result<FileIdentity, KeysError> {
         let mut chain = Certificate::from_pem(chain_pem)?;
         // Authorities like to add their root, which HAIP wants left out.
         while chain.len() > 1 && chain.last().is_some_and(Certificate::is_self_signed) {
             chain.pop();
         }
         check_chain(&chain)?;
-        if self.identities.iter().any(|identity| identity.chain.first() == chain.first()) {
-            return Err(KeysError::CertificateKnown);
+        if let Some(at) = self.identities.iter().position(|identity| identity.chain.first() == chain.first()) {
+            let current = self.identities.iter().position(|identity| !identity.chain.is_empty());
+            return match again && Some(at) != current {
+                true => Ok(self.identities.remove(at)),
+                false => Err(KeysError::CertificateKnown),
+            };
         }
         let key = chain.first().ok_or(KeysError::NoCertificate)?.public_key()?;
         let mut at = None;
@@ -161,8 +220,7 @@ impl KeysFile {
             Some(known) => known.pkcs8.clone(),
             None => return Err(KeysError::CertificateOfAnotherKey),
         };
-        self.identities.insert(0, FileIdentity { pkcs8, chain });
-        self.bounded()
+        Ok(FileIdentity { pkcs8, chain })
     }
 
     /// The signing key that waits for its certificate, in PKCS#8, if there is one.
@@ -198,12 +256,13 @@ impl KeysFile {
         }
         let mut roots = self.roots.iter().map(|secret| Root::new(secret));
         let root = roots.next().ok_or(KeysError::NoRootSecret)?;
-        let previous = roots.collect();
+        let previous = roots.chain(self.next_root.iter().map(|secret| Root::new(secret))).collect();
         Ok(Keys(Inner { identities, root, previous, development_ca: self.development_ca }.into()))
     }
 
     fn bounded(&self) -> Result<(), KeysError> {
-        let counts = [("signing keys", self.identities.len()), ("root secrets", self.roots.len())];
+        let roots = self.roots.len() + usize::from(self.next_root.is_some());
+        let counts = [("signing keys", self.identities.len()), ("root secrets", roots)];
         match counts.into_iter().find(|(_, count)| *count > EACH_MAX) {
             Some((what, _)) => Err(KeysError::TooMany { what, max: EACH_MAX }),
             None => Ok(()),
@@ -215,6 +274,11 @@ impl fmt::Debug for KeysFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeysFile([redacted])")
     }
+}
+
+fn root_secret(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeysError> {
+    let secret = <[u8; 32]>::try_from(bytes).map_err(|_| KeysError::RootSecretLength { found: bytes.len() })?;
+    Ok(Zeroizing::new(secret))
 }
 
 #[expect(clippy::expect_used, reason = "labels are constants, and no key has gigabytes")]

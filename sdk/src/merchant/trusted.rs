@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Merchant, RACES_MAX, lost_the_race, put};
+use super::{Merchant, RACES_MAX, lost_the_race, operate::Work, put};
 use crate::{
     protocol::trust_list::PublishedList,
     store::{Expect, Key, Persisted, StoreError, Version, Write},
@@ -226,7 +226,7 @@ impl Merchant {
         let _one_at_a_time = trusted.refreshing.lock().await;
         let mut is_new = false;
         for watched in &trusted.lists {
-            if watched.is_due(self.now()) {
+            if watched.is_due(self.now()) && !self.is_closing() {
                 is_new |= self.refresh_list(watched).await;
             }
         }
@@ -375,13 +375,15 @@ impl Merchant {
         }
     }
 
-    /// Refreshes the published lists for ever.
+    /// Refreshes the published lists until the shop closes.
     pub(super) async fn keep_trust_lists(&self) {
         /// Nothing is asked for more often than every minute.
         const PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
-        loop {
+        while !self.0.trusted.lists.is_empty() && !self.is_closing() {
             self.refresh_trust_lists().await;
-            tokio::time::sleep(PAUSE).await;
+            let missed = self.trust_lists().iter().any(|list| list.problem.is_some());
+            self.did(Work::TrustLists, !missed);
+            self.pause(PAUSE).await;
         }
     }
 }

@@ -2,10 +2,16 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+use tracing::Instrument;
+
 #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
 use super::StoreIdentity;
 use super::{Key, Prefix, Store, StoreError, Stored, Version, Write};
-use crate::{env::Env, time::UnixTime};
+use crate::{
+    env::Env,
+    metrics::{Calls, Dropped, Label},
+    time::UnixTime,
+};
 
 /// How long ago a commit may have been decided. A store believes whom it asks about the time: whoever slept since would find
 /// that what expired meanwhile, such as the mark of something that works once, was never there.
@@ -14,15 +20,25 @@ const DECIDED_S: u64 = 60;
 const SWEPT_AFTER_S: u64 = 120;
 
 /// Some [`Store`]; a clone shares it. The library's code takes this, and so has no type parameter.
+///
+/// Every call of the library goes through here, and is counted here.
 #[derive(Clone)]
 pub(crate) struct AnyStore {
-    store: Arc<dyn DynStore>,
+    counted: Arc<Counted>,
     clock: Option<Arc<dyn Env>>,
 }
 
+struct Counted {
+    store: Box<dyn DynStore>,
+    calls: StoreCalls,
+}
+
+/// What a store was asked, and how it went.
+pub(crate) type StoreCalls = Calls<StoreCall, StoreOutcome>;
+
 impl AnyStore {
     pub(crate) fn new(store: impl Store) -> Self {
-        Self { store: Arc::new(store), clock: None }
+        Self { counted: Arc::new(Counted { store: Box::new(store), calls: Calls::new() }), clock: None }
     }
 
     /// Commits nothing that was decided long ago by this clock, and sweeps later than that.
@@ -35,17 +51,27 @@ impl AnyStore {
         self.clock.as_ref().is_some_and(|clock| clock.now().since_s(decided) > DECIDED_S)
     }
 
+    pub(crate) fn calls(&self) -> &StoreCalls {
+        &self.counted.calls
+    }
+
+    fn store(&self) -> &dyn DynStore {
+        &*self.counted.store
+    }
+
     /// [`Store::load`].
     pub(crate) async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
-        self.store.load(keys, now).await
+        self.counted(StoreCall::Load, self.store().load(keys, now)).await
     }
 
     /// [`Store::commit`]; what was decided long ago has lost the race.
     pub(crate) async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
-        match writes.first() {
-            Some(write) if self.is_stale(now) => Err(StoreError::Conflict(write.key().clone())),
-            _ => self.store.commit(writes, now).await,
+        if let Some(write) = writes.first()
+            && self.is_stale(now)
+        {
+            return Err(StoreError::Conflict(write.key().clone()));
         }
+        self.counted(StoreCall::Commit, self.store().commit(writes, now)).await
     }
 
     /// [`Store::scan`].
@@ -56,29 +82,92 @@ impl AnyStore {
         limit: usize,
         now: UnixTime,
     ) -> Result<Vec<(Key, Stored)>, StoreError> {
-        self.store.scan(prefix, after, limit, now).await
+        self.counted(StoreCall::Scan, self.store().scan(prefix, after, limit, now)).await
     }
 
     /// [`Store::sweep`], of what nobody can still decide about.
     pub(crate) async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
-        self.store.sweep(now.minus_s(SWEPT_AFTER_S), limit).await
+        self.counted(StoreCall::Sweep, self.store().sweep(now.minus_s(SWEPT_AFTER_S), limit)).await
     }
 
     /// [`Store::identity`].
     #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
     pub(crate) fn identity(&self) -> Option<&StoreIdentity> {
-        self.store.identity()
+        self.store().identity()
     }
 
     /// [`Store::epoch`].
     pub(crate) fn epoch(&self) -> u64 {
-        self.store.epoch()
+        self.store().epoch()
     }
+
+    async fn counted<T>(&self, which: StoreCall, answer: Answer<'_, T>) -> Result<T, StoreError> {
+        let call = self.counted.calls.begins(which);
+        let found = answer.instrument(tracing::trace_span!("store", call = which.name())).await;
+        call.ended(StoreOutcome::of(&found));
+        found
+    }
+}
+
+/// What a store is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoreCall {
+    Load,
+    Commit,
+    Scan,
+    Sweep,
+}
+
+impl Label for StoreCall {
+    const NAMES: &'static [&'static str] = &["load", "commit", "scan", "sweep"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+/// How it went, by the names of [`StoreError::code`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoreOutcome {
+    Done,
+    /// Somebody else was first: ordinary, and decided anew.
+    Conflict,
+    Unknown,
+    Refused,
+    Unreadable,
+    Unavailable,
+    Dropped,
+}
+
+impl StoreOutcome {
+    const fn of<T>(found: &Result<T, StoreError>) -> Self {
+        match found {
+            Ok(_) => Self::Done,
+            Err(StoreError::Conflict(_)) => Self::Conflict,
+            Err(StoreError::Unknown(_)) => Self::Unknown,
+            Err(StoreError::Refused(_)) => Self::Refused,
+            Err(StoreError::Schema { .. } | StoreError::Unreadable { .. }) => Self::Unreadable,
+            Err(StoreError::Unavailable(_)) => Self::Unavailable,
+        }
+    }
+}
+
+impl Label for StoreOutcome {
+    const NAMES: &'static [&'static str] =
+        &["done", "conflict", "unknown", "refused", "unreadable", "unavailable", "dropped"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+impl Dropped for StoreOutcome {
+    const DROPPED: Self = Self::Dropped;
 }
 
 impl fmt::Debug for AnyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.store.fmt(f)
+        self.store().fmt(f)
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::{Error, Refusal},
-    merchant::{Merchant, put},
+    merchant::{Merchant, operate::Work, put},
     order::{OrderEvent, OrderId},
     protocol::{
         jose::{base64url_encode, sha256},
@@ -304,17 +304,19 @@ impl Merchant {
         Ok(())
     }
 
-    /// Sends for ever.
+    /// Sends until the shop closes.
     pub(in crate::merchant) async fn keep_webhooks(&self) {
         /// The first retry comes after five seconds.
         const PAUSE: Duration = Duration::from_secs(5);
-        while !self.0.webhooks.is_empty() {
-            match self.deliver_webhooks().await {
+        while !self.0.webhooks.is_empty() && !self.is_closing() {
+            let round = self.deliver_webhooks().await;
+            self.did(Work::Webhooks, round.is_ok());
+            match round {
                 Ok(round) if round.taken >= BATCH => tokio::task::yield_now().await,
-                Ok(_) => tokio::time::sleep(PAUSE).await,
+                Ok(_) => self.pause(PAUSE).await,
                 Err(error) => {
                     tracing::warn!(%error, "webhooks were not delivered");
-                    tokio::time::sleep(PAUSE).await;
+                    self.pause(PAUSE).await;
                 }
             }
         }

@@ -69,8 +69,11 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    /// The next record; none at the end.
+    /// The next record; none at the end. What is due waits for the next program once the shop closes.
     pub(super) async fn next(&mut self) -> Result<Option<(Key, Stored)>, Error> {
+        if self.until.is_some() && self.merchant.is_closing() {
+            return Ok(None);
+        }
         loop {
             if let Some((key, stored)) = self.page.next() {
                 let is_later = due_at(&key.sort).zip(self.until).is_some_and(|(due, until)| due > until);

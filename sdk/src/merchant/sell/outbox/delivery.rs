@@ -66,6 +66,9 @@ impl Merchant {
         let found = self.due_for(webhook, begun).await?;
         let mut disabled = self.is_disabled(webhook).await?;
         for (key, stored) in found {
+            if self.is_closing() {
+                break;
+            }
             let Some(waiting) = stored.read().ok().or_else(|| Waiting::of_key(&key, begun)) else {
                 // Nothing can be made of it, and it must not hold up the others.
                 tracing::error!(endpoint = webhook.name, "an entry of the outbox cannot be read, and is given up");
