@@ -75,7 +75,7 @@ pub trait Catalog: std::fmt::Debug + Send + Sync + 'static {
 /// from the [`Feed`](crate::merchant::Feed) within the merchant's transaction, and leave [`sell`](Self::sell) without effect.
 pub trait Inventory: std::fmt::Debug + Send + Sync + 'static {
     /// Holds all of it or nothing. For an order that holds the very same already, it is held on until the later time. What
-    /// was sold, or let go by [`free`](Self::free), is not held anew: [`Held::Over`], however much is left. What was held
+    /// was sold or was short then, or was let go by [`free`](Self::free), is not held anew: [`Held::Over`], however much is left. What was held
     /// until before now may be gone: it is held anew if there is enough.
     ///
     /// # Errors
@@ -84,7 +84,8 @@ pub trait Inventory: std::fmt::Debug + Send + Sync + 'static {
     fn hold(&self, hold: &Hold) -> impl Future<Output = Result<Held, TradeError>> + Send;
 
     /// What is held for the order is sold. If it is held no more, it is taken from what is left, whole; [`Held::Short`] if
-    /// there is too little, and then nothing was taken. `hold` says what it was. What was let go by [`free`](Self::free) is
+    /// there is too little, and then nothing was taken, nor will be: the merchant is told, and who asks again hears the same,
+    /// however much is left by then. `hold` says what it was. What was let go by [`free`](Self::free) is
     /// not sold any more: [`Held::Over`].
     ///
     /// # Errors

@@ -517,14 +517,17 @@ impl Doing {
         let total = order.total().minor();
         let minor = [total, total / 3, total / 2, 1, total + 1, 0][self.below(6)];
         let key = ["a", "b", "c"][self.below(3)];
-        let before = self.stage.world().oracle.giving_keys(order.id(), &format!("refund/{key}/"));
         let amount = Money::new(minor, order.total().currency()).unwrap();
-        order.refund(amount, key).await?.commit().await?;
-        let mut world = self.stage.world();
-        world.count(if before.is_empty() { "refund: said" } else { "refund: said again" });
-        let after: i64 = world.oracle.giving_keys(order.id(), &format!("refund/{key}/")).values().sum();
-        if after != minor {
-            world.oracle.broken(format!("a refund of {minor} is one of {after}"));
+        // Now and then somebody presses twice.
+        for _ in 0..=usize::from(self.below(4) == 0) {
+            let before = self.stage.world().oracle.giving_keys(order.id(), &format!("refund/{key}/"));
+            order.refund(amount, key).await?.commit().await?;
+            let mut world = self.stage.world();
+            world.count(if before.is_empty() { "refund: said" } else { "refund: said again" });
+            let after: i64 = world.oracle.giving_keys(order.id(), &format!("refund/{key}/")).values().sum();
+            if after != minor {
+                world.oracle.broken(format!("a refund of {minor} is one of {after}"));
+            }
         }
         Ok(())
     }

@@ -300,6 +300,9 @@ impl Oracle {
         let mut sum: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for (_, body) in self.all_of("stock_hold") {
             let hold = read(body);
+            if hold["stage"] == "short" {
+                continue;
+            }
             for (item, count) in items(&hold) {
                 let (held, sold) = sum.entry(item).or_default();
                 *if hold["stage"] == "sold" { sold } else { held } += count;

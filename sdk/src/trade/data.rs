@@ -136,7 +136,7 @@ pub enum Held {
 }
 
 /// How little there is of an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortage {
     /// The item.
     pub item: String,

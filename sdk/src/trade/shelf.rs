@@ -167,15 +167,20 @@ impl Shelf {
             let look = self.look(&hold.order, &hold.items, hold.now).await?;
             match decide(hold, &look)? {
                 Step::Done(held) => return Ok(held),
-                Step::Short(short) => {
+                Step::Short(short, remembered) => {
                     // Before somebody is told that there is too little, what is held for nobody any more goes back.
                     let is_held = look.stock.iter().any(|stock| stock.value.held > 0);
-                    if has_tidied || !is_held {
-                        return Ok(Held::Short(short));
+                    if !has_tidied && is_held {
+                        turn.over();
+                        self.let_go(hold.now).await?;
+                        has_tidied = true;
+                        continue;
                     }
-                    turn.over();
-                    self.let_go(hold.now).await?;
-                    has_tidied = true;
+                    let Some(remembered) = remembered else { return Ok(Held::Short(short)) };
+                    match self.store.commit(&[remembered], hold.now).await {
+                        Ok(_) => return Ok(Held::Short(short)),
+                        Err(e) => turn.again(e).await?,
+                    }
                 }
                 Step::Commit(writes) => match self.store.commit(&writes, hold.now).await {
                     Ok(_) => return Ok(Held::All),
@@ -239,7 +244,7 @@ impl Shelf {
         let mut turn = self.turn(order.as_str());
         loop {
             let look = self.look(order, &[], now).await?;
-            let Some((Holding { items, until, stage: Stage::Held }, _)) = look.hold else { return Ok(()) };
+            let Some((Holding { items, until, stage: Stage::Held, .. }, _)) = look.hold else { return Ok(()) };
             if until > now {
                 return Ok(());
             }
@@ -303,8 +308,8 @@ impl Turn<'_> {
 enum Step {
     /// Nothing: this is how it is.
     Done(Held),
-    /// There is too little.
-    Short(Vec<Shortage>),
+    /// There is too little; what is to be remembered of that.
+    Short(Vec<Shortage>, Option<Write>),
     /// This makes it so.
     Commit(Vec<Write>),
 }
@@ -364,7 +369,7 @@ fn holding(hold: &Hold, look: &Look) -> Result<Step, ShelfError> {
         None => look.taken(hold, Stage::Held),
         Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if !found.is_of(&hold.items) => Err(ShelfError::OtherItems),
-        Some((Holding { stage: Stage::Sold, .. }, _)) => Ok(Step::Done(Held::Over)),
+        Some((Holding { stage: Stage::Sold | Stage::Short, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if found.until >= hold.until => Ok(Step::Done(Held::All)),
         Some((found, version)) => Ok(Step::Commit(vec![
             put(hold_key(&hold.order), &found.held_until(hold.until), None, Expect::Version(*version))?,
@@ -381,6 +386,7 @@ fn selling(hold: &Hold, look: &Look) -> Result<Step, ShelfError> {
         Some((Holding { stage: Stage::Freed, .. }, _)) => Ok(Step::Done(Held::Over)),
         Some((found, _)) if !found.is_of(&hold.items) => Err(ShelfError::OtherItems),
         Some((Holding { stage: Stage::Sold, .. }, _)) => Ok(Step::Done(Held::All)),
+        Some((Holding { stage: Stage::Short, short, .. }, _)) => Ok(Step::Done(Held::Short(short.clone()))),
         Some((found, _)) => look.sold(hold, found),
     }
 }

@@ -45,6 +45,7 @@ pub async fn inventory_conformance<I: Inventory>(make: impl AsyncFn(&[(&str, u32
     holds_once_and_on(&make(&[("a", 5)]).await).await;
     sells_once(&make(&[("a", 5), ("b", 5)]).await).await;
     sells_what_was_never_held(&make(&[("a", 5), ("b", 1)]).await).await;
+    short_is_short_for_good(&make(&[("a", 5)]).await).await;
     lets_go_once_and_for_good(&make(&[("a", 5)]).await).await;
     puts_back_once_what_was_sold(&make(&[("a", 5)]).await).await;
     holds_nothing_too_late(&make(&[("a", 5)]).await).await;
@@ -136,6 +137,24 @@ async fn sells_what_was_never_held(shop: &impl Inventory) {
         assert_eq!(ok(shop.sell(&hold(2, &[("a", 2), ("b", 1)], NOW))).await, Held::All, "{RULE}");
         assert_eq!(left(shop, &["a", "b"], NOW).await, [3, 0], "{RULE}: and once");
     }
+}
+
+async fn short_is_short_for_good(shop: &impl Inventory) {
+    const RULE: &str = "what was too little to sell is not sold later: the merchant was told";
+    assert_eq!(ok(shop.hold(&hold(1, &[("a", 4)], NOW))).await, Held::All, "{RULE}");
+    let short = || Held::Short(vec![shortage("a", 1)]);
+    assert_eq!(ok(shop.sell(&hold(2, &[("a", 2)], NOW))).await, short(), "{RULE}");
+    ok(shop.free(&order(1), NOW)).await;
+    for _ in 0..2 {
+        assert_eq!(ok(shop.sell(&hold(2, &[("a", 2)], NOW))).await, short(), "{RULE}: it hears the same");
+        assert_eq!(ok(shop.hold(&hold(2, &[("a", 2)], NOW))).await, Held::Over, "{RULE}: nor is it held");
+        assert_eq!(left(shop, &["a"], NOW).await, [5], "{RULE}: nothing is taken");
+    }
+    for _ in 0..2 {
+        ok(shop.free(&order(2), NOW)).await;
+        assert_eq!(left(shop, &["a"], NOW).await, [5], "{RULE}: and nothing comes back");
+    }
+    assert_eq!(ok(shop.sell(&hold(2, &[("a", 2)], NOW))).await, Held::Over, "{RULE}: once it is let go, it is over");
 }
 
 async fn lets_go_once_and_for_good(shop: &impl Inventory) {

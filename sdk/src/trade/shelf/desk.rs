@@ -200,7 +200,7 @@ impl Shelf {
             let keys: Vec<_> = some.iter().map(|(_, order)| hold_key(order)).collect();
             for ((_, order), stored) in some.iter().zip(self.store.load(&keys, now).await?) {
                 let Some(stored) = stored else { continue };
-                let Holding { items, until, stage } = stored.read()?;
+                let Holding { items, until, stage, .. } = stored.read()?;
                 if stage == Stage::Held {
                     held.push(HeldFor { order: order.clone(), items, until });
                 }

@@ -49,6 +49,9 @@ pub(super) struct Holding {
     pub(super) items: Vec<(String, Quantity)>,
     pub(super) until: UnixTime,
     pub(super) stage: Stage,
+    /// Of what there was too little when it was to be sold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) short: Vec<Shortage>,
 }
 
 impl Persisted for Holding {
@@ -65,6 +68,8 @@ pub(super) enum Stage {
     Sold,
     /// Remembered, so that a hold that comes late holds nothing.
     Freed,
+    /// There was too little to sell it. Remembered, so that who sells it again takes nothing either: the merchant was told.
+    Short,
 }
 
 impl Holding {
@@ -139,14 +144,18 @@ impl Look {
             .map(|((item, _), found)| Shortage { item: item.clone(), left: count(found.value.left) })
             .collect();
         if !short.is_empty() {
-            return Ok(Step::Short(short));
+            let remembered = (stage == Stage::Sold).then(|| {
+                let (items, until, short) = (hold.items.clone(), hold.until, short.clone());
+                self.remembered(&hold.order, &Holding { items, until, stage: Stage::Short, short }, hold.now)
+            });
+            return Ok(Step::Short(short, remembered.transpose()?));
         }
         let mut writes = self.changed(&hold.items, |stock, quantity| Stock {
             left: stock.left.saturating_sub(quantity),
             held: if stage == Stage::Held { stock.held.saturating_add(quantity) } else { stock.held },
             ..stock
         })?;
-        let holding = Holding { items: hold.items.clone(), until: hold.until, stage };
+        let holding = Holding { items: hold.items.clone(), until: hold.until, stage, short: Vec::new() };
         writes.push(self.remembered(&hold.order, &holding, hold.now)?);
         if stage == Stage::Held {
             writes.push(put(due_key(&hold.order, hold.until), &Due { order: hold.order.clone() }, None, Expect::Any)?);
@@ -166,10 +175,12 @@ impl Look {
     /// What is held or was sold goes back, and nothing is held for the order any more.
     pub(super) fn freed(&self, order: &OrderId, now: UnixTime) -> Result<Vec<Write>, StoreError> {
         let mut writes = Vec::new();
-        let mut over = Holding { items: Vec::new(), until: now, stage: Stage::Freed };
+        let mut over = Holding { items: Vec::new(), until: now, stage: Stage::Freed, short: Vec::new() };
         if let Some((found, _)) = &self.hold {
             let was_held = found.stage == Stage::Held;
-            writes = self.put_back(&found.items, was_held)?;
+            if was_held || found.stage == Stage::Sold {
+                writes = self.put_back(&found.items, was_held)?;
+            }
             if was_held {
                 writes.push(Write::delete(due_key(order, found.until), Expect::Any));
             }
