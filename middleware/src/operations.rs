@@ -17,7 +17,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use crate::observe::Served;
+use crate::{observe::Served, problem::Problem};
 
 /// The pages of whoever runs the shop. They are for a listener that the public does not reach, such as `127.0.0.1:9090` or an
 /// address of the cluster, and never part of the shop's own router: metrics say how much is sold.
@@ -38,8 +38,8 @@ use crate::observe::Served;
 ///
 /// - `/metrics`: counts in the text format of Prometheus, of this node since it began. No sample is about a person.
 /// - `/health`: 200, as long as the program answers at all. A node that does not is to be started anew.
-/// - `/doctor`: what is wrong with the shop, or soon will be, and what to do ([`Merchant::doctor`]), one after the other if
-///   several ask. It looks at the public origin from outside, and asks for a presentation that expires.
+/// - `/doctor`: what is wrong with the shop, or soon will be, and what to do ([`Merchant::doctor`]); 503 while it
+///   looks for somebody else. It looks at the public origin from outside, and asks for a presentation that expires.
 /// - `/ready`: 200 if customers should be sent here, else 503, and why (see [`Merchant::readiness`]).
 #[derive(Clone, Debug)]
 pub struct Operations {
@@ -115,7 +115,11 @@ struct FindingBody {
 }
 
 async fn doctor(State(operations): State<Operations>) -> Response {
-    let _one_at_a_time = operations.doctor.lock().await;
+    // One at a time: nobody waits in line for what asks others.
+    let Ok(_only) = operations.doctor.try_lock() else {
+        let busy = "the doctor is looking already: ask again in some seconds";
+        return no_store(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "doctor_busy", busy));
+    };
     let findings = operations.merchant.doctor().await.into_iter().map(|finding| FindingBody {
         part: finding.part.name(),
         severity: finding.severity.name(),

@@ -172,8 +172,9 @@ pub struct Agreed {
     pub order: OrderId,
     /// The order's reference.
     pub reference: Reference,
-    /// How it is paid, by the rail's name; empty if nothing is to pay and nobody said how.
-    pub rail: String,
+    /// How it is paid, by the rail's name; none if nothing is to pay and nobody said how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rail: Option<String>,
     /// What the customer's wallet shows in the presentation that also pays: nothing of it was known when they agreed.
     #[serde(default, skip_serializing_if = "Awaited::is_nothing")]
     pub awaited: Awaited,

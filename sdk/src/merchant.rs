@@ -12,7 +12,7 @@ use crate::{
     ask::{Ask, AskError, AskedFor, Wanted, documents::RECEIPT},
     customer::{CustomerId, CustomerRecord},
     env::{Env, SystemEnv},
-    error::{Error, StatusUnknown},
+    error::{Error, Refusal, StatusUnknown},
     fetch::{Fetch, FetchError, address::is_loopback, any::AnyFetch, cached::Cache},
     format::{Format, sd_jwt_vc::SdJwtVc},
     keys::Keys,
@@ -90,11 +90,11 @@ pub use recognise::{CookieGrant, Customer, Ending, Recognised, Redemption, Refre
 pub use recover::{NotARecoveryCode, RecoveryCode};
 pub use registration::{ByHand, RegistrationDraft};
 pub use sell::{
-    Adjusted, Basket, Became, Booking, Bought, Checkout, Completion, DeadWebhook, Delivered, Feed, FeedBatch,
-    FeedEvent, GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotATransferId,
+    Adjusted, Basket, Became, Booking, Bought, Checkout, Committed, Completion, DeadWebhook, Delivered, Feed,
+    FeedBatch, FeedEvent, GuestCheckout, GuestLink, GuestOrder, IdempotencyKey, NotAGuestLink, NotATransferId,
     NotAnIdempotencyKey, NotAnOrderCursor, OneTap, Order, OrderCursor, OrderPage, OrderQuery, Pending, Provisional,
-    RecentProof, Refund, RefundFile, ShownReceipt, StatementLine, Tapped, Transfer, TransferId, UnmatchedTransfer,
-    WEBHOOKS_MAX, WaitsBecause, Webhook,
+    RecentProof, Refund, RefundFile, ShownReceipt, StatementLine, Tapped, Transfer, TransferId, Typed,
+    UnmatchedTransfer, WEBHOOKS_MAX, WaitsBecause, Webhook,
 };
 pub use trusted::TrustListStanding;
 pub use types::TypeMetadata;
@@ -105,6 +105,8 @@ pub struct Merchant(Arc<Inner>);
 
 struct Inner {
     origin: Url,
+    /// Within what given-out things hold that are not stored: the origin, and the epoch of the store.
+    within: String,
     mount: String,
     keys: Keys,
     trusted: trusted::Trusted,
@@ -390,6 +392,20 @@ impl Merchant {
         let mut bytes = [0; N];
         self.0.env.fill(&mut bytes);
         bytes
+    }
+
+    /// Commits; `false` if somebody else was first, and nothing of it happened.
+    async fn commit_if_first(&self, writes: &[Write], at: UnixTime) -> Result<bool, Error> {
+        match self.0.store.commit(writes, at).await {
+            Ok(_) => Ok(true),
+            Err(error) if lost_the_race(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Commits, or says that somebody else was first.
+    async fn commit_first(&self, writes: &[Write], at: UnixTime) -> Result<(), Error> {
+        if self.commit_if_first(writes, at).await? { Ok(()) } else { Err(Refusal::Overtaken.into()) }
     }
 
     /// The records of these keys, in their order, however many they are.
@@ -849,6 +865,7 @@ impl MerchantBuilder {
             nonces,
             challenges,
             origin,
+            within,
             mount: self.mount,
             keys,
             trusted: trusted::Trusted::new(trust, self.trust_lists),

@@ -176,6 +176,9 @@ pub struct Attempt {
     /// What the provider took back by itself, by the names that it gave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_back: Vec<String>,
+    /// What the provider took beyond what was here and owed: it went back twice, unless a refund on its way fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Money>,
 }
 
 impl Attempt {
@@ -327,6 +330,10 @@ pub struct OrderRecord {
     /// What became of it after the sale: parcels, adjustments, withdrawals.
     #[serde(default, skip_serializing_if = "AfterSale::is_untouched")]
     pub after: AfterSale,
+    /// Money that it was to be sent for is gone, or will not come: nothing more of it leaves the shop until somebody has looked
+    /// ([`Order::send_anyway`](crate::Order::send_anyway)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
     /// How many events there are.
     pub events: u32,
     /// The last operation: says whether a commit happened whose answer was lost.
@@ -406,6 +413,9 @@ pub enum OrderError {
     /// The refund is on its way, or done.
     #[error("this was refunded, or is on its way")]
     AlreadyRefunded,
+    /// The provider has taken more than was here: whoever is owed this has it.
+    #[error("the provider has taken this money back by itself: say that it is done, and send nothing")]
+    TakenAlready,
     /// A transfer back has to be begun before it can be done.
     #[error("begin this refund first: that settles the account it goes to")]
     RefundNotBegun,
@@ -476,6 +486,7 @@ impl OrderError {
             Self::OtherAmount { .. } => "other_amount",
             Self::TooManyRefunds => "too_many_refunds",
             Self::AlreadyRefunded => "already_refunded",
+            Self::TakenAlready => "taken_already",
             Self::RefundNotBegun => "refund_not_begun",
             Self::NoAccount => "refund_account_unknown",
             Self::NotInDoubt => "not_in_doubt",
@@ -544,6 +555,7 @@ impl OrderRecord {
             sending: Vec::new(),
             checkout,
             after: AfterSale { withdrawal_days: draft.days_to_withdraw(), ..AfterSale::default() },
+            stopped: false,
             events: 0,
             operation: String::new(),
         };
@@ -634,6 +646,7 @@ impl OrderRecord {
             captures: Vec::new(),
             void: None,
             taken_back: Vec::new(),
+            lost: None,
         });
         order.state = OrderState::Paying;
         order.expires_at = Some(now.plus_s(patience_s));
@@ -793,7 +806,7 @@ impl OrderRecord {
     ///
     /// # Errors
     /// [`OrderError::AlreadyRefunded`] if it is on its way or done, [`OrderError::TooManyRefunds`];
-    /// [`OrderError::NoAccount`] for a transfer to nobody knows where.
+    /// [`OrderError::TakenAlready`] if the provider took it by itself; [`OrderError::NoAccount`] for a transfer to nobody knows where.
     pub fn refund_sending(self, refund: RefundRecord, now: UnixTime) -> Result<Step, OrderError> {
         let mut order = self;
         if refund.state != RefundState::Owed {
@@ -801,6 +814,10 @@ impl OrderRecord {
         }
         if refund.by == Source::Transfer && refund.sealed_account.is_none() {
             return Err(OrderError::NoAccount);
+        }
+        if order.attempts.iter().any(|it| refund.by == Source::Attempt(it.number) && it.lost.is_some()) {
+            // A refund that failed after the provider had taken more than was here.
+            return Err(OrderError::TakenAlready);
         }
         if order.sending.len() >= SENDING_MAX {
             return Err(OrderError::TooManyRefunds);
@@ -1028,6 +1045,10 @@ impl Step {
                 Source::Transfer => format!("{key}/transfer"),
             };
             self.owe(RefundRecord::owed(key, cause, part.by, part.amount));
+        }
+        // All of it goes back: what is unsent was not meant to be sent for nothing.
+        if self.order.state == OrderState::Paid && self.order.ledger.settled()?.is_zero() {
+            self.stop();
         }
         Ok(())
     }

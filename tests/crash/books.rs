@@ -254,7 +254,7 @@ impl<'a> Audit<'a> {
         for (id, _, body) in self.rows("order_refund") {
             parts.entry(id).or_default().giving.push(read(body));
         }
-        for (id, _, body) in self.rows("order_receipt") {
+        for (id, _, body) in self.rows("order_transfer") {
             let receipt: Value = read(body);
             let name = receipt["transfer"].as_str().unwrap_or_default().to_owned();
             if !parts.entry(id).or_default().receipts.insert(name.clone()) {

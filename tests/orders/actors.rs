@@ -550,6 +550,7 @@ impl Doing {
         let amount = Money::new([0, 1, total / 2, total + 1][self.below(4)], order.total().currency()).unwrap();
         let forgotten = self.chance(100);
         let step = match what {
+            0..=2 if order.record().waits_stopped() && self.chance(500) => order.send_anyway().await?,
             0..=2 => order.sent(Parcel::new(key, parts)).await?,
             3 => {
                 let parcel = order.parcels().first().map_or(key, |parcel| parcel.key.as_str());

@@ -27,6 +27,9 @@ pub struct Told {
     pub refunded: i64,
     /// What a provider took back of what had counted, and what of the price is not to come.
     pub taken_back: i64,
+    /// Whether nothing may be sent before somebody looked, and whether that has to be said in this very commit.
+    pub stopped: bool,
+    pub stop_due: bool,
     pub taken_later: i64,
     pub waived: i64,
     /// What became of the attempts, by number from 1.
@@ -341,11 +344,13 @@ impl Oracle {
             }
             _ => false,
         };
-        let count = |of: &BTreeMap<String, u32>, item: &String| of.get(item).copied().unwrap_or_default();
-        let is_unsent =
-            |(item, bought): (&String, &u32)| count(&told.sent, item) + count(&told.kept_back, item) < *bought;
-        let unsent = told.bought.iter().any(is_unsent);
-        let expected = usize::from(order.is_confirmed() && promised && unsent);
+        self.must(!told.stop_due, || format!("{id} lost its money, and what is unsent is not stopped"));
+        let waits = order.is_confirmed() && promised && told.has_unsent();
+        let listed = self.all_of("order_stopped").filter(|(key, _)| key.sort.ends_with(id.as_str())).count();
+        self.must(listed == usize::from(waits && told.stopped), || {
+            format!("{id} is stopped, and listed {listed} times")
+        });
+        let expected = usize::from(waits && !told.stopped);
         let listed = self.all_of("order_to_send").filter(|(key, _)| key.sort.ends_with(id.as_str())).count();
         self.must(listed == expected, || format!("{id} is to be packed {expected} times, and listed {listed} times"));
         let waits = self.all_of("order_withdrawn").any(|(key, _)| key.sort == id.as_str());
@@ -399,6 +404,9 @@ impl Oracle {
                 _ => "a giving up declined",
             },
             Happened::TakenBack { .. } => "money taken back",
+            Happened::RefundTaken { .. } => "a refund that the provider took",
+            Happened::SendingStopped => "sending stopped",
+            Happened::SendingAllowed => "what was stopped is let go",
             Happened::Received { by, amount } => {
                 if let Some(name) = by.strip_prefix("attempt-") {
                     let (attempt, key) = name.split_once('/').unwrap_or((name, ""));
@@ -574,6 +582,12 @@ impl Oracle {
 }
 
 impl Told {
+    /// Whether something of it is still to be sent.
+    fn has_unsent(&self) -> bool {
+        let count = |of: &BTreeMap<String, u32>, item: &String| of.get(item).copied().unwrap_or_default();
+        self.bought.iter().any(|(item, bought)| count(&self.sent, item) + count(&self.kept_back, item) < *bought)
+    }
+
     /// What arrived by captures of an attempt.
     pub fn parts_of(&self, attempt: &str) -> i64 {
         let begin = format!("attempt-{attempt}/");
@@ -626,7 +640,32 @@ impl Told {
                 self.owed += amount.minor();
                 if !key.starts_with("overpaid/") {
                     self.settled -= amount.minor();
+                    self.stop_due = self.state == "paid" && self.settled == 0 && self.has_unsent() && !self.stopped;
                 }
+            }
+            Happened::RefundTaken { key, amount } => {
+                // A part of what was owed may be one of its own, taken out of the whole.
+                if let Some((whole, _)) = key.rsplit_once('/').filter(|_| !self.giving.contains_key(key)) {
+                    let giving = self.giving.get_mut(whole).ok_or("taken, and never owed")?;
+                    is(giving.0 > amount.minor() && !giving.1, "more is taken than was owed")?;
+                    giving.0 -= amount.minor();
+                    self.giving.insert(key.clone(), (amount.minor(), true));
+                } else {
+                    let giving = self.giving.get_mut(key).ok_or("taken, and never owed")?;
+                    is(*giving == (amount.minor(), false), "taken otherwise")?;
+                    giving.1 = true;
+                }
+                self.owed -= amount.minor();
+                self.refunded += amount.minor();
+                self.taken_back += amount.minor();
+            }
+            Happened::SendingStopped => {
+                is(self.has_unsent() && !self.stopped, "stopped, and there was nothing to stop")?;
+                (self.stopped, self.stop_due) = (true, false);
+            }
+            Happened::SendingAllowed => {
+                is(self.stopped, "let go, and it was not stopped")?;
+                self.stopped = false;
             }
             Happened::Refunded { key, amount } => {
                 let giving = self.giving.get_mut(key).ok_or("given back, and never owed")?;
@@ -637,6 +676,7 @@ impl Told {
             }
             Happened::Sent { parcel, lines } => {
                 is(matches!(self.state, "paid" | "authorised"), "sent without a promise to pay")?;
+                is(!self.stopped, "sent, and it was stopped")?;
                 is(self.parcels.insert(parcel.clone(), false).is_none(), "sent twice")?;
                 add(&mut self.sent, lines);
                 let within = |(item, sent): (&String, &u32)| self.bought.get(item).is_some_and(|bought| sent <= bought);
@@ -690,6 +730,7 @@ impl Told {
             }
             Happened::TakenBack { amount, settled, .. } => {
                 is(settled.minor() <= amount.minor(), "more is taken back than is said")?;
+                self.stop_due = self.has_unsent() && !self.stopped;
                 self.settled -= settled.minor();
                 self.refunded += settled.minor();
                 self.taken_back += settled.minor();

@@ -184,14 +184,15 @@ impl Desk {
             Err(Error::Refused(Refusal::TransferDiffers)) => return Ok(Notice::TransferDiffers),
             step => step?,
         };
-        if !step.is_new() {
-            return Ok(Notice::Again);
-        }
         let before = match step.preview() {
             Booking::For(order) => order.reload().await?.ledger().owed,
             _ => Money::zero(Currency::EUR),
         };
-        Ok(match step.commit().await? {
+        let booked = step.committed().await?;
+        if !booked.is_new {
+            return Ok(Notice::Again);
+        }
+        Ok(match booked.value {
             Booking::For(order) if order.ledger().owed != before => Notice::Excess,
             Booking::For(order) if order.state() == OrderState::Paid => Notice::Paid,
             Booking::For(_) => Notice::PartlyPaid,

@@ -241,9 +241,8 @@ impl Hand<'_> {
     pub(super) async fn book(&self, transfer: Transfer) -> Result<(Booking, bool), Error> {
         let merchant = self.merchant.clone();
         let done = async move {
-            let step = merchant.book_transfer(transfer).await?;
-            let is_new = step.is_new();
-            Ok((step.commit().await?, is_new))
+            let booked = merchant.book_transfer(transfer).await?.committed().await?;
+            Ok((booked.value, booked.is_new))
         };
         self.finish("transfer_book", On::Money, done).await
     }

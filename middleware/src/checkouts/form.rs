@@ -275,6 +275,8 @@ fn is_german_code(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use firsthand::merchant::Typed as TypedAddress;
+
     use super::*;
 
     fn countries() -> Vec<String> {
@@ -342,12 +344,15 @@ mod tests {
         let sent = Sent::read(b"name=Anna&street=Am+Markt+1&postal_code=10115&locality=Berlin&country=DE");
         let (basket, errors) = sent.basket(Lang::En, nobody, true, &countries());
         assert!(errors.is_empty());
-        let address = basket.address.unwrap();
+        let TypedAddress::Address(address) = basket.typed else { panic!("{basket:?}") };
         assert_eq!(address.locality, "Berlin");
-        assert!(sent.basket(Lang::En, typed(&address), true, &countries()).0.address.is_none());
+        assert!(sent.basket(Lang::En, typed(&address), true, &countries()).0.typed == TypedAddress::Nothing);
         let told = DeliverySource::Wallet(firsthand::Device::SameDevice);
         let told = Known { address: Some((&address, told)), so_far: None };
-        assert!(sent.basket(Lang::En, told, true, &countries()).0.address.is_some(), "typed over what a wallet told");
+        assert!(
+            sent.basket(Lang::En, told, true, &countries()).0.typed != TypedAddress::Nothing,
+            "typed over what a wallet told"
+        );
         let empty = Sent::read(b"name=&street=&country=DE");
         assert!(empty.basket(Lang::En, typed(&address), true, &countries()).1.is_empty());
         assert!(empty.basket(Lang::En, nobody, false, &countries()).1.is_empty());
@@ -363,8 +368,12 @@ mod tests {
         let nobody = Known::default();
         let kept = |form: &str, known: Known<'_>| {
             let (basket, errors) = Sent::read(form.as_bytes()).basket(Lang::En, known, false, &countries());
-            assert!(basket.address.is_none(), "{form}");
-            (basket.so_far, errors)
+            let so_far = match basket.typed {
+                TypedAddress::Nothing => None,
+                TypedAddress::SoFar(so_far) => Some(so_far),
+                TypedAddress::Address(_) => panic!("{form}"),
+            };
+            (so_far, errors)
         };
         let (so_far, errors) = kept("name=Anna&postal_code=101&country=DE", nobody);
         assert!(errors.is_empty(), "{errors:?}");
@@ -394,6 +403,6 @@ mod tests {
         }
         // Whoever orders is told what is missing, and nothing is kept of it.
         let (basket, errors) = Sent::read(b"name=Anna&country=DE").basket(Lang::En, nobody, true, &countries());
-        assert!(basket.so_far.is_none() && errors.len() == 3, "{errors:?}");
+        assert!(basket.typed == TypedAddress::Nothing && errors.len() == 3, "{errors:?}");
     }
 }

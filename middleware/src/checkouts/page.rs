@@ -11,7 +11,7 @@ use firsthand::{
     Error, Merchant,
     checkout::{CheckoutError, Stage, Status, WishError},
     error::Refusal,
-    merchant::{Basket, Checkout, Completion, GuestLink, IdempotencyKey, NotAnIdempotencyKey, Order},
+    merchant::{Basket, Checkout, Completion, GuestLink, IdempotencyKey, NotAnIdempotencyKey, Order, Typed},
     money::Money,
     order::{Buyer, DraftError},
 };
@@ -140,7 +140,7 @@ async fn shown(merchant: &Merchant, caller: &Caller, checkout: Checkout) -> Resu
             let (continue_at, by_wallet) = (checkout.continue_at().await?, checkout.awaits_wallet().await?);
             let looks_again = caller.asks("wait") != Some("no");
             let rail = match &checkout.record().stage {
-                Stage::Paying(agreed) => Some(agreed.rail.as_str()),
+                Stage::Paying(agreed) => agreed.rail.as_deref(),
                 _ => None,
             };
             let standing = UnderWay { continue_at, by_wallet, rail, at_once: caller.asks("go").is_some(), looks_again };
@@ -434,7 +434,7 @@ fn differing(checkout: &Checkout, mut basket: Basket) -> Option<Basket> {
     if checkout.wishes().way.is_none() && basket.wishes.way.as_ref() == offered_way {
         basket.wishes.way = None;
     }
-    let is_same = basket.wishes == *checkout.wishes() && basket.address.is_none() && basket.so_far.is_none();
+    let is_same = basket.wishes == *checkout.wishes() && basket.typed == Typed::Nothing;
     (!is_same).then_some(basket)
 }
 

@@ -213,7 +213,7 @@ fn agreed() -> Agreed {
     Agreed {
         order: OrderId::from_random([1; 16]),
         reference: Reference::from_random([1; 8]),
-        rail: "fake".into(),
+        rail: Some("fake".into()),
         awaited: Awaited::default(),
         at: NOW,
     }

@@ -79,6 +79,11 @@ impl Wishes {
     /// [`WishError`] for what cannot be wished for.
     pub fn checked(self) -> Result<CheckedWishes, WishError> {
         let plain = |text: &String| if is_plain(text, NAME_BYTES_MAX) { Ok(()) } else { Err(WishError::Text) };
+        // Counted before they are compared with each other; somebody may well say a thing twice.
+        let most = [(self.items.len(), ITEMS_MAX), (self.codes.len(), CODES_MAX), (self.claims.len(), CODES_MAX)];
+        if most.iter().any(|(said, most)| *said > 2 * most) {
+            return Err(WishError::TooMany);
+        }
         let mut items: Vec<(String, Quantity)> = Vec::new();
         for (name, quantity) in self.items {
             plain(&name)?;

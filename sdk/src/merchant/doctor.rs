@@ -9,7 +9,7 @@ use aws_lc_rs::{rand::SystemRandom, signature::ECDSA_P256_SHA256_FIXED_SIGNING, 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{ClientIdPrefix, Merchant, RENEW_WITHIN_S};
+use super::{ClientIdPrefix, Merchant, RENEW_WITHIN_S, operate::House};
 use crate::{
     fetch::{FetchError, FetchRequest, Fetched, Post, RetryAfter, address::is_loopback},
     protocol::{
@@ -134,14 +134,7 @@ impl Merchant {
             "see whether the database runs, takes more connections, and has room on its disk; the log has the reason",
         );
         self.look_at_lists(&mut seen);
-        seen.either(
-            self.keeps_house(),
-            Part::Housekeeping,
-            "expired records are removed, and orders brought up to date",
-            Severity::Wrong,
-            "housekeeping was not done in the last ten minutes: expired records stay on the disk, and payments in doubt stay so",
-            "tokio::spawn(merchant.clone().housekeeping()), on one node at least",
-        );
+        self.look_at_house(&mut seen);
         let ask = self.asks().find(|ask| !ask.is_payment()).map(|ask| ask.name().to_owned());
         seen.0.extend(self.doctor_outside(ask.as_deref()).await);
         seen.0
@@ -208,6 +201,24 @@ impl Merchant {
         let (signing, roots) = (keys.identities().len(), keys.roots_len());
         let what = format!("{signing} signing certificates and {roots} root secrets, one of each current");
         seen.push(Part::Keys, Severity::Good, what, "");
+    }
+
+    fn look_at_house(&self, seen: &mut Seen) {
+        let (severity, what, advice) = match self.house() {
+            House::Kept => (Severity::Good, "expired records are removed, and orders brought up to date", ""),
+            House::Elsewhere => (
+                Severity::Unseen,
+                "housekeeping was not done at this node",
+                "one node at least does it: tokio::spawn(merchant.clone().housekeeping())",
+            ),
+            House::Neglected => (
+                Severity::Wrong,
+                "housekeeping was not done in the last ten minutes: expired records stay on the disk, and payments in doubt \
+                 stay so",
+                "the log says what failed",
+            ),
+        };
+        seen.push(Part::Housekeeping, severity, what.to_owned(), advice);
     }
 
     fn look_at_lists(&self, seen: &mut Seen) {

@@ -63,7 +63,7 @@ pub enum Check {
     Store,
     /// Each published list of issuers is believed.
     TrustLists,
-    /// Housekeeping runs.
+    /// Housekeeping, if this node does it, was done lately.
     Housekeeping,
     /// The shop is not closing.
     Open,
@@ -131,6 +131,17 @@ impl Readiness {
 /// How long ago housekeeping may have been done last before it counts as standing still, in seconds: twenty rounds.
 const STANDS_STILL_S: u64 = 10 * 60;
 
+/// How housekeeping stands at this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum House {
+    /// It was done lately.
+    Kept,
+    /// It was never begun here: another node's work, or its first round is under way.
+    Elsewhere,
+    /// It stands still, or fails.
+    Neglected,
+}
+
 impl Merchant {
     /// Whether this node can serve customers now, for a load balancer that asks every few seconds. It costs one read of the
     /// store.
@@ -151,7 +162,7 @@ impl Merchant {
         } else {
             Ready::Poorly
         };
-        let house = if self.keeps_house() { Ready::Yes } else { Ready::Poorly };
+        let house = if self.house() == House::Neglected { Ready::Poorly } else { Ready::Yes };
         Readiness {
             checks: vec![
                 (Check::Store, store),
@@ -264,9 +275,12 @@ impl Merchant {
         let _ = tokio::time::timeout(pause, closing.closed()).await;
     }
 
-    /// Counts a round of housekeeping.
+    /// Counts a round of housekeeping; not one that was broken off, for the shop closes.
     pub(super) fn did(&self, work: Work, is_done: bool) {
         let operated = &self.0.operated;
+        if self.is_closing() {
+            return;
+        }
         let rounds = if is_done { &operated.done } else { &operated.failed };
         rounds.count(work);
         if let Some(at) = operated.done_at.get(work.place()).filter(|_| is_done) {
@@ -274,13 +288,19 @@ impl Merchant {
         }
     }
 
-    /// Whether what every shop needs was done lately.
-    pub(super) fn keeps_house(&self) -> bool {
-        let lately = |work: Work| {
-            let at = self.0.operated.done_at.get(work.place()).map_or(0, |at| at.load(Ordering::Relaxed));
-            at.saturating_add_unsigned(STANDS_STILL_S) > self.now().as_secs()
-        };
-        lately(Work::Orders) && lately(Work::Expired)
+    /// How what every shop needs stands at this node.
+    pub(super) fn house(&self) -> House {
+        let operated = &self.0.operated;
+        let done_at = |work: Work| operated.done_at.get(work.place()).map_or(0, |at| at.load(Ordering::Relaxed));
+        let needed = [Work::Orders, Work::Expired];
+        let lately = |work: Work| done_at(work).saturating_add_unsigned(STANDS_STILL_S) > self.now().as_secs();
+        if needed.iter().all(|work| lately(*work)) {
+            House::Kept
+        } else if needed.iter().all(|work| done_at(*work) == 0) && operated.failed.each().next().is_none() {
+            House::Elsewhere
+        } else {
+            House::Neglected
+        }
     }
 
     /// Whether the store answers in time. What it is asked for is nobody's record.

@@ -31,7 +31,14 @@ impl Merchant {
     /// # Errors
     /// As [`open`](Self::open), and if it is none of these values.
     pub(super) fn open_value<T: DeserializeOwned>(&self, purpose: &str, key: &Key, sealed: &str) -> Result<T, Error> {
-        let unread = |e| Error::Misuse(format!("what was sealed as {purpose:?} cannot be read back: {e}"));
+        // Where it stops to be one of these, and not by what: the error quotes what was sealed.
+        let unread = |e: serde_json::Error| {
+            Error::Misuse(format!(
+                "what was sealed as {purpose:?} cannot be read back: {:?} error at {}",
+                e.classify(),
+                e.column()
+            ))
+        };
         serde_json::from_slice(&self.open(purpose, key, sealed)?).map_err(unread)
     }
 

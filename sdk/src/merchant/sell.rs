@@ -33,14 +33,16 @@ pub(super) use self::pending::Plan;
 pub use self::{
     after::Adjusted,
     book::{Booking, NotATransferId, Transfer, TransferId, UnmatchedTransfer, WaitsBecause},
-    checkout::{Basket, Checkout, Completion, GuestCheckout, IdempotencyKey, NotAnIdempotencyKey, OneTap, Tapped},
+    checkout::{
+        Basket, Checkout, Completion, GuestCheckout, IdempotencyKey, NotAnIdempotencyKey, OneTap, Tapped, Typed,
+    },
     feed::{Feed, FeedBatch, FeedEvent},
     files::RefundFile,
     form::{GuestLink, NotAGuestLink},
     import::{Became, StatementLine},
     list::{NotAnOrderCursor, OrderCursor, OrderPage, OrderQuery},
     outbox::{DeadWebhook, Delivered, WEBHOOKS_MAX, Webhook},
-    pending::{Pending, Provisional},
+    pending::{Committed, Pending, Provisional},
     receipt::{Bought, ShownReceipt},
     refunds::{RecentProof, Refund},
 };
@@ -232,12 +234,13 @@ impl Merchant {
     /// The order of a guest's link.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchOrder`].
+    /// [`Refusal::NoSuchOrder`], also for an order that is a customer's by now.
     pub async fn guest_order(&self, link: &GuestLink) -> Result<Order, Error> {
         let Some(stored) = self.load_one(&guest_key(link)).await? else { return Err(Refusal::NoSuchOrder.into()) };
         let placed: PlacedDraft = stored.read()?;
-        let order = self.order(&placed.order).await?.filter(|order| order.record.is_confirmed());
-        Ok(order.ok_or(Refusal::NoSuchOrder)?)
+        // One that a customer made theirs is found by them: a link may have come from somebody else.
+        let theirs = |order: &Order| order.record.is_confirmed() && order.record.buyer.customer().is_none();
+        Ok(self.order(&placed.order).await?.filter(theirs).ok_or(Refusal::NoSuchOrder)?)
     }
 
     /// An order by its name, whoever's it is: for the merchant's own pages and programs.
@@ -513,7 +516,7 @@ impl Merchant {
             }
         }
         writes.extend(after::settlement_write(&order, was.map(|was| &was.record))?);
-        writes.extend(after::sending_write(&order, was.map(|was| &was.record))?);
+        writes.extend(after::sending_writes(&order, was.map(|was| &was.record))?);
         writes.extend(ending::ending_write(&order, was, at)?);
         // What a checkout only tries to sell is in no list.
         let shown = |record: &OrderRecord| record.is_confirmed().then_some(record.state);
@@ -693,11 +696,16 @@ impl Order {
     /// [`Error::Order`] if it goes nowhere any more.
     pub async fn change_address(&self, proof: &RecentProof, address: Address) -> Result<Pending<Self>, Error> {
         proof.check_owner(self)?;
-        if self.record.checkout.is_some()
-            && let Some(known) = self.delivery().await?
-            && (known.for_label().country != address.country || known.for_label().postal_code != address.postal_code)
-        {
-            return Err(OrderError::AddressElsewhere.into());
+        if self.record.checkout.is_some() {
+            let known = self.delivery().await?;
+            // Where nobody knows any more what place it was priced for, the merchant decides.
+            let is_there = known.is_some_and(|known| {
+                let known = known.for_label();
+                known.country == address.country && known.postal_code == address.postal_code
+            });
+            if !is_there {
+                return Err(OrderError::AddressElsewhere.into());
+            }
         }
         self.change_address_as_merchant(address).await
     }

@@ -102,6 +102,11 @@ pub enum AfterError {
     /// Nobody has promised to pay, or nobody knows whether somebody did.
     #[error("the order is {}: what is sent is paid or authorised", .0.name())]
     NotToBeSent(super::OrderState),
+    /// Money that it was to be sent for is gone, or will not come.
+    #[error(
+        "money of this order is gone, or will not come: look at it, and let it be sent all the same if you mean to"
+    )]
+    Stopped,
     /// The carrier, the tracking number or the tracking address cannot be shown.
     #[error("the {0} of the parcel is too long, or not plain")]
     Parcel(&'static str),
@@ -143,6 +148,7 @@ impl AfterError {
             Self::TooMany { .. } => "more_than_bought",
             Self::KeyDiffers => "key_differs",
             Self::NotToBeSent(_) => "not_to_be_sent",
+            Self::Stopped => "sending_stopped",
             Self::Parcel(_) => "invalid_parcel",
             Self::NoSuchParcel => "no_such_parcel",
             Self::NoSuchWithdrawal => "no_such_withdrawal",

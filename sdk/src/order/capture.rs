@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Happened, OrderError, OrderRecord, OrderState, RAIL_ANSWER_S, Source, Step, UNPAID_S};
+use super::{
+    Attempt, Happened, OrderError, OrderRecord, OrderState, RAIL_ANSWER_S, RefundRecord, RefundState, Source, Step,
+    UNPAID_S,
+};
 use crate::{
     money::{Money, MoneyError},
     names::is_key,
@@ -290,13 +293,22 @@ impl OrderRecord {
     }
 
     /// The provider took money back by itself, as after a dispute: it is gone, and nothing is owed for it. `id` names the
-    /// event: said twice, it happened once. What had been given back before, or is owed, cannot be taken once more from
-    /// the ledger: the event says how much of it had still counted.
+    /// event: said twice, it happened once.
+    ///
+    /// It is taken from what counted; what is more than that from `owed`, the refunds of this attempt that nobody has begun,
+    /// which the customer has with it. What is still more went back twice: [`Attempt::lost`]. What is unsent stays in the shop
+    /// until somebody has looked ([`OrderRecord::stopped`]).
     ///
     /// # Errors
     /// [`OrderError::NoSuchAttempt`]; [`OrderError::OtherAmount`] for more than the attempt's; [`OrderError::NoAmount`];
     /// [`OrderError::AttemptFull`].
-    pub fn taken_back(self, attempt: u32, id: &str, amount: Money) -> Result<Option<Step>, OrderError> {
+    pub fn taken_back(
+        self,
+        attempt: u32,
+        id: &str,
+        amount: Money,
+        owed: Vec<RefundRecord>,
+    ) -> Result<Option<Step>, OrderError> {
         check_key(id)?;
         let mut step = Step::of(self);
         let order = &mut step.order;
@@ -322,6 +334,27 @@ impl OrderRecord {
             order.waived = order.waived.plus(settled)?;
         }
         step.happened.push(Happened::TakenBack { attempt, id: id.to_owned(), amount, settled });
+        step.stop();
+        let mut rest = amount.minus(settled)?;
+        let is_owed = |it: &RefundRecord| it.state == RefundState::Owed && it.by == Source::Attempt(attempt);
+        for refund in owed.into_iter().filter(is_owed) {
+            let part = refund.amount.at_most(rest)?;
+            rest = rest.minus(part)?;
+            let left = refund.amount.minus(part)?;
+            if left.is_zero() {
+                step.refund_taken(refund)?;
+            } else if !part.is_zero() {
+                // The same decision in two records: what it was together stays what was decided.
+                let key = format!("{}/{id}", refund.key);
+                step.changed.push(RefundRecord { amount: left, ..refund.clone() });
+                step.refund_taken(RefundRecord { key, amount: part, ..refund })?;
+            }
+        }
+        if !rest.is_zero()
+            && let Some(found) = step.order.attempts.iter_mut().find(|found| found.number == attempt)
+        {
+            found.lost = Some(found.lost.unwrap_or_else(|| Money::zero(rest.currency())).plus(rest)?);
+        }
         Ok(Some(step))
     }
 
@@ -386,11 +419,32 @@ impl Step {
             return Ok(());
         }
         if !last.captured()?.is_zero() {
-            return self.close_short();
+            self.close_short()?;
+            // Nobody has decided that the rest is given away.
+            self.stop();
+            return Ok(());
         }
         self.happened.push(Happened::AuthorisationEnded { attempt: last.number });
         order.state = OrderState::Declined;
         order.expires_at = Some(now.plus_s(UNPAID_S));
+        Ok(())
+    }
+
+    /// What is unsent stays in the shop until somebody has looked.
+    pub(super) fn stop(&mut self) {
+        if !self.order.stopped && !self.order.unsent().is_empty() {
+            self.order.stopped = true;
+            self.happened.push(Happened::SendingStopped);
+        }
+    }
+
+    /// The customer has what this refund owes them, for the provider took it.
+    fn refund_taken(&mut self, refund: RefundRecord) -> Result<(), OrderError> {
+        let ledger = &mut self.order.ledger;
+        ledger.owed = ledger.owed.minus(refund.amount)?;
+        ledger.refunded = ledger.refunded.plus(refund.amount)?;
+        self.happened.push(Happened::RefundTaken { key: refund.key.clone(), amount: refund.amount });
+        self.changed.push(RefundRecord { state: RefundState::Done, ..refund });
         Ok(())
     }
 

@@ -164,6 +164,13 @@ pub enum Happened {
         /// How much.
         amount: Money,
     },
+    /// A provider took by itself what was owed back: the customer has it.
+    RefundTaken {
+        /// Which.
+        key: String,
+        /// How much.
+        amount: Money,
+    },
     /// Money that goes back by transfer stands in a file for the merchant's bank.
     RefundFiled {
         /// Which.
@@ -197,6 +204,11 @@ pub enum Happened {
         /// What is in it.
         lines: Vec<Part>,
     },
+    /// Money that it was to be sent for is gone, or will not come, and something is unsent: it stays in the shop until somebody
+    /// has looked.
+    SendingStopped,
+    /// Somebody looked at what was [stopped](super::OrderRecord::stopped), and lets it be sent all the same.
+    SendingAllowed,
     /// A parcel arrived.
     Delivered {
         /// Which parcel.
@@ -226,4 +238,83 @@ pub enum Happened {
     Cancelled,
     /// It was not paid in time.
     Expired,
+}
+
+macro_rules! names {
+    ($($variant:ident => $name:literal,)+) => {
+        impl Happened {
+            /// The name of each, as JSON has it.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// Its name, one of [`NAMES`](Self::NAMES).
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $name,)+
+                }
+            }
+
+            #[cfg(test)]
+            const VARIANTS: &'static [&'static str] = &[$(stringify!($variant)),+];
+        }
+    };
+}
+
+names! {
+    Placed => "placed",
+    Confirmed => "confirmed",
+    StockMissing => "stock_missing",
+    PaymentBegun => "payment_begun",
+    PaymentAnswered => "payment_answered",
+    AuthorisationRefused => "authorisation_refused",
+    Contradicted => "contradicted",
+    Received => "received",
+    Paid => "paid",
+    CaptureBegun => "capture_begun",
+    CaptureAnswered => "capture_answered",
+    AuthorisationEnded => "authorisation_ended",
+    ClosedShort => "closed_short",
+    VoidBegun => "void_begun",
+    VoidAnswered => "void_answered",
+    TakenBack => "taken_back",
+    RefundOwed => "refund_owed",
+    RefundBegun => "refund_begun",
+    RefundAnswered => "refund_answered",
+    RefundContradicted => "refund_contradicted",
+    Refunded => "refunded",
+    RefundTaken => "refund_taken",
+    RefundFiled => "refund_filed",
+    RefundReopened => "refund_reopened",
+    RefundReturned => "refund_returned",
+    AccountNamed => "account_named",
+    Sent => "sent",
+    SendingStopped => "sending_stopped",
+    SendingAllowed => "sending_allowed",
+    Delivered => "delivered",
+    Adjusted => "adjusted",
+    Withdrawn => "withdrawn",
+    AddressChanged => "address_changed",
+    Cancelled => "cancelled",
+    Expired => "expired",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_is_called_as_json_has_it() {
+        for (variant, name) in Happened::VARIANTS.iter().zip(Happened::NAMES) {
+            let words = variant.chars().enumerate().map(|(place, c)| match (c.is_ascii_uppercase(), place) {
+                (true, 1..) => format!("_{}", c.to_ascii_lowercase()),
+                _ => c.to_ascii_lowercase().to_string(),
+            });
+            assert_eq!(words.collect::<String>(), *name);
+        }
+        for what in [Happened::Paid, Happened::Delivered { parcel: "1".into() }] {
+            let json = serde_json::to_value(&what).unwrap();
+            let name = json.as_str().or_else(|| json.as_object()?.keys().next().map(String::as_str));
+            assert_eq!(name, Some(what.name()));
+        }
+    }
 }

@@ -130,10 +130,14 @@ impl Fulfilment {
 }
 
 impl OrderRecord {
-    /// Whether a parcel may leave the shop: it is paid, or a rail keeps the money for it. What a wallet authorised is an order
-    /// to a bank, which may still refuse it.
+    /// Whether a parcel may leave the shop: it is paid, or a rail keeps the money for it, and it is not
+    /// [stopped](Self::stopped). What a wallet authorised is an order to a bank, which may still refuse it.
     #[must_use]
     pub fn may_be_sent(&self) -> bool {
+        !self.stopped && self.has_its_money()
+    }
+
+    fn has_its_money(&self) -> bool {
         let is_kept = |attempt: &Attempt| attempt.holds() && attempt.rail != WalletRail::ID;
         match self.state {
             OrderState::Paid => true,
@@ -142,12 +146,27 @@ impl OrderRecord {
         }
     }
 
+    /// Whether something of it is unsent that would be sent, were it not [stopped](Self::stopped).
+    #[must_use]
+    pub fn waits_stopped(&self) -> bool {
+        self.stopped && self.has_its_money() && !self.unsent().is_empty()
+    }
+
+    /// Somebody looked at what was stopped, and lets it be sent all the same. `None` if it is not stopped.
+    #[must_use]
+    pub fn sending_allowed(self) -> Option<Step> {
+        self.stopped.then(|| {
+            let order = Self { stopped: false, ..self };
+            Step { happened: vec![Happened::SendingAllowed], ..Step::of(order) }
+        })
+    }
+
     /// A parcel has left the shop. `Ok(None)` if that was said before with the same key.
     ///
     /// What no parcel brings ([`Line::intangible`](super::Line::intangible)) has arrived when it was sent.
     ///
     /// # Errors
-    /// [`OrderError::Over`]; [`OrderError::After`] if it [may not be sent](Self::may_be_sent) yet, more is sent than was bought, or
+    /// [`OrderError::Over`]; [`OrderError::After`] if it [may not be sent](Self::may_be_sent) yet or is stopped, more is sent than was bought, or
     /// the key was used for another parcel.
     pub fn sent(self, parcel: &Parcel, now: UnixTime) -> Result<Option<Step>, OrderError> {
         parcel.check()?;
@@ -163,6 +182,7 @@ impl OrderRecord {
         }
         match self.state {
             _ if self.may_be_sent() => {}
+            _ if self.has_its_money() => return Err(AfterError::Stopped.into()),
             over @ (OrderState::Cancelled | OrderState::Expired) => return Err(OrderError::Over(over)),
             open => return Err(AfterError::NotToBeSent(open).into()),
         }

@@ -212,7 +212,7 @@ impl Books<'_> {
             .filter_map(|refund| {
                 // The last time: a transfer may have come back, and gone out again.
                 let done =
-                    |event: &&OrderEvent| matches!(&event.what, Happened::Refunded { key, .. } if *key == refund.key);
+                    |event: &&OrderEvent| matches!(&event.what, Happened::Refunded { key, .. } | Happened::RefundTaken { key, .. } if *key == refund.key);
                 let event = self.events.iter().rev().find(done)?;
                 Some(Returned { number: event.number, at: event.at, refund })
             })

@@ -225,6 +225,7 @@ fn what_was_never_collected_is_taken_off_by_rate() {
         captures: Vec::new(),
         void: None,
         taken_back: Vec::new(),
+        lost: None,
     }];
     let receipt = kept.receipts().remove(0);
     assert_eq!((receipt.kind, receipt.gross_minor), (ReceiptKind::PurchaseAndReturn, 2000));
@@ -232,7 +233,7 @@ fn what_was_never_collected_is_taken_off_by_rate() {
     let off: Vec<_> = receipt.products.iter().filter(|product| product.name == "Not charged").collect();
     assert_eq!(off.iter().map(|product| product.gross_minor).sum::<i64>(), -1665);
     // What a provider takes back later changes nothing about it, and is no return.
-    let step = kept.order.clone().taken_back(1, "dispute", euro("20")).unwrap().unwrap();
+    let step = kept.order.clone().taken_back(1, "dispute", euro("20"), Vec::new()).unwrap().unwrap();
     kept.take(step, NOON.plus_s(99));
     assert_eq!(kept.receipts(), [receipt]);
 }

@@ -93,6 +93,23 @@ pub(in crate::back_office) fn happened(lang: Lang, what: &Happened) -> Html {
             html!("{}: <code>{}</code>", say("Refunded twice?", "Zweimal erstattet?"), outcome)
         }
         Happened::Refunded { amount, .. } => html!("{}: {}", say("Sent back", "Zurückgezahlt"), money(amount)),
+        Happened::RefundTaken { amount, .. } => {
+            html!(
+                "{}: {}",
+                say("The provider took what was owed", "Der Anbieter nahm, was zurückzuzahlen war"),
+                money(amount)
+            )
+        }
+        Happened::SendingStopped => html!(
+            "{}",
+            say(
+                "Stop: the money for it is gone, or will not come. Send nothing before you have looked",
+                "Halt: Das Geld dafür ist weg oder kommt nicht. Bitte nichts senden, bevor Sie nachgesehen haben"
+            )
+        ),
+        Happened::SendingAllowed => {
+            html!("{}", say("It may be sent all the same", "Darf trotzdem gesendet werden"))
+        }
         Happened::RefundFiled { file, .. } => {
             html!("{} <code>{}</code>", say("A refund stands in the file", "Eine Erstattung steht in der Datei"), file)
         }
@@ -177,6 +194,9 @@ mod tests {
             Happened::Delivered { parcel: parcel() },
             Happened::Adjusted { key: key(), reason: AdjustmentReason::Damaged, lines: lines.clone(), amount },
             Happened::Withdrawn { key: key(), lines },
+            Happened::RefundTaken { key: key(), amount },
+            Happened::SendingStopped,
+            Happened::SendingAllowed,
             Happened::AddressChanged,
             Happened::Cancelled,
             Happened::Expired,

@@ -16,6 +16,8 @@ use crate::{
 const WITHDRAWN: &str = "order_withdrawn";
 /// The orders of which something is to be sent.
 const TO_SEND: &str = "order_to_send";
+/// The orders of which something is unsent, and stopped.
+const STOPPED: &str = "order_stopped";
 
 /// An adjustment, and how far it has come: see [`Order::adjustments`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,15 @@ impl Order {
     /// another parcel.
     pub async fn sent(&self, parcel: Parcel) -> Result<Pending<Self>, Error> {
         self.merchant.step(self.id(), move |order, now| Ok(order.sent(&parcel, now)?)).await
+    }
+
+    /// What is [stopped](OrderRecord::stopped) may be sent all the same: money was taken back, or an authorisation ended with a
+    /// part of the price, and the merchant has looked at it. Said again, nothing happens.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn send_anyway(&self) -> Result<Pending<Self>, Error> {
+        self.merchant.step(self.id(), |order, _| Ok(order.sending_allowed())).await
     }
 
     /// A parcel has arrived, which is when the time to withdraw from what is in it begins.
@@ -158,6 +169,17 @@ impl Merchant {
         let found = self.first_of(TO_SEND, limit).await?;
         self.orders_of(found).await
     }
+
+    /// The orders of which something is unsent and [stopped](OrderRecord::stopped): what they were to be sent for is gone, or
+    /// will not come. Those that were placed first before the others, up to `limit` (at most 1,000). Somebody has to look at
+    /// each: [`Order::send_anyway`], or an [adjustment](Order::adjust) of what is not going to be supplied.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the store does not answer.
+    pub async fn orders_stopped(&self, limit: usize) -> Result<Vec<Order>, Error> {
+        let found = self.first_of(STOPPED, limit).await?;
+        self.orders_of(found).await
+    }
 }
 
 /// Puts an order into the list of those that wait to be settled, or takes it out.
@@ -170,22 +192,26 @@ pub(super) fn settlement_write(order: &OrderRecord, was: Option<&OrderRecord>) -
     }
 }
 
-/// Puts an order into the list of those that are to be packed, or takes it out.
-pub(super) fn sending_write(order: &OrderRecord, was: Option<&OrderRecord>) -> Result<Option<Write>, Error> {
-    match (was.is_some_and(is_to_be_sent), is_to_be_sent(order)) {
-        (false, true) => entry(to_send_key(order), &order.id, Expect::Any).map(Some),
-        (true, false) => Ok(Some(Write::delete(to_send_key(order), Expect::Any))),
-        _ => Ok(None),
+/// Puts an order into the list of those that are to be packed, and of those that are stopped, or takes it out.
+pub(super) fn sending_writes(order: &OrderRecord, was: Option<&OrderRecord>) -> Result<Vec<Write>, Error> {
+    let is_stopped = |order: &OrderRecord| order.is_confirmed() && order.waits_stopped();
+    let packed = (TO_SEND, was.is_some_and(is_to_be_sent), is_to_be_sent(order));
+    let stopped = (STOPPED, was.is_some_and(is_stopped), is_stopped(order));
+    let mut writes = Vec::new();
+    for (list, was_in, is_in) in [packed, stopped] {
+        let key = Key::new(list, shard_of(order.id.as_str()), by_time(order.placed_at, &order.id));
+        match (was_in, is_in) {
+            (false, true) => writes.push(entry(key, &order.id, Expect::Any)?),
+            (true, false) => writes.push(Write::delete(key, Expect::Any)),
+            _ => {}
+        }
     }
+    Ok(writes)
 }
 
 /// What a checkout only tries to sell is packed by nobody.
 fn is_to_be_sent(order: &OrderRecord) -> bool {
     order.is_confirmed() && order.may_be_sent() && !order.unsent().is_empty()
-}
-
-fn to_send_key(order: &OrderRecord) -> Key {
-    Key::new(TO_SEND, shard_of(order.id.as_str()), by_time(order.placed_at, &order.id))
 }
 
 fn withdrawn_key(id: &OrderId) -> Key {
@@ -229,9 +255,11 @@ mod tests {
         let first = order.sent(parcel.clone()).await.unwrap();
         let second = order.sent(parcel.clone()).await.unwrap();
         assert!(first.is_new() && second.is_new(), "decided from the same order");
-        first.commit().await.unwrap();
+        assert!(first.committed().await.unwrap().is_new);
         // Pressed twice at once: the other is decided anew, and finds it done.
-        let order = second.commit().await.unwrap();
+        let second = second.committed().await.unwrap();
+        assert!(!second.is_new, "it was somebody else's");
+        let order = second.value;
         assert_eq!((order.parcels().len(), order.fulfilment(), order.unsent()), (1, Fulfilment::Partly, teas(1)));
         assert!(!order.sent(parcel).await.unwrap().is_new());
         assert_eq!(order.sent(Parcel::new("2", teas(2))).await.unwrap_err().code(), "more_than_bought");

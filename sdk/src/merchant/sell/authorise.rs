@@ -353,8 +353,7 @@ impl Merchant {
             writes.push(put(due_key(next, at), &entry, until, Expect::Any)?);
         }
         writes.push(put(authorisation_key(&next.order, next.attempt), next, until, Expect::Version(version))?);
-        self.0.store.commit(&writes, self.now()).await?;
-        Ok(())
+        self.commit_first(&writes, self.now()).await
     }
 
     fn evidence_until(&self, record: &AuthorisationRecord) -> UnixTime {

@@ -197,14 +197,14 @@ struct Statement {
 
 /// Which transfer was for an order.
 #[derive(Serialize, Deserialize)]
-struct Receipt {
+struct OrderTransfer {
     transfer: String,
     /// Whether anything of it counts towards the price.
     counts: bool,
 }
 
-impl Persisted for Receipt {
-    const KIND: &'static str = "order_receipt";
+impl Persisted for OrderTransfer {
+    const KIND: &'static str = "order_transfer";
     const SCHEMA: u16 = 1;
 }
 
@@ -309,7 +309,7 @@ impl Merchant {
     /// says nothing about who paid: one cent with somebody's reference must not draw their refund.
     pub(super) async fn payer_of(&self, order: &OrderId) -> Result<Option<BankAccount>, Error> {
         let mut payer: Option<BankAccount> = None;
-        for receipt in self.all_of::<Receipt>(order).await?.into_iter().filter(|receipt| receipt.counts) {
+        for receipt in self.all_of::<OrderTransfer>(order).await?.into_iter().filter(|it| it.counts) {
             let (record, _) = self.transfer(&receipt.transfer).await?;
             match (self.statement(&receipt.transfer, &record)?.payer, &payer) {
                 (Some(found), None) => payer = Some(found),
@@ -384,7 +384,7 @@ impl Merchant {
         let value = Booking::Unmatched(self.unmatched_of(name, &record)?);
         let writes = vec![
             put(transfer_key(name), &record, None, Expect::Absent)?,
-            put(unmatched_key(name), &Receipt { transfer: name.to_owned(), counts: false }, None, Expect::Any)?,
+            put(unmatched_key(name), &OrderTransfer { transfer: name.to_owned(), counts: false }, None, Expect::Any)?,
         ];
         Ok(Plan { writes, value, witness: None, at: self.now() })
     }
@@ -451,10 +451,10 @@ impl Merchant {
         }
         self.name_payers(&mut step).await?;
         let record = TransferRecord { fate: Fate::For(id.clone()), ..record };
-        let receipt = Receipt { transfer: name.to_owned(), counts };
+        let receipt = OrderTransfer { transfer: name.to_owned(), counts };
         let mut writes = vec![
             put(transfer_key(name), &record, None, expect)?,
-            put(Key::new(Receipt::KIND, id.as_str(), name), &receipt, None, Expect::Any)?,
+            put(Key::new(OrderTransfer::KIND, id.as_str(), name), &receipt, None, Expect::Any)?,
         ];
         if matches!(expect, Expect::Version(_)) {
             writes.push(Write::delete(unmatched_key(name), Expect::Any));

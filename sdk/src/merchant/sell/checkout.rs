@@ -17,7 +17,7 @@ pub use self::{
 };
 use self::{
     once::Once,
-    quote::{Heading, Towards, Typed},
+    quote::{Heading, Towards},
 };
 use super::{
     GuestLink, Order, Pending, PlacedDraft, Plan, guest_key,
@@ -48,22 +48,31 @@ const SO_FAR: &str = "checkout address so far";
 
 /// What a customer sends: what they want, and where it goes.
 #[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Basket {
     /// What they want: all of it, each time.
     pub wishes: Wishes,
-    /// Where it goes, typed. Nothing leaves it where it went before; what the customer's wallet has told meanwhile, by the
-    /// ask of [`Trade::address_from`], is taken from there.
-    pub address: Option<Address>,
-    /// What was typed of an address that is not whole yet, for a page that is to show it again: as far as its country is there,
-    /// sending is priced by that, and nothing is ordered before there is an address. Nothing leaves it as it was; an address
-    /// ends it. Not looked at beside an address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub so_far: Option<Address>,
+    /// What they typed of where it goes.
+    pub typed: Typed,
+}
+
+/// What somebody typed of where something goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Typed {
+    /// Nothing: it goes where it went before; what the customer's wallet has told meanwhile, by the ask of
+    /// [`Trade::address_from`], is taken from there.
+    #[default]
+    Nothing,
+    /// An address that is not whole yet, for a page that is to show it again: as far as its country is there, sending is
+    /// priced by that, and nothing is ordered before there is an address.
+    SoFar(Address),
+    /// An address.
+    Address(Address),
 }
 
 impl From<Wishes> for Basket {
     fn from(wishes: Wishes) -> Self {
-        Self { wishes, address: None, so_far: None }
+        Self { wishes, typed: Typed::Nothing }
     }
 }
 
@@ -71,19 +80,15 @@ impl Basket {
     /// It goes to an address that somebody typed.
     #[must_use]
     pub fn deliver_to(mut self, address: Address) -> Self {
-        self.address = Some(address);
+        self.typed = Typed::Address(address);
         self
     }
 
     /// So much of an address is typed by now.
     #[must_use]
     pub fn typed_so_far(mut self, so_far: Address) -> Self {
-        self.so_far = Some(so_far);
+        self.typed = Typed::SoFar(so_far);
         self
-    }
-
-    fn typed(&self) -> Typed<'_> {
-        Typed { address: self.address.as_ref(), so_far: self.so_far.as_ref() }
     }
 }
 
@@ -91,7 +96,7 @@ impl Basket {
 struct Change<'a> {
     wishes: CheckedWishes,
     /// Where it goes, if somebody typed that.
-    typed: Typed<'a>,
+    typed: &'a Typed,
     /// What makes it one change.
     once: Option<Once>,
 }
@@ -254,7 +259,7 @@ impl Recognised {
             let buyer = Buyer::Customer(known.id().clone());
             let record = CheckoutRecord { buyer, guest: None, ..record };
             let wishes = record.wishes.clone();
-            let change = Change { wishes, typed: Typed::default(), once: None };
+            let change = Change { wishes, typed: &Typed::Nothing, once: None };
             let mut plan = merchant.plan_change(record, Some(version), change, &whose).await?;
             plan.writes.push(merchant.still_here(known.id()).await?);
             Ok(plan)
@@ -339,7 +344,7 @@ impl Merchant {
                 changed_at: now,
                 operation: String::new(),
             };
-            let change = Change { wishes, typed: basket.typed(), once };
+            let change = Change { wishes, typed: &basket.typed, once };
             merchant.plan_change(record, None, change, &whose).await
         })
         .await?
@@ -377,7 +382,7 @@ impl Merchant {
         &self,
         record: &CheckoutRecord,
         wishes: CheckedWishes,
-        typed: Typed<'_>,
+        typed: &Typed,
         whose: &Whose,
     ) -> Result<Quoted, Error> {
         let heading = self.heading(record, typed, whose.known()).await?;
@@ -612,7 +617,7 @@ impl Checkout {
             if record.stage != Stage::Open {
                 return unchanged(record, whose);
             }
-            let quoted = merchant.quoted(&record, record.wishes.clone(), Typed::default(), &whose).await?;
+            let quoted = merchant.quoted(&record, record.wishes.clone(), &Typed::Nothing, &whose).await?;
             if !quoted.differs_from(&record) {
                 return unchanged(record, whose);
             }
@@ -664,7 +669,7 @@ impl Checkout {
             let (record, version) = whose.owned_now(found).await?;
             record.changeable(revision)?;
             let wishes = basket.wishes.clone().checked().map_err(CheckoutError::from)?;
-            let change = Change { wishes, typed: basket.typed(), once: Some(once) };
+            let change = Change { wishes, typed: &basket.typed, once: Some(once) };
             merchant.plan_change(record, Some(version), change, &whose).await
         })
         .await?

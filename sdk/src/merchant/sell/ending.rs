@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    merchant::{Merchant, lost_the_race, put},
+    merchant::{Merchant, put},
     order::{Attempt, NO_SALE_KEPT_S, OrderEvent, OrderId, OrderRecord},
     store::{Expect, KEYS_MAX, Key, Persisted, Prefix, Version, Write},
     time::UnixTime,
@@ -120,11 +120,7 @@ impl Merchant {
     }
 
     async fn commit_ending(&self, writes: &[Write], now: UnixTime) -> Result<(), Error> {
-        match self.0.store.commit(writes, now).await {
-            Ok(_) => Ok(()),
-            Err(error) if lost_the_race(&error) => Err(crate::error::Refusal::Overtaken.into()),
-            Err(error) => Err(error.into()),
-        }
+        self.commit_first(writes, now).await
     }
 }
 

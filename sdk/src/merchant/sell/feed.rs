@@ -165,15 +165,13 @@ impl Feed {
 
     /// Leases the events of an order or a customer, if nobody else has.
     async fn lease(&self, subject: &Subject, now: UnixTime) -> Result<Option<FeedBatch>, Error> {
-        let store = &self.merchant.0.store;
-        let worker = base64url_encode(&self.merchant.random::<16>());
+        let (merchant, store) = (&self.merchant, &self.merchant.0.store);
+        let worker = base64url_encode(&merchant.random::<16>());
         let until = Some(now.plus_s(LEASE_S));
         let lease = Lease { worker: worker.clone() };
         let lease = crate::merchant::put(subject.lease_key(), &lease, until, Expect::Absent)?;
-        match store.commit(&[lease], now).await {
-            Ok(_) => {}
-            Err(error) if crate::merchant::lost_the_race(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        if !merchant.commit_if_first(&[lease], now).await? {
+            return Ok(None);
         }
         // After the lease: what was there before it may have been done by whoever had the last one.
         let sort = format!("{}/", subject.name);
@@ -246,11 +244,7 @@ impl FeedBatch {
         let lease = Lease { worker: self.worker };
         let until = Some(now.plus_s(after_s));
         let write = crate::merchant::put(self.subject.lease_key(), &lease, until, Expect::Version(version))?;
-        match self.merchant.0.store.commit(&[write], now).await {
-            Ok(_) => Ok(()),
-            Err(error) if crate::merchant::lost_the_race(&error) => Err(Refusal::Overtaken.into()),
-            Err(error) => Err(error.into()),
-        }
+        self.merchant.commit_first(&[write], now).await
     }
 }
 

@@ -82,7 +82,7 @@ impl Merchant {
     /// A token for a form of this customer, or of a guest.
     pub(super) fn make_form(&self, whose: Option<&CustomerId>) -> String {
         let (issued, nonce) = (self.now().as_secs().to_be_bytes(), self.random::<16>());
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0.keys.derive(PURPOSE, b""));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0.keys.derive(PURPOSE, self.0.within.as_bytes()));
         let mac = hmac::sign(&key, &signed(whose, &issued, &nonce));
         let mut token = [issued.as_slice(), &nonce].concat();
         token.extend(mac.as_ref().iter().take(MAC_BYTES));
@@ -101,7 +101,7 @@ impl Merchant {
         let bytes = base64url_decode(token).map_err(|_| invalid())?;
         let (issued, rest) = bytes.split_first_chunk::<8>().ok_or_else(invalid)?;
         let (nonce, mac) = rest.split_first_chunk::<16>().ok_or_else(invalid)?;
-        let ours = self.0.keys.derive_all(PURPOSE, b"").iter().any(|key| {
+        let ours = self.0.keys.derive_all(PURPOSE, self.0.within.as_bytes()).iter().any(|key| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, key);
             let tag = hmac::sign(&key, &signed(whose, issued, nonce));
             let tag: Vec<u8> = tag.as_ref().iter().take(MAC_BYTES).copied().collect();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Expect, LOOK_MAX, Order, Pending, Plan,
-    after::sending_write,
+    after::sending_writes,
     order_key,
     queue::{named, newest_first, shard_of, shards},
 };
@@ -186,7 +186,7 @@ impl Merchant {
             let order = merchant.wanted(&id).await?;
             let unchanged = Write::check(order_key(&id), Expect::Version(order.version));
             let mut writes = vec![listed(&order.record)?, unchanged];
-            writes.extend(sending_write(&order.record, None)?);
+            writes.extend(sending_writes(&order.record, None)?);
             Ok(Plan { writes, value: (), witness: None, at: merchant.now() })
         });
         step.await?.commit().await

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::{Error, Refusal},
     merchant::{Merchant, operate::Work, put},
-    order::{OrderEvent, OrderId},
+    order::{Happened, OrderEvent, OrderId},
     protocol::{
         jose::{base64url_encode, sha256},
         webhook::{WebhookError, WebhookSecret},
@@ -93,8 +93,7 @@ impl Webhook {
         Self { name: name.to_owned(), url, secrets: secrets.into_iter().collect(), only: Vec::new() }
     }
 
-    /// Sends events of these types alone, such as `order.paid`: `order.` and the name of a
-    /// [`Happened`](crate::order::Happened) in JSON.
+    /// Sends events of these types alone, such as `order.paid`: `order.` and one of [`Happened::NAMES`].
     #[must_use]
     pub fn only(mut self, types: &[&str]) -> Self {
         self.only.extend(types.iter().map(|&kind| kind.to_owned()));
@@ -122,14 +121,15 @@ impl Webhook {
         if !(1..=SECRETS_MAX).contains(&secrets.len()) {
             return Err(format!("the webhook {name:?} needs 1 to {SECRETS_MAX} secrets"));
         }
-        match only.iter().find(|kind| !kind.starts_with("order.")) {
-            Some(kind) => Err(format!("the webhook {name:?} wants {kind:?}: types of events begin with `order.`")),
+        let is_one = |kind: &str| kind.strip_prefix("order.").is_some_and(|what| Happened::NAMES.contains(&what));
+        match only.iter().find(|kind| !is_one(kind)) {
+            Some(kind) => Err(format!("the webhook {name:?} wants {kind:?}, which never happens: see Happened::NAMES")),
             None => Ok(()),
         }
     }
 
     fn wants(&self, event: &OrderEvent) -> bool {
-        self.only.is_empty() || self.only.contains(&type_of(event).0)
+        self.only.is_empty() || self.only.contains(&type_of(event))
     }
 
     /// What tells its address from another one.
@@ -384,16 +384,16 @@ async fn side_by_side(mut rounds: Vec<Round<'_>>) -> Vec<Result<Delivered, Error
     done
 }
 
-/// The type of an event, and what it tells besides.
-fn type_of(event: &OrderEvent) -> (String, Value) {
-    match serde_json::to_value(&event.what) {
-        Ok(Value::Object(members)) => {
-            let told = members.into_iter().next();
-            told.map_or_else(|| ("order.changed".to_owned(), json!({})), |(name, told)| (format!("order.{name}"), told))
-        }
-        Ok(Value::String(name)) => (format!("order.{name}"), json!({})),
-        _ => ("order.changed".to_owned(), json!({})),
-    }
+/// The type of an event.
+fn type_of(event: &OrderEvent) -> String {
+    format!("order.{}", event.what.name())
+}
+
+/// What an event tells besides its type: an object, empty where there is nothing to tell.
+fn told_by(event: &OrderEvent) -> Value {
+    // What was read from JSON can be written as JSON.
+    let mut told = serde_json::to_value(&event.what).unwrap_or_default();
+    told.get_mut(event.what.name()).map_or_else(|| json!({}), Value::take)
 }
 
 fn dead_key(endpoint: &str, order: &OrderId, number: u32) -> Key {

@@ -165,11 +165,17 @@ impl Merchant {
                 self.step_refund(&id, &key, follow).await?
             }
             Said::TakenBack { id: name } => {
-                let follow = move |order: OrderRecord, _| {
-                    check(&order)?;
-                    Ok(order.taken_back(attempt, &name, amount)?)
-                };
-                self.step(&id, follow).await?
+                Pending::new(self, (id, name), move |merchant, (id, name)| async move {
+                    // The order first: whoever changes a refund changes its order's version, too.
+                    let order = merchant.wanted(&id).await?;
+                    check(&order.record)?;
+                    let refunds = merchant.all_of::<RefundRecord>(&id).await?;
+                    match order.record.clone().taken_back(attempt, &name, amount, refunds)? {
+                        Some(step) => merchant.plan_step(step, Some(&order), Vec::new()),
+                        None => Ok(merchant.plan_nothing_new(order.record)),
+                    }
+                })
+                .await?
             }
         };
         step.commit().await

@@ -74,7 +74,11 @@ impl<T: Send> Pending<T> {
     }
 
     /// Whether something is to happen. `false`: this very step happened before, and a merchant who adds to it, such as by
-    /// taking from the stock, did so then. `true` may still lose a race: ask for it, commit, and then add.
+    /// taking from the stock, did so then.
+    ///
+    /// For a commit of the merchant's own, which happens as it was decided or not at all
+    /// ([`Postgres::commit_in`](crate::store::Postgres::commit_in)). Two who ask at once may both hear `true`: who
+    /// [commits](Self::committed) hears afterwards whether it was them.
     #[must_use]
     pub const fn is_new(&self) -> bool {
         !self.plan.writes.is_empty()
@@ -91,16 +95,27 @@ impl<T: Send> Pending<T> {
     /// # Errors
     /// What the step refuses by now, and [`Error::Unavailable`] if the store does not answer.
     pub async fn commit(self) -> Result<T, Error> {
+        self.committed().await.map(|committed| committed.value)
+    }
+
+    /// As [`commit`](Self::commit), and says whether it was this call that made it happen.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub async fn committed(self) -> Result<Committed<T>, Error> {
         let Self { merchant, mut plan, again } = self;
         for _ in 0..RACES_MAX {
-            if plan.writes.is_empty() {
-                return Ok(plan.value);
+            let is_new = !plan.writes.is_empty();
+            if !is_new {
+                return Ok(Committed { value: plan.value, is_new });
             }
             match merchant.0.store.commit(&plan.writes, plan.at).await {
-                Ok(_) => return Ok(plan.value),
+                Ok(_) => return Ok(Committed { value: plan.value, is_new }),
                 Err(error) if lost_the_race(&error) => plan = again().await?,
                 Err(error @ StoreError::Unknown(_)) => match &plan.witness {
-                    Some(witness) if witness.saw(&merchant).await? => return Ok(plan.value),
+                    Some(witness) if witness.saw(&merchant).await? => {
+                        return Ok(Committed { value: plan.value, is_new });
+                    }
                     _ => return Err(error.into()),
                 },
                 Err(error) => return Err(error.into()),
@@ -113,6 +128,17 @@ impl<T: Send> Pending<T> {
     pub(crate) fn into_plan(self) -> (Merchant, Plan<T>) {
         (self.merchant, self.plan)
     }
+}
+
+/// What has happened, and by whom.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Committed<T> {
+    /// What it is now.
+    pub value: T,
+    /// Whether this call made it happen. `false`: somebody else did, or the same call before. Of those who say one thing at
+    /// once, one hears `true`; none does if the one that happened never heard the store's answer.
+    pub is_new: bool,
 }
 
 impl Witness {

@@ -277,20 +277,73 @@ fn the_merchant_decides_about_a_capture_in_doubt_alone() {
 }
 
 #[test]
+fn what_a_provider_takes_back_is_not_given_back_again() {
+    let step = balanced(in_state("paid").refunded("k", eur(500)).unwrap());
+    let (order, owed) = (step.order, step.owed);
+    // What had counted goes first; then what was owed: the customer has it.
+    let step = balanced(order.clone().taken_back(1, "d", eur(TOTAL), owed.clone()).unwrap().unwrap());
+    let gone = |minor| Happened::RefundTaken { key: owed[0].key.clone(), amount: eur(minor) };
+    assert_eq!(step.happened[1..], [Happened::SendingStopped, gone(500)]);
+    assert_eq!((step.changed[0].state, step.changed[0].amount), (RefundState::Done, eur(500)));
+    let ledger = &step.order.ledger;
+    assert_eq!((ledger.refunded, ledger.owed, step.order.attempts[0].lost), (eur(TOTAL), eur(0), None));
+    assert_eq!(step.order.refund_sending(step.changed[0].clone(), NOW), Err(OrderError::AlreadyRefunded));
+    // A part of what was owed: the rest is owed still, and what was decided is what it was.
+    let left = TOTAL - 500;
+    let step = balanced(order.clone().taken_back(1, "d", eur(left + 200), owed.clone()).unwrap().unwrap());
+    let [rest, taken] = &step.changed[..] else { panic!("{:?}", step.changed) };
+    assert_eq!((rest.state, rest.amount, &rest.key), (RefundState::Owed, eur(300), &owed[0].key));
+    assert_eq!((taken.state, taken.amount), (RefundState::Done, eur(200)));
+    assert!(taken.key.starts_with("refund/k/"), "{}", taken.key);
+    assert_eq!(step.order.ledger.owed, eur(300));
+    // Of one that is on its way nobody knows: what was taken beyond is lost, and if it fails it is not sent again.
+    let sending = balanced(order.refund_sending(owed[0].clone(), NOW).unwrap());
+    let refund = sending.changed[0].clone();
+    let order = sending.order.taken_back(1, "d", eur(TOTAL), vec![refund.clone()]).unwrap().unwrap().order;
+    assert_eq!((order.attempts[0].lost, order.ledger.owed), (Some(eur(500)), eur(500)));
+    let failed = order.refund_answered(refund, 1, &RefundOutcome::Declined("no".into()), NOW).unwrap().unwrap();
+    let (order, refund) = (failed.order, failed.changed[0].clone());
+    assert_eq!(order.clone().refund_sending(refund.clone(), NOW), Err(OrderError::TakenAlready));
+    assert!(order.refunded_by_hand(refund).unwrap().is_some(), "the books are closed by hand");
+}
+
+#[test]
+fn what_nobody_pays_for_any_more_is_not_sent() {
+    let parcel = |key: &str| Parcel::new(key, in_state("paid").unsent());
+    let paid = in_state("paid");
+    assert!(paid.may_be_sent() && !paid.waits_stopped());
+    let disputed = paid.clone().taken_back(1, "d", eur(100), Vec::new()).unwrap().unwrap().order;
+    let emptied = paid.clone().refunded("k", eur(TOTAL)).unwrap().order;
+    let short = ended(captured(in_state("authorised"), "a", 300));
+    assert_eq!((short.state, short.waived), (OrderState::Paid, eur(TOTAL - 300)));
+    for order in [disputed, emptied, short] {
+        assert!(!order.may_be_sent() && order.waits_stopped());
+        assert_eq!(order.clone().sent(&parcel("1"), NOW), Err(AfterError::Stopped.into()));
+        let allowed = order.sending_allowed().unwrap();
+        assert_eq!(allowed.happened, [Happened::SendingAllowed]);
+        assert!(allowed.order.clone().sent(&parcel("1"), NOW).unwrap().is_some());
+        assert_eq!(allowed.order.sending_allowed(), None, "said twice");
+    }
+    // A part that goes back leaves the rest to be sent, and so does what the merchant waives by hand.
+    assert!(paid.refunded("k", eur(100)).unwrap().order.may_be_sent());
+}
+
+#[test]
 fn what_a_provider_takes_back_leaves_the_ledger_balanced() {
-    let taken =
-        |order: OrderRecord, id: &str, minor: i64| order.taken_back(1, id, eur(minor)).map(|it| it.map(balanced));
+    let taken = |order: OrderRecord, id: &str, minor: i64| {
+        order.taken_back(1, id, eur(minor), Vec::new()).map(|it| it.map(balanced))
+    };
     let paid = in_state("paid");
     let step = taken(paid.clone(), "d1", 400).unwrap().unwrap();
     let event = Happened::TakenBack { attempt: 1, id: "d1".to_owned(), amount: eur(400), settled: eur(400) };
-    assert_eq!(step.happened, [event]);
+    assert_eq!(step.happened, [event, Happened::SendingStopped]);
     let order = step.order;
     assert_eq!((order.state, order.ledger.refunded, order.ledger.owed), (OrderState::Paid, eur(400), eur(0)));
     assert_eq!(taken(order.clone(), "d1", 400), Ok(None), "said twice, it happened once");
     // After a refund there is less to take from the ledger.
     let refunded = balanced(order.refunded("k", eur(500)).unwrap()).order;
     let step = taken(refunded, "d2", TOTAL).unwrap().unwrap();
-    assert!(matches!(step.happened[..], [Happened::TakenBack { settled, .. }] if settled == eur(100)));
+    assert!(matches!(step.happened[0], Happened::TakenBack { settled, .. } if settled == eur(100)));
     assert_eq!((step.order.ledger.refunded, step.order.ledger.owed), (eur(500), eur(500)));
     // An open order does not collect it once more.
     let order = taken(captured(in_state("authorised"), "a", 300), "d", 200).unwrap().unwrap().order;
@@ -300,5 +353,5 @@ fn what_a_provider_takes_back_leaves_the_ledger_balanced() {
     assert_eq!(taken(paid.clone(), "d", 0), Err(OrderError::NoAmount));
     assert!(matches!(taken(paid.clone(), "d", TOTAL + 1), Err(OrderError::OtherAmount { .. })));
     assert_eq!(taken(paid.clone(), "a/b", 1), Err(OrderError::CaptureKey));
-    assert_eq!(paid.taken_back(2, "d", eur(1)), Err(OrderError::NoSuchAttempt(2)));
+    assert_eq!(paid.taken_back(2, "d", eur(1), Vec::new()), Err(OrderError::NoSuchAttempt(2)));
 }

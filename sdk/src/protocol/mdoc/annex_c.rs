@@ -151,7 +151,7 @@ pub fn open(
 }
 
 /// What a wallet does: seals a `DeviceResponse` to the key of `encryption_info`.
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn seal(
     device_response: &[u8],
     ephemeral: &DecryptionKey,

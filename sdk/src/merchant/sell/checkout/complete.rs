@@ -18,7 +18,7 @@ use crate::{
     ask::Ask,
     checkout::{Agreed, Awaited, CheckoutId, CheckoutRecord, HOLDING_S, Message, MessageCode, Stage, Status, short_of},
     error::{Error, Refusal},
-    merchant::{Merchant, RACES_MAX, lost_the_race, put, recognise::Customer},
+    merchant::{Merchant, RACES_MAX, put, recognise::Customer},
     money::Money,
     order::{Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
     rail::{Outcome, PaymentRequest, Reference, WalletRail},
@@ -174,7 +174,7 @@ impl Merchant {
     /// One entry of the queue: what it leads to is settled, or looked at again later.
     async fn look_at_checkout(&self, due: &Key, version: Version) -> Result<(), Error> {
         let Some(id) = named(&due.sort).and_then(|id| id.parse::<CheckoutId>().ok()) else {
-            self.0.store.commit(&[Write::delete(due.clone(), Expect::Version(version))], self.now()).await?;
+            self.commit_if_first(&[Write::delete(due.clone(), Expect::Version(version))], self.now()).await?;
             return Ok(());
         };
         let record = self.checkout_followed(&id).await?;
@@ -198,10 +198,8 @@ impl Merchant {
                 Held::Over => tracing::debug!(order = %agreed.order, "what was held is sold by now, or was let go"),
             }
         }
-        match self.0.store.commit(&writes, now).await {
-            Err(error) if !lost_the_race(&error) => Err(error.into()),
-            _ => Ok(()),
-        }
+        self.commit_if_first(&writes, now).await?;
+        Ok(())
     }
 
     /// A checkout as it stands by now: what was begun and left is given up, and what is being paid follows its order.
@@ -223,10 +221,8 @@ impl Merchant {
             let Some((next, stock)) = next else { return Ok(Some(record)) };
             let mut writes = checkout_writes(&next, Some(version))?;
             writes.extend(stock);
-            match self.0.store.commit(&writes, now).await {
-                Ok(_) => return Ok(Some(next)),
-                Err(error) if lost_the_race(&error) => {}
-                Err(error) => return Err(error.into()),
+            if self.commit_if_first(&writes, now).await? {
+                return Ok(Some(next));
             }
         }
         Err(Refusal::Overtaken.into())
@@ -266,7 +262,7 @@ impl Merchant {
         let agreed = Agreed {
             order: OrderId::from_random(self.random()),
             reference: Reference::from_random(self.random()),
-            rail: completion.rail.clone().unwrap_or_default(),
+            rail: completion.rail.clone(),
             awaited,
             at: now,
         };
@@ -309,7 +305,7 @@ impl Merchant {
         });
         match placing.await?.commit().await? {
             Placed::Begun(payment) => {
-                let rail = self.rail(&agreed.rail)?.clone();
+                let rail = self.rail(agreed.rail.as_deref().ok_or(Refusal::RailNeeded)?)?.clone();
                 let outcome = in_time(rail.pay(&payment)).await.unwrap_or(Outcome::Unknown);
                 self.answered(&payment, outcome).await?;
                 Ok(())
@@ -403,7 +399,7 @@ impl Merchant {
         let draft = draft(&record).withdrawal_days(trade.withdrawal_days);
         let mut step = OrderRecord::placed(&draft, placing)?;
         if !step.order.total.is_zero() {
-            let rail = self.rail(&agreed.rail)?;
+            let rail = self.rail(agreed.rail.as_deref().ok_or(Refusal::RailNeeded)?)?;
             // Until a wallet has signed, nobody knows whether it will: what it would buy is not kept from others for days.
             let patience_s = if rail.id() == WalletRail::ID { WALLET_S } else { rail.patience_s() };
             if let Some(paying) = step.order.clone().paying(rail.id(), patience_s, now)? {

@@ -5,7 +5,7 @@ use crate::{
     ask::{Ask, Device},
     checkout::{Awaited, AwaitedAddress, Stage, Status},
     error::{Error, Refusal},
-    merchant::{AskTogether, BrowserProof, Invitation, Merchant, Pending},
+    merchant::{AskTogether, BrowserProof, Committed, Invitation, Merchant, Pending},
     money::Money,
     order::{Address, NotAuthorised},
     presentation::Verified,
@@ -79,9 +79,8 @@ impl Checkout {
         let agreed = Pending::new(merchant, input, |merchant, (id, whose, completion, once, awaited)| async move {
             merchant.plan_agreeing(&id, whose, &completion, once, awaited).await
         });
-        let agreed = agreed.await?;
-        let is_new = agreed.is_new();
-        let checkout = agreed.commit().await?.carried_out().await?;
+        let Committed { value, is_new } = agreed.await?.committed().await?;
+        let checkout = value.carried_out().await?;
         let Stage::Paying(agreed) = &checkout.record.stage else { return Ok(Tapped { checkout, invitation: None }) };
         let order = merchant.order(&agreed.order).await?.ok_or(Refusal::NoSuchOrder)?;
         // What was agreed to says what is asked, also when it is asked once more.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::Typed;
 use crate::{
     ask::Ask,
     checkout::{BuyerFacts, Cart, CheckedWishes, CheckoutRecord, Coupon, Offering, consignment},
@@ -44,15 +45,6 @@ pub(in crate::merchant::sell) fn coupon_key(coupon: &Coupon, customer: Option<&C
 /// What a customer was let off once.
 pub(in crate::merchant) fn coupons_of(customer: &CustomerId) -> Prefix {
     Prefix { kind: CouponUsed::KIND, partition: customer.as_str().to_owned(), sort: String::new() }
-}
-
-/// What a customer typed of where it goes.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Typed<'a> {
-    /// All of it.
-    pub(super) address: Option<&'a Address>,
-    /// Not all of it yet.
-    pub(super) so_far: Option<&'a Address>,
 }
 
 /// A part of the shop speaks of another currency than its trade: nobody who buys can do anything about it.
@@ -100,10 +92,10 @@ impl Merchant {
     pub(super) async fn heading(
         &self,
         record: &CheckoutRecord,
-        typed: Typed<'_>,
+        typed: &Typed,
         known: Option<&Recognised>,
     ) -> Result<Heading, Error> {
-        if let Some(address) = typed.address {
+        if let Typed::Address(address) = typed {
             address.check().map_err(DraftError::from)?;
             let to = Some((address.clone(), DeliverySource::Typed));
             return Ok(Heading { to, is_new: true, ..Heading::default() });
@@ -119,7 +111,7 @@ impl Merchant {
         }
         let source = record.address.as_ref().map(|sealed| sealed.source);
         let known = self.address_of(record)?.zip(source);
-        if let Some(so_far) = typed.so_far {
+        if let Typed::SoFar(so_far) = typed {
             so_far.check_so_far().map_err(DraftError::from)?;
             // What somebody typed is typed anew; what a wallet told stays until there is another address.
             let to = known.filter(|(_, source)| *source != DeliverySource::Typed);

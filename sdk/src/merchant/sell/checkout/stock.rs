@@ -7,7 +7,7 @@ use crate::{
     checkout::{CheckoutId, CheckoutRecord, Stage},
     error::Error,
     merchant::{
-        Merchant, lost_the_race, put,
+        Merchant, put,
         sell::{
             BY_CUSTOMER, Loaded, delivery_key,
             pay::ROUND_S,
@@ -131,8 +131,8 @@ impl Merchant {
             if heard.len() == STRUCK_OFF {
                 self.strike_off(std::mem::take(&mut heard)).await?;
             }
-            // The rest is told in the next round.
-            if self.now().since_s(begun) > ROUND_S {
+            // The rest is told in the next round, or by the next program.
+            if self.now().since_s(begun) > ROUND_S || self.is_closing() {
                 break;
             }
         }
@@ -144,16 +144,11 @@ impl Merchant {
         if heard.is_empty() {
             return Ok(());
         }
-        match self.0.store.commit(&heard, self.now()).await {
-            Ok(_) => return Ok(()),
-            Err(error) if lost_the_race(&error) => {}
-            Err(error) => return Err(error.into()),
+        if self.commit_if_first(&heard, self.now()).await? {
+            return Ok(());
         }
         for one in heard {
-            match self.0.store.commit(&[one], self.now()).await {
-                Err(error) if !lost_the_race(&error) => return Err(error.into()),
-                _ => {}
-            }
+            self.commit_if_first(&[one], self.now()).await?;
         }
         Ok(())
     }
@@ -213,7 +208,8 @@ impl Merchant {
                     // An event happens when it is committed, however long the inventory took.
                     let missing = loaded.record.clone().stock_missing(items);
                     let plan = self.plan_step(missing, Some(&loaded), vec![heard])?;
-                    self.0.store.commit(&plan.writes, plan.at).await?;
+                    // Who was first has told it, or changed the order: then it is told in the next round.
+                    self.commit_if_first(&plan.writes, plan.at).await?;
                     return Ok(None);
                 }
             }

@@ -260,8 +260,8 @@ async fn what_cannot_be_wished_for_is_refused_and_what_is_not_sold_is_said() {
         ("address_missing", None),
     ];
     assert_eq!(said, expected);
-    let only = book().wishes.item("wine", some(1)).into();
-    let checkout = checkout.update(1, &Basket { address: Some(home()), ..only }, &key("a")).await.unwrap();
+    let only = Basket::from(book().wishes.item("wine", some(1)));
+    let checkout = checkout.update(1, &only.deliver_to(home()), &key("a")).await.unwrap();
     assert_eq!(checkout.status(), Status::RequiresEscalation);
     assert_eq!(checkout.missing().iter().map(|ask| ask.name()).collect::<Vec<_>>(), ["age"]);
     let refused = checkout.complete(&pay(&checkout, FakeRail::ID), &key("b")).await.unwrap_err();

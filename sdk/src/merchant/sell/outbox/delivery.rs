@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{BATCH, DeadWebhook, Delivered, Disabled, KEPT_S, Waiting, Webhook, dead_key, disabled_key, type_of};
+use super::{
+    BATCH, DeadWebhook, Delivered, Disabled, KEPT_S, Waiting, Webhook, dead_key, disabled_key, told_by, type_of,
+};
 use crate::{
     error::Error,
     fetch::{FetchError, FetchRequest, Post},
@@ -73,7 +75,7 @@ impl Merchant {
                 // Nothing can be made of it, and it must not hold up the others.
                 tracing::error!(endpoint = webhook.name, "an entry of the outbox cannot be read, and is given up");
                 let gone = [Write::delete(key, Expect::Version(stored.version))];
-                round.dead += usize::from(self.move_entry(&gone, begun).await?);
+                round.dead += usize::from(self.commit_if_first(&gone, begun).await?);
                 continue;
             };
             if disabled {
@@ -170,7 +172,7 @@ impl Merchant {
             Some(own) => put(key.clone(), &own, Some(own.until), expect)?,
             None => Write::delete(key.clone(), expect),
         });
-        self.move_entry(&writes, self.now()).await?;
+        self.commit_if_first(&writes, self.now()).await?;
         Ok(())
     }
 
@@ -258,7 +260,7 @@ impl Merchant {
             waiting.write(&webhook.name, now.plus_s(wait_s.saturating_add(later_s)), Expect::Any)?,
             Write::delete(claimed.0, Expect::Version(claimed.1)),
         ];
-        self.move_entry(&writes, now).await?;
+        self.commit_if_first(&writes, now).await?;
         Ok(true)
     }
 
@@ -277,16 +279,7 @@ impl Merchant {
         let dead = DeadWebhook { endpoint, order, number, tries, why: why.to_owned(), died_at: now };
         let writes =
             [put(key, &dead, Some(now.plus_s(KEPT_S)), Expect::Any)?, Write::delete(at.0, Expect::Version(at.1))];
-        self.move_entry(&writes, now).await
-    }
-
-    /// Moves an entry, if it still is where it was read.
-    async fn move_entry(&self, writes: &[Write], now: UnixTime) -> Result<bool, Error> {
-        match self.0.store.commit(writes, now).await {
-            Ok(_) => Ok(true),
-            Err(error) if lost_the_race(&error) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.commit_if_first(&writes, now).await
     }
 }
 
@@ -297,9 +290,8 @@ fn id_of(event: &OrderEvent) -> String {
 
 /// What is sent: thin, and without personal data, as the event is.
 fn payload(event: &OrderEvent) -> String {
-    let (kind, happened) = type_of(event);
-    let data = json!({ "order": event.order, "number": event.number, "happened": happened });
-    json!({ "type": kind, "timestamp": event.at.to_string(), "data": data }).to_string()
+    let data = json!({ "order": event.order, "number": event.number, "happened": told_by(event) });
+    json!({ "type": type_of(event), "timestamp": event.at.to_string(), "data": data }).to_string()
 }
 
 pub(super) fn quiet_key(endpoint: &str) -> Key {
