@@ -54,7 +54,7 @@ impl Events {
         let mut body = answer.into_body();
         let mut told = String::new();
         while let Some(frame) = body.frame().await {
-            told += &String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap();
+            told += std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap();
             if told.contains(word) {
                 return Instant::now();
             }

@@ -63,17 +63,19 @@ enum Database {
     Sqlite,
 }
 
+#[cfg(not(all(feature = "postgres", feature = "sqlite")))]
+const BUILT_WITHOUT: &str = "this command is built without that database: build it with its feature as well";
+
 fn of(url: &str) -> Result<Database, Error> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
         #[cfg(feature = "postgres")]
         Some("postgres" | "postgresql") => Ok(Database::Postgres),
         #[cfg(feature = "sqlite")]
         Some("sqlite") => Ok(Database::Sqlite),
-        #[cfg(not(all(feature = "postgres", feature = "sqlite")))]
-        Some("postgres" | "postgresql" | "sqlite") => {
-            let built = "this command is built without that database: build it with the feature `postgres` or `sqlite`";
-            Err(Error::Usage(built.to_owned()))
-        }
+        #[cfg(not(feature = "postgres"))]
+        Some("postgres" | "postgresql") => Err(Error::Usage(BUILT_WITHOUT.to_owned())),
+        #[cfg(not(feature = "sqlite"))]
+        Some("sqlite") => Err(Error::Usage(BUILT_WITHOUT.to_owned())),
         // A URL may hold a password, and is not said back.
         _ => Err(Error::Usage("URL begins with postgres:// or sqlite://".to_owned())),
     }
