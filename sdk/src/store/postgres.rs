@@ -3,7 +3,7 @@
 mod failed;
 mod schema;
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use failed::{Failed, cause, code, refusal, unavailable};
 
@@ -11,7 +11,7 @@ use failed::{Failed, cause, code, refusal, unavailable};
 pub use sqlx::PgConnection;
 use sqlx::{
     Connection, PgPool, Row,
-    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
+    postgres::{PgArguments, PgConnectOptions, PgRow},
     query::Query,
 };
 
@@ -336,19 +336,8 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     PgConnectOptions::from_str(url).map_err(|e| StoreError::Refused(format!("the PostgreSQL URL: {e}")))
 }
 
-/// A pool of our own. It asks a connection whether it lives where that has not been asked for a second: before each use it would
-/// double the way of every operation, and never, all that were idle would fail once after the server was started anew.
 async fn connect(options: PgConnectOptions) -> Result<PgPool, StoreError> {
-    const FRESH: Duration = Duration::from_secs(1);
-    let pool = PgPoolOptions::new().test_before_acquire(false).before_acquire(|connection, known| {
-        Box::pin(async move {
-            if known.idle_for >= FRESH {
-                connection.ping().await?;
-            }
-            Ok(true)
-        })
-    });
-    pool.connect_with(options).await.map_err(unavailable)
+    PgPool::connect_with(options).await.map_err(unavailable)
 }
 
 /// The writes as `commit_v1` takes them.
