@@ -10,6 +10,8 @@ mod books;
 mod kills;
 #[path = "checkouts/load.rs"]
 mod load;
+#[path = "checkouts/outages.rs"]
+mod outages;
 #[path = "checkouts/rail.rs"]
 mod rail;
 

@@ -1,7 +1,11 @@
 //! What the tests share: the vectors, and a tally that a test prints so that a silent skip shows.
 
+#[path = "support/pooler.rs"]
+pub mod pooler;
 #[path = "support/postgres.rs"]
 pub mod postgres;
+#[path = "support/program.rs"]
+pub mod program;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    num::NonZeroU32,
     pin::Pin,
     sync::{
         Arc,
@@ -102,6 +103,16 @@ impl CustomerLayer {
     #[must_use]
     pub fn client_address(mut self, from: ClientAddress) -> Self {
         Arc::make_mut(&mut self.settings).client_address = from;
+        self
+    }
+
+    /// Among how many nodes the limits are divided, whose customers are sent to any of them: then all together let in what is
+    /// let in by one. Unless said here each node counts as if it were alone, and n of them let in n times as much; which is
+    /// right where what stands in front sends one address always to the same node. How many streams are open is what one
+    /// node can bear, and is not divided.
+    #[must_use]
+    pub fn nodes(mut self, nodes: NonZeroU32) -> Self {
+        Arc::make_mut(&mut self.settings).limiter = Arc::new(Limiter::of_nodes(nodes));
         self
     }
 

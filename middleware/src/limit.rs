@@ -11,6 +11,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
     net::IpAddr,
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -145,6 +146,8 @@ pub(crate) struct Limiter {
     tables: [Mutex<Table>; What::KINDS],
     /// Of presentations, and of sessions: many open pages keep nobody from proving something.
     streams: [Mutex<Streams>; 2],
+    /// Among how many nodes a limit is divided; none for one.
+    nodes: Option<NonZeroU32>,
 }
 
 /// The event streams of a kind.
@@ -202,6 +205,16 @@ impl Table {
 }
 
 impl Limiter {
+    /// One of so many, each of which lets in its part.
+    pub(crate) fn of_nodes(nodes: NonZeroU32) -> Self {
+        Self { nodes: Some(nodes), ..Self::default() }
+    }
+
+    /// How often this node lets something in.
+    fn max(&self, what: What) -> u32 {
+        what.max().div_ceil(self.nodes.map_or(1, NonZeroU32::get))
+    }
+
     /// The table of a kind in the window of this moment, and the places of a name in it.
     fn table(&self, what: What, name: &[u8], now: UnixTime) -> Option<(MutexGuard<'_, Table>, Places)> {
         let window = now.as_secs().div_euclid(WINDOW_S.cast_signed());
@@ -223,7 +236,7 @@ impl Limiter {
     /// Counts a name, unless it is at its limit.
     fn count(&self, what: What, name: &[u8], now: UnixTime) -> Result<(), Refusal> {
         let Some((mut table, places)) = self.table(what, name, now) else { return Ok(()) };
-        if table.least(&places) >= what.max() {
+        if table.least(&places) >= self.max(what) {
             return Err(too_many());
         }
         table.add(&places);
@@ -335,7 +348,7 @@ impl Limits {
     /// A wallet calls, for a presentation that may not exist.
     pub(crate) fn wallet(&self, request: &RequestId) -> Result<(), Problem> {
         self.address(What::WalletByAddress)?;
-        if self.limiter.counted(What::Wallet, request.as_str().as_bytes(), now()) >= What::Wallet.max() {
+        if self.limiter.counted(What::Wallet, request.as_str().as_bytes(), now()) >= self.limiter.max(What::Wallet) {
             return Err(too_many().into());
         }
         Ok(())
@@ -382,7 +395,7 @@ impl Limits {
 
     /// Somebody types a number for an offer.
     pub(crate) fn may_guess(&self) -> Result<(), Problem> {
-        let is_at_limit = |what: What, name: &[u8]| self.limiter.counted(what, name, now()) >= what.max();
+        let is_at_limit = |what: What, name: &[u8]| self.limiter.counted(what, name, now()) >= self.limiter.max(what);
         let here = self.network().is_some_and(|network| is_at_limit(What::GuessByAddress, &network));
         if here || is_at_limit(What::Guess, &[]) {
             return Err(too_many().into());
@@ -438,6 +451,16 @@ mod tests {
         assert_eq!(limiter.count(What::AskByKey, b"b", NOON), Ok(()));
         assert_eq!(limiter.count(What::Key, b"a", NOON), Ok(()));
         assert_eq!(limiter.count(What::AskByKey, b"a", NOON.plus_s(WINDOW_S)), Ok(()));
+    }
+
+    #[test]
+    fn nodes_share_a_limit() {
+        let limiter = Limiter::of_nodes(NonZeroU32::new(7).unwrap());
+        let let_in = (0..1_000).take_while(|_| limiter.count(What::AskByKey, b"a", NOON).is_ok()).count();
+        assert_eq!(let_in, 86, "a seventh of 600, and nothing is less than one");
+        let limiter = Limiter::of_nodes(NonZeroU32::MAX);
+        assert_eq!(limiter.count(What::Join, &[], NOON), Ok(()));
+        assert!(limiter.count(What::Join, &[], NOON).is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use firsthand::{
     Keys, Merchant,
     checkout::CheckoutId,
     env::Env,
+    error::Fault,
     merchant::{Basket, Completion},
     money::{Currency, Money},
     order::OrderId,
@@ -33,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::{BOTTLES, books::Books, bottles, key, number, rail, trade};
 
 /// How many guests buy at once.
-const GUESTS: u64 = 6;
+pub const GUESTS: u64 = 6;
 /// How many bottles of each kind there are: enough for all kills.
 pub const THERE_ARE: u32 = 1_000_000;
 /// A kill comes after so many words that guests said or were told at the most, and a little later.
@@ -43,7 +44,7 @@ const LIFE_MS: u64 = 25;
 /// How much later it is each time the shop is back, in seconds: longer than anything is left to whoever began it.
 const LATER_S: u64 = 150;
 /// When all of it begins: the day of a [`TestShop`].
-const BEGIN: i64 = 1_795_348_800;
+pub const BEGIN: i64 = 1_795_348_800;
 /// Where the process that is to be killed is told what it needs.
 const SETUP: &str = "FIRSTHAND_CHECKOUTS_SETUP";
 
@@ -107,6 +108,10 @@ struct Answer {
 }
 
 impl Saying {
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     fn basket(kind: usize, count: u32, once: bool) -> Basket {
         let wishes = bottles(kind, count);
         if once { wishes.code("once").into() } else { wishes.into() }
@@ -115,10 +120,10 @@ impl Saying {
 
 /// A clock that is set, and goes on by itself.
 #[derive(Clone, Debug)]
-struct Later(Arc<AtomicI64>, Instant);
+pub struct Later(pub Arc<AtomicI64>, Instant);
 
 impl Later {
-    fn at(now: i64) -> Self {
+    pub fn at(now: i64) -> Self {
         Self(Arc::new(AtomicI64::new(now)), Instant::now())
     }
 }
@@ -133,7 +138,7 @@ impl Env for Later {
     }
 }
 
-fn merchant(store: impl Store + Clone, folder: &Path, clock: Later) -> Merchant {
+pub fn merchant(store: impl Store + Clone, folder: &Path, clock: Later) -> Merchant {
     let keys = Keys::from_pem(&fs::read_to_string(folder.join("keys.pem")).unwrap()).unwrap();
     let shelf = Shelf::new(store.clone());
     Merchant::builder("https://shop.example".parse().unwrap())
@@ -170,15 +175,16 @@ async fn serve(setup: Setup) {
             loop {
                 let again = unanswered.lock().unwrap().pop();
                 let turn = turn.fetch_add(1, Ordering::Relaxed);
-                pay(&merchant, again, setup.seed.wrapping_mul(1_000).wrapping_add(turn)).await;
+                pay(&merchant, again, setup.seed.wrapping_mul(1_000).wrapping_add(turn), &print).await;
             }
         });
     }
     guests.join_all().await;
 }
 
-/// A guest buys: as said before, or something new. A payment that is declined is tried once more, under another key.
-async fn pay(merchant: &Merchant, again: Option<Saying>, number: u64) {
+/// A guest buys: as said before, or something new. A payment that is declined is tried once more, under another key. What they
+/// say and are told goes to `tell`, line by line.
+pub async fn pay(merchant: &Merchant, again: Option<Saying>, number: u64, tell: &(dyn Fn(String) + Send + Sync)) {
     let (form, kind, count, once) = match &again {
         Some(said) => (said.form.clone(), said.kind, said.count, said.once),
         None => {
@@ -205,28 +211,36 @@ async fn pay(merchant: &Merchant, again: Option<Saying>, number: u64) {
         let total = Money::new(said.minor, Currency::EUR).unwrap();
         let completion = Completion::new(said.revision, total).by(rail::ID);
         // A guest knows what they say before they have said it.
-        tell("said", &said);
+        tell(line("said", &said));
         let done = checkout.complete(&completion, &key(&said.key)).await;
         let status = done.as_ref().map_or_else(|error| error.code(), |done| done.status().name()).to_owned();
         let mut answer = Answer { key: said.key, status, order: None };
         match done {
             Ok(done) => {
-                answer.order = done.order().await.ok().flatten().map(|order| order.id().clone());
+                answer.order = match done.order().await {
+                    Err(error) if error.fault() == Fault::Operations => return,
+                    order => order.ok().flatten().map(|order| order.id().clone()),
+                };
                 checkout = done;
             }
-            Err(error) if error.code() == "checkout_in_progress" => return tell("told", &answer),
+            Err(error) if error.code() == "checkout_in_progress" => return tell(line("told", &answer)),
+            // The shop cannot, and does not say what came of it: as no answer at all.
+            Err(error) if error.fault() == Fault::Operations => return,
             Err(_) => {}
         }
         let is_over = answer.status != "ready_for_complete";
-        tell("told", &answer);
+        tell(line("told", &answer));
         if is_over {
             return;
         }
     }
 }
 
-fn tell(what: &str, it: &impl Serialize) {
-    let line = format!("{what} {}\n", serde_json::to_string(it).unwrap());
+fn line(what: &str, it: &impl Serialize) -> String {
+    format!("{what} {}\n", serde_json::to_string(it).unwrap())
+}
+
+fn print(line: String) {
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).and_then(|()| out.flush()).expect("somebody listens");
 }
@@ -235,11 +249,11 @@ fn tell(what: &str, it: &impl Serialize) {
 #[derive(Debug, Default)]
 pub struct Known {
     pub said: BTreeMap<String, Saying>,
-    unanswered: BTreeMap<String, Saying>,
+    pub unanswered: BTreeMap<String, Saying>,
     /// The order of each key whose completion was acknowledged.
     pub orders: BTreeMap<String, OrderId>,
-    again: usize,
-    statuses: BTreeMap<String, usize>,
+    pub again: usize,
+    pub statuses: BTreeMap<String, usize>,
 }
 
 impl Known {
@@ -249,7 +263,7 @@ impl Known {
         self.unanswered.values().chain(answered.map(|key| &self.said[key])).cloned().collect()
     }
 
-    fn hears(&mut self, line: &str) {
+    pub fn hears(&mut self, line: &str) {
         if let Some(said) = line.strip_prefix("said ") {
             let said: Saying = serde_json::from_str(said).unwrap();
             let before = self.said.insert(said.key.clone(), said.clone());
@@ -362,7 +376,7 @@ fn live_and_die(setup: &Setup, words: u64, life: Duration) -> Vec<String> {
     reader.join().unwrap()
 }
 
-async fn fill(url: &str) {
+pub async fn fill(url: &str) {
     let now = UnixTime::from_secs(BEGIN);
     if url.starts_with("sqlite") {
         stock(&Shelf::new(Sqlite::connect(url).await.unwrap()), now).await;
@@ -371,7 +385,7 @@ async fn fill(url: &str) {
     }
 }
 
-async fn stock(shelf: &Shelf, now: UnixTime) {
+pub async fn stock(shelf: &Shelf, now: UnixTime) {
     for name in BOTTLES {
         shelf.stock(name, THERE_ARE, now).await.unwrap();
     }

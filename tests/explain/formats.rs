@@ -31,12 +31,12 @@ use firsthand_axum::{
     routes,
     testing::{Browser, TestShop},
 };
-use firsthand_tests::vectors;
+use firsthand_tests::{program::program, vectors};
 use http::StatusCode;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::program::{is_as_before, program};
+use crate::program::is_as_before;
 
 const SHOWN: [(&str, &str); 2] = [(MDL_NAMESPACE, "family_name"), (MDL_NAMESPACE, "age_over_18")];
 

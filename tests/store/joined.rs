@@ -3,7 +3,7 @@
 use std::{task::Poll, time::Duration};
 
 use firsthand::store::StoreIdentity;
-use sqlx::{PgConnection, Sqlite as SqliteDb, SqliteConnection, Transaction};
+use sqlx::{Sqlite as SqliteDb, SqliteConnection, Transaction};
 
 use super::*;
 
@@ -64,7 +64,7 @@ async fn join_sqlite(
     store.commit_writes_in(tx, &identity(store), writes, NOW).await
 }
 
-async fn join_postgres(
+pub(super) async fn join_postgres(
     store: &Postgres,
     tx: &mut PgConnection,
     writes: &[Write],
@@ -77,11 +77,11 @@ fn identity(store: &impl Store) -> StoreIdentity {
 }
 
 /// An order in two records, the second of which must be new.
-fn order(name: &str) -> [Write; 2] {
+pub(super) fn order(name: &str) -> [Write; 2] {
     [Write::put(key(&format!("{name} event")), note(1), Expect::Any), Write::put(key(name), note(1), Expect::Absent)]
 }
 
-fn is_conflict(outcome: &Result<Vec<Option<Version>>, StoreError>, sort: &str) -> bool {
+pub(super) fn is_conflict(outcome: &Result<Vec<Option<Version>>, StoreError>, sort: &str) -> bool {
     matches!(outcome, Err(StoreError::Conflict(found)) if *found == key(sort))
 }
 
@@ -93,7 +93,7 @@ fn refusal(outcome: Result<Vec<Option<Version>>, StoreError>) -> String {
 }
 
 /// How many records there are, of whatever name.
-async fn records(store: &impl Store) -> usize {
+pub(super) async fn records(store: &impl Store) -> usize {
     store.scan(&prefix(), None, 100, NOW).await.unwrap().len()
 }
 

@@ -41,6 +41,64 @@ pub fn durable_cluster() -> Option<Cluster> {
     CLUSTER.get_or_init(|| start("on").map(|server| Cluster(Arc::new(server)))).clone()
 }
 
+/// A server of one test's own, which the test may kill.
+#[derive(Debug)]
+pub struct Mortal {
+    cluster: Cluster,
+    bin: PathBuf,
+    folder: String,
+}
+
+/// A server that is killed. `None` if PostgreSQL is not installed here, also where the other tests have one elsewhere.
+pub fn mortal() -> Option<Mortal> {
+    let bin = programs()?;
+    let (server, folder) = own(&bin, "on");
+    Some(Mortal { cluster: Cluster(Arc::new(server)), bin, folder })
+}
+
+impl Mortal {
+    /// As [`Cluster::database`].
+    pub fn database(&self) -> String {
+        self.cluster.database()
+    }
+
+    /// `kill -9` of the postmaster, and of nobody else: its children find out.
+    pub fn kill(&self) {
+        let pid = fs::read_to_string(Path::new(&self.folder).join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().trim();
+        assert!(Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+    }
+
+    /// Starts it again, as soon as what the last one left behind has ended, and waits until it answers.
+    pub fn start(&self) {
+        for _ in 0..100 {
+            let script = r#""$1/pg_ctl" -D "$2/data" -l "$2/log" -w start -o "-k '$2' -c listen_addresses='' $3""#;
+            let mut start = as_nobody_special();
+            start.args(["sh", "-c", script, "postgres"]).arg(&self.bin).args([&self.folder, "-c max_connections=200"]);
+            start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
+            if start.status().unwrap().success() {
+                return;
+            }
+            thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("PostgreSQL does not start again: {}", fs::read_to_string(format!("{}/log", self.folder)).unwrap());
+    }
+}
+
+/// Cuts all connections to the database that `url` names, but for the one that does it. How many there were.
+pub async fn cut_all_connections(url: &str) -> u64 {
+    let mut scissors = PgConnection::connect(url).await.unwrap();
+    let cut: i64 = sqlx::query_scalar(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .fetch_one(&mut scissors)
+    .await
+    .unwrap();
+    scissors.close().await.unwrap();
+    cut.unsigned_abs()
+}
+
 /// Prints that a test was left out because PostgreSQL is not installed; fails where `CI=true`.
 pub fn left_out(what: &str) {
     println!("left out, for PostgreSQL is not installed: {what}");
@@ -78,10 +136,14 @@ fn start(fsync: &str) -> Option<Server> {
     if let Ok(url) = env::var("FIRSTHAND_TEST_POSTGRES") {
         return Some(Server { url, _keeper: None });
     }
-    let bin = programs()?;
+    Some(own(&programs()?, fsync).0)
+}
+
+/// A server of this process, and its folder.
+fn own(bin: &Path, fsync: &str) -> (Server, String) {
     let mut keeper = as_nobody_special()
         .args(["sh", "-c", KEEPER, "postgres"])
-        .arg(&bin)
+        .arg(bin)
         .arg(fsync)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -90,9 +152,10 @@ fn start(fsync: &str) -> Option<Server> {
         .expect("a shell starts");
     let mut folder = String::new();
     BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut folder).unwrap();
-    let folder = folder.trim();
+    let folder = folder.trim().to_owned();
     assert!(!folder.is_empty(), "PostgreSQL in {} does not start: see above", bin.display());
-    Some(Server { url: format!("postgres://firsthand@localhost/postgres?host={folder}"), _keeper: Some(keeper) })
+    let url = format!("postgres://firsthand@localhost/postgres?host={folder}");
+    (Server { url, _keeper: Some(keeper) }, folder)
 }
 
 /// Starts a server, tells its folder, waits until its input ends, and stops the server by its own pid file.
@@ -127,7 +190,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// The beginning of a command that does not run as root, which PostgreSQL refuses to.
-fn as_nobody_special() -> Command {
+pub(crate) fn as_nobody_special() -> Command {
     let is_root = fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     if !is_root {
         return Command::new("env");

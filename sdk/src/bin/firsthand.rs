@@ -1,5 +1,9 @@
-//! The command `firsthand`: the merchant's keys, what a registrar certified, and why an answer was refused.
+//! The command `firsthand`: the merchant's keys, the shop's database, what a registrar certified, and why an answer was
+//! refused.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[path = "firsthand/database.rs"]
+mod database;
 #[path = "firsthand/doctor.rs"]
 mod doctor;
 #[path = "firsthand/explain.rs"]
@@ -61,6 +65,18 @@ firsthand: the keys and certificates of a merchant who uses Firsthand, and why a
       do: whether this shop answers, TLS, what stands in front, clocks, certificates, the policy of
       its first page. NAME is an ask that the shop declares; PATH is /wallet unless said here.
 
+  firsthand migrate [URL]
+      Makes the tables of Firsthand in the database of URL (postgres://.. or sqlite://..), or what is
+      missing of them. The shop does that itself when it opens; behind a pooler, such as PgBouncer, it
+      does not: then say this before, with the URL of the server itself.
+
+  firsthand restored [URL]
+      Says that the database of URL was put back from a backup: once, before any program uses it. What
+      may have ended since the backup was made ends: sessions, open questions to wallets, nonces.
+
+Without URL, these two take DATABASE_URL of the environment; they are there in a command that is built
+with the feature `postgres` or `sqlite`.
+
 Existing files are never overwritten; FILE is readable by its owner alone. Whoever reads FILE can
 pretend to be the merchant: keep it out of version control, and keep a copy in a safe place.
 Restart the shop after a change, all nodes with the same file. Several nodes that are restarted one
@@ -107,6 +123,12 @@ enum Error {
     Registration(#[from] RegistrationError),
     #[error(transparent)]
     Merchant(#[from] firsthand::Error),
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[error(transparent)]
+    Store(firsthand::store::StoreError),
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[error("that database holds nothing of Firsthand: is it the one that was put back?")]
+    NothingThere,
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),
 }
@@ -138,6 +160,10 @@ fn run(args: &[String], env: &dyn Env, out: &mut dyn Write) -> Result<ExitCode, 
         ["doctor", rest @ ..] => {
             doctor::doctor(&Options::parse(rest, &["--origin", "--keys", "--ask", "--mount"])?, out)
         }
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        ["migrate", rest @ ..] => database::migrate(&Options::parse(rest, &[])?, out),
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        ["restored", rest @ ..] => database::restored(&Options::parse(rest, &[])?, out),
         ["explain", rest @ ..] => explain::explain(rest, env, out),
         #[cfg(feature = "webvh")]
         ["did", rest @ ..] => did(&Options::parse(rest, &["--origin", "--log"])?, env, out),
@@ -593,6 +619,9 @@ mod tests {
             &["keys", "check", "a", "b"],
             &["keys", "check", "a", "--out", "b"],
             &["keys", "check", "a", "--later"],
+            &["restored", "mysql://shop"],
+            &["restored", "sqlite:a", "sqlite:b"],
+            &["migrate", "shop.db"],
             &["doctor"],
             &["doctor", "--origin", "https://shop.example"],
             &["doctor", "--keys", "a"],

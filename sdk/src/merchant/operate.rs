@@ -242,7 +242,8 @@ impl Merchant {
 
     /// The shop closes: [housekeeping](Self::housekeeping) ends between two commits, open streams of events end, and
     /// [readiness](Self::readiness) says no. Requests are served as before, so that those that are under way come to their
-    /// end. There is no way back.
+    /// end. One of several nodes goes on listening until what stands in front has seen that it is not ready: then no request is
+    /// without an answer. There is no way back.
     ///
     /// ```
     /// # async fn serve(_: impl Future<Output = ()>) {}

@@ -1,12 +1,18 @@
 //! A store in PostgreSQL, for any number of nodes.
 
-use std::borrow::Cow;
+mod failed;
+mod schema;
+
+use std::str::FromStr;
+
+use failed::{Failed, cause, code, refusal, unavailable};
 
 /// A connection to PostgreSQL that is in a transaction of the merchant's.
 pub use sqlx::PgConnection;
 use sqlx::{
     Connection, PgPool, Row,
-    postgres::{PgDatabaseError, PgRow, PgSeverity},
+    postgres::{PgArguments, PgConnectOptions, PgRow},
+    query::Query,
 };
 
 use super::{BoxError, Expect, Key, Prefix, Record, Store, StoreError, StoreIdentity, Stored, Version, Write, rules};
@@ -20,22 +26,25 @@ use crate::time::UnixTime;
 ///
 /// A role that is called `firsthand`, too, finds this schema before `public` (the default `search_path` begins with
 /// `"$user"`): then say `search_path`, or tables of your own are looked for, and made, in here.
+///
+#[doc = include_str!("postgres.md")]
 #[derive(Clone, Debug)]
 pub struct Postgres {
     pool: PgPool,
+    way: Way,
     identity: StoreIdentity,
     epoch: u64,
 }
 
-/// The files of the schema in their order. Each is applied in one transaction and writes its number itself, so that an
-/// administrator can apply it by hand.
-const MIGRATIONS: [(i32, &str); 5] = [
-    (1, include_str!("postgres.sql")),
-    (2, include_str!("postgres_views.sql")),
-    (3, include_str!("postgres_identity.sql")),
-    (4, include_str!("postgres_orders.sql")),
-    (5, include_str!("postgres_epoch.sql")),
-];
+/// What lies between us and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Nothing that a statement would notice: what was prepared on a connection is there next time.
+    Direct,
+    /// A pooler that lends a server's connection for one transaction. Who speaks outside of one may speak to another server
+    /// process in each sentence.
+    Pooled,
+}
 
 /// How often a commit is tried that PostgreSQL gave up for another's sake.
 const TRIES: u32 = 5;
@@ -47,28 +56,17 @@ impl Postgres {
     /// [`StoreError::Refused`] if the database is not in UTF8 or the pool's transactions are not READ COMMITTED by
     /// default; [`StoreError::Unavailable`] if it does not answer or does not let the role make the schema.
     pub async fn new(pool: PgPool) -> Result<Self, StoreError> {
-        fit(&pool).await?;
-        if applied(&pool).await? < MIGRATIONS.len() {
-            migrate(&pool).await?;
-        }
-        let (identity, epoch): (String, i64) = sqlx::query_as("SELECT id::text, epoch FROM firsthand.identity")
-            .fetch_one(&pool)
-            .await
-            .map_err(unavailable)?;
-        Ok(Self { pool, identity: StoreIdentity(identity.into()), epoch: epoch.unsigned_abs() })
+        Self::open(pool, Way::Direct).await
     }
 
-    /// For a database that was put back from a backup: ends what may have ended since the backup was made, as
-    /// `postgres_restored.sql` beside this file tells. Once, before any node uses the database, and with a role that may
-    /// change `firsthand.identity`.
+    /// The store behind a pooler that lends a connection for one transaction, such as PgBouncer with
+    /// `pool_mode = transaction`: see "Behind a pooler" above. The schema must be there already.
     ///
     /// # Errors
-    /// As [`Postgres::new`].
-    pub async fn restored(self) -> Result<Self, StoreError> {
-        let mut tx = self.pool.begin().await.map_err(unavailable)?;
-        sqlx::raw_sql(include_str!("postgres_restored.sql")).execute(&mut *tx).await.map_err(unavailable)?;
-        tx.commit().await.map_err(unavailable)?;
-        Self::new(self.pool).await
+    /// As [`Postgres::new`]; [`StoreError::Refused`] also if the schema is not there or is an older program's, since
+    /// it is changed over a direct connection alone.
+    pub async fn pooled(pool: PgPool) -> Result<Self, StoreError> {
+        Self::open(pool, Way::Pooled).await
     }
 
     /// The store in the database that `url` names (`postgres://shop@db.example/shop`), with a pool of its own.
@@ -76,7 +74,52 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::new`].
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        Self::new(PgPool::connect(url).await.map_err(unavailable)?).await
+        Self::new(connect(options(url)?).await?).await
+    }
+
+    /// The same for a URL that leads to a pooler: [`Postgres::pooled`] with a pool of its own, whose connections begin with
+    /// nothing that PgBouncer would refuse.
+    ///
+    /// # Errors
+    /// As [`Postgres::pooled`].
+    pub async fn connect_pooled(url: &str) -> Result<Self, StoreError> {
+        Self::pooled(connect(options(url)?.extra_float_digits(None).statement_cache_capacity(0)).await?).await
+    }
+
+    /// Whether the database that `url` names holds a store of ours. Makes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for what is no URL, [`StoreError::Unavailable`] if it does not answer.
+    pub async fn is_in(url: &str) -> Result<bool, StoreError> {
+        let pool = connect(options(url)?).await?;
+        let applied = schema::applied(&pool).await;
+        pool.close().await;
+        Ok(applied? > 0)
+    }
+
+    /// For a database that was put back from a backup: ends what may have ended since the backup was made, as
+    /// `postgres_restored.sql` beside this file tells. Once, before any node uses the database, and with a role that may
+    /// change `firsthand.identity`. The command `firsthand restored URL` does the same.
+    ///
+    /// # Errors
+    /// As [`Postgres::new`].
+    pub async fn restored(self) -> Result<Self, StoreError> {
+        let mut tx = self.pool.begin().await.map_err(unavailable)?;
+        sqlx::raw_sql(include_str!("postgres_restored.sql")).execute(&mut *tx).await.map_err(unavailable)?;
+        tx.commit().await.map_err(unavailable)?;
+        Self::open(self.pool, self.way).await
+    }
+
+    async fn open(pool: PgPool, way: Way) -> Result<Self, StoreError> {
+        schema::fit(&pool).await?;
+        if !schema::is_complete(&pool).await? {
+            if way == Way::Pooled {
+                return Err(StoreError::Refused(schema::NOT_BEHIND_A_POOLER.into()));
+            }
+            schema::migrate(&pool).await?;
+        }
+        let (identity, epoch) = schema::identity(&pool).await?;
+        Ok(Self { pool, way, identity, epoch })
     }
 
     /// Applies all writes or none within the transaction that `tx` is in, which the merchant began on a connection of
@@ -107,7 +150,7 @@ impl Postgres {
         }
         let there = savepoint(tx).await?;
         let joined = match there.and_then(|there| rules::joins(&self.identity, of, &there)) {
-            Ok(()) => join(tx, writes, now).await,
+            Ok(()) => join(tx, self.way, writes, now).await,
             Err(e) => Err(e),
         };
         let end = match joined {
@@ -122,23 +165,20 @@ impl Postgres {
     /// Nearly every request looks one key up: PostgreSQL keeps the plan of this statement, and plans the one for
     /// several keys anew each time, which takes longer than to run it.
     async fn load_one(&self, key: &Key, now: UnixTime) -> Result<Option<Stored>, StoreError> {
-        let row = sqlx::query(
+        let query = sqlx::query(
             "SELECT version, schema, body::text AS body, expires_at FROM firsthand.records
              WHERE partition = $1 AND kind = $2 AND sort = $3 AND (expires_at IS NULL OR expires_at > $4)",
         )
         .bind(&key.partition)
         .bind(key.kind)
         .bind(&key.sort)
-        .bind(now.as_secs())
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(unavailable)?;
-        row.as_ref().map(stored).transpose().map_err(unavailable)
+        .bind(now.as_secs());
+        self.rows(query).await?.first().map(stored).transpose().map_err(unavailable)
     }
 
     async fn load_several(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
         // One statement sees one moment. OFFSET 0 keeps the planner at one index lookup for each key.
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "SELECT k.place, r.version, r.schema, r.body::text AS body, r.expires_at
              FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (partition, kind, sort, place)
              CROSS JOIN LATERAL (
@@ -151,10 +191,8 @@ impl Postgres {
         .bind(keys.iter().map(|key| key.partition.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| key.kind).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| key.sort.as_str()).collect::<Vec<_>>())
-        .bind(now.as_secs())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(unavailable)?;
+        .bind(now.as_secs());
+        let rows = self.rows(query).await?;
         let mut found = vec![None; keys.len()];
         for row in &rows {
             let place = usize::try_from(row.try_get::<i64, _>("place").map_err(unavailable)?).unwrap_or_default();
@@ -165,12 +203,41 @@ impl Postgres {
         Ok(found)
     }
 
-    /// One call of `commit_v1`: a transaction of one statement.
+    /// What a statement that only reads answers.
+    async fn rows(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Vec<PgRow>, StoreError> {
+        let read = async {
+            match self.way {
+                Way::Direct => query.fetch_all(&self.pool).await,
+                Way::Pooled => {
+                    let mut tx = self.pool.begin().await?;
+                    let rows = query.persistent(false).fetch_all(&mut *tx).await?;
+                    tx.commit().await?;
+                    Ok(rows)
+                }
+            }
+        };
+        read.await.map_err(unavailable)
+    }
+
+    /// One call of `commit_v1` in a transaction of its own.
     async fn try_commit(&self, writes: &Columns<'_>, now: UnixTime) -> Result<Answer, Failed> {
-        let mut connection = self.pool.acquire().await.map_err(|e| Failed::Final(unavailable(e)))?;
-        let rows = commit_v1(&mut connection, writes, now).await.map_err(Failed::from_commit)?;
-        // From here on it is committed, so what cannot be read is not known.
-        Answer::read(&rows).map_err(|e| Failed::Final(StoreError::Unknown(cause(e))))
+        match self.way {
+            Way::Direct => {
+                let mut connection = self.pool.acquire().await.map_err(Failed::before_commit)?;
+                let rows = commit_v1(&mut connection, self.way, writes, now).await.map_err(Failed::from_commit)?;
+                // From here on it is committed, so what cannot be read is not known.
+                Answer::read(&rows).map_err(|e| Failed::Final(StoreError::Unknown(cause(e))))
+            }
+            Way::Pooled => {
+                let mut tx = self.pool.begin().await.map_err(Failed::before_commit)?;
+                // Whatever goes wrong up to COMMIT, nothing is committed.
+                let rows = commit_v1(&mut tx, self.way, writes, now).await.map_err(Failed::before_commit)?;
+                let answer = Answer::read(&rows).map_err(Failed::before_commit)?;
+                // A conflict wrote nothing, and its end lets go of the keys as well.
+                tx.commit().await.map_err(Failed::from_commit)?;
+                Ok(answer)
+            }
+        }
     }
 }
 
@@ -205,7 +272,7 @@ impl Store for Postgres {
         now: UnixTime,
     ) -> Result<Vec<(Key, Stored)>, StoreError> {
         let span = rules::Span::new(prefix, after, limit)?;
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "SELECT sort, version, schema, body::text AS body, expires_at FROM firsthand.records
              WHERE partition = $1 AND kind = $2 AND sort >= $3 AND sort < $4
                AND (expires_at IS NULL OR expires_at > $5)
@@ -216,10 +283,8 @@ impl Store for Postgres {
         .bind(span.from)
         .bind(span.until)
         .bind(now.as_secs())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(unavailable)?;
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = self.rows(query).await?;
         let read = |row: &PgRow| {
             let sort: String = row.try_get("sort")?;
             Ok((Key::new(prefix.kind, &*prefix.partition, sort), stored(row)?))
@@ -228,20 +293,31 @@ impl Store for Postgres {
     }
 
     async fn sweep(&self, now: UnixTime, limit: usize) -> Result<usize, StoreError> {
-        // Rows that somebody is writing are left for the next time; one that was renewed meanwhile stays.
-        let swept = sqlx::query(
-            "WITH due AS (
-                 SELECT partition, kind, sort FROM firsthand.records
+        // Rows that somebody is writing are left for the next time; one that was renewed meanwhile stays. By their places:
+        // by their names, the planner reads the whole table for each batch if much of it has expired.
+        let query = sqlx::query(
+            "WITH due AS MATERIALIZED (
+                 SELECT tableoid AS part, ctid AS place FROM firsthand.records
                  WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
              )
-             DELETE FROM firsthand.records AS r USING due
-             WHERE r.partition = due.partition AND r.kind = due.kind AND r.sort = due.sort AND r.expires_at <= $1",
+             DELETE FROM firsthand.records AS r
+             WHERE r.ctid = ANY (ARRAY(SELECT place FROM due)) AND (r.tableoid, r.ctid) IN (SELECT part, place FROM due)
+               AND r.expires_at <= $1",
         )
         .bind(now.as_secs())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .execute(&self.pool)
-        .await
-        .map_err(|e| match Failed::from_commit(e) {
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let swept = async {
+            match self.way {
+                Way::Direct => query.execute(&self.pool).await,
+                Way::Pooled => {
+                    let mut tx = self.pool.begin().await?;
+                    let swept = query.persistent(false).execute(&mut *tx).await?;
+                    tx.commit().await?;
+                    Ok(swept)
+                }
+            }
+        };
+        let swept = swept.await.map_err(|e| match Failed::from_commit(e) {
             Failed::Retry(e) | Failed::Final(e) => e,
         })?;
         Ok(usize::try_from(swept.rows_affected()).unwrap_or(usize::MAX))
@@ -256,59 +332,12 @@ impl Store for Postgres {
     }
 }
 
-/// Refuses a database that cannot keep the rules of a store.
-async fn fit(pool: &PgPool) -> Result<(), StoreError> {
-    let row = sqlx::query(
-        "SELECT current_setting('server_encoding') AS encoding,
-                current_setting('default_transaction_isolation') AS isolation",
-    )
-    .fetch_one(pool)
-    .await
-    .map_err(unavailable)?;
-    if row.try_get::<String, _>("encoding").map_err(unavailable)? != "UTF8" {
-        return Err(StoreError::Refused("the PostgreSQL database is not in UTF8".into()));
-    }
-    let isolation: String = row.try_get("isolation").map_err(unavailable)?;
-    if isolation != "read committed" {
-        let refusal = format!("transactions are {isolation} by default: give a pool that is read committed");
-        return Err(StoreError::Refused(refusal));
-    }
-    Ok(())
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    PgConnectOptions::from_str(url).map_err(|e| StoreError::Refused(format!("the PostgreSQL URL: {e}")))
 }
 
-/// How many migrations the database has: looked up first, for it needs neither a lock nor the right to change
-/// anything. More than we know are a newer program's, which keeps what we use.
-async fn applied(pool: &PgPool) -> Result<usize, StoreError> {
-    let there = sqlx::query_scalar("SELECT to_regclass('firsthand.migrations') IS NOT NULL");
-    if !there.fetch_one(pool).await.map_err(unavailable)? {
-        return Ok(0);
-    }
-    let count: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM firsthand.migrations").fetch_one(pool).await.map_err(unavailable)?;
-    Ok(usize::try_from(count).unwrap_or_default())
-}
-
-async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
-    for (number, sql) in MIGRATIONS {
-        let mut tx = pool.begin().await.map_err(unavailable)?;
-        // Nodes that start together go one after the other; who comes later finds it done.
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('firsthand.migrations', 0))")
-            .execute(&mut *tx)
-            .await
-            .map_err(unavailable)?;
-        let there = sqlx::query_scalar("SELECT to_regclass('firsthand.migrations') IS NOT NULL");
-        let done = there.fetch_one(&mut *tx).await.map_err(unavailable)?
-            && sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM firsthand.migrations WHERE number = $1)")
-                .bind(number)
-                .fetch_one(&mut *tx)
-                .await
-                .map_err(unavailable)?;
-        if !done {
-            sqlx::raw_sql(sql).execute(&mut *tx).await.map_err(unavailable)?;
-        }
-        tx.commit().await.map_err(unavailable)?;
-    }
-    Ok(())
+async fn connect(options: PgConnectOptions) -> Result<PgPool, StoreError> {
+    PgPool::connect_with(options).await.map_err(unavailable)
 }
 
 /// The writes as `commit_v1` takes them.
@@ -379,15 +408,26 @@ async fn savepoint(tx: &mut PgConnection) -> Result<Result<String, StoreError>, 
 }
 
 /// Calls `commit_v1` in a transaction that is not ours: whatever goes wrong, nothing is committed.
-async fn join(tx: &mut PgConnection, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
-    let rows =
-        commit_v1(tx, &Columns::of(writes), now).await.map_err(|e| refusal(&e).unwrap_or_else(|| unavailable(e)))?;
+async fn join(
+    tx: &mut PgConnection,
+    way: Way,
+    writes: &[Write],
+    now: UnixTime,
+) -> Result<Vec<Option<Version>>, StoreError> {
+    let rows = commit_v1(tx, way, &Columns::of(writes), now)
+        .await
+        .map_err(|e| refusal(&e).unwrap_or_else(|| unavailable(e)))?;
     Answer::read(&rows).map_err(unavailable)?.versions(writes)
 }
 
 /// One call of `commit_v1`. All rows are fetched: where the statement is the transaction, it commits after the last
 /// one, and an answer that has not been read to its end has not been committed.
-async fn commit_v1(db: &mut PgConnection, writes: &Columns<'_>, now: UnixTime) -> Result<Vec<PgRow>, sqlx::Error> {
+async fn commit_v1(
+    db: &mut PgConnection,
+    way: Way,
+    writes: &Columns<'_>,
+    now: UnixTime,
+) -> Result<Vec<PgRow>, sqlx::Error> {
     sqlx::query("SELECT conflict, versions FROM firsthand.commit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .bind(now.as_secs())
         .bind(&writes.operations)
@@ -398,6 +438,7 @@ async fn commit_v1(db: &mut PgConnection, writes: &Columns<'_>, now: UnixTime) -
         .bind(&writes.schemas)
         .bind(&writes.bodies)
         .bind(&writes.expiries)
+        .persistent(way == Way::Direct)
         .fetch_all(db)
         .await
 }
@@ -429,54 +470,6 @@ impl Answer {
     }
 }
 
-/// Why a commit failed.
-enum Failed {
-    /// PostgreSQL gave it up for another's sake: the same commit may succeed now.
-    Retry(StoreError),
-    /// For good, as far as this call goes: trying again is the caller's to decide.
-    Final(StoreError),
-}
-
-impl Failed {
-    /// What an error means that came after the commit was sent. An answer of the server that leaves the connection
-    /// alive says that the transaction was aborted; everything else may have come after it was committed.
-    fn from_commit(error: sqlx::Error) -> Self {
-        if let Some(refused) = refusal(&error) {
-            return Self::Final(refused);
-        }
-        let aborted = error.as_database_error().and_then(|e| {
-            let e = e.try_downcast_ref::<PgDatabaseError>()?;
-            let fatal = matches!(e.severity(), PgSeverity::Fatal | PgSeverity::Panic);
-            (!fatal).then(|| e.code().to_owned())
-        });
-        match aborted.as_deref() {
-            // Serialisation failure, deadlock.
-            Some("40001" | "40P01") => Self::Retry(unavailable(error)),
-            // Statement completion unknown, connection exceptions, shutdown.
-            Some(code) if code != "40003" && !code.starts_with("08") && !code.starts_with("57P") => {
-                Self::Final(unavailable(error))
-            }
-            _ => Self::Final(StoreError::Unknown(cause(error))),
-        }
-    }
-}
-
-/// What PostgreSQL will not do however often it is asked.
-fn refusal(error: &sqlx::Error) -> Option<StoreError> {
-    let code = code(error)?;
-    let refusal = match &*code {
-        "FH001" => "the transaction is not READ COMMITTED: begin it without another isolation level".to_owned(),
-        // A value that the database does not take.
-        code if code.starts_with("22") => format!("PostgreSQL does not take a value ({code})"),
-        _ => return None,
-    };
-    Some(StoreError::Refused(refusal))
-}
-
-fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
-    error.as_database_error()?.code()
-}
-
 fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
     let schema = row.try_get::<i32, _>("schema")?;
     let record = Record {
@@ -485,16 +478,4 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
         expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(UnixTime::from_secs),
     };
     Ok(Stored { record, version: Version(row.try_get::<i64, _>("version")?.unsigned_abs()) })
-}
-
-fn unavailable(error: sqlx::Error) -> StoreError {
-    StoreError::Unavailable(cause(error))
-}
-
-/// The error as it may be logged. PostgreSQL's detail and context quote values, so only code and message are kept.
-fn cause(error: sqlx::Error) -> BoxError {
-    match error.as_database_error() {
-        Some(e) => format!("PostgreSQL: {} ({})", e.message(), e.code().unwrap_or_default()).into(),
-        None => error.into(),
-    }
 }

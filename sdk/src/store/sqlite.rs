@@ -48,8 +48,25 @@ impl Sqlite {
         Ok(Self { pool, turn: Arc::default(), identity, epoch })
     }
 
+    /// Whether the file that `url` names is there and holds a store of ours. Makes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for what is no URL, [`StoreError::Unavailable`] if the file is there and is no database.
+    pub async fn is_in(url: &str) -> Result<bool, StoreError> {
+        let options = options(url)?;
+        if !options.get_filename().is_file() {
+            return Ok(false);
+        }
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unavailable)?;
+        let there = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'firsthand_migrations'");
+        let there = there.fetch_optional(&pool).await.map_err(unavailable);
+        pool.close().await;
+        Ok(there?.is_some())
+    }
+
     /// For a file that was put back from a backup: ends what may have ended since the backup was made, as
-    /// `sqlite_restored.sql` beside this file tells. Once, before any program uses the file.
+    /// `sqlite_restored.sql` beside this file tells. Once, before any program uses the file. The command
+    /// `firsthand restored URL` does the same.
     ///
     /// # Errors
     /// As [`Sqlite::new`].
@@ -66,8 +83,7 @@ impl Sqlite {
     /// # Errors
     /// As [`Sqlite::new`].
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(|e| StoreError::Refused(format!("the SQLite URL: {e}")))?
+        let options = options(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -223,6 +239,10 @@ impl Store for Sqlite {
     }
 }
 
+fn options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
+    SqliteConnectOptions::from_str(url).map_err(|e| StoreError::Refused(format!("the SQLite URL: {e}")))
+}
+
 /// Applies what is missing of the schema, and tells the identity of the database and its epoch.
 async fn migrate(pool: &SqlitePool) -> Result<(StoreIdentity, u64), StoreError> {
     let mut tx = begin(pool).await?;
@@ -257,7 +277,29 @@ async fn begin(pool: &SqlitePool) -> Result<sqlx::Transaction<'static, sqlx::Sql
     loop {
         match pool.begin_with("BEGIN IMMEDIATE").await {
             Err(e) if is_busy(&e) && tried < TRIES => pause(&mut tried).await,
+            Err(sqlx::Error::InvalidSavePointStatement) if tried < TRIES => {
+                // The one that we had is back in a moment.
+                pause(&mut tried).await;
+                without_the_lost(pool).await;
+            }
             begun => return begun.map_err(unavailable),
+        }
+    }
+}
+
+/// Takes those connections out of a pool that could never write again.
+///
+/// SQLite ends a transaction by itself after some errors (a full disk). sqlx does not learn of it: its own ROLLBACK then
+/// fails, and it holds the connection for one in a transaction as long as it lives.
+async fn without_the_lost(pool: &SqlitePool) {
+    let mut sound = Vec::new();
+    while let Some(connection) = pool.try_acquire() {
+        if connection.is_in_transaction() {
+            tracing::warn!("a connection to SQLite is replaced: a transaction in it was ended by SQLite");
+            // It is gone from the pool, whatever comes of this.
+            connection.close().await.ok();
+        } else {
+            sound.push(connection);
         }
     }
 }
