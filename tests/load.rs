@@ -1,6 +1,8 @@
 //! The tool that puts a shop under load (`benches/load.rs`): its arithmetic, and a short run of it, so that it works on the
 //! day on which somebody needs it.
 
+#[path = "load/arithmetic.rs"]
+mod arithmetic;
 #[path = "load/tool.rs"]
 mod tool;
 

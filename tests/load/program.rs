@@ -69,7 +69,7 @@ pub struct Usage {
 const TICKS_S: f64 = 100.0;
 
 impl Usage {
-    fn of(pid: u32) -> Self {
+    pub fn of(pid: u32) -> Self {
         let ticks = ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default(), 0);
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -79,7 +79,7 @@ impl Usage {
 }
 
 /// User and kernel time of a line of `/proc/PID/stat`; with `children`, of those that it has waited for, too.
-fn ticks(stat: &str, children: usize) -> u64 {
+pub fn ticks(stat: &str, children: usize) -> u64 {
     // The name of the program stands in parentheses, and may have anything in it.
     let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default().split_whitespace();
     fields.skip(11).take(2 + 2 * children).filter_map(|field| field.parse::<u64>().ok()).sum()
@@ -102,20 +102,6 @@ pub fn postgres_s(url: &str) -> Option<f64> {
     Some(sum as f64 / TICKS_S)
 }
 
-fn parent(stat: &str) -> Option<u32> {
+pub fn parent(stat: &str) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_of_a_process_is_read_past_its_name() {
-        let stat = "4711 (a (b) c) S 12 4711 4711 0 -1 4194304 900 0 0 0 151 49 7 3 20 0 9 0 100 200 300\n";
-        assert_eq!((ticks(stat, 0), ticks(stat, 1), parent(stat)), (200, 210, Some(12)));
-        assert_eq!((ticks("", 1), parent("")), (0, None));
-        let own = Usage::of(std::process::id());
-        assert!(own.resident_mb > 1.0, "{own:?}");
-    }
 }

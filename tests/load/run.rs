@@ -144,7 +144,10 @@ impl Site {
         let people = runtime.block_on(People::know(&self.world, way.clone(), enough_for(per_s)))?;
         let planned = arrivals(options.arrivals, per_s, options.during, mix, options.seed);
         let (sent, before) = (way.sent(), self.usage());
-        let come = come(runtime.handle(), &people, &planned);
+        let come = come(runtime.handle(), &planned, move |visit| {
+            let people = people.clone();
+            async move { people.come(visit).await }
+        });
         let after = self.usage();
         let requests = way.sent() - sent;
         let served: usize = come.waited.values().map(Times::count).sum();
@@ -177,17 +180,20 @@ impl Drop for Site {
 
 /// What came of those who came.
 #[derive(Debug, Default)]
-struct Come {
-    waited: BTreeMap<Visit, Times>,
-    errors: Errors,
+pub struct Come {
+    pub waited: BTreeMap<Visit, Times>,
+    pub errors: Errors,
     /// How much later than planned they set out: what this program itself is to blame for.
-    late: Times,
+    pub late: Times,
     /// Until the last of them had left.
-    took: Duration,
+    pub took: Duration,
 }
 
 /// Sends everybody at their moment, and waits until the last has left. Whoever is late began to wait when they were to come.
-fn come(runtime: &Handle, people: &People, planned: &[(Duration, Visit)]) -> Come {
+pub fn come<F>(runtime: &Handle, planned: &[(Duration, Visit)], visit_shop: impl Fn(Visit) -> F) -> Come
+where
+    F: Future<Output = Result<(), Trouble>> + Send + 'static,
+{
     let (book, on_their_way) = (Arc::new(Mutex::new(Come::default())), Arc::new(AtomicUsize::new(0)));
     let begun = Instant::now();
     // A thread of its own keeps the time: those of the runtime count in whole milliseconds, and have other things to do.
@@ -200,9 +206,9 @@ fn come(runtime: &Handle, people: &People, planned: &[(Duration, Visit)]) -> Com
             continue;
         }
         on_their_way.fetch_add(1, Ordering::Relaxed);
-        let (people, book, on_their_way) = (people.clone(), book.clone(), on_their_way.clone());
+        let (visited, book, on_their_way) = (visit_shop(visit), book.clone(), on_their_way.clone());
         runtime.spawn(async move {
-            let came = people.come(visit).await;
+            let came = visited.await;
             let waited = moment.elapsed();
             {
                 let mut book = locked(&book);

@@ -55,10 +55,6 @@ impl Errors {
         *self.0.entry(name.into()).or_default() += 1;
     }
 
-    pub fn count(&self) -> usize {
-        self.0.values().sum()
-    }
-
     /// Each with its number; `none` if there is none.
     pub fn said(&self) -> String {
         if self.0.is_empty() {
@@ -66,39 +62,5 @@ impl Errors {
         }
         let each: Vec<String> = self.0.iter().map(|(name, count)| format!("{count} {name}")).collect();
         each.join(", ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(times_ms: impl IntoIterator<Item = u64>) -> Option<Summary> {
-        let mut times = Times::default();
-        times_ms.into_iter().for_each(|time| times.add(Duration::from_millis(time)));
-        times.summary()
-    }
-
-    #[test]
-    fn a_percentile_is_a_time_that_somebody_waited() {
-        let summary = |count, p50_ms, p90_ms, p99_ms, max_ms| Some(Summary { count, p50_ms, p90_ms, p99_ms, max_ms });
-        assert_eq!(of([]), None);
-        assert_eq!(of([7]), summary(1, 7.0, 7.0, 7.0, 7.0));
-        assert_eq!(of([3, 1]), summary(2, 1.0, 3.0, 3.0, 3.0));
-        assert_eq!(of((1..=100).rev()), summary(100, 50.0, 90.0, 99.0, 100.0));
-        assert_eq!(of(1..=1_000), summary(1_000, 500.0, 900.0, 990.0, 1_000.0));
-        // One of a hundred does not move the 99th percentile; two do.
-        assert_eq!(of([vec![1; 99], vec![500]].concat()), summary(100, 1.0, 1.0, 1.0, 500.0));
-        assert_eq!(of([vec![1; 98], vec![500; 2]].concat()), summary(100, 1.0, 1.0, 500.0, 500.0));
-    }
-
-    #[test]
-    fn errors_are_counted_by_name() {
-        let mut errors = Errors::default();
-        assert_eq!((errors.count(), errors.said().as_str()), (0, "none"));
-        for name in ["page: 503", "page: timeout", "page: 503"] {
-            errors.add(name);
-        }
-        assert_eq!((errors.count(), errors.said().as_str()), (3, "2 page: 503, 1 page: timeout"));
     }
 }

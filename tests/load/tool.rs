@@ -4,14 +4,14 @@
 //! come when they come: each visit begins at a moment that was drawn before, whether or not those before it were served
 //! (an *open loop*), and waits from that moment on. A shop that stalls is not spared by people who politely wait for it.
 
-mod chart;
+pub mod chart;
 mod people;
-mod plan;
-mod program;
+pub mod plan;
+pub mod program;
 mod report;
-mod run;
+pub mod run;
 mod shop;
-mod tally;
+pub mod tally;
 
 pub use plan::{Arrivals, Mix};
 pub use program::Program;
