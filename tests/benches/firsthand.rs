@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p firsthand-tests` prints the whole table, with `--features firsthand-tests/w3c` also of W3C credentials;
 //! `-- --quick` takes fewer rounds, `-- --check` fails if a target is missed, and `-- dpop layer` measures these parts alone
-//! (`verify`, `mdoc`, `w3c`, `status`, `jwe`, `dpop`, `relationship`, `did`, `answer`, `layer`, `limits`, `program`). `-- beside` alone puts other verifiers beside ours.
+//! (`verify`, `mdoc`, `w3c`, `status`, `jwe`, `dpop`, `relationship`, `did`, `answer`, `layer`, `limits`, `program`).
+//! `-- beside` alone puts other verifiers beside ours.
 
 mod bare;
 #[path = "firsthand/beside.rs"]
