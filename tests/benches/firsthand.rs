@@ -4,8 +4,11 @@
 //! `cargo bench -p firsthand-tests` prints the whole table, with `--features firsthand-tests/w3c` also of W3C credentials;
 //! `-- --quick` takes fewer rounds, `-- --check` fails if a target is missed, and `-- dpop layer` measures these parts alone
 //! (`verify`, `mdoc`, `w3c`, `status`, `jwe`, `dpop`, `relationship`, `did`, `answer`, `layer`, `limits`, `program`).
+//! `-- beside` alone puts other verifiers beside ours.
 
 mod bare;
+#[path = "firsthand/beside.rs"]
+mod beside;
 #[path = "firsthand/formats.rs"]
 mod formats;
 #[path = "firsthand/limits.rs"]
@@ -132,6 +135,10 @@ fn main() -> ExitCode {
     }
     if wanted("limits") {
         limits::measure(&mut table);
+    }
+    // Where node is there; it takes a while, and says nothing of us alone.
+    if chosen.iter().any(|name| *name == "beside") {
+        beside::measure(&mut table, bench.effort, &bench.runtime);
     }
     if wanted("program") {
         program::measure(&mut table, bench.effort);

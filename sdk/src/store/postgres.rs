@@ -1,6 +1,7 @@
 //! A store in PostgreSQL, for any number of nodes.
 
 mod failed;
+mod load;
 mod schema;
 
 use std::str::FromStr;
@@ -162,47 +163,6 @@ impl Postgres {
         joined
     }
 
-    /// Nearly every request looks one key up: PostgreSQL keeps the plan of this statement, and plans the one for
-    /// several keys anew each time, which takes longer than to run it.
-    async fn load_one(&self, key: &Key, now: UnixTime) -> Result<Option<Stored>, StoreError> {
-        let query = sqlx::query(
-            "SELECT version, schema, body::text AS body, expires_at FROM firsthand.records
-             WHERE partition = $1 AND kind = $2 AND sort = $3 AND (expires_at IS NULL OR expires_at > $4)",
-        )
-        .bind(&key.partition)
-        .bind(key.kind)
-        .bind(&key.sort)
-        .bind(now.as_secs());
-        self.rows(query).await?.first().map(stored).transpose().map_err(unavailable)
-    }
-
-    async fn load_several(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
-        // One statement sees one moment. OFFSET 0 keeps the planner at one index lookup for each key.
-        let query = sqlx::query(
-            "SELECT k.place, r.version, r.schema, r.body::text AS body, r.expires_at
-             FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (partition, kind, sort, place)
-             CROSS JOIN LATERAL (
-                 SELECT * FROM firsthand.records AS r
-                 WHERE r.partition = k.partition AND r.kind = k.kind AND r.sort = k.sort
-                   AND (r.expires_at IS NULL OR r.expires_at > $4)
-                 OFFSET 0
-             ) AS r",
-        )
-        .bind(keys.iter().map(|key| key.partition.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|key| key.kind).collect::<Vec<_>>())
-        .bind(keys.iter().map(|key| key.sort.as_str()).collect::<Vec<_>>())
-        .bind(now.as_secs());
-        let rows = self.rows(query).await?;
-        let mut found = vec![None; keys.len()];
-        for row in &rows {
-            let place = usize::try_from(row.try_get::<i64, _>("place").map_err(unavailable)?).unwrap_or_default();
-            if let Some(place) = place.checked_sub(1).and_then(|place| found.get_mut(place)) {
-                *place = Some(stored(row).map_err(unavailable)?);
-            }
-        }
-        Ok(found)
-    }
-
     /// What a statement that only reads answers.
     async fn rows(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Vec<PgRow>, StoreError> {
         let read = async {
@@ -244,10 +204,7 @@ impl Postgres {
 impl Store for Postgres {
     async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
         rules::keys(keys)?;
-        match keys {
-            [key] => Ok(vec![self.load_one(key, now).await?]),
-            several => self.load_several(several, now).await,
-        }
+        self.found(keys, now).await
     }
 
     async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {

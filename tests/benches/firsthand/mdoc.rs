@@ -14,6 +14,7 @@ use firsthand::{
         x509::Certificate,
     },
     testing::{
+        Clock,
         authority::Authority,
         mdoc::{Credential, Issuer, full_date},
     },
@@ -44,7 +45,7 @@ pub fn measure(table: &mut Table, effort: Effort) {
 }
 
 fn of(table: &mut Table, effort: Effort, what: &str, elements: &[&str], target: Option<f64>) {
-    let (shown, [issuer, device]) = presented(elements);
+    let Presented { shown, signatures: [issuer, device], .. } = presented(TestShop::new().clock(), elements);
     let parsed = shown.format.parse(&shown.presented, &shown.limits).expect("an mdoc");
     let [bare, whole, parse, decide] = in_turns(
         effort,
@@ -66,9 +67,15 @@ fn of(table: &mut Table, effort: Effort, what: &str, elements: &[&str], target: 
     table.rest("signatures, digests, times", &whole, &[&parse, &decide]);
 }
 
-/// A driving licence of which these elements are shown, and its two signatures.
-fn presented(elements: &[&str]) -> (Shown<Mdoc>, [Signature; 2]) {
-    let clock = TestShop::new().clock().clone();
+/// A driving licence of which some elements are shown, and its two signatures.
+pub struct Presented {
+    pub shown: Shown<Mdoc>,
+    pub signatures: [Signature; 2],
+    pub transcript: SessionTranscript,
+    pub root_pem: String,
+}
+
+pub fn presented(clock: &Clock, elements: &[&str]) -> Presented {
     let (now, limits) = (clock.now(), Limits::default());
     let iaca = Authority::new("Utopia IACA", now);
     let mut credential = Credential::new(MDL, now.minus_s(1000))
@@ -85,10 +92,10 @@ fn presented(elements: &[&str]) -> (Shown<Mdoc>, [Signature; 2]) {
         credential = credential.says(NAMESPACE, &format!("element_{number}"), "x");
     }
     let holder = SigningKey::from_p256_scalar(&[9; 32]).expect("a key");
-    let held = Issuer::below(&iaca, now).issue(&credential, holder.clone(), &clock).expect("a licence");
+    let held = Issuer::below(&iaca, now).issue(&credential, holder.clone(), clock).expect("a licence");
     let transcript = SessionTranscript::openid4vp(CLIENT, NONCE, None, RESPONSE_URI);
     let elements: Vec<(&str, &str)> = elements.iter().map(|element| (NAMESPACE, *element)).collect();
-    let response = held.device_response(&transcript, &elements, &[], &clock).expect("a response");
+    let response = held.device_response(&transcript, &elements, &[], clock).expect("a response");
     let signatures = signatures(&response, &transcript, holder.public_key());
     let shown = Shown {
         format: Mdoc::new(),
@@ -98,7 +105,7 @@ fn presented(elements: &[&str]) -> (Shown<Mdoc>, [Signature; 2]) {
         now,
         limits,
     };
-    (shown, signatures)
+    Presented { shown, signatures, transcript, root_pem: iaca.root_pem() }
 }
 
 /// The issuer's signature and the device's, each with the bytes that it is over (RFC 9052, 4.4).
