@@ -29,15 +29,13 @@ pub(super) fn json(data: &[u8]) {
 pub(super) fn jcs(data: &[u8]) {
     let Some(read) = value(data) else { return };
     let Ok(canonical) = canonicalize(&read) else { return };
-    let again = value(canonical.as_bytes()).expect("the canonical form is JSON");
-    match canonicalize(&again) {
-        Ok(twice) => assert_eq!(twice, canonical),
-        // A real number of 2^53 and more is written as ECMAScript does, as an integer; one that is read as an integer must not be
-        // rounded by a double, and is refused. Nothing has two texts by that.
-        Err(_) => {
-            assert!(canonical.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 15), "{canonical}")
-        }
+    // A real number of 2^53 and more is written as ECMAScript does, as an integer; one that is read as an integer must not
+    // lose a digit, and is refused. Nothing has two texts by that.
+    if canonical.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 15) {
+        return;
     }
+    let again = value(canonical.as_bytes()).expect("the canonical form is JSON");
+    assert_eq!(canonicalize(&again).as_ref(), Ok(&canonical));
     assert!(same(&read, &again), "{read} became {canonical}");
 }
 
