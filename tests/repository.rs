@@ -19,5 +19,7 @@ mod openapi;
 mod served;
 #[path = "repository/sources.rs"]
 mod sources;
+#[path = "repository/supply.rs"]
+mod supply;
 #[path = "repository/texts.rs"]
 mod texts;
