@@ -8,6 +8,7 @@ mod after;
 pub(crate) mod api;
 mod bank;
 mod export;
+mod history;
 pub(crate) mod html;
 mod multipart;
 mod operators;
@@ -24,13 +25,14 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRequestParts, NestedPath},
+    extract::{DefaultBodyLimit, FromRequestParts, NestedPath, OriginalUri},
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
 use firsthand::{Merchant, rail::sepa::FILE_BYTES_MAX, trade::Shelf};
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
+use url::form_urlencoded;
 
 pub use self::operators::{KeyDigest, NotAKeyDigest, Operator, OperatorKey, Operators};
 use self::{
@@ -46,6 +48,8 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 const STATEMENT_FORM_BYTES_MAX: usize = FILE_BYTES_MAX + 64 * 1024;
 /// How many entries a page shows of a list that is to be worked off.
 const LIST: usize = 100;
+/// How much of what stands behind `?` goes along into another language.
+const QUERY_MAX: usize = 8;
 
 /// The looks of the pages. Everything to change is a property, under the names of the other pages.
 const STYLE: &str = include_str!("web/office.css");
@@ -88,13 +92,32 @@ pub(crate) struct Office {
     merchant: Merchant,
     stylesheet: Option<String>,
     shelf: Option<Shelf>,
+    beside: Vec<Beside>,
+}
+
+/// A page of the merchant's own that the pages here link to.
+#[derive(Clone, Debug)]
+struct Beside {
+    path: String,
+    english: String,
+    german: String,
 }
 
 impl BackOffice {
     /// The pages of this merchant, for these operators.
     #[must_use]
     pub fn new(merchant: &Merchant, operators: Operators) -> Self {
-        Self { operators, office: Arc::new(Office { merchant: merchant.clone(), stylesheet: None, shelf: None }) }
+        let office = Office { merchant: merchant.clone(), stylesheet: None, shelf: None, beside: Vec::new() };
+        Self { operators, office: Arc::new(office) }
+    }
+
+    /// A page of the merchant's own, such as one behind the same keys ([`guard`](Self::guard)): its path on this origin, and
+    /// its name in English and German. Each of the pages here links to it.
+    #[must_use]
+    pub fn beside(mut self, path: &str, english: &str, german: &str) -> Self {
+        let page = Beside { path: path.to_owned(), english: english.to_owned(), german: german.to_owned() };
+        Arc::make_mut(&mut self.office).beside.push(page);
+        self
     }
 
     /// A style sheet of the shop's own behind ours: a path of this origin. It may set `--firsthand-accent` and the
@@ -164,9 +187,14 @@ pub(crate) struct Desk {
     merchant: Merchant,
     operator: Operator,
     lang: Lang,
+    /// The language that the address names, to be carried on.
+    chosen: Option<Lang>,
+    /// The address of the page, to be shown in another language.
+    address: Uri,
     mount: String,
     stylesheet: Option<String>,
     shelf: Option<Shelf>,
+    beside: Vec<Beside>,
 }
 
 impl FromRequestParts<Arc<Office>> for Desk {
@@ -175,13 +203,18 @@ impl FromRequestParts<Arc<Office>> for Desk {
     async fn from_request_parts(parts: &mut Parts, office: &Arc<Office>) -> Result<Self, Problem> {
         let operator = Operator::from_request_parts(parts, office).await?;
         let nested = NestedPath::from_request_parts(parts, office).await.ok();
+        let address = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0).clone();
+        let chosen = Lang::named(&address);
         Ok(Self {
             merchant: office.merchant.clone(),
             operator,
-            lang: Lang::of(&parts.headers),
+            lang: chosen.unwrap_or_else(|| Lang::of(&parts.headers)),
+            chosen,
+            address,
             mount: nested.map(|path| path.as_str().trim_end_matches('/').to_owned()).unwrap_or_default(),
             stylesheet: office.stylesheet.clone(),
             shelf: office.shelf.clone(),
+            beside: office.beside.clone(),
         })
     }
 }
@@ -192,17 +225,59 @@ impl Desk {
         self.lang.say(en, de)
     }
 
-    /// A path of these pages, such as `/orders`; empty for the first one.
+    /// The address of one of these pages, by its path, such as `/orders`; empty for the first one. A language that somebody
+    /// chose goes with it.
     fn href(&self, path: &str) -> String {
-        if self.mount.is_empty() && path.is_empty() { "/".to_owned() } else { format!("{}{path}", self.mount) }
+        self.href_with(path, &[])
+    }
+
+    /// The same with what stands behind `?`.
+    fn href_with(&self, path: &str, query: &[(&str, &str)]) -> String {
+        let path =
+            if self.mount.is_empty() && path.is_empty() { "/".to_owned() } else { format!("{}{path}", self.mount) };
+        let lang = self.chosen.map(|lang| ("lang", lang.tag()));
+        let mut behind = form_urlencoded::Serializer::new(String::new());
+        let behind = behind.extend_pairs(query.iter().copied().chain(lang)).finish();
+        if behind.is_empty() { path } else { format!("{path}?{behind}") }
     }
 
     /// On to a page that says what was done: reloaded, it says it again and does nothing again.
     fn go(&self, path: &str, said: &str) -> Response {
-        let Ok(location) = HeaderValue::from_str(&format!("{}?said={said}", self.href(path))) else {
+        self.go_with(path, &[("said", said)])
+    }
+
+    /// The same with more behind `?`.
+    fn go_with(&self, path: &str, query: &[(&str, &str)]) -> Response {
+        let Ok(location) = HeaderValue::from_str(&self.href_with(path, query)) else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+    }
+
+    /// The language that somebody chose, for a form that only looks: what stands behind `?` in its address is left out.
+    fn lang_field(&self) -> Html {
+        let tag = |lang: Lang| html!("<input type=\"hidden\" name=\"lang\" value=\"{}\">", lang.tag());
+        self.chosen.map(tag).unwrap_or_default()
+    }
+
+    /// A link to this page in the other language, with all that its address says besides.
+    fn language_switch(&self) -> Html {
+        let (other, name) = match self.lang {
+            Lang::En => (Lang::De, "Deutsch"),
+            Lang::De => (Lang::En, "English"),
+        };
+        let asked = form_urlencoded::parse(self.address.query().unwrap_or_default().as_bytes());
+        let kept = asked.take(QUERY_MAX).filter(|(name, _)| name != "lang");
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let query = query.extend_pairs(kept).append_pair("lang", other.tag()).finish();
+        let address = format!("{}?{query}", self.address.path());
+        html!(
+            "<a class=\"language\" href=\"{}\" hreflang=\"{}\" lang=\"{}\">{}</a>",
+            address,
+            other.tag(),
+            other.tag(),
+            name
+        )
     }
 
     /// A page.
@@ -221,6 +296,17 @@ impl Desk {
                 html!("<a href=\"{}\"{}>{}</a>", self.href(path), current, self.say(words.0, words.1))
             })
             .collect();
+        let beside: Html = self
+            .beside
+            .iter()
+            .map(|page| {
+                let path = match self.chosen {
+                    Some(lang) => format!("{}?lang={}", page.path, lang.tag()),
+                    None => page.path.clone(),
+                };
+                html!("<a href=\"{}\">{}</a>", path, self.lang.say(&page.english, &page.german))
+            })
+            .collect();
         let theirs = self.stylesheet.as_ref().map(|path| html!("\n<link rel=\"stylesheet\" href=\"{}\">", path));
         let page = html!(
             "<!doctype html>
@@ -234,7 +320,7 @@ impl Desk {
 </head>
 <body>
 <a class=\"skip\" href=\"#main\">{}</a>
-<header><nav aria-label=\"{}\">{}</nav></header>
+<header><nav aria-label=\"{}\">{}{}{}</nav></header>
 <main id=\"main\">
 <h1>{}</h1>
 {}{}
@@ -245,16 +331,18 @@ impl Desk {
 ",
             self.lang.tag(),
             title,
-            self.say("Merchant", "Kontor"),
-            self.href("/style.css"),
+            self.say("Office", "Kontor"),
+            format!("{}/style.css", self.mount),
             theirs,
             self.say("To the content", "Zum Inhalt"),
-            self.say("Merchant", "Kontor"),
+            self.say("Office", "Kontor"),
             nav,
+            beside,
+            self.language_switch(),
             title,
             notice,
             main,
-            self.say("Signed in by the key of", "Angemeldet mit dem Schlüssel von"),
+            self.say("Signed in:", "Angemeldet:"),
             self.operator.name(),
         );
         (trouble.map_or(StatusCode::OK, |trouble| trouble.status), page).into_response()

@@ -384,6 +384,13 @@ pub trait Rail: fmt::Debug + Send + Sync + 'static {
     /// [`Outcome::Declined`] once it cannot reach it any more.
     fn inquire(&self, payment: &PaymentRequest) -> impl Future<Output = Outcome> + Send;
 
+    /// Whether somebody has to [collect](Rail::capture) what it [authorised](Outcome::Authorised). `true`, unless the rail says
+    /// otherwise: where the money comes by itself, once a bank has carried out what was authorised, nobody is shown a button
+    /// that cannot work.
+    fn collects(&self) -> bool {
+        true
+    }
+
     /// Collects a part of what is authorised, or all of it: never more than was authorised, in all captures together, and
     /// nothing after it was given up or has ended.
     fn capture(&self, capture: &CaptureRequest) -> impl Future<Output = ActOutcome> + Send {

@@ -100,7 +100,7 @@ async fn a_wallet_that_was_closed_leaves_the_other_ways_as_they_were_on_a_phone(
     // The same question goes to the wallet again.
     open_wallet(&browser, 2).await;
     browser.eval("owner('adult')").await;
-    browser.sees("Willkommen zurück.").await;
+    browser.sees("Schön, Sie zu sehen.").await;
     browser.leave().await;
 }
 
@@ -161,6 +161,6 @@ async fn a_browser_that_speaks_nothing_of_ours_shows_code_and_links_alone() {
     assert_eq!(browser.eval(shown).await, Value::Null);
     walk::to_wallet(&browser).await;
     walk::share(&browser).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.leave().await;
 }

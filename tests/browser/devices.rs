@@ -46,7 +46,7 @@ async fn a_code_is_scanned_by_another_device() {
     phone.picture("wallet-done").await;
 
     // Nobody reloads: the page has waited.
-    computer.sees("Welcome back.").await;
+    computer.sees("Good to see you.").await;
     computer.sees("You have shown that you are an adult.").await;
     computer.press("Set it aside").await;
     computer.sees("Under the counter, waiting.").await;

@@ -57,7 +57,7 @@ async fn every_page_fits_a_phone_in_german() {
     browser.sees("Wer sind Sie heute?").await;
     fits(&browser, "the wallet").await;
     browser.press("Teilen").await;
-    browser.sees("Willkommen zurück.").await;
+    browser.sees("Schön, Sie zu sehen.").await;
     browser.press("Zurücklegen").await;
     browser.sees("Unter der Theke, und wartet.").await;
     fits(&browser, "what is set aside").await;
@@ -114,7 +114,7 @@ async fn the_dialog_can_be_used_by_keyboard_alone() {
         browser.key(TAB).await;
     }
     browser.key(ENTER).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.leave().await;
 }
 

@@ -39,7 +39,7 @@ async fn a_customer_without_a_wallet_lives_on_a_passkey() {
     browser.open("/sign-in").await;
     browser.keeps_nothing().await;
     browser.press_in("firsthand-passkey", "Sign in with a passkey").await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.sees("A browser that was new here became yours, by a passkey").await;
     assert_eq!(walk::number(&browser).await, number);
     browser.leave().await;
@@ -71,7 +71,7 @@ async fn a_second_browser_joins_by_a_passkey_and_is_signed_out_from_the_first() 
     let other = second.authenticator().await;
     second.give_passkey(&other, &first.passkeys(&device).await[0]).await;
     second.press_in("firsthand-passkey", "Sign in with a passkey").await;
-    second.sees("Welcome back.").await;
+    second.sees("Good to see you.").await;
     assert_eq!(walk::number(&second).await, number);
 
     first.open("/account").await;
@@ -273,7 +273,7 @@ async fn a_customer_card_is_offered_taken_and_shown_in_another_browser() {
     walk::choose(&other, "adult").await;
     other.picture("phone-wallet-card").await;
     walk::share(&other).await;
-    other.sees("Welcome back.").await;
+    other.sees("Good to see you.").await;
     assert_eq!(other.tab().await, wallet);
     assert_eq!(other.path().await, "/account");
     assert_eq!(walk::number(&other).await, number);

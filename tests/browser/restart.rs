@@ -33,7 +33,7 @@ async fn a_shop_that_is_killed_between_any_two_steps_still_knows_its_customers()
     browser.wait("window.held").await;
     shop.restart();
     browser.client.execute("location.assign(window.held)", Vec::new()).await.unwrap();
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     assert_eq!(browser.path().await, walk::WINE);
 
     // After the sign-in.

@@ -35,7 +35,7 @@ async fn a_customer_shows_an_age_and_has_wine_set_aside() {
     walk::choose(&browser, "adult").await;
     browser.picture("wallet").await;
     walk::share(&browser).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     assert_eq!(browser.path().await, walk::WINE);
 
     // The first tab has heard of it, and its dialog has gone.
@@ -131,11 +131,11 @@ async fn a_customer_who_is_not_to_be_remembered_is_forgotten_with_the_last_tab()
     browser.part("[part=remember] input").await.click().await.unwrap();
     walk::to_wallet(&browser).await;
     walk::share(&browser).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.client.close_window().await.unwrap();
     browser.look_at(&first).await;
     browser.client.refresh().await.unwrap();
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     let browser = browser.reopened(&shop).await;
     walk::is_a_stranger(&browser).await;
     browser.keeps_nothing().await;
@@ -163,7 +163,7 @@ async fn a_wrong_clock_locks_nobody_out() {
         browser.eval("document.querySelector('firsthand-button').shadowRoot.querySelector('[part=link]').removeAttribute('target')").await;
         browser.part("[part=link]").await.click().await.unwrap();
         walk::share(&browser).await;
-        browser.sees("Welcome back.").await;
+        browser.sees("Good to see you.").await;
         browser.press("Set it aside").await;
         browser.sees("Under the counter, waiting.").await;
         browser.client.refresh().await.unwrap();
@@ -186,7 +186,7 @@ async fn on_a_phone_the_wallet_comes_first() {
     browser.sees("This is shown to").await;
     browser.picture("phone-wallet").await;
     walk::share(&browser).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.press("Set it aside").await;
     browser.sees("Under the counter, waiting.").await;
     browser.leave().await;

@@ -25,7 +25,7 @@ async fn a_minor_is_refused_and_may_be_followed_by_an_adult() {
     browser.press("Another person").await;
     walk::choose(&browser, "adult").await;
     walk::share(&browser).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.leave().await;
 }
 
@@ -80,7 +80,7 @@ async fn a_question_that_the_shop_no_longer_knows_is_over_and_can_be_asked_again
     browser.part("[part=link]").await.click().await.unwrap();
     browser.look_at_new(&others).await;
     walk::share(&browser).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.leave().await;
 }
 
@@ -102,7 +102,7 @@ async fn going_back_from_the_wallet_leads_to_the_question() {
         browser.sees("This is shown to").await;
         if answered {
             walk::share(&browser).await;
-            browser.sees("Welcome back.").await;
+            browser.sees("Good to see you.").await;
             // Back behind an answer: the shop does not ask the same twice, and the customer stays known.
             browser.client.back().await.unwrap();
             browser.wait("location.pathname === '/_dev/wallet'").await;

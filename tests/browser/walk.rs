@@ -46,19 +46,19 @@ pub async fn sign_in(browser: &Browser) {
     let second = to_wallet(browser).await;
     choose(browser, "adult").await;
     share(browser).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     assert_eq!(browser.path().await, WINE);
     assert_eq!(browser.tab().await, second);
     browser.client.close_window().await.unwrap();
     browser.look_at(&first).await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.sees("You have shown that you are an adult.").await;
 }
 
 /// Whether this browser is recognised on the start page, typed anew.
 pub async fn is_welcome(browser: &Browser) {
     browser.open("/").await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
 }
 
 /// Whether this browser is a stranger on the start page, typed anew.
@@ -80,7 +80,7 @@ pub async fn begin_with_a_passkey(browser: &Browser) -> String {
     browser.open("/sign-in").await;
     let authenticator = browser.authenticator().await;
     browser.press_in("firsthand-passkey", "Begin with a new passkey").await;
-    browser.sees("Welcome back.").await;
+    browser.sees("Good to see you.").await;
     browser.sees("Was this you?").await;
     assert_eq!(browser.path().await, "/account");
     authenticator

@@ -437,6 +437,7 @@ async fn an_order_is_cancelled_captured_closed_and_released() {
     let order = office.paid().await;
     assert_eq!(order.state(), OrderState::Authorised);
     let path = path_of(&order);
+    assert!(office.look(&path).await.text().contains("value=\"capture\"") && order.is_to_be_captured());
     refused(&office.act(&path, &[("act", "close")]).await, 409, "cancel the order instead");
     refused(&office.act(&path, &[("act", "capture"), ("amount", "14.81")]).await, 409, "more than can be collected");
     went(&office.act(&path, &[("act", "capture"), ("amount", "4.80")]).await, &path, "captured");
@@ -497,7 +498,7 @@ async fn what_is_in_doubt_is_decided_by_whoever_has_looked() {
 async fn orders_are_found_by_state_and_number_page_by_page() {
     let office = Office::new();
     assert!(office.look("/orders").await.text().contains("No order here."));
-    assert!(office.look("").await.text().contains("Everything is paid, or over."));
+    assert!(office.look("").await.text().contains("None: everything is paid."));
     let mut orders = Vec::new();
     for _ in 0..51 {
         orders.push(office.placed(tea()).await);
@@ -586,10 +587,11 @@ async fn a_transfer_without_an_order_is_assigned_sent_back_or_put_aside() {
         office.act("/transfers", &fields).await
     };
     refused(&send(assign("RF18000000000539007547034")).await, 404, "no such order");
-    went(&send(assign(&order.reference().printed())).await, "/transfers", "assigned");
+    let assigned = format!("assigned&order={}", order.id());
+    went(&send(assign(&order.reference().printed())).await, "/transfers", &assigned);
     assert_eq!(office.now(&order).await.state(), OrderState::Paid);
     // Twice is once; for something else it is too late.
-    went(&send(assign(order.id().as_str())).await, "/transfers", "assigned");
+    went(&send(assign(order.id().as_str())).await, "/transfers", &assigned);
     refused(&send(vec![("act", "returned".to_owned()), ("transfer", name.clone())]).await, 409, "reads otherwise");
     refused(
         &send(vec![("act", "returned".to_owned()), ("transfer", "nothing".to_owned())]).await,
@@ -606,8 +608,114 @@ async fn a_transfer_without_an_order_is_assigned_sent_back_or_put_aside() {
     let other = office.placed(tea()).await.pay("sepa").await.unwrap();
     let text = other.reference().printed();
     let fields = [("act", "book"), ("id", "B5"), ("amount", "14.80"), ("text", text.as_str())];
-    went(&office.act("/transfers", &fields).await, "/transfers", "booked");
+    went(&office.act("/transfers", &fields).await, "/transfers", &format!("booked&order={}", other.id()));
     assert_eq!(office.now(&other).await.state(), OrderState::Paid);
+}
+
+#[tokio::test]
+async fn whoever_books_a_transfer_is_told_what_came_of_it() {
+    let office = Office::new();
+    let order = office.placed(tea()).await.pay("sepa").await.unwrap();
+    let text = order.reference().printed();
+    let book = async |id: &str, amount: &str| {
+        let fields = [("act", "book"), ("id", id), ("amount", amount), ("text", text.as_str())];
+        let booked = office.act("/transfers", &fields).await;
+        went(&booked, "/transfers", &format!("booked&order={}", order.id()));
+        booked.header("location").trim_start_matches("/merchant").to_owned()
+    };
+    let page = book("B1", "5.20").await;
+    let said = office.look(&page).await.text();
+    for says in ["Booked to its order:", "EUR 9.60 missing.", &format!("href=\"/merchant{}\"", path_of(&order)), &text]
+    {
+        assert!(said.contains(says), "{says}: {said}");
+    }
+    assert!(office.look_in(&page, "de").await.text().contains("Es fehlen noch 9,60 EUR."));
+    let today = office.look("").await.text();
+    assert!(today.contains("data-label=\"Missing\" class=\"number\">EUR 9.60<"), "{today}");
+    assert!(today.contains("Partly paid") && today.contains("Waits until"), "{today}");
+    let page = book("B2", "9.60").await;
+    let said = office.look(&page).await.text();
+    assert!(said.contains("Paid: now pack it.") && !said.contains("missing."), "{said}");
+    let page = book("B3", "5.40").await;
+    let said = office.look(&page).await.text();
+    assert!(said.contains("EUR 5.40 too much or not due: it goes back, now under “Refunds”."), "{said}");
+    // What an address says of an order that is not there says nothing.
+    for odd in ["o_1", "x", "%3Cscript%3E", "o_00112233445566778899aabbccddeeff"] {
+        let said = office.look(&format!("/transfers?said=booked&order={odd}")).await;
+        assert!(said.status == 200 && !said.text().contains("missing."), "{odd}");
+    }
+
+    // A paid order speaks of no attempt, and its codes are folded away.
+    let path = path_of(&order);
+    for (language, machine) in [("en", ["pending", "attempt"]), ("de", ["pending", "Versuch"])] {
+        let page = office.look_in(&path, language).await.text();
+        let (plain, folded) = page.split_once("<details>").unwrap();
+        for word in machine.iter().copied().chain([order.id().as_str(), "sepa<"]) {
+            let in_forms = plain.replace(&format!("/merchant{path}"), "");
+            assert!(!in_forms.contains(word), "{word}: {in_forms}");
+        }
+        assert!(folded.contains(order.id().as_str()) && folded.contains("pending"), "{folded}");
+    }
+    assert!(office.look(&path).await.text().contains("the order is paid"));
+}
+
+#[tokio::test]
+async fn money_that_goes_back_by_hand_is_said_to_have_been_sent_by_nobody() {
+    let office = Office::new();
+    let order = office.placed(tea()).await.pay("sepa").await.unwrap();
+    let text = order.reference().printed();
+    let account = [("payer", "Erika"), ("iban", "DE02120300000000202051")];
+    let book = [("act", "book"), ("id", "B1"), ("amount", "20.20"), ("text", text.as_str()), account[0], account[1]];
+    assert_eq!(office.act("/transfers", &book).await.status, 303);
+    let page = office.look("/refunds").await.text();
+    assert!(page.contains("I will transfer it myself") && !page.contains("Send it"), "{page}");
+    let refund = order.refunds().await.unwrap().remove(0);
+    let id = order.id().to_string();
+    let send = [("act", "send"), ("order", id.as_str()), ("refund", refund.key())];
+    went(&office.act("/refunds", &send).await, "/refunds", "by_hand");
+    let page = office.look("/refunds?said=by_hand").await.text();
+    for says in [
+        "Nothing has been sent yet",
+        "Now transfer <strong>EUR 5.40</strong> at your bank, then press “It is done”, or make the file: not both.",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let german = office.look_in("/refunds", "de").await.text();
+    assert!(german.contains("Überweisen Sie jetzt <strong>5,40 EUR</strong> bei Ihrer Bank"), "{german}");
+    // In a file, it is not transferred besides.
+    let own = token(&office.look("/bank").await.text());
+    let file = office.post("/bank/files", &[("form", &own), ("act", "file"), ("on", "2026-11-30")]).await;
+    assert_eq!(file.status, 200, "{}", file.text());
+    let page = office.look("/refunds").await.text();
+    assert!(page.contains("Transfer nothing besides") && !page.contains("not both"), "{page}");
+}
+
+#[tokio::test]
+async fn the_office_speaks_the_language_that_somebody_chose_from_page_to_page() {
+    let office = Office::new();
+    let order = office.placed(tea()).await;
+    let page = office.look("/orders?state=placed&said=x").await.text();
+    assert!(page.contains("href=\"/merchant/orders?state=placed&amp;said=x&amp;lang=de\" hreflang=\"de\""), "{page}");
+    assert!(!page.contains("lang=en\""), "what the browser prefers stands in no address");
+    let german = office.look("/orders?state=placed&lang=de").await.text();
+    for says in [
+        "<html lang=\"de\">",
+        "href=\"/merchant/refunds?lang=de\"",
+        "<input type=\"hidden\" name=\"lang\" value=\"de\">",
+        &format!("href=\"/merchant{}?lang=de\"", path_of(&order)),
+        "lang=en\" hreflang=\"en\" lang=\"en\">English<",
+    ] {
+        assert!(german.contains(says), "{says}: {german}");
+    }
+    // A form stays in it, and so does the page that says what was done.
+    let own = token(&german_form(&office, &order).await);
+    let fields = [("form", own.as_str()), ("act", "cancel"), ("sure", "yes")];
+    let done = office.post(&format!("{}?lang=de", path_of(&order)), &fields).await;
+    assert_eq!(done.header("location"), format!("/merchant{}?said=cancelled&lang=de", path_of(&order)));
+}
+
+async fn german_form(office: &Office, order: &Order) -> String {
+    office.look(&format!("{}?lang=de", path_of(order))).await.text()
 }
 
 fn multipart(token: &str, file: &[u8]) -> Vec<u8> {
@@ -696,7 +804,7 @@ async fn a_statement_is_handed_in_and_refunds_go_to_the_bank_as_a_file() {
     refused(&bad, 422, "no name and IBAN");
     let good = with("name", &[("holder", "Erika Mustermann"), ("iban", "DE02120300000000202051")]);
     went(&office.act("/refunds", &good).await, "/refunds", "named");
-    went(&office.act("/refunds", &with("send", &[])).await, "/refunds", "sent");
+    went(&office.act("/refunds", &with("send", &[])).await, "/refunds", "by_hand");
     refused(&office.act("/refunds", &good).await, 409, "refunded, or is on its way");
     went(&office.act("/refunds", &with("done", &[])).await, "/refunds", "sent_by_hand");
     went(&office.act("/refunds", &with("done", &[])).await, "/refunds", "sent_by_hand");

@@ -26,10 +26,10 @@ use firsthand::{
     },
 };
 use firsthand_axum::{
-    CustomerLayer, Known, Problem, routes,
+    BackOffice, CustomerLayer, Known, OperatorKey, Operators, Problem, routes,
     testing::{Asking, Browser, Reply, TestShop, response_code},
 };
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -130,6 +130,18 @@ impl Till {
         let placed = self.guest_order().await;
         let (asking, request) = asked_for(browser, &placed).await;
         (placed, asking, request)
+    }
+
+    /// The order as whoever runs the shop sees it.
+    async fn order_page(&self, id: &OrderId) -> String {
+        let key = OperatorKey::random();
+        let office = BackOffice::new(self.merchant(), Operators::new().key("anna", key.digest()));
+        let app = Router::new().nest_service("/merchant", office.routes());
+        let basic = base64url_encode(format!("anna:{}", key.reveal()).as_bytes()).replace('-', "+").replace('_', "/");
+        let headers = [("authorization", format!("Basic {basic}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let path = format!("/merchant/orders/{id}");
+        Browser::new(&self.shop, app).plain(&Method::GET, &path, &headers, b"").await.text()
     }
 
     /// The same, authorised by Anna and redeemed.
@@ -234,9 +246,16 @@ async fn what_a_wallet_signs_is_authorised_handed_over_and_paid_when_the_bank_sa
 
     till.later(60).await;
     assert_eq!(till.stands(id).await, (OrderState::Authorised, Some(Outcome::Authorised { until: None })));
+    // Nobody can collect it: whoever runs the shop is offered nothing that cannot work, and told what is waited for.
+    let page = till.order_page(id).await;
+    assert!(page.contains("Your bank or payment provider tells when the money is there"), "{page}");
+    assert!(!page.contains("value=\"capture\"") && !page.contains("value=\"sent\""), "{page}");
+    assert!(!till.order(id).await.is_to_be_captured());
     till.bank.decide(id, 1, Outcome::Paid);
     till.later(3600).await;
     assert_eq!(till.stands(id).await, (OrderState::Paid, Some(Outcome::Paid)));
+    let page = till.order_page(id).await;
+    assert!(page.contains("value=\"sent\"") && !page.contains("tells when the money is there"), "{page}");
     assert_eq!(till.bank.calls(), 1, "nothing is handed over twice");
     assert!(till.refusals(id).await.is_empty());
 }

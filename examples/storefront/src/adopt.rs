@@ -141,7 +141,7 @@ async fn account(known: Known, view: View) -> Answer {
     let shown = AccountView {
         id: known.id().to_string(),
         dids: record.dids().await?,
-        rung: known.rung().name().replace('_', " "),
+        rung: known.rung().name().to_owned(),
         proofs: proofs.collect(),
     };
     Ok(pages::account(&view, &customer(&known).await?, &shown).into_response())

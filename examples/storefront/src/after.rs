@@ -57,10 +57,7 @@ pub(crate) fn parts(form: &Fields) -> Option<Vec<Part>> {
 /// # Errors
 /// Never for an order that the library placed.
 pub(crate) fn after_view(order: &Order) -> Result<AfterView, Trouble> {
-    let thing = |product: &str, quantity: u32| {
-        let line = order.lines().iter().find(|line| line.item == product);
-        Thing { product: product.to_owned(), name: line.map(|line| line.title.clone()).unwrap_or_default(), quantity }
-    };
+    let thing = |product: &str, quantity: u32| thing(order, product, quantity);
     let things = |parts: &[Part]| parts.iter().map(|part| thing(&part.item, part.quantity.count())).collect();
     let parcels = order.parcels().iter().map(|parcel| ParcelView {
         key: parcel.key.clone(),
@@ -107,6 +104,16 @@ pub(crate) fn after_view(order: &Order) -> Result<AfterView, Trouble> {
         withdrawal: withdrawal.collect(),
         acknowledgements: acknowledgements.collect::<Result<_, Trouble>>()?,
     })
+}
+
+/// What is still to be sent of an order.
+pub(crate) fn unsent(order: &Order) -> Vec<Thing> {
+    order.unsent().iter().map(|part| thing(order, &part.item, part.quantity.count())).collect()
+}
+
+fn thing(order: &Order, product: &str, quantity: u32) -> Thing {
+    let line = order.lines().iter().find(|line| line.item == product);
+    Thing { product: product.to_owned(), name: line.map(|line| line.title.clone()).unwrap_or_default(), quantity }
 }
 
 /// The page on which a withdrawal is confirmed: its key makes it one, however often the button is pressed.

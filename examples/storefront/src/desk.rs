@@ -26,11 +26,12 @@ use firsthand_axum::{
 use serde::Deserialize;
 
 use crate::{
+    after::unsent,
     sell::{FORM_MAX, Till},
     shop::{
         desk::{
             AskedView, DeskOrders, DeskOwed, DeskSale, DeskView, KeptView, KeptWhat, Notice, OwedAct, OwedForm,
-            RefundForm, TransferForm, UnmatchedAct, UnmatchedForm, UnmatchedView,
+            PackView, RefundForm, TransferForm, UnmatchedAct, UnmatchedForm, UnmatchedView,
         },
         money,
         order::Door,
@@ -65,6 +66,7 @@ impl FromRequestParts<Till> for Desk {
 /// The routes of the desk behind its key, and the library's own pages beside them under `/merchant/office`.
 pub fn routes(till: &Till, key: &OperatorKey) -> Router {
     let office = BackOffice::new(&till.merchant, Operators::new().key("the-desk", key.digest()));
+    let office = office.beside("/merchant", "The desk", "Ladentisch");
     let desk = Router::new()
         .route("/merchant", get(today))
         .route("/merchant/transfers", get(back).post(book))
@@ -135,11 +137,14 @@ impl Desk {
             });
         }
         let open = merchant.open_orders(LIST).await?;
+        let to_send = merchant.orders_to_send(LIST).await?;
+        let to_send = to_send.iter().map(|order| PackView { order: summary(order), things: unsent(order) });
         Ok(pages::desk(
             view,
             &DeskView {
                 form: self.operator.form(),
                 notice,
+                to_send: to_send.collect(),
                 open: open.iter().filter(|order| order.state().is_open()).map(summary).collect(),
                 typed,
                 unmatched: unmatched.collect(),

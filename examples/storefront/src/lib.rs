@@ -8,6 +8,7 @@ pub mod args;
 pub mod desk;
 mod present;
 mod receipt;
+mod repeat;
 pub mod sell;
 pub mod shop;
 mod shown;
@@ -75,7 +76,7 @@ mod tests {
         let shown = AccountView {
             id: customer.id.clone(),
             dids: vec!["did:jwk:eyJrdHkiOiJPS1AiLCJjcnYiOiJFZDI1NTE5IiwieCI6IjExcVlBWUt4Q3JmVlNfN1R5V1FIT2c3aGN2UGFwaU1scndJYWFQY0hVUm8ifQ".to_owned()],
-            rung: "browser key".to_owned(),
+            rung: "browser_key".to_owned(),
             proofs: vec![ProofView {
                 ask: "age".to_owned(),
                 purpose: "Wine is sold to adults".to_owned(),
@@ -200,6 +201,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_quantity_that_cannot_be_is_said_in_words() {
+        let shop = shop().await;
+        let many = post(&shop, None, "/cart", "product=sencha&quantity=99999999").await;
+        assert_eq!(many.location(), "/cart?cart=senchax12&more=1");
+        for uri in ["/cart?cart=senchax12&more=1", "/cart?cart=senchax99999999", "/cart?cart=senchax99999999999"] {
+            let cart = fetch(&shop, None, uri).await.text;
+            assert!(cart.contains("One order has at most 12") && !cart.contains("no longer on the shelf"), "{cart}");
+        }
+        for odd in ["-1", "", "two", "1.5"] {
+            let refused = post(&shop, None, "/cart?lang=de", &format!("product=sencha&quantity={odd}")).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{odd}");
+            assert!(refused.text.contains("keine Stückzahl") && !refused.text.contains("deserialize"), "{odd}");
+        }
+        assert_eq!(post(&shop, None, "/cart", "quantity=1").await.status, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
     async fn what_is_not_on_the_shelf_is_said_and_not_put_into_a_basket() {
         let shop = shop().await;
         let scarce = fetch(&shop, None, "/products/pinot").await.text;
@@ -248,7 +266,7 @@ mod tests {
             for page in [&stranger, &customer] {
                 assert_eq!(page.matches("data-firsthand=\"greeting\"").count(), 1, "{uri}");
             }
-            assert!(customer.contains("Welcome back") && !stranger.contains("Welcome back"), "{uri}");
+            assert!(customer.contains("Good to see you.") && !stranger.contains("Good to see you."), "{uri}");
         }
     }
 

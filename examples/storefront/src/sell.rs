@@ -27,12 +27,13 @@ use serde::Deserialize;
 use crate::{
     adopt::{address, age},
     after, receipt,
+    repeat::checksum,
     shop::{
         Customer, Shop,
         cart::Cart,
         catalogue::Kind,
         database::{Database, Transaction, sales::NewSale},
-        order::{AccountForm, CheckoutView, DeliveryChoice, Door, OrderForm},
+        order::{AccountForm, CheckoutView, DeliveryChoice, Door, OrderForm, Repeated},
         pages::{self, conflict},
         view::View,
         words::Words,
@@ -111,18 +112,21 @@ impl Till {
     /// Places the order of a form, and answers the path of its page. The same form sent again leads to the same order.
     async fn place(&self, view: &View, known: Option<&Known>, form: &OrderForm) -> Result<String, Trouble> {
         let draft = draft(view, known.is_some(), form)?;
+        let content = checksum(view, known, form);
         for _ in 0..TRIES {
             let placed = match known {
                 Some(known) => {
                     let step = known.place(draft.clone(), &form.form).await?;
+                    self.not_by_mistake(&content, form, step.is_new()).await?;
                     let before = known.orders(None, 1).await?.first().map(Order::placed_at);
                     let name = known.id().as_str();
-                    let order = self.sell(view, step, |order| order, Some((name, before))).await?;
+                    let order = self.sell(view, step, |order| order, Some((name, before)), &content).await?;
                     order.map(|order| (format!("/orders/{}", order.id()), order))
                 }
                 None => {
                     let step = self.merchant.place_as_guest(draft.clone(), &form.form).await?;
-                    let guest = self.sell(view, step, |guest| &guest.order, None).await?;
+                    self.not_by_mistake(&content, form, step.is_new()).await?;
+                    let guest = self.sell(view, step, |guest| &guest.order, None, &content).await?;
                     guest.map(|guest| (format!("/o/{}", guest.link.reveal()), guest.order))
                 }
             };
@@ -137,6 +141,15 @@ impl Till {
         Err(Refusal::Overtaken.into())
     }
 
+    /// Whoever has gone back to the till meant it once: the same once more is ordered when they say so.
+    async fn not_by_mistake(&self, content: &str, form: &OrderForm, is_new: bool) -> Result<(), Trouble> {
+        if !is_new || form.again == "1" {
+            return Ok(());
+        }
+        let before = self.database.ordered_before(content, self.merchant.now().as_secs()).await?;
+        before.map_or(Ok(()), |before| Err(Trouble::Repeated(before)))
+    }
+
     /// The order, the sale and what leaves the shelf, as one commit; `None` if somebody else was faster, and it has to be
     /// decided anew. `customer` is a customer's name, and when they ordered last.
     async fn sell<T: Send>(
@@ -145,6 +158,7 @@ impl Till {
         step: Pending<T>,
         order_of: impl Fn(&T) -> &Order,
         customer: Option<(&str, Option<UnixTime>)>,
+        content: &str,
     ) -> Result<Option<T>, Trouble> {
         let mut transaction = self.database.begin().await?;
         let placed = match self.store.commit_in(&mut transaction, step).await {
@@ -165,6 +179,9 @@ impl Till {
         // An order that was noted before has taken its share, and perhaps given it back since.
         if transaction.record_sale(sale).await? {
             transaction.take_stock(order.id().as_str(), view.cart.lines()).await?;
+            let number = order.reference().as_str().to_owned();
+            let placed = Repeated { number, placed_s: order.placed_at().as_secs() };
+            transaction.note_order(content, &placed).await?;
         }
         transaction.commit().await?;
         Ok(Some(placed.after_commit()))
@@ -296,12 +313,29 @@ async fn place(
         Ok(path) => Redirect::to(&view.with(Cart::default()).href(&path)).into_response(),
         Err(Trouble::Address(errors)) => {
             let shown = CheckoutView { typed: form.address, errors, typed_wanted: true, ..CheckoutView::default() };
-            match till_page(&till, &view, known, customer, shown).await {
-                Ok(page) => (StatusCode::UNPROCESSABLE_ENTITY, page).into_response(),
-                Err(trouble) => trouble.page(&view, customer, "/checkout"),
-            }
+            again(&till, &view, (known, customer), shown, StatusCode::UNPROCESSABLE_ENTITY).await
+        }
+        Err(Trouble::Repeated(before)) => {
+            let typed_wanted = form.delivery == DeliveryChoice::Typed;
+            let repeated = Some(before);
+            let shown = CheckoutView { typed: form.address, typed_wanted, repeated, ..CheckoutView::default() };
+            again(&till, &view, (known, customer), shown, StatusCode::CONFLICT).await
         }
         Err(trouble) => trouble.page(&view, customer, "/checkout"),
+    }
+}
+
+/// The till once more, with what was typed: nothing was ordered.
+async fn again(
+    till: &Till,
+    view: &View,
+    (known, customer): (Option<&Known>, Option<&Customer>),
+    shown: CheckoutView,
+    status: StatusCode,
+) -> Response {
+    match till_page(till, view, known, customer, shown).await {
+        Ok(page) => (status, page).into_response(),
+        Err(trouble) => trouble.page(view, customer, "/checkout"),
     }
 }
 
@@ -336,10 +370,7 @@ fn draft(view: &View, is_known: bool, form: &OrderForm) -> Result<Draft, Trouble
 
 /// The tax in a price: the prices of the catalogue have it in them, as consumers are shown them.
 fn vat(kind: Kind) -> Result<Rate, MoneyError> {
-    Rate::from_hundredths(match kind {
-        Kind::Tea => 700,
-        Kind::Wine => 1900,
-    })
+    Rate::from_hundredths(kind.vat_percent() * 100)
 }
 
 /// The name of an order, as it stands in an address.

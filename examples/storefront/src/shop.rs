@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod database;
 pub mod delivery;
 pub mod desk;
+pub mod legal;
 pub mod money;
 pub mod order;
 pub mod page;
@@ -33,6 +34,7 @@ use self::{
     cart::{Cart, Short},
     catalogue::{Kind, Product},
     database::{Database, stock::Stock},
+    legal::Leaf,
     view::View,
 };
 
@@ -74,7 +76,7 @@ pub struct AccountView {
     pub id: String,
     /// The keys by which the customer is recognised, as DIDs.
     pub dids: Vec<String>,
-    /// By what the customer is recognised, in words.
+    /// By what the customer is recognised: `browser_key`, `passkey`, `did`, `relationship_credential`.
     pub rung: String,
     /// What the customer has shown.
     pub proofs: Vec<ProofView>,
@@ -113,10 +115,12 @@ pub struct PutBackForm {
     product: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct CartForm {
     product: String,
-    quantity: u32,
+    /// As it was typed: anything at all.
+    quantity: String,
 }
 
 impl Shop {
@@ -167,7 +171,14 @@ impl Shop {
 /// The pages that everybody may see, the pictures, and what is not there. A request that carries a [`Customer`] as an
 /// extension is greeted.
 pub fn routes(shop: &Shop) -> Router {
+    let legal = Leaf::ALL.into_iter().fold(Router::new(), |routes, leaf| {
+        routes.route(
+            leaf.path(),
+            get(async move |view: View, customer: Introduced| pages::legal(&view, customer.as_deref(), leaf)),
+        )
+    });
     Router::new()
+        .merge(legal)
         .route("/", get(home))
         .route("/products/{slug}", get(product))
         .route("/cart", get(cart).post(change_cart))
@@ -219,8 +230,21 @@ async fn sign_in(view: View, customer: Introduced) -> page::Page {
 async fn change_cart(view: View, Form(form): Form<CartForm>) -> Response {
     let Some(product) = Product::find(&form.product) else { return pages::not_found(&view).into_response() };
     let mut cart = view.cart.clone();
-    cart.set(product, form.quantity);
-    Redirect::to(&view.with(cart).href("/cart")).into_response()
+    match form.quantity.trim().parse() {
+        Ok(quantity) => cart.set(product, quantity),
+        // More than a number can say is more than we sell; anything else is no number of things, and changes nothing.
+        Err(_) if is_number(form.quantity.trim()) => cart.set(product, u32::MAX),
+        Err(_) => return pages::no_quantity(&view).into_response(),
+    }
+    let asked_more = cart.asked_more().then_some("more=1");
+    let address = view.with(cart).href("/cart");
+    let joint = if address.contains('?') { '&' } else { '?' };
+    let address = asked_more.map_or_else(|| address.clone(), |more| format!("{address}{joint}{more}"));
+    Redirect::to(&address).into_response()
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn out_of_order(view: &View, error: &sqlx::Error) -> Response {

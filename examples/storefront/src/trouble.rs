@@ -19,6 +19,7 @@ use crate::shop::{
     catalogue::Product,
     database::stock::StockError,
     delivery::{AddressErrors, FieldError},
+    order::Repeated,
     pages::{self, conflict},
     view::View,
     words::Words,
@@ -38,6 +39,8 @@ pub enum Trouble {
     },
     /// No parcel finds this address.
     Address(AddressErrors),
+    /// The same was ordered a moment ago.
+    Repeated(Repeated),
     /// The shop's own tables failed.
     Database(sqlx::Error),
 }
@@ -48,6 +51,7 @@ impl fmt::Display for Trouble {
             Self::Refused(error) => error.fmt(f),
             Self::OutOfStock { product, left } => write!(f, "only {left} of {} are left", product.slug),
             Self::Address(_) => f.write_str("the address cannot be used"),
+            Self::Repeated(before) => write!(f, "the same was ordered before, as {}", before.number),
             Self::Database(error) => write!(f, "the shop's database failed: {error}"),
         }
     }

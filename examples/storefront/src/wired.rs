@@ -16,7 +16,7 @@ use firsthand_axum::{
 use crate::{
     adopt, desk,
     sell::{Store, Till},
-    shop::{Shop, catalogue::Product, database::Database},
+    shop::{Shop, catalogue::Product, database::Database, order::grouped},
 };
 
 mod after;
@@ -207,6 +207,87 @@ async fn a_guest_buys_tea_and_the_same_form_is_the_same_order() {
     assert!(other.text().contains("This form was used already"), "{}", other.text());
     let unknown = browser.plain(&Method::GET, "/o/AAECAwQFBgcICQoLDA0ODw", &[], b"").await;
     assert_eq!(unknown.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn the_same_order_once_more_is_asked_about_first() {
+    let shop = Wired::new("repeat").await;
+    let mut guest = shop.browser();
+    let path = guest_buys(&mut guest, "senchax2").await;
+    let rf = grouped(&reference(&page(&mut guest, &path).await));
+    // Back, and the page is loaded anew: another form of the same basket.
+    let form = form_of(&mut guest, "senchax2", ADDRESS).await;
+    let asked = guest.plain_form("/checkout", &form).await;
+    let text = asked.text();
+    assert_eq!((asked.status.as_u16(), shop.left("sencha").await), (409, 22));
+    for part in ["You ordered this at", rf.as_str(), "name=\"again\" value=\"1\"", "value=\"Am Markt 1\""] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    assert!(!text.contains(&path), "the link of a guest's order is told to nobody");
+    // Somebody else, something else, somewhere else: that is no repetition.
+    let mut anna = shop.browser();
+    anna.sign_in("adult").await;
+    let hers = form_of(&mut anna, "senchax2", ADDRESS).await;
+    placed(&anna.post_form("/checkout", &hers).await);
+    guest_buys(&mut guest, "senchax1").await;
+    let elsewhere = form_of(&mut guest, "senchax2", &ADDRESS.replace("Berlin", "Potsdam")).await;
+    placed(&guest.plain_form("/checkout", &elsewhere).await);
+    assert_eq!(shop.left("sencha").await, 17);
+    // It is wanted once more; pressed twice, it is one.
+    let again = form_of(&mut guest, "senchax2", &format!("{ADDRESS}&again=1")).await;
+    let second = placed(&guest.plain_form("/checkout", &again).await);
+    assert_eq!(placed(&guest.plain_form("/checkout", &again).await), second);
+    assert_ne!(second, path);
+    assert_eq!(shop.left("sencha").await, 15);
+    let hers = form_of(&mut anna, "senchax2", ADDRESS).await;
+    assert_eq!(anna.post_form("/checkout", &hers).await.status.as_u16(), 409);
+    // After a while nobody means the same order any more.
+    shop.shop.advance_s(10 * 60);
+    guest_buys(&mut guest, "senchax2").await;
+    assert_eq!(shop.left("sencha").await, 13);
+}
+
+#[tokio::test]
+async fn what_is_to_be_packed_stands_first_at_the_desk_and_the_office_is_one_step_away() {
+    let shop = Wired::new("packing").await;
+    let mut guest = shop.browser();
+    let path = guest_buys(&mut guest, "senchax2").await;
+    let rf = reference(&page(&mut guest, &path).await);
+    assert!(shop.look("/merchant").await.contains("Nothing is to be sent."));
+    assert_eq!(shop.book("B1", "29.60", &rf).await, "/merchant?said=paid");
+    let desk = shop.look("/merchant").await;
+    let (before, list) = desk.split_once("<h2>To send</h2>").unwrap();
+    assert!(!before.contains("<h2>") && list.contains("2 × Sencha"), "{desk}");
+    // Two places, two titles, and a way to and fro in the language that was chosen.
+    let (english, german) = (shop.look("/merchant/office").await, shop.look("/merchant/office?lang=de").await);
+    assert!(desk.contains("<title>At the desk today") && english.contains("<title>Today · Office"), "{english}");
+    assert!(english.contains("<a href=\"/merchant\">The desk</a>") && desk.contains("href=\"/merchant/office\""));
+    assert!(german.contains("<a href=\"/merchant?lang=de\">Ladentisch</a>") && german.contains("· Kontor</title>"));
+    assert!(shop.look("/merchant?lang=de").await.contains("href=\"/merchant/office?lang=de\""));
+}
+
+#[tokio::test]
+async fn before_the_button_stand_the_tax_and_what_the_shop_has_to_say() {
+    let shop = Wired::new("terms").await;
+    let mut guest = shop.browser();
+    let till = page(&mut guest, "/checkout?cart=senchax2&lang=de").await;
+    let (before, _) = till.split_once("Zahlungspflichtig bestellen").unwrap();
+    for part in ["Darin MwSt.: 7 % 1,94", "/terms?", "/withdrawal?", "/privacy?", "/imprint?"] {
+        assert!(before.contains(part), "{part} is missing in {before}");
+    }
+    for (path, words) in [
+        ("/terms?lang=de", "Der Vertrag kommt zustande"),
+        ("/withdrawal", "within fourteen days"),
+        ("/privacy", "We set no cookie"),
+        ("/imprint?lang=de", "USt-IdNr. DE123456789"),
+    ] {
+        assert!(page(&mut guest, path).await.contains(words), "{path}");
+    }
+    let form = form_of(&mut guest, "senchax1", ADDRESS).await;
+    let wrong = guest.plain_form("/checkout", &form.replace("10115", "1")).await.text();
+    assert!(wrong.contains("Something of the address cannot be right") && !wrong.contains("Something is missing"));
+    let missing = guest.plain_form("/checkout", &form.replace("name=Anna+Kowalska", "name=")).await.text();
+    assert!(missing.contains("Something is missing for the label"), "{missing}");
 }
 
 #[tokio::test]

@@ -7,17 +7,17 @@ use firsthand::{
     merchant::{Adjusted, Order},
     money::Quantity,
     order::{
-        Acknowledgement, Adjustment, AfterError, Happened, OrderError, OrderEvent, OrderState, Parcel, ParcelRecord,
-        Part, WithdrawalState,
+        Acknowledgement, Adjustment, AfterError, Happened, Line, OrderError, OrderEvent, OrderState, Parcel,
+        ParcelRecord, Part, WithdrawalState,
     },
 };
-use url::form_urlencoded;
 
 use super::{
     Desk, LIST,
     acts::OrderAct,
     html::{Html, html, row},
-    view::{Here, Query, Sent, Trouble, count_field, count_name, field, section, typed},
+    orders::counted,
+    view::{Here, Query, Sent, Trouble, count_field, count_name, field, section, section_at, typed},
     words,
 };
 use crate::lang::Lang;
@@ -78,20 +78,21 @@ pub(super) fn asked(order: &Order, sent: &Sent) -> Result<Option<(OrderAct, &'st
 }
 
 impl Desk {
-    /// Where an order came from, if that was a checkout.
-    pub(super) fn checkout_of(&self, order: &Order) -> Html {
+    /// Whose business it is for, if it came from a checkout of one.
+    pub(super) fn business_of(&self, order: &Order) -> Html {
         let Some(from) = &order.record().checkout else { return Html::default() };
         let vat_id = from.vat_id.as_ref().map(|id| {
             let owes =
                 self.say("the buyer owes the tax (reverse charge)", "die Steuer schuldet der Käufer (Reverse Charge)");
             row(self.say("VAT id", "USt-IdNr."), html!("<code>{}</code>; {}", id, owes))
         });
-        html!("{}{}", row(self.say("Checkout", "Kaufvorgang"), html!("<code>{}</code>", from.id.as_str())), vat_id)
+        html!("{}", vat_id)
     }
 
     /// That something was sold that is not there, as long as it is neither sent nor given up.
     pub(super) fn stock_missing(&self, order: &Order, events: &[OrderEvent]) -> Html {
-        let missing = missing(order, events);
+        let missing: Vec<String> =
+            missing(order, events).iter().map(|item| title_of(order.lines(), item).to_owned()).collect();
         if missing.is_empty() {
             return Html::default();
         }
@@ -112,7 +113,7 @@ impl Desk {
             "{}{}{}",
             self.withdrawals(order, trouble)?,
             self.parcels(order),
-            self.adjustments(&order.adjustments().await?)
+            self.adjustments(order, &order.adjustments().await?)
         ))
     }
 
@@ -124,8 +125,9 @@ impl Desk {
         let list: Html = order.parcels().iter().map(|parcel| self.parcel(order, parcel)).collect();
         let list = (!list.is_empty()).then(|| html!("<ul class=\"records\">{}</ul>", list));
         let unsent = order.unsent();
-        let left = (is_sold && !unsent.is_empty())
-            .then(|| html!("<p>{} {}</p>", self.say("Still to be sent:", "Noch zu senden:"), in_words(&unsent)));
+        let left = (is_sold && !unsent.is_empty()).then(|| {
+            html!("<p>{} {}</p>", self.say("Still to be sent:", "Noch zu senden:"), goods(order.lines(), &unsent))
+        });
         let how = words::fulfilment(order.fulfilment());
         section(
             self.say("What was sent", "Was gesendet wurde"),
@@ -163,7 +165,7 @@ impl Desk {
         });
         html!(
             "<li><h3>{}</h3><dl>{}{}{}{}</dl>{}{}</li>",
-            in_words(&parcel.lines),
+            goods(order.lines(), &parcel.lines),
             row(self.say("Sent", "Gesendet"), self.lang.moment(parcel.sent_at)),
             carrier,
             tracking,
@@ -173,7 +175,7 @@ impl Desk {
         )
     }
 
-    fn adjustments(&self, adjusted: &[Adjusted]) -> Html {
+    fn adjustments(&self, order: &Order, adjusted: &[Adjusted]) -> Html {
         if adjusted.is_empty() {
             return Html::default();
         }
@@ -184,7 +186,7 @@ impl Desk {
                 html!(
                     "<li><h3>{}: {}</h3><p>{}, {}; {}</p></li>",
                     self.say(why.0, why.1),
-                    in_words(&record.lines),
+                    goods(order.lines(), &record.lines),
                     self.lang.money(record.amount),
                     self.lang.moment(record.at),
                     self.say(state.0, state.1),
@@ -210,14 +212,12 @@ impl Desk {
                 ),
                 _ => html!("<p>{}</p>", self.say("Settled", "Abgerechnet")),
             };
-            let query = form_urlencoded::Serializer::new(String::new()).append_pair("withdrawal", &one.key).finish();
             let letter = html!(
-                "<h4>{}</h4>{}<p><a href=\"{}?{}\">{}</a></p>",
+                "<h4>{}</h4>{}<p><a href=\"{}\">{}</a></p>",
                 self.say("Acknowledgement for the customer, due at once", "Bestätigung für den Kunden, sofort fällig"),
                 self.letter(one),
-                self.href(&format!("{}/acknowledgement", path_of(order))),
-                query,
-                self.say("It alone, to be printed", "Sie allein, zum Drucken"),
+                self.href_with(&format!("{}/acknowledgement", path_of(order)), &[("withdrawal", one.key.as_str())]),
+                self.say("Print this letter", "Diesen Brief drucken"),
             );
             list.push(html!(
                 "<li><h3>{}</h3><p>{} {}</p>{}{}</li>",
@@ -253,7 +253,7 @@ impl Desk {
                 "Vorgeschlagen ist, was dafür bezahlt wurde und noch nicht zurückging, mit dem Versand, wenn nichts behalten wird. Ziehen Sie ab, was die Ware durch mehr als Anprobieren verloren hat.",
             ),
             self.amount_field(self.say("Goes back", "Geht zurück"), worth.currency(), value),
-            self.sure(self.say("It is owed to the customer from then on.", "Von da an ist es dem Kunden geschuldet.")),
+            self.sure(self.goes_back()),
         );
         let hidden = [("withdrawal", one.key.as_str())];
         Ok(self.form(&path_of(order), "settle", &hidden, inside, self.say("Settle it", "Abrechnen")))
@@ -280,11 +280,12 @@ impl Desk {
                 ),
                 self.counts(order, "withdraw", &open, false, trouble),
                 self.sure(self.say(
-                    "They have said so, and it ends the contract about this.",
-                    "Sie haben das erklärt, und es beendet den Vertrag darüber."
+                    "The customer has told me so. It cannot be undone here.",
+                    "Der Kunde hat mir das so gesagt oder geschrieben. Hier lässt es sich nicht rückgängig machen."
                 )),
             );
-            acts.push(self.form(&path_of(order), "withdraw", &[], inside, self.say("Note it", "Vermerken")));
+            let button = self.say("Record the withdrawal", "Widerruf eintragen");
+            acts.push(self.form(&path_of(order), "withdraw", &[], inside, button));
         }
         acts
     }
@@ -320,9 +321,10 @@ impl Desk {
             reasons,
             self.counts(order, "adjust", &bought(order), false, trouble),
             self.amount_field(self.say("Goes back", "Geht zurück"), currency, typed(trouble, "adjust", "amount")),
-            self.sure(self.say("It is owed to the customer from then on.", "Von da an ist es dem Kunden geschuldet.")),
+            self.sure(self.goes_back()),
         );
-        self.form(&path_of(order), "adjust", &[], inside, self.say("Note it", "Vermerken"))
+        let button = self.say("Record it, and pay this back", "Eintragen und zurückzahlen");
+        self.form(&path_of(order), "adjust", &[], inside, button)
     }
 
     /// A field for each item: how many. All of them, or none, unless something was typed.
@@ -332,8 +334,7 @@ impl Desk {
             let (name, most) = (count_name(&part.item), part.quantity.count());
             let proposed = if all { most.to_string() } else { String::new() };
             let value = if was_typed { typed(trouble, act, &name) } else { proposed.as_str() };
-            let sold = order.lines().iter().find(|line| line.item == part.item);
-            let title = sold.map_or(part.item.as_str(), |line| line.title.as_str());
+            let title = title_of(order.lines(), &part.item);
             let label = format!("{title} ({} {most})", self.say("up to", "bis"));
             count_field(&name, &label, value, most)
         };
@@ -341,12 +342,13 @@ impl Desk {
     }
 
     /// What there is to pack, for the first page: those who have waited longest come first.
-    pub(super) async fn to_send(&self) -> Result<Html, Error> {
+    pub(super) async fn to_send(&self) -> Result<(String, Html), Error> {
         let orders = self.merchant.orders_to_send(TO_PACK + 1).await?;
         let title = self.say("To send", "Zu versenden");
+        let count = counted(orders.len(), TO_PACK);
         if orders.is_empty() {
             let none = self.say("Nothing is to be sent.", "Es ist nichts zu versenden.");
-            return Ok(section(title, html!("<p class=\"none\">{}</p>", none)));
+            return Ok((count, section_at("to-send", title, html!("<p class=\"none\">{}</p>", none))));
         }
         let rows: Html = orders
             .iter()
@@ -355,7 +357,7 @@ impl Desk {
                 html!(
                     "<li><span>{} {}</span> <span>{} {}</span></li>",
                     self.order_link(order),
-                    in_words(&order.unsent()),
+                    goods(order.lines(), &order.unsent()),
                     self.say("placed", "bestellt"),
                     self.lang.moment(order.placed_at())
                 )
@@ -368,13 +370,13 @@ impl Desk {
             );
             html!("<p>{}</p>", words)
         });
-        Ok(section(title, html!("<ul class=\"lines\">{}</ul>{}", rows, more)))
+        Ok((count, section_at("to-send", title, html!("<ul class=\"lines\">{}</ul>{}", rows, more))))
     }
 
     /// The withdrawals that wait for the merchant, for the first page.
-    pub(super) async fn open_withdrawals(&self) -> Result<Html, Error> {
-        let orders = self.merchant.open_withdrawals(LIST).await?;
-        let rows: Html = orders
+    pub(super) async fn open_withdrawals(&self) -> Result<(String, Html), Error> {
+        let orders = self.merchant.open_withdrawals(LIST + 1).await?;
+        let rows: Vec<Html> = orders
             .iter()
             .flat_map(|order| order.acknowledgements().into_iter().map(move |one| (order, one)))
             .filter(|(_, one)| one.state == WithdrawalState::Due)
@@ -388,11 +390,13 @@ impl Desk {
                 )
             })
             .collect();
+        let count = counted(rows.len(), LIST);
         if rows.is_empty() {
-            return Ok(Html::default());
+            return Ok((count, Html::default()));
         }
         let title = self.say("Withdrawals to be settled", "Widerrufe, die abzurechnen sind");
-        Ok(section(title, html!("<ul class=\"lines\">{}</ul>", rows)))
+        let rows = rows.into_iter().take(LIST).collect::<Html>();
+        Ok((count, section_at("withdrawals", title, html!("<ul class=\"lines\">{}</ul>", rows))))
     }
 }
 
@@ -430,8 +434,18 @@ fn path_of(order: &Order) -> String {
     format!("/orders/{}", order.id())
 }
 
-fn in_words(parts: &[Part]) -> Html {
-    listed(parts.iter().map(|part| html!("{} × <code>{}</code>", part.quantity.to_string(), part.item)))
+/// Goods by what they are called, with the shop's own name of them beside it.
+pub(super) fn goods(lines: &[Line], parts: &[Part]) -> Html {
+    listed(parts.iter().map(|part| {
+        let title = title_of(lines, &part.item);
+        let code = (title != part.item).then(|| html!(" <small><code>{}</code></small>", part.item));
+        html!("{} × {}{}", part.quantity.to_string(), title, code)
+    }))
+}
+
+/// What an item was called when it was bought.
+pub(super) fn title_of<'a>(lines: &'a [Line], item: &'a str) -> &'a str {
+    lines.iter().find(|line| line.item == item).map_or(item, |line| line.title.as_str())
 }
 
 fn acknowledged(one: &Acknowledgement) -> Html {

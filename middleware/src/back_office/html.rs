@@ -140,7 +140,7 @@ pub(super) fn refused_page(lang: Lang, problem: Problem) -> Response {
         "<!doctype html>\n<html lang=\"{}\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{}</title></head><body><p>{}</p></body></html>\n",
         lang.tag(),
-        lang.say("Merchant", "Kontor"),
+        lang.say("Office", "Kontor"),
         text
     );
     let mut response = (status, page).into_response();

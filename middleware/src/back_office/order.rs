@@ -4,7 +4,7 @@ use axum::{extract::Path, response::Response};
 use firsthand::{
     Error,
     merchant::Order,
-    order::{Attempt, Buyer, DeliverySource, LineTax, OrderEvent, OrderState, RefundState, Source},
+    order::{Attempt, Buyer, DeliverySource, LineTax, OrderState, RefundState, Source},
     rail::ActOutcome,
 };
 
@@ -84,14 +84,14 @@ impl Desk {
     async fn order_view(&self, order: &Order, trouble: Option<&Trouble>) -> Result<Html, Error> {
         let lang = self.lang;
         let buyer = match order.buyer() {
-            Buyer::Customer(id) => html!("<code>{}</code>", id.as_str()),
+            Buyer::Customer(_) => html!("{}", self.say("a customer with a wallet", "ein Kunde mit Wallet")),
             Buyer::Guest => html!("{}", self.say("a guest", "ein Gast")),
         };
         let ledger = order.ledger();
         let events = order.events().await?;
         let facts = html!(
             "<dl>{}{}{}{}{}{}{}{}</dl>",
-            row(self.say("State", "Zustand"), self.state(order.state())),
+            row(self.say("State", "Zustand"), self.state(order)),
             row(self.say("Placed", "Bestellt"), lang.moment(order.placed_at())),
             row(self.say("Buyer", "Wer gekauft hat"), buyer),
             row(self.say("Total", "Summe"), lang.money(order.total())),
@@ -101,10 +101,10 @@ impl Desk {
                 self.say("Owed back, sent back", "Zurückzuzahlen, zurückgezahlt"),
                 html!("{}, {}", lang.money(ledger.owed), lang.money(ledger.refunded))
             ),
-            self.checkout_of(order),
+            self.business_of(order),
         );
         Ok(html!(
-            "{}{}{}{}{}{}{}{}{}{}",
+            "{}{}{}{}{}{}{}{}{}{}{}",
             self.stock_missing(order, &events),
             facts,
             self.lines(order)?,
@@ -114,7 +114,8 @@ impl Desk {
             self.after_sale(order, trouble).await?,
             self.acts(order, trouble)?,
             self.proofs(order),
-            self.events(&events),
+            self.events(order, &events),
+            self.technical(order, &events),
         ))
     }
 
@@ -142,7 +143,7 @@ impl Desk {
             )
         }));
         rows.extend(record.reductions.iter().map(|less| {
-            let words = self.say("let off, counted above", "Nachlass, oben abgezogen");
+            let words = self.say("discount, taken off above", "Rabatt, oben abgezogen");
             html!(
                 "<li><span>{} <small>({})</small></span> <span class=\"number\">{}</span></li>",
                 less.title,
@@ -161,8 +162,8 @@ impl Desk {
             .collect();
         let sums = html!(
             "<dl>{}{}{}{}{}</dl>",
-            row(self.say("Lines", "Positionen"), lang.money(totals.lines)),
-            row(self.say("Let off", "Nachlässe"), lang.money(totals.discounts)),
+            row(self.say("Goods", "Waren"), lang.money(totals.lines)),
+            row(self.say("Discounts", "Rabatte"), lang.money(totals.discounts)),
             row(self.say("Shipping", "Versand"), lang.money(totals.shipping)),
             taxes,
             row(self.say("Total", "Summe"), html!("<strong>{}</strong>", lang.money(totals.total))),
@@ -235,21 +236,19 @@ impl Desk {
             html!(
                 "<p class=\"notice bad\">{}</p>",
                 self.say(
-                    "The rail said something later that does not fit: look into its records.",
-                    "Der Zahlungsweg sagte später etwas, das nicht passt: Bitte sehen Sie dort nach.",
+                    "The payment provider said something later that does not fit: look into its records.",
+                    "Der Zahlungsanbieter sagte später etwas, das nicht passt: Bitte sehen Sie dort nach.",
                 )
             )
         });
         let doubt = (attempt.is_in_doubt() && attempt.outcome.is_some())
             .then(|| self.decide(&path, "decide", &[("attempt", number.as_str())]));
         html!(
-            "<li><h3>{} {}: {}</h3><p><code>{}</code>, {}: {}</p>{}{}{}{}{}</li>",
-            self.say("Attempt", "Versuch"),
-            attempt.number,
+            "<li><h3>{}: {}</h3><p>{}: {}</p>{}{}{}{}{}</li>",
+            words::rail(lang, &attempt.rail),
             lang.money(attempt.amount),
-            attempt.rail,
             lang.moment(attempt.begun_at),
-            words::outcome(lang, attempt.outcome.as_ref()),
+            words::stands(lang, order, attempt),
             until,
             captures,
             void,
@@ -283,12 +282,10 @@ impl Desk {
         let list: Html = refunds
             .iter()
             .map(|refund| {
-                let (why, state) = (words::reason(refund.reason()), words::refund_state(refund.state()));
+                let (why, state) = (words::reason(refund), words::refund_state(refund.state()));
                 let by = match refund.by() {
-                    Source::Transfer => self.say("by transfer", "als Überweisung").to_owned(),
-                    Source::Attempt(number) => {
-                        format!("{} {number}", self.say("by the way of attempt", "auf dem Weg von Versuch"))
-                    }
+                    Source::Transfer => self.say("by transfer", "als Überweisung"),
+                    Source::Attempt(_) => self.say("the way it came", "auf dem Weg, auf dem es kam"),
                 };
                 html!(
                     "<li><h3>{}</h3><p>{}, {}; {}</p></li>",
@@ -312,6 +309,25 @@ impl Desk {
         ))
     }
 
+    /// What is paid by a wallet is an order to a bank: nobody can collect it, and nothing is sent before it is there.
+    fn waits_for_the_money(&self) -> Html {
+        html!(
+            "<div class=\"waits\"><h3>{}</h3><p>{}</p></div>",
+            self.say("Wait for the money", "Auf das Geld warten"),
+            self.say(
+                "The customer has authorised the payment, and it is under way. Your bank or payment provider tells when the \
+                 money is there: then the order stands under “To send”. There is nothing for you to do until then.",
+                "Der Kunde hat die Zahlung freigegeben, und sie ist unterwegs. Ihre Bank oder Ihr Zahlungsanbieter meldet, \
+                 wenn das Geld da ist: Dann steht die Bestellung unter „Zu versenden“. Bis dahin haben Sie nichts zu tun.",
+            ),
+        )
+    }
+
+    /// What is ticked for an amount that goes back.
+    pub(super) const fn goes_back(&self) -> &'static str {
+        self.say("Yes, this amount goes back to the customer.", "Ja, dieser Betrag geht an den Kunden zurück.")
+    }
+
     /// What can be done from where the order stands.
     fn acts(&self, order: &Order, trouble: Option<&Trouble>) -> Result<Html, Error> {
         let path = format!("/orders/{}", order.id());
@@ -319,7 +335,10 @@ impl Desk {
         let state = order.state();
         let mut acts = Vec::new();
         let settled = order.ledger().settled().map_err(firsthand::order::OrderError::from)?;
-        if state == OrderState::Authorised {
+        if state == OrderState::Authorised && !order.is_to_be_captured() {
+            acts.push(self.waits_for_the_money());
+        }
+        if order.is_to_be_captured() {
             let inside =
                 html!(
                     "<h3>{}</h3>{}{}",
@@ -331,14 +350,14 @@ impl Desk {
                     )),
                 );
             acts.push(self.form(&path, "capture", &[], inside, self.say("Collect it", "Einziehen")));
-            if !settled.is_zero() {
-                let inside = html!(
-                    "<h3>{}</h3>{}",
-                    self.say("Collect no more", "Nichts mehr einziehen"),
-                    self.sure(self.say("The rest is waived for good.", "Auf den Rest wird endgültig verzichtet.")),
-                );
-                acts.push(self.form(&path, "close", &[], inside, self.say("Close it", "Abschließen")));
-            }
+        }
+        if state == OrderState::Authorised && !settled.is_zero() {
+            let inside = html!(
+                "<h3>{}</h3>{}",
+                self.say("Collect no more", "Nichts mehr einziehen"),
+                self.sure(self.say("The rest is waived for good.", "Auf den Rest wird endgültig verzichtet.")),
+            );
+            acts.push(self.form(&path, "close", &[], inside, self.say("Close it", "Abschließen")));
         }
         let idle = !state.is_open() && order.attempts().iter().any(Attempt::holds);
         if idle {
@@ -353,7 +372,10 @@ impl Desk {
                         "Der Shop tut das von selbst; jetzt geht es schneller.",
                     )
                 } else {
-                    self.say("The rail was told, and is asked.", "Der Zahlungsweg ist beauftragt und wird gefragt.")
+                    self.say(
+                        "The payment provider was told, and is asked.",
+                        "Der Zahlungsanbieter ist beauftragt und wird gefragt.",
+                    )
                 },
             );
             acts.push(self.form(&path, "release", &[], inside, self.say("Give it up now", "Jetzt freigeben")));
@@ -365,9 +387,7 @@ impl Desk {
                 self.say("Refund", "Erstatten"),
                 left,
                 self.amount_field(self.say("Amount", "Betrag"), currency, typed(trouble, "refund", "amount")),
-                self.sure(
-                    self.say("It is owed to the customer from then on.", "Von da an ist es dem Kunden geschuldet.")
-                ),
+                self.sure(self.goes_back()),
             );
             acts.push(self.form(&path, "refund", &[], inside, self.say("Refund it", "Erstatten")));
         }
@@ -388,39 +408,6 @@ impl Desk {
         }
         let acts = acts.into_iter().collect::<Html>();
         Ok(section(self.say("What can be done", "Was getan werden kann"), html!("<div class=\"acts\">{}</div>", acts)))
-    }
-
-    fn proofs(&self, order: &Order) -> Html {
-        if order.proofs().is_empty() {
-            return Html::default();
-        }
-        let list: Html = order
-            .proofs()
-            .iter()
-            .map(|proof| {
-                html!(
-                    "<li><p><strong>{}</strong>, {}</p><p class=\"small\">{}</p></li>",
-                    proof.ask,
-                    self.lang.moment(proof.at),
-                    proof.purpose
-                )
-            })
-            .collect();
-        section(self.say("What was proved", "Was nachgewiesen wurde"), html!("<ul class=\"records\">{}</ul>", list))
-    }
-
-    fn events(&self, events: &[OrderEvent]) -> Html {
-        let list: Html = events
-            .iter()
-            .map(|event| {
-                html!(
-                    "<li>{} <span>{}</span></li>",
-                    self.lang.moment(event.at),
-                    words::happened(self.lang, &event.what)
-                )
-            })
-            .collect();
-        section(self.say("What happened", "Was geschah"), html!("<ol class=\"events\">{}</ol>", list))
     }
 }
 

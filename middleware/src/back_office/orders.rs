@@ -6,17 +6,18 @@ use firsthand::{
     merchant::{Order, OrderQuery},
     order::OrderState,
 };
-use url::form_urlencoded;
 
 use super::{
     Desk, LIST,
     html::{Html, html},
-    view::{Asked, Here, Query, Trouble, section},
+    view::{Asked, Here, Query, Trouble, section, section_at},
     words,
 };
 
-/// How many open orders the first page shows.
+/// How many orders that are not paid the first page shows.
 const OPEN: usize = 20;
+/// How many it looks through for them.
+const UNPAID: usize = 200;
 
 pub(super) async fn today(desk: Desk, Query(asked): Query) -> Response {
     match desk.today().await {
@@ -46,44 +47,90 @@ pub(super) async fn list(desk: Desk, Query(asked): Query) -> Response {
 impl Desk {
     async fn today(&self) -> Result<Html, Error> {
         let merchant = &self.merchant;
-        let open = merchant.open_orders(OPEN + 1).await?;
-        let count = |list: usize| if list > LIST { format!("{LIST}+") } else { list.to_string() };
-        let (transfers, refunds, dead) = (
-            merchant.unmatched_transfers(LIST + 1).await?.len(),
-            merchant.open_refunds(LIST + 1).await?.len(),
-            merchant.dead_webhooks(LIST + 1).await?.len(),
-        );
-        let card = |path: &str, count: String, words: (&'static str, &'static str)| {
+        let (to_send, packing) = self.to_send().await?;
+        let (withdrawn, withdrawals) = self.open_withdrawals().await?;
+        let (unpaid, waiting) = self.unpaid().await?;
+        let refunds = counted(merchant.open_refunds(LIST + 1).await?.len(), LIST);
+        let transfers = counted(merchant.unmatched_transfers(LIST + 1).await?.len(), LIST);
+        let dead = merchant.dead_webhooks(LIST + 1).await?.len();
+        let card = |address: String, count: String, words: (&'static str, &'static str)| {
             html!(
                 "<li><a href=\"{}\"><strong>{}</strong> <span>{}</span></a></li>",
-                self.href(path),
+                address,
                 count,
                 self.say(words.0, words.1)
             )
         };
+        let here = |name: &str| format!("#{name}");
+        // A program that does not listen is no daily work: it is shown when there is one.
+        let dead = (dead > 0).then(|| {
+            card(
+                self.href("/outbox"),
+                counted(dead, LIST),
+                ("messages to other programs not taken", "Meldungen an andere Programme, nicht angenommen"),
+            )
+        });
         let cards = html!(
-            "<ul class=\"cards\">{}{}{}</ul>",
-            card("/transfers", count(transfers), ("transfers without an order", "Überweisungen ohne Bestellung")),
-            card("/refunds", count(refunds), ("refunds that are not done", "offene Erstattungen")),
-            card("/outbox", count(dead), ("webhooks that nobody took", "nicht zugestellte Webhooks")),
+            "<ul class=\"cards\">{}{}{}{}{}{}</ul>",
+            card(here("to-send"), to_send, ("orders to send", "Bestellungen zu versenden")),
+            card(here("withdrawals"), withdrawn, ("withdrawals to settle", "Widerrufe abzurechnen")),
+            card(here("unpaid"), unpaid, ("orders not paid yet", "Bestellungen noch nicht bezahlt")),
+            card(self.href("/refunds"), refunds, ("refunds that are not done", "offene Erstattungen")),
+            card(self.href("/transfers"), transfers, ("transfers without an order", "Überweisungen ohne Bestellung")),
+            dead,
         );
-        let more = (open.len() > OPEN).then(|| {
+        Ok(html!("{}{}{}{}", cards, packing, withdrawals, waiting))
+    }
+
+    /// The orders that are not paid: how much is missing, and until when they wait.
+    async fn unpaid(&self) -> Result<(String, Html), Error> {
+        let open = self.merchant.open_orders(UNPAID).await?;
+        let all = open.len() < UNPAID;
+        let mut open: Vec<Order> = open.into_iter().filter(is_unpaid).collect();
+        let count = if all { open.len().to_string() } else { format!("{}+", open.len()) };
+        let more = (open.len() > OPEN || !all).then(|| {
             let words = self.say("There are more: see all orders.", "Es gibt mehr: siehe alle Bestellungen.");
             html!("<p><a href=\"{}\">{}</a></p>", self.href("/orders"), words)
         });
-        let shown = open.get(..OPEN.min(open.len())).unwrap_or_default();
-        let orders = if shown.is_empty() {
-            html!(
-                "<p class=\"none\">{}</p>",
-                self.say("None. Everything is paid, or over.", "Keine. Alles ist bezahlt oder vorbei.")
-            )
+        open.truncate(OPEN);
+        let list = if open.is_empty() {
+            html!("<p class=\"none\">{}</p>", self.say("None: everything is paid.", "Keine: Alles ist bezahlt."))
         } else {
-            self.table(shown)
+            self.unpaid_table(&open)
         };
-        let title =
-            self.say("Orders whose payment waits for something", "Bestellungen, deren Zahlung auf etwas wartet");
-        let (to_send, withdrawals) = (self.to_send().await?, self.open_withdrawals().await?);
-        Ok(html!("{}{}{}{}", cards, to_send, withdrawals, section(title, html!("{}{}", orders, more))))
+        let title = self.say("Not paid yet", "Noch nicht bezahlt");
+        Ok((count, section_at("unpaid", title, html!("{}{}", list, more))))
+    }
+
+    fn unpaid_table(&self, orders: &[Order]) -> Html {
+        let heads = [
+            self.say("Order", "Bestellung"),
+            self.say("Placed", "Bestellt"),
+            self.say("State", "Zustand"),
+            self.say("Missing", "Es fehlen"),
+            self.say("Waits until", "Wartet bis"),
+        ];
+        let head: Html = heads.iter().map(|head| html!("<th scope=\"col\">{}</th>", head)).collect();
+        let [_, placed, state, missing, until] = heads;
+        let rows: Html = orders
+            .iter()
+            .map(|order| {
+                html!(
+                    "<tr><th scope=\"row\">{}</th><td data-label=\"{}\">{}</td><td data-label=\"{}\">{}</td>\
+                     <td data-label=\"{}\" class=\"number\">{}</td><td data-label=\"{}\">{}</td></tr>",
+                    self.order_link(order),
+                    placed,
+                    self.lang.moment(order.placed_at()),
+                    state,
+                    self.state(order),
+                    missing,
+                    self.lang.money(order.outstanding()),
+                    until,
+                    order.expires_at().map(|at| self.lang.moment(at)),
+                )
+            })
+            .collect();
+        html!("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, rows)
     }
 
     async fn listed(&self, asked: &Asked) -> Result<(Vec<Order>, Option<String>), Error> {
@@ -108,11 +155,12 @@ impl Desk {
             })
             .collect();
         let look = html!(
-            "<form method=\"get\" action=\"{}\" class=\"look\" role=\"search\">\
+            "<form method=\"get\" action=\"{}\" class=\"look\" role=\"search\">{}\
              <label><span>{}</span><select name=\"state\"><option value=\"\">{}</option>{}</select></label>\
              <label><span>{}</span><input name=\"reference\" value=\"{}\" maxlength=\"60\" autocomplete=\"off\" spellcheck=\"false\"></label>\
              <button>{}</button></form>",
             self.href("/orders"),
+            self.lang_field(),
             self.say("State", "Zustand"),
             self.say("all", "alle"),
             states,
@@ -129,14 +177,9 @@ impl Desk {
         };
         let list = none.map_or_else(|| self.table(orders), |none| html!("<p class=\"none\">{}</p>", none));
         let next = next.map(|next| {
-            let query: String = form_urlencoded::Serializer::new(String::new())
-                .append_pair("state", &asked.state)
-                .append_pair("after", &next)
-                .finish();
             html!(
-                "<p><a class=\"more\" href=\"{}?{}\">{}</a></p>",
-                self.href("/orders"),
-                query,
+                "<p><a class=\"more\" href=\"{}\">{}</a></p>",
+                self.href_with("/orders", &[("state", asked.state.as_str()), ("after", next.as_str())]),
                 self.say("Older orders", "Ältere Bestellungen")
             )
         });
@@ -148,11 +191,12 @@ impl Desk {
         section(
             self.say("For the books", "Für die Buchhaltung"),
             html!(
-                "<form method=\"get\" action=\"{}\" class=\"look\">\
+                "<form method=\"get\" action=\"{}\" class=\"look\">{}\
                  <label><span>{}</span><input type=\"date\" name=\"from\"></label>\
                  <label><span>{}</span><input type=\"date\" name=\"to\"></label><button>{}</button></form>\
                  <p class=\"small\">{}</p>",
                 self.href("/orders.csv"),
+                self.lang_field(),
                 self.say("Placed from", "Bestellt von"),
                 self.say("to, that day included", "bis einschließlich"),
                 self.say("Take as CSV", "Als CSV holen"),
@@ -185,7 +229,7 @@ impl Desk {
                     placed,
                     self.lang.moment(order.placed_at()),
                     state,
-                    self.state(order.state()),
+                    self.state(order),
                     total,
                     self.lang.money(order.total()),
                     received,
@@ -201,10 +245,22 @@ impl Desk {
         html!("<a href=\"{}\"><code>{}</code></a>", path, order.reference().printed())
     }
 
-    pub(super) fn state(&self, state: OrderState) -> Html {
-        let words = words::state(state);
-        html!("<span class=\"state {}\">{}</span>", state.name(), self.say(words.0, words.1))
+    pub(super) fn state(&self, order: &Order) -> Html {
+        let words = words::state_of(order);
+        html!("<span class=\"state {}\">{}</span>", order.state().name(), self.say(words.0, words.1))
     }
+}
+
+/// How many there are, of a list of which one more than `most` was asked for.
+pub(super) fn counted(found: usize, most: usize) -> String {
+    if found > most { format!("{most}+") } else { found.to_string() }
+}
+
+/// Whether the money for an order is missing. What a checkout only tries to sell is no order yet, unless somebody has to decide
+/// whether it was paid.
+fn is_unpaid(order: &Order) -> bool {
+    let is_order = order.record().is_confirmed() || order.state() == OrderState::Unknown;
+    order.state().is_open() && is_order
 }
 
 /// The state of a name in an address.

@@ -5,7 +5,9 @@ use firsthand::{
     Error,
     error::Refusal,
     merchant::Refund,
+    money::Money,
     order::{BankAccount, OrderId, RefundState, Source},
+    rail::WalletRail,
 };
 
 use super::{
@@ -54,8 +56,11 @@ impl Desk {
             _ => return Err(Trouble::new("act_unknown")),
         };
         sent.sure()?;
+        let (order, key) = (refund.order().id().clone(), refund.key().to_owned());
         self.hand().refund_act(refund, act).await?;
-        Ok(said)
+        // Whoever sends money back may be the merchant: then nothing has been sent.
+        let by_hand = said == "sent" && self.merchant.refund(&order, &key).await?.state() == RefundState::ByHand;
+        Ok(if by_hand { "by_hand" } else { said })
     }
 
     async fn refunds_page(&self, said: &str, trouble: Option<&Trouble>) -> Response {
@@ -86,10 +91,33 @@ impl Desk {
         ))
     }
 
+    /// What is to be done about money that somebody transfers by hand.
+    fn to_do(&self, amount: Money, is_filed: bool) -> Html {
+        let amount = self.lang.money(amount);
+        let (before, after) = if is_filed {
+            (
+                self.say("It stands in a file for the bank. Hand that file in: ", "Es steht in einer Datei für die Bank. Reichen Sie diese ein: "),
+                self.say(
+                    " leave the account by it. Transfer nothing besides, and press “It is done” once it has left.",
+                    " gehen damit ab. Überweisen Sie nicht zusätzlich, und drücken Sie „Es ist erledigt“, sobald es abgegangen ist.",
+                ),
+            )
+        } else {
+            (
+                self.say("Now transfer ", "Überweisen Sie jetzt "),
+                self.say(
+                    " at your bank, then press “It is done”, or make the file: not both.",
+                    " bei Ihrer Bank und drücken Sie dann „Es ist erledigt“, oder erstellen Sie die Datei: nicht beides.",
+                ),
+            )
+        };
+        html!("<p class=\"notice\">{}<strong>{}</strong>{}</p>", before, amount, after)
+    }
+
     fn refund(&self, refund: &Refund, trouble: Option<&Trouble>) -> Result<Html, Error> {
         let order = refund.order();
         let hidden = [("order", order.id().as_str()), ("refund", refund.key())];
-        let (why, state) = (words::reason(refund.reason()), words::refund_state(refund.state()));
+        let (why, state) = (words::reason(refund), words::refund_state(refund.state()));
         let account = refund.account()?;
         let by_transfer = refund.by() == Source::Transfer;
         let to = match &account {
@@ -103,7 +131,12 @@ impl Desk {
             RefundState::Owed => {
                 if account.is_some() || !by_transfer {
                     let sure = self.sure(self.say("The amount is right.", "Der Betrag stimmt."));
-                    acts.push(self.form("/refunds", "send", &hidden, sure, self.say("Send it", "Senden")));
+                    let button = if goes_by_hand(refund) {
+                        self.say("I will transfer it myself", "Ich überweise es selbst")
+                    } else {
+                        self.say("Send it back", "Zurückzahlen")
+                    };
+                    acts.push(self.form("/refunds", "send", &hidden, sure, button));
                 }
                 if by_transfer {
                     let inside = html!(
@@ -130,6 +163,7 @@ impl Desk {
                 }
             }
             RefundState::ByHand => {
+                acts.push(self.to_do(refund.amount(), filed.is_some()));
                 let sure = self
                     .sure(self.say("The money has left our account.", "Das Geld ist von unserem Konto abgegangen."));
                 acts.push(self.form("/refunds", "done", &hidden, sure, self.say("It is done", "Es ist erledigt")));
@@ -175,5 +209,16 @@ impl Desk {
             )),
             acts.into_iter().collect::<Html>(),
         ))
+    }
+}
+
+/// Whether it is the merchant who transfers it: what came by transfer, and what a bank carried out for a wallet.
+fn goes_by_hand(refund: &Refund) -> bool {
+    match refund.by() {
+        Source::Transfer => true,
+        Source::Attempt(number) => {
+            let came_by = refund.order().attempts().iter().find(|attempt| attempt.number == number);
+            came_by.is_some_and(|attempt| attempt.rail == WalletRail::ID)
+        }
     }
 }

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use axum::{Router, response::Response, routing::get};
 use firsthand::{
     Error,
+    merchant::Order,
     trade::{Count, HeldFor, Shelf},
 };
-use url::form_urlencoded;
 
 use super::{
     Desk, LIST, Office,
     acts::ShelfAct,
+    after::goods,
     html::{Html, html, row},
     view::{Asked, Form, Here, Query, Sent, Trouble, count_field, field, section, typed},
 };
 
 /// The most that one form puts on the shelf, or counts.
 const MOST: u32 = 1_000_000;
+/// How many open orders are looked through for pieces that are ordered and not paid.
+const UNPAID: usize = 1_000;
 /// How many items the form of a delivery offers to choose from.
 const CHOICE: usize = 1_000;
 
@@ -110,12 +113,16 @@ impl Desk {
         let list = if counts.is_empty() {
             html!("<p class=\"none\">{}</p>", self.say("Nothing is on the shelf.", "Es ist nichts im Bestand."))
         } else {
-            self.counts_table(&counts)
+            let names: Vec<String> = counts.iter().map(|(item, _)| item.clone()).collect();
+            self.counts_table(&counts, &self.titles(&names).await, &self.unpaid_orders().await?)
         };
         let next = counts.last().filter(|_| more).map(|(last, _)| {
-            let query = form_urlencoded::Serializer::new(String::new()).append_pair("after", last).finish();
             let words = self.say("Further items", "Weitere Artikel");
-            html!("<p><a class=\"more\" href=\"{}?{}\">{}</a></p>", self.href("/stock"), query, words)
+            html!(
+                "<p><a class=\"more\" href=\"{}\">{}</a></p>",
+                self.href_with("/stock", &[("after", last.as_str())]),
+                words
+            )
         });
         let name = self.item_field(typed(trouble, "receive", "item")).await?;
         Ok(html!(
@@ -148,32 +155,85 @@ impl Desk {
         )
     }
 
-    fn counts_table(&self, counts: &[(String, Count)]) -> Html {
+    fn counts_table(&self, counts: &[(String, Count)], titles: &[Option<String>], unpaid: &Unpaid) -> Html {
         let heads = [
             self.say("Item", "Artikel"),
             self.say("To be had", "Zu haben"),
             self.say("Held while somebody pays", "Vorgemerkt, solange jemand zahlt"),
+            self.say("Ordered, not paid", "Bestellt, nicht bezahlt"),
         ];
         let head: Html = heads.iter().map(|head| html!("<th scope=\"col\">{}</th>", head)).collect();
-        let [_, left, held] = heads;
+        let [_, left, held, ordered] = heads;
         let rows: Html = counts
             .iter()
-            .map(|(item, count)| {
-                let query = form_urlencoded::Serializer::new(String::new()).append_pair("item", item).finish();
+            .enumerate()
+            .map(|(place, (item, count))| {
                 html!(
-                    "<tr><th scope=\"row\"><a href=\"{}?{}\"><code>{}</code></a></th>\
+                    "<tr><th scope=\"row\"><a href=\"{}\">{}</a></th><td data-label=\"{}\" class=\"number\">{}</td>\
                      <td data-label=\"{}\" class=\"number\">{}</td><td data-label=\"{}\" class=\"number\">{}</td></tr>",
-                    self.href("/stock"),
-                    query,
-                    item,
+                    self.href_with("/stock", &[("item", item.as_str())]),
+                    named(item, titles.get(place).and_then(Option::as_deref)),
                     left,
                     count.left.to_string(),
                     held,
                     count.held.to_string(),
+                    ordered,
+                    unpaid.of(item).to_string(),
                 )
             })
             .collect();
         html!("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, rows)
+    }
+
+    /// What these items are called in the catalogue. The pages of stock do without if nobody can tell.
+    async fn titles(&self, items: &[String]) -> Vec<Option<String>> {
+        self.merchant.item_titles(items).await.unwrap_or_default()
+    }
+
+    /// The orders that count as sold, and whose money has not come.
+    async fn unpaid_orders(&self) -> Result<Unpaid, Error> {
+        let open = self.merchant.open_orders(UNPAID).await?;
+        let is_whole = open.len() < UNPAID;
+        Ok(Unpaid { orders: open.into_iter().filter(is_sold_unpaid).collect(), is_whole })
+    }
+
+    /// A list of orders that are not paid, each with what it has of the goods, and until when it waits.
+    fn unpaid_list(&self, unpaid: &Unpaid, item: Option<&str>) -> Html {
+        let of_it = |order: &&Order| item.is_none_or(|item| pieces(order, item) > 0);
+        let rows: Html = unpaid
+            .orders
+            .iter()
+            .filter(of_it)
+            .take(LIST)
+            .map(|order| {
+                let until = order.expires_at().map(|at| {
+                    html!(" <span>{} {}</span>", self.say("waits until", "wartet bis"), self.lang.moment(at))
+                });
+                html!(
+                    "<li><span>{} {}</span>{}</li>",
+                    self.order_link(order),
+                    goods(order.lines(), &order.unsent()),
+                    until
+                )
+            })
+            .collect();
+        let shown = unpaid.orders.iter().filter(of_it).count();
+        let more = (shown > LIST || !unpaid.is_whole).then(|| {
+            let words = self
+                .say("There are more: these wait for the shortest time.", "Es gibt mehr: Diese warten am kürzesten.");
+            html!("<p>{}</p>", words)
+        });
+        let list = if rows.is_empty() {
+            html!("<p class=\"none\">{}</p>", self.say("None.", "Keine."))
+        } else {
+            html!("<ul class=\"lines\">{}</ul>", rows)
+        };
+        let lead = self.say(
+            "These have left the count already, and their money has not come. What is not paid in time goes back by itself.",
+            "Diese sind im Bestand schon abgezogen, und ihr Geld ist noch nicht da. Was nicht rechtzeitig bezahlt ist, geht von selbst zurück.",
+        );
+        let title = self.say("Ordered, not paid", "Bestellt, nicht bezahlt");
+        section(title, html!("<p>{}</p>{}{}", lead, list, more))
     }
 
     /// One item, with what can be done about it.
@@ -181,11 +241,14 @@ impl Desk {
         let (shelf, now) = (self.counted()?, self.merchant.now());
         let count = shelf.count(item, now).await?;
         let new = if shelf.has(item, now).await? { Html::default() } else { self.is_new() };
+        let titles = self.titles(&[item.to_owned()]).await;
+        let unpaid = self.unpaid_orders().await?;
         let facts = html!(
-            "<dl>{}{}{}</dl>",
-            row(self.say("Item", "Artikel"), html!("<code>{}</code>", item)),
+            "<dl>{}{}{}{}</dl>",
+            row(self.say("Item", "Artikel"), named(item, titles.first().and_then(Option::as_deref))),
             row(self.say("To be had", "Zu haben"), count.left.to_string()),
             row(self.say("Held while somebody pays", "Vorgemerkt, solange jemand zahlt"), count.held.to_string()),
+            row(self.say("Ordered, not paid", "Bestellt, nicht bezahlt"), unpaid.of(item).to_string()),
         );
         let seen = count.left.to_string();
         let hidden = [("item", item), ("seen", seen.as_str())];
@@ -205,8 +268,9 @@ impl Desk {
         let set = self.form("/stock", "count", &hidden, inside, self.say("Set the count", "Bestand setzen"));
         let all = html!("<p><a href=\"{}\">{}</a></p>", self.href("/stock"), self.say("All items", "Alle Artikel"));
         Ok(html!(
-            "{}{}{}{}",
+            "{}{}{}{}{}",
             facts,
+            (unpaid.of(item) > 0).then(|| self.unpaid_list(&unpaid, Some(item))),
             section(self.say("Count", "Zählen"), set),
             self.receive_section(new, &[("item", item)], trouble),
             all
@@ -241,16 +305,18 @@ impl Desk {
             "What customers who are paying just now will get. What is not paid in time goes back by itself.",
             "Was Kunden bekommen, die gerade zahlen. Was nicht rechtzeitig bezahlt ist, geht von selbst zurück.",
         );
-        if held.is_empty() {
-            let none = self.say("Nothing is held.", "Nichts ist vorgemerkt.");
-            return Ok(html!("<p>{}</p><p class=\"none\">{}</p>", lead, none));
-        }
         let mut list = Vec::new();
         for one in &held {
             list.push(self.hold(one).await?);
         }
-        let list = list.into_iter().collect::<Html>();
-        Ok(html!("<p>{}</p><ul class=\"records\">{}</ul>", lead, list))
+        let list = if list.is_empty() {
+            html!("<p class=\"none\">{}</p>", self.say("Nothing is held.", "Nichts ist vorgemerkt."))
+        } else {
+            html!("<ul class=\"records\">{}</ul>", list.into_iter().collect::<Html>())
+        };
+        let title = self.say("While somebody pays", "Solange jemand zahlt");
+        let held = section(title, html!("<p>{}</p>{}", lead, list));
+        Ok(html!("{}{}", held, self.unpaid_list(&self.unpaid_orders().await?, None)))
     }
 
     async fn hold(&self, held: &HeldFor) -> Result<Html, Error> {
@@ -259,15 +325,56 @@ impl Desk {
             Some(order) => self.order_link(&order),
             None => html!("<code>{}</code>", held.order.as_str()),
         };
+        let names: Vec<String> = held.items.iter().map(|(item, _)| item.clone()).collect();
+        let titles = self.titles(&names).await;
         let items: Html = held
             .items
             .iter()
-            .map(|(item, count)| {
-                html!("<li><code>{}</code> <span class=\"number\">{}</span></li>", item, count.to_string())
+            .enumerate()
+            .map(|(place, (item, count))| {
+                let title = titles.get(place).and_then(Option::as_deref);
+                html!(
+                    "<li><span>{}</span> <span class=\"number\">{}</span></li>",
+                    named(item, title),
+                    count.to_string()
+                )
             })
             .collect();
         let until = self.lang.moment(held.until);
         let words = self.say("held until", "vorgemerkt bis");
         Ok(html!("<li><h2>{}</h2><p>{} {}</p><ul class=\"lines\">{}</ul></li>", order, words, until, items))
+    }
+}
+
+/// The orders that count as sold, and whose money has not come: those of the nearest time, and whether these are all.
+struct Unpaid {
+    orders: Vec<Order>,
+    is_whole: bool,
+}
+
+impl Unpaid {
+    /// How many pieces of an item they have.
+    fn of(&self, item: &str) -> u64 {
+        self.orders.iter().map(|order| pieces(order, item)).fold(0, u64::saturating_add)
+    }
+}
+
+/// Whether the shelf counts an order as sold whose money has not come: those of a checkout, once it is complete.
+fn is_sold_unpaid(order: &Order) -> bool {
+    let record = order.record();
+    record.checkout.is_some() && record.is_confirmed() && order.state().is_open() && !record.may_be_sent()
+}
+
+/// How many pieces of an item an order is to bring.
+fn pieces(order: &Order, item: &str) -> u64 {
+    let of_it = order.unsent().into_iter().filter(|part| part.item == item);
+    of_it.map(|part| u64::from(part.quantity.count())).fold(0, u64::saturating_add)
+}
+
+/// An item by what it is called, with the shop's own name of it beside it.
+fn named(item: &str, title: Option<&str>) -> Html {
+    match title.filter(|title| *title != item) {
+        Some(title) => html!("{} <small><code>{}</code></small>", title, item),
+        None => html!("<code>{}</code>", item),
     }
 }

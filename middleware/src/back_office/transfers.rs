@@ -4,9 +4,9 @@ use axum::response::Response;
 use firsthand::{
     Error,
     error::Refusal,
-    merchant::{Booking, Transfer, UnmatchedTransfer, WaitsBecause},
+    merchant::{Booking, Order, Transfer, UnmatchedTransfer, WaitsBecause},
     money::Currency,
-    order::BankAccount,
+    order::{BankAccount, OrderId, OrderState},
 };
 use http::StatusCode;
 
@@ -15,13 +15,16 @@ use super::{
     acts::TransferAct,
     html::{Html, html},
     order::order_field,
-    view::{Form, Here, Query, Sent, Trouble, field, iban, section, typed},
+    view::{Asked, Form, Here, Query, Sent, Trouble, field, iban, section, typed},
     words,
 };
-use crate::problem::Problem;
+use crate::{lang::Lang, problem::Problem};
+
+/// What was done, and to which order.
+type Done = (&'static str, Option<OrderId>);
 
 pub(super) async fn page(desk: Desk, Query(asked): Query) -> Response {
-    desk.transfers_page(&asked.said, None).await
+    desk.transfers_page(&asked, None).await
 }
 
 pub(super) async fn act(desk: Desk, Form(headers, body): Form) -> Response {
@@ -33,13 +36,14 @@ pub(super) async fn act(desk: Desk, Form(headers, body): Form) -> Response {
         }
     };
     match done.await {
-        Ok(said) => desk.go("/transfers", said),
-        Err(trouble) => desk.transfers_page("", Some(&trouble)).await,
+        Ok((said, Some(order))) => desk.go_with("/transfers", &[("said", said), ("order", order.as_str())]),
+        Ok((said, None)) => desk.go("/transfers", said),
+        Err(trouble) => desk.transfers_page(&Asked::default(), Some(&trouble)).await,
     }
 }
 
 impl Desk {
-    async fn act_on_transfer(&self, sent: &Sent) -> Result<&'static str, Trouble> {
+    async fn act_on_transfer(&self, sent: &Sent) -> Result<Done, Trouble> {
         let hand = self.hand();
         let (act, said) = match sent.text("act") {
             "book" => return self.book(sent).await,
@@ -53,11 +57,12 @@ impl Desk {
             _ => return Err(Trouble::new("act_unknown")),
         };
         sent.sure()?;
+        let order = if let TransferAct::Assign(order) = &act { Some(order.clone()) } else { None };
         hand.transfer_act(sent.text("transfer"), act).await?;
-        Ok(said)
+        Ok((said, order))
     }
 
-    async fn book(&self, sent: &Sent) -> Result<&'static str, Trouble> {
+    async fn book(&self, sent: &Sent) -> Result<Done, Trouble> {
         let amount = sent.amount("amount", Currency::EUR)?;
         let id = sent.text("id").parse().map_err(|_| Trouble::new("transfer_missing"))?;
         let payer = match (sent.text("iban"), sent.text("payer")) {
@@ -75,17 +80,53 @@ impl Desk {
             other => other.into(),
         });
         Ok(match booked? {
-            (_, false) => "booked_before",
-            (Booking::For(_), true) => "booked",
-            (_, true) => "booked_unmatched",
+            (Booking::For(order), false) => ("booked_before", Some(order.id().clone())),
+            (_, false) => ("booked_before", None),
+            (Booking::For(order), true) => ("booked", Some(order.id().clone())),
+            (_, true) => ("booked_unmatched", None),
         })
     }
 
-    async fn transfers_page(&self, said: &str, trouble: Option<&Trouble>) -> Response {
-        match self.transfers(trouble).await {
-            Ok(main) => self.page(Here::Transfers, self.say("Transfers", "Überweisungen"), said, trouble, main),
+    async fn transfers_page(&self, asked: &Asked, trouble: Option<&Trouble>) -> Response {
+        let shown = async {
+            let came_of = match asked.order.parse::<OrderId>() {
+                Ok(id) => self.merchant.order(&id).await?,
+                Err(_) => None,
+            };
+            Ok::<_, Error>(html!("{}{}", came_of.map(|order| self.came_of(&order)), self.transfers(trouble).await?))
+        };
+        match shown.await {
+            Ok(main) => self.page(Here::Transfers, self.say("Transfers", "Überweisungen"), &asked.said, trouble, main),
             Err(error) => self.sorry(Here::Transfers, &error.into()),
         }
+    }
+
+    /// Where the order stands that a transfer was booked to: what is missing, or what to do now.
+    fn came_of(&self, order: &Order) -> Html {
+        let (ledger, missing) = (order.ledger(), order.outstanding());
+        let mut says = Vec::new();
+        match order.state() {
+            OrderState::Cancelled | OrderState::Expired => {
+                says.push(self.say("The order is over.", "Die Bestellung ist beendet.").to_owned());
+            }
+            OrderState::Paid if order.record().may_be_sent() && !order.unsent().is_empty() => {
+                says.push(self.say("Paid: now pack it.", "Bezahlt: jetzt packen.").to_owned());
+            }
+            OrderState::Paid => says.push(self.say("Paid.", "Bezahlt.").to_owned()),
+            _ if missing.is_zero() => {}
+            _ => says.push(match self.lang {
+                Lang::De => format!("Es fehlen noch {}.", self.lang.money(missing)),
+                _ => format!("{} missing.", self.lang.money(missing)),
+            }),
+        }
+        if !ledger.owed.is_zero() {
+            let owed = self.lang.money(ledger.owed);
+            says.push(match self.lang {
+                Lang::De => format!("{owed} gehen zurück: jetzt unter „Erstattungen“."),
+                _ => format!("{owed} too much or not due: it goes back, now under “Refunds”."),
+            });
+        }
+        html!("<p class=\"notice\">{} <strong>{}</strong></p>", self.order_link(order), says.join(" "))
     }
 
     async fn transfers(&self, trouble: Option<&Trouble>) -> Result<Html, Error> {

@@ -179,6 +179,7 @@ pub(super) struct Asked {
     pub(super) after: String,
     pub(super) item: String,
     pub(super) withdrawal: String,
+    pub(super) order: String,
     pub(super) from: String,
     pub(super) to: String,
 }
@@ -280,6 +281,11 @@ pub(super) fn typed<'a>(trouble: Option<&'a Trouble>, act: &str, name: &str) -> 
 /// A section with a heading.
 pub(super) fn section(title: &str, inside: Html) -> Html {
     html!("<section><h2>{}</h2>{}</section>", title, inside)
+}
+
+/// The same, with a name to lead there.
+pub(super) fn section_at(name: &str, title: &str, inside: Html) -> Html {
+    html!("<section id=\"{}\"><h2>{}</h2>{}</section>", name, title, inside)
 }
 
 /// The headers and the body of a request with a form.

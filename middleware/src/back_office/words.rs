@@ -2,15 +2,19 @@
 
 mod acknowledged;
 mod happened;
+mod told;
 
 use firsthand::{
-    merchant::{Became, WaitsBecause},
-    order::{AdjustmentReason, AdjustmentState, Fulfilment, OrderState, RefundReason, RefundState},
-    rail::{ActOutcome, Outcome, sepa::LeftOutBecause},
+    merchant::{Became, Order, Refund, WaitsBecause},
+    order::{AdjustmentReason, AdjustmentState, Attempt, Fulfilment, OrderState, RefundReason, RefundState},
+    rail::{
+        ActOutcome, Outcome, WalletRail,
+        sepa::{self, LeftOutBecause},
+    },
 };
 use http::StatusCode;
 
-pub(super) use self::{acknowledged::acknowledgement, happened::happened};
+pub(super) use self::{acknowledged::acknowledgement, happened::happened, told::told};
 use super::html::{Html, html};
 use crate::lang::Lang;
 
@@ -29,8 +33,8 @@ pub(super) fn done(tag: &str) -> Option<Words> {
             "Die Erstattung ist jetzt geschuldet und steht unter „Erstattungen“.",
         ),
         "captured" => (
-            "The rail was told to collect it. What came of it stands below.",
-            "Der Zahlungsweg wurde beauftragt. Was daraus wurde, steht unten.",
+            "The payment provider was told to collect it. What came of it stands below under “Payments”.",
+            "Der Zahlungsanbieter wurde beauftragt, es einzuziehen. Was daraus wurde, steht unten unter „Zahlungen“.",
         ),
         "closed" => (
             "Nothing more will be collected: the order is paid as far as it will be.",
@@ -67,15 +71,19 @@ pub(super) fn done(tag: &str) -> Option<Words> {
         "counted" => ("So many can be had from now on.", "So viele sind ab jetzt zu haben."),
         "named" => ("Noted: it goes to that account.", "Vermerkt: Es geht an dieses Konto."),
         "sent" => (
-            "It is on its way. A transfer you carry out at your bank.",
-            "Es ist unterwegs. Eine Überweisung führen Sie bei Ihrer Bank aus.",
+            "The payment provider was told to send it back. How far it is stands here until it is done.",
+            "Der Zahlungsanbieter wurde beauftragt, es zurückzuzahlen. Wie weit das ist, steht hier, bis es erledigt ist.",
+        ),
+        "by_hand" => (
+            "Noted: you transfer it yourself. Nothing has been sent yet: what to transfer stands below.",
+            "Vermerkt: Sie überweisen es selbst. Noch ist nichts gesendet: Was zu überweisen ist, steht unten.",
         ),
         "sent_by_hand" => ("Noted: the money has left.", "Vermerkt: Das Geld ist abgegangen."),
         "reopened" => (
             "Noted: the bank did not carry it out. It may stand in the next file.",
             "Vermerkt: Die Bank hat es nicht ausgeführt. Es kann in der nächsten Datei stehen.",
         ),
-        "booked" => ("Booked to its order.", "Zur Bestellung gebucht."),
+        "booked" => ("Booked to its order:", "Zur Bestellung gebucht:"),
         "booked_unmatched" => (
             "Booked, but no order has that reference: it waits below.",
             "Gebucht, aber keine Bestellung hat diesen Verwendungszweck: Sie wartet unten.",
@@ -84,7 +92,7 @@ pub(super) fn done(tag: &str) -> Option<Words> {
             "This transfer was booked before. Nothing changed.",
             "Diese Überweisung war schon gebucht. Nichts hat sich geändert.",
         ),
-        "assigned" => ("The transfer now belongs to that order.", "Die Überweisung gehört jetzt zu dieser Bestellung."),
+        "assigned" => ("The transfer now belongs to this order:", "Die Überweisung gehört jetzt zu dieser Bestellung:"),
         "returned" => ("Noted: it was sent back.", "Vermerkt: Sie wurde zurückgezahlt."),
         "same" => ("Noted: it is no payment of its own.", "Vermerkt: Sie ist keine eigene Zahlung."),
         "replayed" => {
@@ -304,6 +312,16 @@ pub(super) const fn state(state: OrderState) -> Words {
     }
 }
 
+/// Where this order stands: who transfers by hand is waited for, and a part of it may be there.
+pub(super) fn state_of(order: &Order) -> Words {
+    let by_transfer = order.attempts().last().is_some_and(|attempt| attempt.rail == sepa::ID);
+    match order.state() {
+        OrderState::Paying if !order.ledger().received.is_zero() => ("Partly paid", "Teilweise bezahlt"),
+        OrderState::Paying if by_transfer => ("Waiting for the transfer", "Überweisung erwartet"),
+        other => state(other),
+    }
+}
+
 /// The states by their names in addresses.
 pub(super) const STATES: [OrderState; 8] = [
     OrderState::Placed,
@@ -359,15 +377,24 @@ pub(super) const fn adjustment_state(state: AdjustmentState) -> Words {
     }
 }
 
-/// Why money goes back.
-pub(super) const fn reason(reason: RefundReason) -> Words {
-    match reason {
+/// Why money goes back. What goes back after the sale says so in the beginning of its key.
+pub(super) fn reason(refund: &Refund) -> Words {
+    match refund.reason() {
         RefundReason::Overpaid => ("came too much, twice or too late", "kam zu viel, doppelt oder zu spät"),
         RefundReason::OrderEnded => {
             ("the order is over, and a part was paid", "die Bestellung ist beendet, und ein Teil war bezahlt")
         }
-        RefundReason::Requested => ("a refund", "eine Erstattung"),
+        RefundReason::Requested => after_sale(refund.key()),
         _ => ("for another reason", "aus einem anderen Grund"),
+    }
+}
+
+/// Why money goes back that the merchant decided to give back, by the key of the refund.
+fn after_sale(key: &str) -> Words {
+    match key.split_once('/') {
+        Some(("withdrawn", _)) => ("the customer withdrew from it", "der Kunde hat es widerrufen"),
+        Some(("adjusted", _)) => ("taken back, or made cheaper", "zurückgenommen oder nachgelassen"),
+        _ => ("you decided so", "von Ihnen erstattet"),
     }
 }
 
@@ -376,28 +403,53 @@ pub(super) const fn refund_state(state: RefundState) -> Words {
     match state {
         RefundState::Owed => ("to be sent", "zu senden"),
         RefundState::Sending => ("being sent", "wird gesendet"),
-        RefundState::InDoubt => ("in doubt: the rail is asked", "ungewiss: Der Zahlungsweg wird gefragt"),
-        RefundState::ByHand => ("with you: carry it out at your bank", "bei Ihnen: bitte bei Ihrer Bank ausführen"),
+        RefundState::InDoubt => {
+            ("in doubt: the payment provider is asked", "ungewiss: Der Zahlungsanbieter wird gefragt")
+        }
+        RefundState::ByHand => ("with you: not transferred yet", "bei Ihnen: noch nicht überwiesen"),
         RefundState::Done => ("done", "erledigt"),
         _ => ("in another state", "in einem anderen Zustand"),
     }
 }
 
-/// What a rail said of an attempt.
-pub(super) fn outcome(lang: Lang, outcome: Option<&Outcome>) -> Html {
-    let words = match outcome {
+/// By which way somebody pays.
+pub(super) fn rail(lang: Lang, id: &str) -> Html {
+    match id {
+        sepa::ID => html!("{}", lang.say("Bank transfer", "Überweisung")),
+        WalletRail::ID => html!("{}", lang.say("Payment by wallet", "Zahlung mit der Wallet")),
+        other => html!("{} <code>{}</code>", lang.say("Payment by", "Zahlung über"), other),
+    }
+}
+
+/// How an attempt to pay went, as far as it matters by now: nobody waits for it on an order that is settled.
+pub(super) fn stands(lang: Lang, order: &Order, attempt: &Attempt) -> Html {
+    let words = match &attempt.outcome {
+        None | Some(Outcome::Pending | Outcome::Continue(_)) if order.state() == OrderState::Paid => {
+            ("the order is paid", "die Bestellung ist bezahlt")
+        }
+        None | Some(Outcome::Pending | Outcome::Continue(_)) if order.state().is_over() => {
+            ("not paid in time", "nicht rechtzeitig bezahlt")
+        }
         None => ("no answer yet", "noch keine Antwort"),
         Some(Outcome::Authorised { .. }) => ("authorised", "zugesagt"),
         Some(Outcome::Paid) => ("paid", "bezahlt"),
         Some(Outcome::Pending) => ("waits for the customer", "wartet auf den Kunden"),
         Some(Outcome::Continue(_)) => ("the customer pays at the provider", "der Kunde zahlt beim Anbieter"),
-        Some(Outcome::Declined(code)) => {
-            return html!("{}: <code>{}</code>", lang.say("declined", "abgelehnt"), code.as_str());
-        }
+        Some(Outcome::Declined(code)) => return declined(lang, code.as_str()),
         Some(Outcome::Unknown) => ("in doubt", "ungewiss"),
         Some(_) => ("something else", "etwas anderes"),
     };
     html!("{}", lang.say(words.0, words.1))
+}
+
+/// That it was declined, with the code of whoever declined folded away.
+fn declined(lang: Lang, code: &str) -> Html {
+    html!(
+        "{} <details><summary>{}</summary><code>{}</code></details>",
+        lang.say("declined", "abgelehnt"),
+        lang.say("code of the payment provider", "Code des Zahlungsanbieters"),
+        code
+    )
 }
 
 /// What a rail said of a capture, or of giving up.
@@ -406,9 +458,7 @@ pub(super) fn act_outcome(lang: Lang, outcome: Option<&ActOutcome>) -> Html {
         None => ("no answer yet", "noch keine Antwort"),
         Some(ActOutcome::Done) => ("done", "erledigt"),
         Some(ActOutcome::UnderWay) => ("under way", "läuft"),
-        Some(ActOutcome::Declined(code)) => {
-            return html!("{}: <code>{}</code>", lang.say("declined", "abgelehnt"), code.as_str());
-        }
+        Some(ActOutcome::Declined(code)) => return declined(lang, code.as_str()),
         Some(ActOutcome::Unknown) => ("in doubt", "ungewiss"),
         Some(_) => ("something else", "etwas anderes"),
     };

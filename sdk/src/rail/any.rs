@@ -64,6 +64,11 @@ impl AnyRail {
         self.0.rail.account()
     }
 
+    /// [`Rail::collects`].
+    pub(crate) fn collects(&self) -> bool {
+        self.0.rail.collects()
+    }
+
     /// [`Rail::pay`].
     pub(crate) async fn pay(&self, payment: &PaymentRequest) -> Outcome {
         self.counted(RailCall::Pay, self.0.rail.pay(payment), RailOutcome::of).await
@@ -214,6 +219,7 @@ trait DynRail: fmt::Debug + Send + Sync {
     fn takes(&self, amount: Money) -> Result<(), CannotCollect>;
     fn transfer(&self, payment: &PaymentRequest, outstanding: Money) -> Option<TransferRequest>;
     fn account(&self) -> Option<&super::Sepa>;
+    fn collects(&self) -> bool;
     fn pay<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome>;
     fn inquire<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome>;
     fn capture<'a>(&'a self, capture: &'a CaptureRequest) -> Answer<'a, ActOutcome>;
@@ -247,6 +253,10 @@ impl<R: Rail> DynRail for R {
 
     fn account(&self) -> Option<&super::Sepa> {
         Rail::account(self)
+    }
+
+    fn collects(&self) -> bool {
+        Rail::collects(self)
     }
 
     fn pay<'a>(&'a self, payment: &'a PaymentRequest) -> Answer<'a, Outcome> {

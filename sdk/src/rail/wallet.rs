@@ -263,6 +263,11 @@ impl Rail for WalletRail {
         Ok(())
     }
 
+    /// Whoever executes the payment says when the money is there: nobody collects it.
+    fn collects(&self) -> bool {
+        false
+    }
+
     /// Nothing is decided until the customer's wallet has answered.
     async fn pay(&self, _: &PaymentRequest) -> Outcome {
         Outcome::Pending

@@ -27,7 +27,12 @@ async fn what_is_sent_is_marked_once_and_arrives_once() {
     let order = sold(&office).await;
     let path = path_of(&order);
     let page = office.look(&path).await.text();
-    for says in ["Nothing was sent yet", "Mark as sent", "name=\"count/tea\" value=\"3\"", "3 × <code>tea</code>"] {
+    for says in [
+        "Nothing was sent yet",
+        "Mark as sent",
+        "name=\"count/tea\" value=\"3\"",
+        "3 × Sencha <small><code>tea</code></small>",
+    ] {
         assert!(page.contains(says), "{says}: {page}");
     }
     let own = token(&page);
@@ -104,7 +109,11 @@ async fn what_is_to_be_packed_stands_on_the_first_page_until_it_is_sent() {
     let today = office.look("").await.text();
     let (_, list) = today.split_once("<h2>To send</h2>").unwrap();
     let (list, _) = list.split_once("</section>").unwrap();
-    for says in ["3 × <code>tea</code>, 1 × <code>cake</code>", order.id().as_str(), &order.reference().printed()] {
+    for says in [
+        "3 × Sencha <small><code>tea</code></small>, 1 × Cake <small><code>cake</code></small>",
+        order.id().as_str(),
+        &order.reference().printed(),
+    ] {
         assert!(list.contains(says), "{says}: {list}");
     }
     assert_eq!(list.matches("<li>").count(), 1, "nobody has paid the other one");
@@ -114,7 +123,13 @@ async fn what_is_to_be_packed_stands_on_the_first_page_until_it_is_sent() {
     let path = path_of(&order);
     went(&office.act(&path, &[("act", "sent"), ("count/tea", "1")]).await, &path, "parcel_sent");
     assert_eq!(state().await, "partly");
-    assert!(office.look("").await.text().contains("2 × <code>tea</code>, 1 × <code>cake</code>"));
+    assert!(
+        office
+            .look("")
+            .await
+            .text()
+            .contains("2 × Sencha <small><code>tea</code></small>, 1 × Cake <small><code>cake</code></small>")
+    );
     went(&office.act(&path, &[("act", "sent"), ("count/tea", "2"), ("count/cake", "1")]).await, &path, "parcel_sent");
     assert_eq!(state().await, "sent");
     assert!(office.look("").await.text().contains("Nothing is to be sent."));

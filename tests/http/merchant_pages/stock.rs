@@ -30,7 +30,10 @@ impl Stockroom {
             .shipping(sends)
             .tax(vat)
             .address_from(&TestShop::address());
-        let shop = TestShop::with(|builder| builder.store(store).rail(rail.clone()).trade(trade));
+        let shop = TestShop::with(|builder| {
+            let sepa = Sepa::new("Weingut Müller & Söhne", IBAN).unwrap();
+            builder.store(store).rail(rail.clone()).rail(sepa).trade(trade)
+        });
         let (anna, ben) = (OperatorKey::random(), OperatorKey::random());
         let operators = Operators::new().key("anna", anna.digest()).key("ben", ben.digest());
         let pages = BackOffice::new(shop.merchant(), operators).shelf(shelf.clone());
@@ -46,6 +49,13 @@ impl Stockroom {
 
     /// A business in Austria begins to pay for two teas, and nobody knows yet how that went.
     async fn paying(&self) -> OrderId {
+        self.office.rail.next(Mood::Says(Outcome::Unknown));
+        self.completed(FakeRail::ID).await;
+        self.shelf.holds(10, self.office.merchant().now()).await.unwrap().remove(0).order
+    }
+
+    /// A business in Austria orders two teas, to be paid by this rail.
+    async fn completed(&self, rail: &str) {
         let merchant = self.office.merchant();
         let address = Address {
             name: "Erika Mustermann".to_owned(),
@@ -57,11 +67,9 @@ impl Stockroom {
         let wishes = Wishes::new().item("tea", Quantity::new(2).unwrap()).vat_id("ATU12345675");
         let basket = Basket::from(wishes).deliver_to(address);
         let checkout = merchant.check_out_as_guest(&basket, &merchant.guest_form()).await.unwrap().checkout;
-        let completion = Completion::new(checkout.revision(), checkout.offering().totals.total).by(FakeRail::ID);
-        self.office.rail.next(Mood::Says(Outcome::Unknown));
+        let completion = Completion::new(checkout.revision(), checkout.offering().totals.total).by(rail);
         let key: IdempotencyKey = "pay".parse().unwrap();
         checkout.complete(&completion, &key).await.unwrap();
-        self.shelf.holds(10, merchant.now()).await.unwrap().remove(0).order
     }
 }
 
@@ -272,7 +280,7 @@ async fn what_is_held_is_shown_and_what_was_sold_without_stock_is_said() {
     let checkout = order.record().checkout.clone().unwrap();
     let page = office.look(&path).await.text();
     for says in [
-        "Sold, and not in stock any more: <strong>tea</strong>",
+        "Sold, and not in stock any more: <strong>Sencha</strong>",
         "Sold: the checkout is complete",
         checkout.id.as_str(),
         "<code>ATU12345675</code>; the buyer owes the tax",
@@ -290,6 +298,31 @@ async fn what_is_held_is_shown_and_what_was_sold_without_stock_is_said() {
     went(&office.act(&path, &gone).await, &path, "adjusted");
     assert!(!office.look(&path).await.text().contains("class=\"notice bad\""));
     assert_eq!(office.ask(&path).await["stock_missing"], json!([]));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_transfer_is_shown_where_stock_is() {
+    let room = Stockroom::open().await;
+    let office = &room.office;
+    room.completed("sepa").await;
+    assert_eq!(room.left("tea").await, (3, 0), "the shelf counts it as sold");
+    let order = office.merchant().open_orders(2).await.unwrap().remove(0);
+    let stock = office.look("/stock").await.text();
+    let row = "Sencha <small><code>tea</code></small></a></th>";
+    assert!(stock.contains(row) && stock.contains("data-label=\"Ordered, not paid\" class=\"number\">2<"), "{stock}");
+    let until = order.expires_at().unwrap().to_string();
+    for path in ["/stock?item=tea", "/holds"] {
+        let page = office.look(path).await.text();
+        let (_, list) = page.split_once("<h2>Ordered, not paid</h2>").unwrap_or_else(|| panic!("{page}"));
+        for says in [order.reference().printed().as_str(), "2 × Sencha", "waits until", until.as_str()] {
+            assert!(list.contains(says), "{path}: {says}: {list}");
+        }
+    }
+    let german = office.look_in("/holds", "de").await.text();
+    assert!(german.contains("Bestellt, nicht bezahlt") && german.contains("wartet bis"), "{german}");
+    // Given up, it is there again, and paid, it is to be packed: neither waits.
+    order.cancel().await.unwrap().commit().await.unwrap();
+    assert!(!office.look("/stock?item=tea").await.text().contains("<h2>Ordered, not paid</h2>"));
 }
 
 #[tokio::test]

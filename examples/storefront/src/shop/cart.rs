@@ -20,6 +20,7 @@ const TEXT_MAX: usize = 512;
 pub struct Cart {
     lines: Vec<Line>,
     lost_something: bool,
+    asked_more: bool,
 }
 
 /// One line of a cart.
@@ -70,8 +71,10 @@ impl Cart {
         }
         for part in text.split('.') {
             let line = part.rsplit_once('x').and_then(|(slug, quantity)| {
-                let quantity = quantity.parse().ok().filter(|quantity| (1..=QUANTITY_MAX).contains(quantity))?;
-                Some((Product::find(slug)?, quantity))
+                let is_number = !quantity.is_empty() && quantity.bytes().all(|byte| byte.is_ascii_digit());
+                // So many that no number can say it are more than we sell.
+                let quantity = if is_number { quantity.parse().unwrap_or(u32::MAX) } else { 0 };
+                Some((Product::find(slug)?, Some(quantity).filter(|quantity| *quantity > 0)?))
             });
             match line {
                 Some((product, quantity)) => cart.set(product, quantity),
@@ -81,7 +84,19 @@ impl Cart {
         cart
     }
 
-    /// Whether the address named something that the shop does not sell, or not that many.
+    /// Whether more of something was asked for than [`QUANTITY_MAX`]: so many are in the cart now.
+    #[must_use]
+    pub const fn asked_more(&self) -> bool {
+        self.asked_more
+    }
+
+    /// The same cart, of which more was asked for than [`QUANTITY_MAX`].
+    #[must_use]
+    pub fn having_asked_more(self) -> Self {
+        Self { asked_more: true, ..self }
+    }
+
+    /// Whether the address named something that the shop does not sell.
     #[must_use]
     pub const fn lost_something(&self) -> bool {
         self.lost_something
@@ -90,6 +105,7 @@ impl Cart {
     /// Sets how many of a product there are; 0 takes it out, and more than [`QUANTITY_MAX`] are [`QUANTITY_MAX`].
     pub fn set(&mut self, product: &'static Product, quantity: u32) {
         self.lines.retain(|line| line.product.slug != product.slug);
+        self.asked_more |= quantity > QUANTITY_MAX;
         if quantity > 0 {
             self.lines.push(Line { product, quantity: quantity.min(QUANTITY_MAX) });
             self.lines.sort_by_key(|line| CATALOGUE.iter().position(|product| product.slug == line.product.slug));
@@ -130,7 +146,7 @@ impl Cart {
     /// The same cart without the wine.
     #[must_use]
     pub fn without_wine(&self) -> Self {
-        Self { lines: self.of(Kind::Tea).collect(), lost_something: false }
+        Self { lines: self.of(Kind::Tea).collect(), ..Self::default() }
     }
 
     /// Whether nothing is in it.
@@ -149,6 +165,17 @@ impl Cart {
     #[must_use]
     pub fn total_minor(&self) -> u32 {
         self.lines.iter().map(|line| line.price_minor()).sum()
+    }
+
+    /// The VAT in the prices, in euro cents, by its rate in percent: rounded line by line, as on the receipt.
+    #[must_use]
+    pub fn taxes(&self) -> Vec<(u32, u32)> {
+        let of = |kind: Kind| {
+            let percent = kind.vat_percent();
+            let in_line = |line: Line| (line.price_minor() * percent * 2 + 100 + percent) / (2 * (100 + percent));
+            (percent, self.of(kind).map(in_line).sum::<u32>())
+        };
+        [Kind::Tea, Kind::Wine].into_iter().map(of).filter(|(_, minor)| *minor > 0).collect()
     }
 
     /// What [`Self::parse`] reads.
@@ -176,9 +203,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_left_out_and_said() {
-        for odd in
-            ["goldx1", "senchax0", "senchax13", "senchax-1", "senchax99999999999", "sencha", "x", ".", "senchax1 "]
-        {
+        for odd in ["goldx1", "senchax0", "senchax-1", "senchax+1", "senchax", "sencha", "x", ".", "senchax1 "] {
             let cart = Cart::parse(odd);
             assert!(cart.is_empty() && cart.lost_something(), "{odd}");
         }
@@ -190,6 +215,15 @@ mod tests {
     }
 
     #[test]
+    fn more_than_one_order_has_of_anything_is_said_and_is_no_empty_shelf() {
+        for many in ["senchax13", "senchax99999999", "senchax99999999999"] {
+            let cart = Cart::parse(many);
+            assert_eq!((cart.text().as_str(), cart.asked_more(), cart.lost_something()), ("senchax12", true, false));
+        }
+        assert!(!Cart::parse("senchax12").asked_more());
+    }
+
+    #[test]
     fn the_largest_cart_fits_into_an_address_and_into_its_sum() {
         let mut cart = Cart::default();
         for product in &CATALOGUE {
@@ -197,7 +231,7 @@ mod tests {
         }
         assert_eq!(cart.count(), 12 * QUANTITY_MAX);
         assert!(cart.text().len() * 2 <= TEXT_MAX);
-        assert_eq!(Cart::parse(&cart.text()), cart);
+        assert_eq!(Cart::parse(&cart.text()).lines(), cart.lines());
     }
 
     #[test]
@@ -208,6 +242,13 @@ mod tests {
         let shorts: Vec<_> = shorts.iter().map(|short| (short.product.slug, short.left)).collect();
         assert_eq!(shorts, [("lapsang", 0), ("pinot", 3)]);
         assert!(Cart::parse("senchax2.pinotx3").within(&stock).1.is_empty());
+    }
+
+    #[test]
+    fn the_tax_in_a_cart_is_told_by_its_rate() {
+        assert_eq!(Cart::parse("senchax2.rieslingx1").taxes(), [(7, 194), (19, 255)]);
+        assert_eq!(Cart::parse("senchax1").taxes(), [(7, 97)]);
+        assert_eq!(Cart::default().taxes(), []);
     }
 
     #[test]

@@ -11,6 +11,17 @@ pub enum Kind {
     Wine,
 }
 
+impl Kind {
+    /// The VAT in its price, in percent.
+    #[must_use]
+    pub const fn vat_percent(self) -> u32 {
+        match self {
+            Self::Tea => 7,
+            Self::Wine => 19,
+        }
+    }
+}
+
 /// One thing on the shelf.
 #[derive(Debug)]
 pub struct Product {

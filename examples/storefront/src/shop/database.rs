@@ -45,6 +45,7 @@ macro_rules! on {
 }
 
 pub mod names;
+pub mod repeats;
 pub mod sales;
 pub mod stock;
 

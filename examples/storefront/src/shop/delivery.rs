@@ -184,6 +184,14 @@ impl AddressErrors {
     }
 }
 
+impl AddressErrors {
+    /// Whether something was not typed at all.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        [self.name, self.street, self.postal_code, self.place, self.country].contains(&Some(FieldError::Missing))
+    }
+}
+
 impl AddressForm {
     /// Makes an address of it.
     ///

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::{
+    after::Thing,
     database::{
         sales::{Sale, Steps},
         stock::Stock,
@@ -20,6 +21,8 @@ pub struct DeskView {
     pub form: String,
     /// What has just happened.
     pub notice: Option<Notice>,
+    /// What is to be packed, those who have waited longest first.
+    pub to_send: Vec<PackView>,
     /// Orders that somebody still has to pay, or to be asked about.
     pub open: Vec<OrderSummary>,
     /// What was typed about a transfer, on a page that comes back.
@@ -38,6 +41,15 @@ pub struct DeskView {
     pub steps: [Steps; 3],
     /// What stands on the shelf.
     pub stock: Stock,
+}
+
+/// An order that is to be packed.
+#[derive(Clone, Debug)]
+pub struct PackView {
+    /// The order.
+    pub order: OrderSummary,
+    /// What is still to be sent of it.
+    pub things: Vec<Thing>,
 }
 
 /// What the desk wants to know of whoever is on the telephone.
@@ -522,8 +534,8 @@ impl Notice {
                 "Gebucht. Die Bestellung ist noch nicht ganz bezahlt.",
             ),
             Self::Excess => Words(
-                "Booked. It was more than was open; the rest stands under “Money owed back”.",
-                "Gebucht. Es war mehr, als offen war; der Rest steht unter „Zurückzuzahlen“.",
+                "Booked. It was more than was open; the rest stands under “Refunds”.",
+                "Gebucht. Es war mehr, als offen war; der Rest steht unter „Erstattungen“.",
             ),
             Self::Unmatched => Words(
                 "Booked, but no order has that reference. It stands under “Transfers without an order”.",
@@ -538,17 +550,20 @@ impl Notice {
             }
             Self::MarkedSentBack => Words("Marked as sent back.", "Als zurückgezahlt vermerkt."),
             Self::AccountNoted => Words("Noted: it goes to that account.", "Vermerkt: Es geht an dieses Konto."),
-            Self::CarriedOut => Words("Noted: the bank was told.", "Vermerkt: Die Bank ist beauftragt."),
+            Self::CarriedOut => Words(
+                "Noted: you transfer it yourself. Nothing has been sent yet.",
+                "Vermerkt: Sie überweisen es selbst. Noch ist nichts gesendet.",
+            ),
             Self::Done => Words("Noted: the money has left.", "Vermerkt: Das Geld ist abgegangen."),
             Self::Refunded => Words(
-                "The refund is owed now and stands under “Money owed back”.",
-                "Die Erstattung ist jetzt geschuldet und steht unter „Zurückzuzahlen“.",
+                "The refund is owed now and stands under “Refunds”.",
+                "Die Erstattung ist jetzt geschuldet und steht unter „Erstattungen“.",
             ),
             Self::ParcelSent => Words("Noted: the parcel is on its way.", "Vermerkt: Das Paket ist unterwegs."),
             Self::ParcelArrived => Words("Noted: the parcel has arrived.", "Vermerkt: Das Paket ist angekommen."),
             Self::WithdrawalSettled => Words(
-                "The withdrawal is settled. What goes back stands under “Money owed back”.",
-                "Der Widerruf ist erledigt. Was zurückgeht, steht unter „Zurückzuzahlen“.",
+                "The withdrawal is settled. What goes back stands under “Refunds”.",
+                "Der Widerruf ist erledigt. Was zurückgeht, steht unter „Erstattungen“.",
             ),
             Self::ParcelUnfit => Words(
                 "Nothing was noted: say what is in the parcel, at most what is still to be sent, and an address that begins with https.",

@@ -18,12 +18,23 @@ pub struct CheckoutView {
     pub form: String,
     /// What had to be left out of the cart, because it is not there.
     pub shorts: Vec<Short>,
+    /// The same order, if it was placed a moment ago: it is asked about before it is placed once more.
+    pub repeated: Option<Repeated>,
     /// What was typed, on a page that comes back.
     pub typed: AddressForm,
     /// What is wrong with it.
     pub errors: AddressErrors,
     /// Whether the customer wants what was typed, though a wallet showed an address.
     pub typed_wanted: bool,
+}
+
+/// An order of the same things to the same address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// Its number.
+    pub number: String,
+    /// When it was placed, in seconds since 1970.
+    pub placed_s: i64,
 }
 
 /// The form that places an order, as it came.
@@ -35,6 +46,9 @@ pub struct OrderForm {
     pub cart: String,
     /// The total that the customer saw, as a decimal: never what the order costs, only what it has to agree with.
     pub total: String,
+    /// `1`, if it was said that the same was ordered a moment ago, and is wanted once more.
+    #[serde(default)]
+    pub again: String,
     /// Where to.
     #[serde(default)]
     pub delivery: DeliveryChoice,
@@ -116,7 +130,7 @@ impl Status {
             Self::Authorised => Words("Payment authorised", "Zahlung zugesagt"),
             Self::Paid => Words("Paid", "Bezahlt"),
             Self::Declined => Words("Payment declined", "Zahlung abgelehnt"),
-            Self::Unknown => Words("Asking the bank", "Rückfrage bei der Bank"),
+            Self::Unknown => Words("Payment in doubt", "Zahlung ungewiss"),
             Self::Cancelled => Words("Cancelled", "Storniert"),
             Self::Expired => Words("Expired", "Verfallen"),
         }

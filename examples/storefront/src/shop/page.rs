@@ -6,7 +6,7 @@ use axum::{
 };
 use maud::{DOCTYPE, Markup, html};
 
-use super::{Customer, assets, view::View, words::Language};
+use super::{Customer, assets, legal::Leaf, view::View, words::Language};
 
 /// What the pages may load and do: nothing that we do not serve, no inline script or style, and no text turned into
 /// markup but by the one named policy.
@@ -103,13 +103,13 @@ fn desk_frame(view: &View, title: &str, main: &Markup) -> Markup {
                 (skip(view))
                 header.masthead {
                     a.wordmark href=(view.href("/merchant")) {
-                        "Blatt " em { "&" } " Rebe" span.room { (view.say("The desk", "Kontor")) }
+                        "Blatt " em { "&" } " Rebe" span.room { (view.say("The desk", "Ladentisch")) }
                     }
-                    nav aria-label=(view.say("Desk", "Kontor")) {
+                    nav aria-label=(view.say("Desk", "Ladentisch")) {
                         a href=(view.href("/merchant")) { (view.say("Today", "Heute")) }
                         a href=(view.href("/merchant/orders")) { (view.say("All orders", "Alle Bestellungen")) }
                         a href=(view.href("/merchant/calls")) { (view.say("Who is it?", "Wer ist da?")) }
-                        a href="/merchant/office" { (view.say("Office", "Büro")) }
+                        a href=(view.href("/merchant/office")) { (view.say("Office", "Kontor")) }
                         a href=(view.href("/")) { (view.say("To the shop", "Zum Laden")) }
                     }
                     (language_switch(view))
@@ -174,6 +174,7 @@ fn frame(view: &View, customer: Option<&Customer>, title: &str, main: &Markup) -
                         a href=(view.href("/present")) { (view.say("What can I present?", "Was kann ich vorzeigen?")) }
                         " · "
                         a href="/wallet/call" { (view.say("Is this call from us?", "Rufen wirklich wir an?")) }
+                        @for leaf in Leaf::ALL { " · " a href=(view.href(leaf.path())) { (leaf.title().in_language(view.language)) } }
                     }
                 }
             }
@@ -187,7 +188,7 @@ fn greeting(view: &View, customer: Option<&Customer>) -> Markup {
     html! {
         p.greeting data-firsthand="greeting" {
             @if customer.is_some() {
-                strong { (view.say("Welcome back.", "Willkommen zurück.")) }
+                strong { (view.say("Good to see you.", "Schön, Sie zu sehen.")) }
                 " "
                 a href=(view.href("/wine/reserved")) {
                     (view.say("What is set aside for you", "Was für Sie zurückgelegt ist"))

@@ -6,6 +6,7 @@ mod checkout;
 pub mod conflict;
 pub mod desk;
 mod home;
+mod legal;
 mod order;
 mod orders;
 mod present;
@@ -21,13 +22,14 @@ pub use account::account;
 pub use cart::cart;
 pub use checkout::checkout;
 pub use home::home;
+pub use legal::legal;
 pub use order::{order, withdraw};
 pub use orders::orders;
 pub use present::{CARD, PaperView, QuestionView, present};
 pub use product::product;
 pub use receipt::receipt;
 pub use sign_in::sign_in;
-pub use trouble::{gone, not_found, out_of_order};
+pub use trouble::{gone, no_quantity, not_found, out_of_order};
 pub use wine::{reserved, wine};
 
 use maud::{Markup, html};
@@ -126,6 +128,15 @@ fn lost_something(view: &View, cart: &Cart, shorts: &[Short]) -> Markup {
                         " da; so viele liegen jetzt in Ihrem Korb.",
                     ))
                 }
+            }
+        }
+        @if cart.asked_more() {
+            p.notice role="status" {
+                (view.say("One order has at most ", "Eine Bestellung hat höchstens ")) (QUANTITY_MAX)
+                (view.say(
+                    " of each thing, so that many are in your basket.",
+                    " Stück von einer Sache; so viele liegen jetzt in Ihrem Korb.",
+                ))
             }
         }
         @if cart.lost_something() {

@@ -11,8 +11,10 @@ pub struct ReceiptView {
     pub goes_back: bool,
     /// When the money was there, or back, in seconds since 1970.
     pub at_s: i64,
-    /// Who sells: the name, the lines of the address, the tax number.
+    /// Who sells: the name, and the lines of the address.
     pub seller: Vec<String>,
+    /// The seller's VAT number.
+    pub vat_id: String,
     /// What was sold.
     pub lines: Vec<ReceiptLine>,
     /// What it comes to, in euro cents.

@@ -77,9 +77,11 @@ impl<S: Sync> FromRequestParts<S> for View {
             path: parts.uri.path().to_owned(),
             ..Self::default()
         };
+        let mut asked_more = false;
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).take(16) {
             match name.as_ref() {
                 "cart" => view.cart = Cart::parse(&value),
+                "more" => asked_more = value == "1",
                 "lang" => {
                     if let Some(language) = Language::of_tag(&value) {
                         (view.language, view.language_chosen) = (language, true);
@@ -87,6 +89,9 @@ impl<S: Sync> FromRequestParts<S> for View {
                 }
                 _ => {}
             }
+        }
+        if asked_more {
+            view.cart = view.cart.having_asked_more();
         }
         Ok(view)
     }

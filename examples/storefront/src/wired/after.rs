@@ -25,7 +25,7 @@ async fn says(shop: &Wired, sale: &str, form: &str, fields: &str) -> String {
 async fn a_parcel_is_sent_followed_and_arrives() {
     let shop = Wired::new("parcel").await;
     let mut browser = shop.browser();
-    let path = guest_buys(&mut browser, "senchax3").await;
+    let path = guest_buys(&mut browser, "senchax2").await;
     let link = path.strip_prefix("/o/").unwrap().parse().unwrap();
     let unpaid = format!("/merchant/orders/{}", shop.till.merchant().guest_order(&link).await.unwrap().id());
     let early = shop.act("/merchant", &format!("{unpaid}/parcels"), "of-sencha=1").await;

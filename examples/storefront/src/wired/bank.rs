@@ -66,7 +66,7 @@ async fn a_statement_is_handed_in_and_a_file_of_repayments_is_taken_out() {
     let again = shop.statement(&camt(OURS, &more)).await.text();
     assert!(again.contains("Booked before") && !again.contains("€60.00"), "{again}");
     let desk = shop.look("/merchant").await;
-    assert!(desk.contains("tea") && desk.contains("Money owed back") && desk.contains("Make the file"), "{desk}");
+    assert!(desk.contains("tea") && desk.contains("Refunds") && desk.contains("Make the file"), "{desk}");
 
     // What was too much is in the file, and the page's form makes it once.
     let token = hidden(&desk, "form");
@@ -80,7 +80,7 @@ async fn a_statement_is_handed_in_and_a_file_of_repayments_is_taken_out() {
     let unknown = shop.desk(&Method::GET, "/merchant/files/B0", shop.key.reveal(), "", HERE).await;
     assert_eq!(unknown.status.as_u16(), 404);
     let desk = shop.look("/merchant").await;
-    assert!(desk.contains(&name) && desk.contains("In a file for the bank."), "{desk}");
+    assert!(desk.contains(&name) && desk.contains("In a file for the bank: hand that in"), "{desk}");
     let none = shop.act("/merchant", "/merchant/files", "on=2026-11-24").await;
     assert!(none.text().contains("No repayment waits for a file"), "{}", none.text());
     let no_day = shop.act("/merchant", "/merchant/files", "on=soon").await;

@@ -26,7 +26,7 @@ async fn a_guest_prints_the_receipt_in_two_languages_and_takes_it_along() {
     shop.book("t1", "60.00", &number).await;
     assert!(page(&mut shop.browser(), &path).await.contains("/receipt"));
     let english = page(&mut shop.browser(), &format!("{path}/receipt?lang=en")).await;
-    for says in ["What you bought", "Blatt &amp; Rebe GmbH", "DE123456789", "VAT 7 %", "Transfer"] {
+    for says in ["What you bought", "Blatt &amp; Rebe GmbH", "VAT id DE123456789", "VAT 7 %", "Transfer"] {
         assert!(english.contains(says), "{says}: {english}");
     }
     let german = page(&mut shop.browser(), &format!("{path}/receipt?lang=de")).await;

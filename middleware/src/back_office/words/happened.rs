@@ -153,10 +153,10 @@ mod tests {
 
     use firsthand::{
         money::{Currency, Money, Quantity},
-        order::AdjustmentReason,
+        order::{AdjustmentReason, Line},
     };
 
-    use super::*;
+    use super::{super::told, *};
     use crate::web::escape;
 
     fn samples() -> Vec<Happened> {
@@ -227,6 +227,27 @@ mod tests {
             let unknown = format!("{:?}", html!("{}", lang.say(OTHER.0, OTHER.1)));
             assert!(!said.contains(&unknown), "{lang:?}");
         }
+    }
+
+    #[test]
+    fn what_the_owner_reads_has_no_name_of_a_program_in_it() {
+        let line = Line::new("tea", "Sencha", Money::new(740, Currency::EUR).unwrap(), Quantity::new(2).unwrap());
+        let mut shown = 0;
+        for lang in [Lang::En, Lang::De] {
+            for what in samples() {
+                let Some(told) = told(lang, std::slice::from_ref(&line), &[], &what) else { continue };
+                let told = format!("{told:?}");
+                for machine in ["attempt", "Versuch", "rail", "pending", "<code>x</code>"] {
+                    assert!(!told.contains(machine), "{machine} in {told}");
+                }
+                let is_about_goods = told.contains("2 × ");
+                assert!(!is_about_goods || told.contains("2 × Sencha <small><code>tea</code></small>"), "{told}");
+                shown += 1;
+            }
+        }
+        assert!(shown > 50, "{shown}");
+        let answer = Happened::PaymentAnswered { attempt: 1, outcome: "pending".to_owned() };
+        assert_eq!(told(Lang::De, &[], &[], &answer), None);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::{
     error::Error,
     merchant::Merchant,
     money::Money,
-    order::{Attempt, Capture, OrderId, OrderRecord, RAIL_ANSWER_S},
-    rail::{ActOutcome, CaptureRequest, PaymentRequest},
+    order::{Attempt, Capture, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S},
+    rail::{ActOutcome, AnyRail, CaptureRequest, PaymentRequest},
 };
 
 impl Order {
@@ -36,6 +36,15 @@ impl Order {
             Err(_) => ActOutcome::Unknown,
         };
         merchant.capture_answered(&request, outcome).await
+    }
+
+    /// Whether somebody has to collect what is authorised, by [`Order::capture`]. Where the rail says that [nobody
+    /// does](crate::rail::Rail::collects), the money comes by itself, and nothing is sent until it has.
+    #[must_use]
+    pub fn is_to_be_captured(&self) -> bool {
+        // A rail that was taken out of the program is refused by its name, where somebody can see it.
+        let collects = |attempt: &Attempt| self.merchant.rail(&attempt.rail).map_or(true, AnyRail::collects);
+        self.state() == OrderState::Authorised && self.record.last_attempt().is_some_and(collects)
     }
 
     /// No more of what is authorised will be captured: the order is paid as far as it ever will be, and what is missing

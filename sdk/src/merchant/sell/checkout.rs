@@ -297,6 +297,22 @@ impl Merchant {
         self.0.trade.is_some()
     }
 
+    /// What these items are called in the shop's [catalogue](crate::trade::Catalog) by now, in their order: for the merchant's
+    /// own pages. `None` for what is not sold any more, and for all of them in a shop without a [`Trade`].
+    ///
+    /// # Errors
+    /// What the catalogue says if it cannot tell now.
+    pub async fn item_titles(&self, items: &[String]) -> Result<Vec<Option<String>>, Error> {
+        let Some(trade) = &self.0.trade else { return Ok(vec![None; items.len()]) };
+        let mut titles = Vec::with_capacity(items.len());
+        for asked in items.chunks(ITEMS_MAX) {
+            let mut found = trade.catalog.items(asked).await?;
+            found.resize(asked.len(), None);
+            titles.extend(found.into_iter().map(|item| item.map(|item| item.title)));
+        }
+        Ok(titles)
+    }
+
     /// How the shop sells.
     fn trade(&self) -> Result<&Trade, Error> {
         let missing = || Error::Misuse("no trade: add .trade(Trade::new(..)) to sell by checkouts".to_owned());

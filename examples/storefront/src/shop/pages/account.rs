@@ -112,12 +112,23 @@ fn name(view: &View, account: &AccountView) -> Markup {
             dt { (view.say("Number", "Nummer")) }
             dd { code { (account.id) } }
             dt { (view.say("Known by", "Erkannt an")) }
-            dd { (account.rung) }
+            dd { (rung(view, &account.rung)) }
             @for did in &account.dids {
                 dt { "DID" }
                 dd { code { (did) } }
             }
         }
+    }
+}
+
+/// By what a customer is known.
+fn rung<'a>(view: &View, rung: &'a str) -> &'a str {
+    match rung {
+        "browser_key" => view.say("the key of this browser", "dem Schlüssel dieses Browsers"),
+        "did" => view.say("a key of your wallet", "einem Schlüssel Ihrer Wallet"),
+        "passkey" => view.say("a passkey", "einem Passkey"),
+        "relationship_credential" => view.say("our customer card", "unserer Kundenkarte"),
+        other => other,
     }
 }
 

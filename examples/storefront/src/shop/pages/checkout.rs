@@ -5,8 +5,9 @@ use crate::shop::{
     Customer, Recipient,
     catalogue::Kind,
     delivery::{AddressForm, Country, FieldError, LINE_MAX},
+    legal::Leaf,
     money::{decimal, euros},
-    order::CheckoutView,
+    order::{CheckoutView, Repeated, grouped},
     page::Page,
     view::View,
 };
@@ -19,6 +20,7 @@ pub fn checkout(view: &View, customer: Option<&Customer>, shown: &CheckoutView) 
         section.narrow.checkout {
             h1 { (title) }
             (lost_something(view, &view.cart, &shown.shorts))
+            @if let Some(repeated) = &shown.repeated { (ordered_before(view, repeated)) }
             @if view.cart.is_empty() {
                 p.lead { (view.say("There is nothing in your basket.", "In Ihrem Korb liegt nichts.")) }
                 p.doors {
@@ -33,7 +35,8 @@ pub fn checkout(view: &View, customer: Option<&Customer>, shown: &CheckoutView) 
                     strong { (euros(view.cart.total_minor(), view.language)) }
                 }
                 // What was typed stays: the script replaces a stranger's part by the customer's only where it is marked.
-                div data-firsthand=[shown.errors.is_empty().then_some("till")] {
+                @let as_typed = shown.repeated.is_some() || !shown.errors.is_empty();
+                div data-firsthand=[(!as_typed).then_some("till")] {
                     @if needs_age(view, customer) { (age(view)) } @else { (delivery_and_order(view, customer, shown)) }
                 }
             }
@@ -102,6 +105,7 @@ fn delivery_and_order(view: &View, customer: Option<&Customer>, shown: &Checkout
             input type="hidden" name="form" value=(shown.form);
             input type="hidden" name="cart" value=(view.cart.text());
             input type="hidden" name="total" value=(decimal(view.cart.total_minor(), '.'));
+            @if shown.repeated.is_some() { input type="hidden" name="again" value="1"; }
             @match recipient {
                 Some(recipient) => (choice(view, recipient, shown)),
                 None => fieldset {
@@ -116,6 +120,14 @@ fn delivery_and_order(view: &View, customer: Option<&Customer>, shown: &Checkout
                     " "
                     strong { (euros(view.cart.total_minor(), view.language)) }
                 }
+                p.small {
+                    (view.say("Of that VAT: ", "Darin MwSt.: "))
+                    @for (place, (percent, minor)) in view.cart.taxes().into_iter().enumerate() {
+                        @if place > 0 { ", " }
+                        (percent) " % " (euros(minor, view.language))
+                    }
+                }
+                (terms(view))
                 button type="submit" {
                     // The words that German law wants on this button, and no others (BGB 312j).
                     (view.say("Place the order and pay by bank transfer", "Zahlungspflichtig bestellen"))
@@ -134,6 +146,33 @@ fn delivery_and_order(view: &View, customer: Option<&Customer>, shown: &Checkout
                     }
                 }
             }
+        }
+    }
+}
+
+/// What the customer agrees to, and is told of, before the button.
+fn terms(view: &View) -> Markup {
+    html! {
+        p.small {
+            @for (place, leaf) in Leaf::ALL.into_iter().enumerate() {
+                @if place > 0 { " · " }
+                a href=(view.href(leaf.path())) target="_blank" rel="noopener" { (leaf.title().in_language(view.language)) }
+            }
+        }
+    }
+}
+
+/// That the same was ordered a moment ago, before it is ordered once more.
+fn ordered_before(view: &View, repeated: &Repeated) -> Markup {
+    html! {
+        p.notice role="alert" {
+            (view.say("You ordered this at ", "Das haben Sie um "))
+            (view.language.moment(repeated.placed_s))
+            (view.say(": ", " bestellt: ")) code { (grouped(&repeated.number)) } ". "
+            (view.say(
+                "Nothing more was ordered. Press the button below only if you want it a second time.",
+                "Mehr wurde nicht bestellt. Drücken Sie den Knopf unten nur, wenn Sie es ein zweites Mal möchten.",
+            ))
         }
     }
 }
@@ -206,10 +245,17 @@ fn typed(view: &View, shown: &CheckoutView, required: bool) -> Markup {
     html! {
         @if !errors.is_empty() {
             p.notice role="alert" {
-                (view.say(
-                    "Something is missing for the label. Nothing was ordered yet.",
-                    "Für das Etikett fehlt noch etwas. Bestellt ist noch nichts.",
-                ))
+                @if errors.is_missing() {
+                    (view.say(
+                        "Something is missing for the label. Nothing was ordered yet.",
+                        "Für das Etikett fehlt noch etwas. Bestellt ist noch nichts.",
+                    ))
+                } @else {
+                    (view.say(
+                        "Something of the address cannot be right: see below. Nothing was ordered yet.",
+                        "An der Anschrift stimmt etwas nicht: siehe unten. Bestellt ist noch nichts.",
+                    ))
+                }
             }
         }
         div.fields {

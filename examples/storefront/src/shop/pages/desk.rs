@@ -27,24 +27,25 @@ use crate::shop::{
 /// What is open today: orders, transfers, money owed back.
 #[must_use]
 pub fn desk(view: &View, desk: &DeskView) -> Page {
-    let title = view.say("Today", "Heute");
+    let title = view.say("At the desk today", "Heute am Ladentisch");
     let main = html! {
         section.narrow.desk {
             h1 { (title) }
             @if let Some(notice) = desk.notice { (said(view, notice)) }
             div.columns {
                 div {
+                    (after::to_send(view, desk))
+                    (after::withdrawn(view, desk))
                     (bank::statement(view, desk))
                     (transfers::book(view, desk))
                     (transfers::unmatched(view, desk))
-                    (after::withdrawn(view, desk))
                     (owed::owed(view, desk))
                     (bank::files(view, desk))
                 }
                 div {
-                    h2 { (view.say("Open orders", "Offene Bestellungen")) }
+                    h2 { (view.say("Not paid yet", "Noch nicht bezahlt")) }
                     @if desk.open.is_empty() {
-                        p.none { (view.say("None. Everything is paid, or over.", "Keine. Alles ist bezahlt oder vorbei.")) }
+                        p.none { (view.say("None: everything is paid.", "Keine: Alles ist bezahlt.")) }
                     } @else {
                         (list(view, &desk.open, "/merchant/orders"))
                     }

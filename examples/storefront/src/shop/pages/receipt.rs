@@ -32,7 +32,7 @@ fn one(view: &View, shown: &ReceiptsView, receipt: &ReceiptView) -> Markup {
             @else { (view.say("What you bought", "Was Sie gekauft haben")) }
         }
         p.origin { (view.say("Number ", "Nummer ")) code { (grouped(&receipt.number)) } ", " time { (view.language.moment(receipt.at_s)) } }
-        p.small { @for line in &receipt.seller { (line) br; } }
+        p.small { @for line in &receipt.seller { (line) br; } (view.say("VAT id ", "USt-IdNr. ")) (receipt.vat_id) }
         ul.lines {
             @for line in &receipt.lines {
                 li {

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use super::{checkout, conflict, desk, order, orders};
 use crate::shop::{
     Customer, Recipient,
-    after::AfterView,
+    after::{AfterView, Thing},
     cart::{Cart, Short},
     catalogue::Product,
     database::{
@@ -20,7 +20,8 @@ use crate::shop::{
     },
     delivery::{AddressForm, Delivery},
     desk::{
-        AskedView, DeskOrders, DeskOwed, DeskSale, DeskView, KeptView, KeptWhat, Notice, TransferForm, UnmatchedView,
+        AskedView, DeskOrders, DeskOwed, DeskSale, DeskView, KeptView, KeptWhat, Notice, PackView, TransferForm,
+        UnmatchedView,
     },
     order::{
         AccountForm, CheckoutView, Door, Drawing, EventView, Happened, OrderLine, OrderSummary, OrderView, OwedBecause,
@@ -141,6 +142,7 @@ fn quiet_desk() -> DeskView {
     DeskView {
         form: "form-1".to_owned(),
         notice: None,
+        to_send: Vec::new(),
         open: Vec::new(),
         typed: TransferForm::default(),
         unmatched: Vec::new(),
@@ -172,6 +174,10 @@ fn busy_desk() -> DeskView {
     };
     let steps = |buyer, sales, steps_wallet, steps_form| Steps { buyer, sales, steps_wallet, steps_form };
     DeskView {
+        to_send: vec![PackView {
+            order: summary(Status::Paid),
+            things: vec![Thing { product: "sencha".to_owned(), name: "Sencha as sold".to_owned(), quantity: 2 }],
+        }],
         open: [Status::Paying, Status::PartlyPaid, Status::Unknown, Status::Declined].map(summary).to_vec(),
         unmatched: vec![UnmatchedView {
             transfer: "2026112200017".to_owned(),
@@ -652,11 +658,8 @@ async fn a_conflict_says_what_happened_and_leads_on() {
 #[tokio::test]
 async fn a_quiet_desk_says_that_it_is_quiet() {
     for (language, words) in [
-        (
-            Language::English,
-            ["None. Everything is paid, or over.", "every transfer found its order", "You owe nobody."],
-        ),
-        (Language::German, ["Keine. Alles ist bezahlt", "hat ihre Bestellung gefunden", "Sie schulden niemandem"]),
+        (Language::English, ["None: everything is paid.", "every transfer found its order", "You owe nobody."]),
+        (Language::German, ["Keine: Alles ist bezahlt", "hat ihre Bestellung gefunden", "Sie schulden niemandem"]),
     ] {
         let page = text(desk::desk(&view("", language), &quiet_desk())).await;
         assert!(words.iter().all(|word| page.contains(word)), "{page}");

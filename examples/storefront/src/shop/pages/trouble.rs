@@ -28,6 +28,20 @@ pub fn gone(view: &View) -> Page {
     )
 }
 
+/// What was typed is no number of things: 422.
+#[must_use]
+pub fn no_quantity(view: &View) -> Page {
+    trouble(
+        view,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        view.say("How many?", "Wie viele?"),
+        view.say(
+            "That is no number of things. Your basket is as it was: say a number from 0 to 12.",
+            "Das ist keine Stückzahl. Ihr Korb ist, wie er war: Bitte nennen Sie eine Zahl von 0 bis 12.",
+        ),
+    )
+}
+
 /// Our own fault: 500. The cause is for the log.
 #[must_use]
 pub fn out_of_order(view: &View) -> Page {

@@ -34,3 +34,8 @@ CREATE TABLE IF NOT EXISTS sales (
     returning_customer BOOLEAN NULL       -- NULL for guests
 );
 CREATE INDEX IF NOT EXISTS sales_of_customer ON sales (customer);
+CREATE TABLE IF NOT EXISTS repeats (  -- what was ordered in the last ten minutes, by a checksum of all of it
+    content   TEXT PRIMARY KEY,
+    number    TEXT NOT NULL,  -- of the order
+    placed_at INTEGER NOT NULL  -- seconds since 1970
+);

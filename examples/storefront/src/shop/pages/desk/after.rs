@@ -4,6 +4,7 @@ use super::field;
 use crate::shop::{
     desk::{DeskSale, DeskView},
     money::decimal,
+    order::grouped,
     pages::{
         order::after::{name, one, things},
         orders::list,
@@ -11,6 +12,28 @@ use crate::shop::{
     view::View,
     words::Language,
 };
+
+/// What is to be packed, those who have waited longest first.
+pub(super) fn to_send(view: &View, desk: &DeskView) -> Markup {
+    html! {
+        h2 { (view.say("To send", "Zu versenden")) }
+        @if desk.to_send.is_empty() {
+            p.none { (view.say("Nothing is to be sent.", "Es ist nichts zu versenden.")) }
+        } @else {
+            ul.records {
+                @for pack in &desk.to_send {
+                    li {
+                        h3 {
+                            a href=(view.href(&format!("/merchant/orders/{}", pack.order.id))) { code { (grouped(&pack.order.number)) } }
+                        }
+                        p { (things(view, &pack.things)) }
+                        p.small { (view.say("Placed ", "Bestellt ")) (view.language.moment(pack.order.placed_s)) }
+                    }
+                }
+            }
+        }
+    }
+}
 
 /// Withdrawals that wait to be settled.
 pub(super) fn withdrawn(view: &View, desk: &DeskView) -> Markup {

@@ -30,7 +30,7 @@ pub(super) fn statement(view: &View, desk: &DeskView) -> Markup {
 /// The form that makes a file of repayments, and those that were made.
 pub(super) fn files(view: &View, desk: &DeskView) -> Markup {
     html! {
-        h2 { (view.say("Repayments for the bank", "Rückzahlungen für die Bank")) }
+        h2 { (view.say("A file of refunds for the bank", "Eine Datei mit Erstattungen für die Bank")) }
         form.inline.file method="post" action=(view.href("/merchant/files")) {
             input type="hidden" name="form" value=(desk.form);
             label.field {
@@ -45,8 +45,8 @@ pub(super) fn files(view: &View, desk: &DeskView) -> Markup {
         }
         p.small {
             (view.say(
-                "All repayments whose account is known and that stand in no file yet. What you have transferred yourself, mark as done before.",
-                "Alle Rückzahlungen, deren Konto bekannt ist und die noch in keiner Datei stehen. Was Sie selbst überwiesen haben, haken Sie vorher ab.",
+                "All refunds whose account is known and that stand in no file yet. What you have transferred yourself, mark as done before.",
+                "Alle Erstattungen, deren Konto bekannt ist und die noch in keiner Datei stehen. Was Sie selbst überwiesen haben, haken Sie vorher ab.",
             ))
         }
         @if !desk.files.is_empty() {
@@ -84,7 +84,7 @@ pub fn report(view: &View, report: &ReportView) -> Page {
                 h2 { (view.say("Done", "Erledigt")) }
                 (lines(view, &report.done))
             }
-            p { a href=(view.href("/merchant")) { (view.say("Back to the desk", "Zurück zum Kontor")) } }
+            p { a href=(view.href("/merchant")) { (view.say("Back to the desk", "Zurück zum Ladentisch")) } }
         }
     };
     Page::desk(view, title, main)

@@ -11,7 +11,7 @@ use crate::shop::{
 /// Money that the merchant owes: every repayment, until it is done.
 pub(super) fn owed(view: &View, desk: &DeskView) -> Markup {
     html! {
-        h2 { (view.say("Money owed back", "Zurückzuzahlen")) }
+        h2 { (view.say("Refunds", "Erstattungen")) }
         @if desk.owed.is_empty() {
             p.none { (view.say("Nothing. You owe nobody.", "Nichts. Sie schulden niemandem etwas.")) }
         } @else {
@@ -46,16 +46,34 @@ fn one(view: &View, form: &str, owed: &DeskOwed) -> Markup {
             }
             @match owed.state {
                 OwedState::NeedsAccount => (account(view, form, owed)),
-                OwedState::Owed => (act(view, form, owed, "carry_out", view.say("I have told the bank", "Bank ist beauftragt"))),
+                OwedState::Owed => (act(view, form, owed, "carry_out", view.say("I will transfer it myself", "Ich überweise es selbst"))),
                 OwedState::OnItsWay => {
-                    @if owed.filed { p.small { (view.say("In a file for the bank.", "In einer Datei für die Bank.")) } }
-                    (act(view, form, owed, "done", view.say("The money has left", "Geld ist abgegangen")))
+                    p.notice { (to_do(view, owed)) }
+                    (act(view, form, owed, "done", view.say("It is done", "Es ist erledigt")))
                     @if owed.filed {
                         (act(view, form, owed, "reopen", view.say("The bank did not take the file", "Bank hat die Datei nicht ausgeführt")))
                     }
                 },
                 OwedState::Done => p.small { (view.say("Done.", "Erledigt.")) },
             }
+        }
+    }
+}
+
+/// What is to be done at the bank.
+fn to_do(view: &View, owed: &DeskOwed) -> Markup {
+    html! {
+        @if owed.filed {
+            (view.say(
+                "In a file for the bank: hand that in, and transfer nothing besides. Then press “It is done”.",
+                "In einer Datei für die Bank: Reichen Sie diese ein, und überweisen Sie nicht zusätzlich. Drücken Sie dann „Es ist erledigt“.",
+            ))
+        } @else {
+            (view.say("Now transfer ", "Überweisen Sie jetzt ")) strong { (euros(owed.amount_minor, view.language)) }
+            (view.say(
+                " at your bank, then press “It is done”, or make the file: not both.",
+                " bei Ihrer Bank und drücken Sie dann „Es ist erledigt“, oder erstellen Sie die Datei: nicht beides.",
+            ))
         }
     }
 }

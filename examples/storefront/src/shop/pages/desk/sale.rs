@@ -60,7 +60,7 @@ pub fn sale(view: &View, shown: &DeskSale) -> Page {
 fn repayments(view: &View, owed: &[OwedView]) -> Markup {
     html! {
         @if !owed.is_empty() {
-            h2 { (view.say("Money owed back", "Zurückzuzahlen")) }
+            h2 { (view.say("Refunds", "Erstattungen")) }
             ul.records {
                 @for owed in owed {
                     li {
@@ -85,8 +85,8 @@ fn refund(view: &View, shown: &DeskSale) -> Markup {
             p {
                 (view.say("Up to ", "Bis zu ")) (euros(shown.refundable_minor, view.language))
                 (view.say(
-                    ". You carry it out at your bank; until then it stands under “Money owed back”.",
-                    ". Sie führen es bei Ihrer Bank aus; bis dahin steht es unter „Zurückzuzahlen“.",
+                    ". You carry it out at your bank; until then it stands under “Refunds”.",
+                    ". Sie führen es bei Ihrer Bank aus; bis dahin steht es unter „Erstattungen“.",
                 ))
             }
             form.inline method="post" action=(view.href(&format!("/merchant/orders/{}/refund", shown.order.id))) {
