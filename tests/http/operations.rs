@@ -194,7 +194,7 @@ async fn what_is_served_is_counted_by_route_method_and_code() {
         (r#"firsthand_http_requests_total{route="/fails",method="get",status="5xx"}"#, 1),
         (r#"firsthand_http_requests_total{route="none",method="get",status="4xx"}"#, 1),
         (r#"firsthand_http_requests_total{route="/merchant/api/orders",method="get",status="4xx"}"#, 1),
-        (r#"firsthand_http_request_seconds_count{route="/fails"}"#, 1),
+        (r#"firsthand_http_request_seconds_count{route="/fails",method="get"}"#, 1),
         (r#"firsthand_problems_total{code="misuse"}"#, 1),
         (r#"firsthand_store_calls_total{call="load",outcome="done"}"#, 5),
         (r#"firsthand_store_calls_total{call="commit",outcome="done"}"#, 4),
