@@ -78,6 +78,8 @@ mod require;
 mod restored;
 #[path = "http/routes.rs"]
 mod routes;
+#[path = "http/seen.rs"]
+mod seen;
 #[path = "http/sessions.rs"]
 mod sessions;
 #[path = "http/setting.rs"]

@@ -40,7 +40,7 @@ use self::{
     operators::{Door, Shown, guard},
     view::{Here, Trouble},
 };
-use crate::{lang::Lang, observe::named_at_least, problem::Problem};
+use crate::{lang::Lang, observe::named_at_least, problem::Problem, request_id::RequestId};
 
 /// The largest form, in bytes.
 const FORM_BYTES_MAX: usize = 16 * 1024;
@@ -195,6 +195,8 @@ pub(crate) struct Desk {
     stylesheet: Option<String>,
     shelf: Option<Shelf>,
     beside: Vec<Beside>,
+    /// What the request is called.
+    request: Option<RequestId>,
 }
 
 impl FromRequestParts<Arc<Office>> for Desk {
@@ -215,6 +217,7 @@ impl FromRequestParts<Arc<Office>> for Desk {
             stylesheet: office.stylesheet.clone(),
             shelf: office.shelf.clone(),
             beside: office.beside.clone(),
+            request: parts.extensions.get().cloned(),
         })
     }
 }
@@ -283,7 +286,16 @@ impl Desk {
     /// A page.
     fn page(&self, here: Here, title: &str, said: &str, trouble: Option<&Trouble>, main: Html) -> Response {
         let notice = match trouble {
-            Some(trouble) => Some(html!("<p class=\"notice bad\" role=\"alert\">{}</p>", trouble.words(self.lang))),
+            Some(trouble) => Some(html!(
+                "<p class=\"notice bad\" role=\"alert\">{}{}</p>",
+                trouble.words(self.lang),
+                // What is the shop's own fault stands in its log, under this name.
+                self.request.as_ref().filter(|_| trouble.problem.status().is_server_error()).map(|request| html!(
+                    " {} <code>{}</code>.",
+                    self.say("In the log it is called", "Im Protokoll heißt es"),
+                    request.as_str()
+                ))
+            )),
             None => words::done(said)
                 .map(|words| html!("<p class=\"notice\" role=\"status\">{}</p>", self.say(words.0, words.1))),
         };
@@ -345,12 +357,15 @@ impl Desk {
             self.say("Signed in:", "Angemeldet:"),
             self.operator.name(),
         );
-        (trouble.map_or(StatusCode::OK, |trouble| trouble.status), page).into_response()
+        match trouble {
+            Some(trouble) => trouble.problem.clone().as_page(page),
+            None => page.into_response(),
+        }
     }
 
     /// A page for what went wrong where there is nothing else to show.
     fn sorry(&self, here: Here, trouble: &Trouble) -> Response {
-        let title = match trouble.status {
+        let title = match trouble.problem.status() {
             StatusCode::NOT_FOUND => self.say("Not found", "Nicht gefunden"),
             _ => self.say("That did not work", "Das hat nicht geklappt"),
         };

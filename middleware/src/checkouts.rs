@@ -13,7 +13,7 @@ use firsthand::{
 };
 use http::{StatusCode, request::Parts};
 
-use crate::{layer::Visit, problem::Problem};
+use crate::{layer::Visit, problem::Problem, task::finished};
 
 mod basket;
 pub(crate) mod begin;
@@ -179,10 +179,9 @@ impl<S: Sync> FromRequestParts<S> for Settings {
     }
 }
 
-/// Completes on a task of its own: whoever goes away drops a handler, and must not drop a payment that has begun.
+/// Completes, also if whoever asked goes away: that must not drop a payment that has begun.
 async fn completed(checkout: Checkout, completion: Completion, key: IdempotencyKey) -> Result<Checkout, Error> {
-    let task = tokio::spawn(async move { checkout.complete(&completion, &key).await });
-    task.await.unwrap_or_else(|error| Err(Error::Misuse(format!("completing a checkout ended early: {error}"))))
+    finished("completing a checkout", async move { checkout.complete(&completion, &key).await }).await
 }
 
 /// A guest's checkout by its link.

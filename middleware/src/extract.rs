@@ -59,7 +59,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Known {
 
 /// What somebody gets who is not known where a customer is needed.
 pub(crate) fn turn_away(visit: &Visit, parts: &Parts, ask: Option<&str>) -> Response {
-    if !visit.signed && is_navigation(&parts.headers) {
+    if !visit.is_signed() && is_navigation(&parts.headers) {
         let lang = Lang::of(&parts.headers);
         let mount = visit.merchant.mount();
         return if matches!(parts.method, Method::GET | Method::HEAD) {
@@ -67,12 +67,13 @@ pub(crate) fn turn_away(visit: &Visit, parts: &Parts, ask: Option<&str>) -> Resp
             page(StatusCode::OK, web::shell_page(mount, lang), &visit.settings.content_security_policy)
         } else {
             let policy = HeaderValue::from_static(web::PAGE_CSP);
-            let mut page = page(StatusCode::UNAUTHORIZED, web::post_page_asking(mount, lang, ask), &policy);
+            let page = page(StatusCode::UNAUTHORIZED, web::post_page_asking(mount, lang, ask), &policy);
+            let mut page = not_known(false).as_page(page);
             page.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(""));
             page
         };
     }
-    let problem = not_known(visit.signed);
+    let problem = not_known(visit.is_signed());
     refused(
         &visit.merchant,
         match ask {

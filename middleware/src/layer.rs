@@ -14,7 +14,7 @@ use std::{
 };
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{OriginalUri, Request},
     response::{IntoResponse, Response},
 };
@@ -38,7 +38,7 @@ use crate::{
     problem::{Problem, misuse},
     request_id::RequestIds,
     same_origin,
-    signed::{self, Signed, is_safe},
+    signed::{self, is_safe},
 };
 
 /// Where a signed request should go next: redirects of signed requests come as 204 with this header, since a browser
@@ -164,9 +164,7 @@ impl CustomerLayer {
         Arc::make_mut(&mut self.settings).content_security_policy = value;
         Ok(self)
     }
-}
 
-impl CustomerLayer {
     /// What the shop says on its [checkout page](CheckoutPage), and in the links of a checkout.
     #[must_use]
     pub fn checkout_page(mut self, page: CheckoutPage) -> Self {
@@ -195,16 +193,37 @@ pub struct CustomerService<S> {
 pub(crate) struct Visit {
     pub(crate) merchant: Merchant,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) signed: bool,
-    pub(crate) recognised: Option<Recognised>,
-    /// What came in place of a proof.
-    pub(crate) cookie: Option<Carried>,
+    who: Who,
     /// The cookie that came, also beside a proof.
     carried: Option<Carried>,
     asked: Arc<AtomicBool>,
 }
 
+/// Who sent a request, as far as the layer looked.
+#[derive(Clone, Debug)]
+enum Who {
+    /// Whoever claims nothing. On our own routes, which check for themselves, also whoever brings a proof.
+    Nobody,
+    /// Whoever has the key of a proof that holds, and the customer if a token came with it.
+    Signed(Option<Recognised>),
+    /// Whoever has this cookie, and no proof.
+    ByCookie(Carried),
+}
+
 impl Visit {
+    /// Whether a proof came, and held.
+    pub(crate) const fn is_signed(&self) -> bool {
+        matches!(self.who, Who::Signed(_))
+    }
+
+    /// What came in place of a proof.
+    pub(crate) const fn cookie(&self) -> Option<&Carried> {
+        match &self.who {
+            Who::ByCookie(cookie) => Some(cookie),
+            Who::Nobody | Who::Signed(_) => None,
+        }
+    }
+
     /// The text of the cookie that came.
     pub(crate) fn carried(&self) -> Option<&str> {
         self.carried.as_ref().map(Carried::value)
@@ -213,9 +232,10 @@ impl Visit {
     /// Somebody computes an answer from who the customer is.
     pub(crate) async fn ask(&self) -> Result<Option<&Recognised>, Response> {
         self.asked.store(true, Ordering::Relaxed);
-        match &self.cookie {
-            Some(cookie) => cookie.whose().await.map_err(|problem| signed::refused(&self.merchant, problem)),
-            None => Ok(self.recognised.as_ref()),
+        match &self.who {
+            Who::Nobody => Ok(None),
+            Who::Signed(recognised) => Ok(recognised.as_ref()),
+            Who::ByCookie(cookie) => cookie.whose().await.map_err(|problem| signed::refused(&self.merchant, problem)),
         }
     }
 }
@@ -261,33 +281,25 @@ impl CustomerLayer {
         let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0).path().to_owned();
         let ours = path.strip_prefix(merchant.mount()).is_some_and(|rest| rest.starts_with('/'));
 
-        let mut visit = Visit {
-            merchant: merchant.clone(),
-            settings: self.settings.clone(),
-            signed: false,
-            recognised: None,
-            cookie: None,
-            carried: None,
-            asked: Arc::new(AtomicBool::new(false)),
-        };
         let carried = match self.settings.host_cookie {
             true => Carried::by(&merchant, &parts.headers, &limits),
             false => None,
         };
         let (claims, unsafe_method) = (signed::claims(&parts), !is_safe(&parts.method));
         // The proof counts, where there is one.
-        visit.cookie = carried.clone().filter(|_| !claims);
-        visit.carried.clone_from(&carried);
-        let body = if ours {
-            // Our own routes check for themselves: they use up a proof in the very commit of its effect.
-            body
+        let instead = carried.clone().filter(|_| !claims).map_or(Who::Nobody, Who::ByCookie);
+        let (who, body) = if ours {
+            // Our own routes check for themselves, since some use up a proof in the very commit of its effect.
+            (instead, body)
         } else {
-            match self.admit(&mut visit, &parts, body, &limits).await {
-                Ok(body) => body,
+            match self.admit(instead, &parts, body).await {
+                Ok(admitted) => admitted,
                 Err(problem) => return signed::refused(&merchant, problem),
             }
         };
-        let (signed, asked) = (visit.signed, visit.asked.clone());
+        let (asked, settings) = (Arc::new(AtomicBool::new(false)), self.settings.clone());
+        let visit = Visit { merchant: merchant.clone(), settings, who, carried: carried.clone(), asked: asked.clone() };
+        let signed = visit.is_signed();
         parts.extensions.insert(visit);
         let answer = inner.call(Request::from_parts(parts, body)).await;
         let mut response = answer.unwrap_or_else(|never| match never {}).into_response();
@@ -304,55 +316,34 @@ impl CustomerLayer {
         response
     }
 
-    /// Checks a request to the merchant's own handlers.
-    async fn admit(
-        &self,
-        visit: &mut Visit,
-        parts: &http::request::Parts,
-        body: Body,
-        limits: &crate::limit::Limits,
-    ) -> Result<Body, Problem> {
+    /// Checks a request to the merchant's own handlers; says who sent it, which is `instead` without a proof.
+    async fn admit(&self, instead: Who, parts: &http::request::Parts, body: Body) -> Result<(Who, Body), Problem> {
         let merchant = &self.merchant;
-        let Some(Signed { proof, access_token }) = signed::check(merchant, parts)? else {
+        let Some(signed) = signed::check(merchant, parts)? else {
             // Before anything is looked up: what another site had a browser send is nobody's wish.
-            if visit.cookie.is_some() && changes_something(parts) {
+            if matches!(instead, Who::ByCookie(_)) && changes_something(parts) {
                 same_origin::check(merchant, &parts.headers)?;
             }
-            return Ok(body);
+            return Ok((instead, body));
         };
-        limits.key(&proof)?;
-        let body = if is_safe(&parts.method) {
-            merchant.look_once(&proof)?;
-            body
-        } else {
-            let whole = Limited::new(body, self.settings.body_bytes_max).collect();
-            let bytes = match tokio::time::timeout(BODY_WITHIN, whole).await {
-                Err(_) => return Err(body_too_slow()),
-                Ok(Ok(collected)) => collected.to_bytes(),
-                Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-                    return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"));
-                }
-                Ok(Err(_)) => {
-                    return Err(Problem::new(StatusCode::BAD_REQUEST, "body_broken", "the body did not arrive whole"));
-                }
-            };
-            proof.check_body(&bytes, !bytes.is_empty())?;
-            Body::from(bytes)
-        };
-        visit.signed = true;
-        // A proof without a token is nobody. It is no error: the key may not have met us yet.
-        if let Some(token) = access_token {
-            visit.recognised = Some(merchant.recognise(&proof, &token).await?);
+        if is_safe(&parts.method) {
+            return Ok((Who::Signed(signed::admit(merchant, &signed, None).await?), body));
         }
-        match (is_safe(&parts.method), &visit.recognised) {
-            (true, _) => {}
-            // Before the handler acts: a captured request cannot be sent a second time, to any node.
-            (false, Some(_)) => merchant.spend(&proof).await?,
-            // Nobody does what anybody may do without a proof: that is worth no durable write, or whoever makes keys
-            // makes records without end.
-            (false, None) => merchant.look_once(&proof)?,
+        let bytes = self.whole(body).await?;
+        Ok((Who::Signed(signed::admit(merchant, &signed, Some(&bytes)).await?), Body::from(bytes)))
+    }
+
+    /// A body that is held until its digest is checked.
+    async fn whole(&self, body: Body) -> Result<Bytes, Problem> {
+        let whole = Limited::new(body, self.settings.body_bytes_max).collect();
+        match tokio::time::timeout(BODY_WITHIN, whole).await {
+            Err(_) => Err(body_too_slow()),
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large"))
+            }
+            Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "body_broken", "the body did not arrive whole")),
         }
-        Ok(body)
     }
 }
 

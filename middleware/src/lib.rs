@@ -193,6 +193,7 @@ mod require;
 mod routes;
 mod same_origin;
 mod signed;
+mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod web;

@@ -19,7 +19,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use firsthand::metrics::{Counters, Kind, Label, Text, Timings};
+use firsthand::metrics::{Calls, Dropped, Label, Text, labels};
 use http::{Method, StatusCode, header};
 use tracing::{Instrument, Span, field};
 
@@ -41,14 +41,12 @@ pub(crate) struct Served {
     routes: RwLock<HashMap<Box<str>, Arc<Route>>>,
     problems: RwLock<HashMap<&'static str, Arc<AtomicU64>>>,
     begun: AtomicU64,
-    ended: AtomicU64,
 }
 
 /// What one route has served.
 #[derive(Debug, Default)]
 struct Route {
-    answers: Counters<Answered>,
-    took: Timings,
+    calls: Calls<Verb, Class>,
 }
 
 impl Served {
@@ -60,23 +58,25 @@ impl Served {
         let (mut parts, body) = request.into_parts();
         let id = ids.of(&parts);
         let matched = parts.extensions.get::<MatchedPath>();
-        let route = self.route(matched.map_or(NO_ROUTE, MatchedPath::as_str));
+        let (route, inner_route);
+        route = self.route(matched.map_or(NO_ROUTE, MatchedPath::as_str));
         let (is_known, span, verb) = (matched.is_some(), span(&parts, &id), Verb::of(&parts.method));
         parts.extensions.insert(id.clone());
         self.begun.fetch_add(1, Ordering::Relaxed);
-        let mut seen = Seen { served: self, route, verb, begun: Instant::now(), status: None };
+        let mut call = route.calls.begins(verb);
         let mut response = serve(Request::from_parts(parts, body)).instrument(span.clone()).await;
         // Routes behind a service of their own are found further inside.
         if let Some(inner) = response.extensions().get::<MatchedPath>().filter(|_| !is_known) {
             span.record("route", inner.as_str());
-            seen.route = self.route(inner.as_str());
+            inner_route = self.route(inner.as_str());
+            call.belongs_to(&inner_route.calls);
         }
         let code = stamp(&id, &mut response);
         if let Some(code) = code {
             self.problem(code);
         }
-        say(&span, &response, code, seen.begun);
-        seen.ended(response.status());
+        say(&span, &response, code, call.begun());
+        call.ended(Class::of(response.status()));
         response
     }
 
@@ -105,31 +105,31 @@ impl Served {
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
         let mut routes: Vec<(&str, &Route)> = routes.iter().map(|(name, route)| (&**name, &**route)).collect();
         routes.sort_unstable_by_key(|(name, _)| *name);
-        let name = "firsthand_http_requests_total";
-        text.metric(name, Kind::Counter, "Requests by route, method and class of the answer's status.");
-        for (route, counts) in &routes {
-            for (answered, count) in counts.answers.each() {
-                let (method, status) = answered.split_once('_').unwrap_or((answered, ""));
-                text.sample(name, "", &[("route", *route), ("method", method), ("status", status)], count);
+        let what = "Requests by route, method and class of the answer's status.";
+        let mut requests = text.counter("firsthand_http_requests_total", what);
+        let mut ended = 0;
+        for (route, Route { calls }) in &routes {
+            for (method, status, count) in calls.ended() {
+                requests.sample(&[("route", *route), ("method", method), ("status", status)], count);
+                ended += count;
             }
         }
-        let name = "firsthand_http_request_seconds";
-        text.metric(name, Kind::Histogram, "How long it took until an answer began, by route.");
-        for (route, counts) in &routes {
-            text.timings(name, &[("route", *route)], &counts.took);
+        let what = "How long it took until an answer began, by route and method.";
+        let mut times = text.histogram("firsthand_http_request_seconds", what);
+        for (route, Route { calls }) in &routes {
+            for (method, took) in calls.took() {
+                times.timings(&[("route", *route), ("method", method)], took);
+            }
         }
-        let name = "firsthand_http_requests_under_way";
-        text.metric(name, Kind::Gauge, "Requests that are being answered.");
-        let ended = self.ended.load(Ordering::Relaxed);
-        text.sample(name, "", &[], self.begun.load(Ordering::Relaxed).saturating_sub(ended));
-        let name = "firsthand_problems_total";
-        text.metric(name, Kind::Counter, "Refusals and failures, by their code.");
+        let mut under_way = text.gauge("firsthand_http_requests_under_way", "Requests that are being answered.");
+        under_way.sample(&[], self.begun.load(Ordering::Relaxed).saturating_sub(ended));
         let problems = self.problems.read().unwrap_or_else(PoisonError::into_inner);
         let mut problems: Vec<(&str, u64)> =
             problems.iter().map(|(code, count)| (*code, count.load(Ordering::Relaxed))).collect();
         problems.sort_unstable();
+        let mut counted = text.counter("firsthand_problems_total", "Refusals and failures, by their code.");
         for (code, count) in problems {
-            text.sample(name, "", &[("code", code)], count);
+            counted.sample(&[("code", code)], count);
         }
     }
 }
@@ -190,112 +190,22 @@ fn say(span: &Span, response: &Response, code: Option<&'static str>, begun: Inst
     if let Some(code) = code {
         span.record("code", code);
     }
-    let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    span.in_scope(|| tracing::debug!(status, code, took_us, "answered"));
+    let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(|| tracing::debug!(status, code, took_ms, "answered"));
 }
 
-/// A request that is under way: it is counted also if nobody waits for its answer any more.
-struct Seen<'a> {
-    served: &'a Served,
-    route: Arc<Route>,
-    verb: Verb,
-    begun: Instant,
-    status: Option<StatusCode>,
-}
-
-impl Seen<'_> {
-    fn ended(mut self, status: StatusCode) {
-        self.status = Some(status);
+labels! {
+    /// A method: whatever a stranger invents is another.
+    enum Verb {
+        Get => "get",
+        Head => "head",
+        Post => "post",
+        Put => "put",
+        Delete => "delete",
+        Patch => "patch",
+        Options => "options",
+        Other => "other",
     }
-}
-
-impl Drop for Seen<'_> {
-    fn drop(&mut self) {
-        self.served.ended.fetch_add(1, Ordering::Relaxed);
-        self.route.answers.count(Answered { verb: self.verb, status: self.status });
-        self.route.took.took(self.begun.elapsed());
-    }
-}
-
-/// How a request was made and answered: `get_2xx`; `get_dropped` if whoever asked went away.
-#[derive(Clone, Copy)]
-struct Answered {
-    verb: Verb,
-    status: Option<StatusCode>,
-}
-
-/// Five classes of answers, and one for those that nobody waited for.
-const CLASSES: usize = 6;
-
-impl Label for Answered {
-    const NAMES: &'static [&'static str] = &[
-        "get_1xx",
-        "get_2xx",
-        "get_3xx",
-        "get_4xx",
-        "get_5xx",
-        "get_dropped", //
-        "head_1xx",
-        "head_2xx",
-        "head_3xx",
-        "head_4xx",
-        "head_5xx",
-        "head_dropped", //
-        "post_1xx",
-        "post_2xx",
-        "post_3xx",
-        "post_4xx",
-        "post_5xx",
-        "post_dropped", //
-        "put_1xx",
-        "put_2xx",
-        "put_3xx",
-        "put_4xx",
-        "put_5xx",
-        "put_dropped", //
-        "delete_1xx",
-        "delete_2xx",
-        "delete_3xx",
-        "delete_4xx",
-        "delete_5xx",
-        "delete_dropped", //
-        "patch_1xx",
-        "patch_2xx",
-        "patch_3xx",
-        "patch_4xx",
-        "patch_5xx",
-        "patch_dropped", //
-        "options_1xx",
-        "options_2xx",
-        "options_3xx",
-        "options_4xx",
-        "options_5xx",
-        "options_dropped", //
-        "other_1xx",
-        "other_2xx",
-        "other_3xx",
-        "other_4xx",
-        "other_5xx",
-        "other_dropped",
-    ];
-
-    fn place(self) -> usize {
-        let class = self.status.map_or(CLASSES - 1, |status| usize::from(status.as_u16() / 100 - 1).min(CLASSES - 2));
-        self.verb as usize * CLASSES + class
-    }
-}
-
-/// A method: whatever a stranger invents is another.
-#[derive(Clone, Copy)]
-enum Verb {
-    Get,
-    Head,
-    Post,
-    Put,
-    Delete,
-    Patch,
-    Options,
-    Other,
 }
 
 impl Verb {
@@ -311,19 +221,35 @@ impl Verb {
             _ => Self::Other,
         }
     }
+}
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Head => "head",
-            Self::Post => "post",
-            Self::Put => "put",
-            Self::Delete => "delete",
-            Self::Patch => "patch",
-            Self::Options => "options",
-            Self::Other => "other",
+labels! {
+    /// A class of answers.
+    enum Class {
+        Informational => "1xx",
+        Success => "2xx",
+        Redirection => "3xx",
+        ClientError => "4xx",
+        ServerError => "5xx",
+        /// Whoever asked went away.
+        Dropped => "dropped",
+    }
+}
+
+impl Class {
+    fn of(status: StatusCode) -> Self {
+        match status.as_u16() {
+            ..200 => Self::Informational,
+            200..300 => Self::Success,
+            300..400 => Self::Redirection,
+            400..500 => Self::ClientError,
+            500.. => Self::ServerError,
         }
     }
+}
+
+impl Dropped for Class {
+    const DROPPED: Self = Self::Dropped;
 }
 
 #[cfg(test)]
@@ -332,17 +258,13 @@ mod tests {
 
     #[test]
     fn every_answer_counts_under_its_own_name() {
-        let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"];
-        for method in methods {
-            let verb = Verb::of(&method.parse().unwrap());
-            for (status, class) in [(101, "1xx"), (204, "2xx"), (304, "3xx"), (404, "4xx"), (599, "5xx"), (999, "5xx")]
-            {
-                let answered = Answered { verb, status: StatusCode::from_u16(status).ok() };
-                assert_eq!(answered.name(), format!("{}_{class}", verb.name()), "{method} {status}");
-            }
-            assert_eq!(Answered { verb, status: None }.name(), format!("{}_dropped", verb.name()));
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            assert_eq!(Verb::of(&method.parse().unwrap()).name(), method.to_lowercase());
         }
-        assert_eq!(Answered::NAMES.len(), methods.len() * CLASSES);
+        assert_eq!(Verb::of(&"BREW".parse().unwrap()).name(), "other");
+        for (status, class) in [(101, "1xx"), (204, "2xx"), (304, "3xx"), (404, "4xx"), (599, "5xx"), (999, "5xx")] {
+            assert_eq!(Class::of(StatusCode::from_u16(status).unwrap()).name(), class, "{status}");
+        }
     }
 
     #[test]

@@ -76,10 +76,9 @@ impl Operations {
     /// What `/metrics` says.
     #[must_use]
     pub fn metrics(&self) -> String {
-        let mut text = Text::new();
-        self.merchant.metrics(&mut text);
+        let mut text = self.merchant.metrics();
         self.served.write(&mut text);
-        text.finish()
+        text.to_string()
     }
 }
 

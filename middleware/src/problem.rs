@@ -28,39 +28,51 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 ///
 /// A merchant's own handlers return it too: `async fn buy(known: Known) -> Result<Html<String>, Problem>`, and an error
 /// enum of their own takes `From<firsthand::Error>`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    // Boxed: a handler's `Result` is as large as its error, and clippy tells a merchant so from 128 bytes on.
+    ask: Option<Box<str>>,
+    claims: Option<Box<Box<[String]>>>,
+    order: Option<Box<OrderId>>,
+    total: Option<Box<Money>>,
+    rung: Option<Rung>,
+    request_id: Option<Box<RequestId>>,
+    retry_s: Option<u32>,
+}
+
+/// What went wrong, as a client is told: little to strangers, the rest goes to the log.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+struct Body<'a> {
     /// A URN that names the kind of problem: `urn:firsthand:` and the code.
-    #[serde(rename = "type", serialize_with = "urn")]
-    kind: &'static str,
+    #[serde(rename = "type")]
+    kind: String,
     /// The HTTP status in words.
-    #[serde(serialize_with = "words")]
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    title: u16,
+    title: &'a str,
     /// The HTTP status.
     status: u16,
     /// The stable name of the problem, for programs.
-    code: &'static str,
+    code: &'a str,
     /// What to do about it.
-    detail: String,
-    // Boxed: a handler's `Result` is as large as its error, and clippy tells a merchant so from 128 bytes on.
+    detail: &'a str,
     /// The ask whose proof is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    ask: Option<Box<str>>,
+    ask: Option<&'a str>,
     /// The claims in which an answer contradicts what is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
-    claims: Option<Box<Claims>>,
+    claims: Option<&'a [String]>,
     /// The order that a form became when it was sent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    order: Option<Box<OrderId>>,
+    order: Option<&'a OrderId>,
     /// What an order costs by now, if the customer saw another total: to be shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Amount>))]
-    total: Option<Box<Money>>,
+    total: Option<&'a Money>,
     /// The rung that is missing: `recovery_code`, `browser_key`, `did`, `passkey` or `relationship_credential`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
@@ -68,23 +80,40 @@ pub struct Problem {
     /// What this request is called in the shop's log: to be told to whoever runs the shop.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    request_id: Option<Box<RequestId>>,
-    #[serde(skip)]
-    retry_s: Option<u32>,
+    request_id: Option<&'a RequestId>,
 }
 
-/// The names of claims, in a box: what is rare makes no error larger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Claims(Box<[String]>);
-
-fn urn<S: serde::Serializer>(code: &&'static str, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&format_args!("urn:firsthand:{code}"))
+impl Serialize for Problem {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let body = Body {
+            kind: format!("urn:firsthand:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            ask: self.ask.as_deref(),
+            claims: self.claims.as_ref().map(|claims| &***claims),
+            order: self.order.as_deref(),
+            total: self.total.as_deref(),
+            rung: self.rung,
+            request_id: self.request_id.as_deref(),
+        };
+        body.serialize(to)
+    }
 }
 
-fn words<S: serde::Serializer>(status: &u16, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(
-        StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default(),
-    )
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Problem {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        <Body<'_> as utoipa::PartialSchema>::schema()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Problem {
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
+        <Body<'_> as utoipa::ToSchema>::schemas(schemas);
+    }
 }
 
 /// An amount of money.
@@ -101,9 +130,7 @@ struct Amount {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: code,
-            title: status.as_u16(),
-            status: status.as_u16(),
+            status,
             code,
             detail: detail.into(),
             ask: None,
@@ -129,8 +156,8 @@ impl Problem {
 
     /// The status that goes out.
     #[must_use]
-    pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    pub const fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// The stable name of the problem.
@@ -161,12 +188,22 @@ impl Problem {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// The same without taking the error.
-    pub(crate) fn from_ref(error: &Error) -> Self {
-        Self::from_error(error)
+    /// The same as a page that somebody reads: what watches still sees which refusal it is.
+    pub(crate) fn as_page(self, page: impl IntoResponse) -> Response {
+        self.answered_by(page.into_response())
     }
 
-    fn from_error(error: &Error) -> Self {
+    fn answered_by(self, mut response: Response) -> Response {
+        *response.status_mut() = self.status;
+        if let Some(retry_s) = self.retry_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_s));
+        }
+        // Tells the layer whose answer this is: it counts it, and adds what the request is called.
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    pub(crate) fn from_error(error: &Error) -> Self {
         let status = status_of(error);
         match error.fault() {
             Fault::Operations | Fault::Merchant => {
@@ -180,7 +217,7 @@ impl Problem {
         match error {
             Error::Refused(Refusal::ProofNeeded { ask, .. }) => problem.ask = Some(ask.as_str().into()),
             Error::Refused(Refusal::AnotherPerson { claims }) => {
-                problem.claims = Some(Box::new(Claims(claims.as_slice().into())));
+                problem.claims = Some(Box::new(claims.as_slice().into()));
             }
             Error::Refused(Refusal::RungNeeded { rung, .. }) => problem.rung = Some(*rung),
             Error::Refused(Refusal::FormUsed { order }) => problem.order = Some(Box::new(order.clone())),
@@ -233,6 +270,7 @@ fn status_of(error: &Error) -> StatusCode {
         },
         Error::Notice(NoticeError::NoNotices) => StatusCode::NOT_FOUND,
         Error::Notice(NoticeError::NotAuthentic) => StatusCode::UNAUTHORIZED,
+        Error::Notice(NoticeError::Unanswered) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Notice(_) => StatusCode::BAD_REQUEST,
         Error::Statement(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Issue(IssueError::NotIssuing | IssueError::NoSuchList) => StatusCode::NOT_FOUND,
@@ -364,20 +402,14 @@ impl std::error::Error for Problem {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let mut response = (status, self.body()).into_response();
+        let mut response = self.body().into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-        if status == StatusCode::UNAUTHORIZED {
+        if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, challenge(self.code));
         }
-        if let Some(retry_s) = self.retry_s {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_s));
-        }
-        // Tells the layer whose answer this is: it adds the nonce that the next proof needs, and what the request is called.
-        response.extensions_mut().insert(self);
-        response
+        self.answered_by(response)
     }
 }
 

@@ -37,6 +37,7 @@ use crate::{
     observe::named_at_least,
     problem::Problem,
     signed::{self, Proved, Signed},
+    task::finished,
     web,
 };
 
@@ -1015,9 +1016,15 @@ async fn tapped(merchant: &Merchant, signed: &Signed, body: &AskBody, tap: &TapB
     }
     let key: IdempotencyKey = tap.key.parse().map_err(|error: NotAnIdempotencyKey| invalid(&error.to_string()))?;
     let total = Money::new(tap.total_minor, tap.currency.parse()?)?;
-    let mut one_tap = OneTap::new(tap.revision, total, &body.ask, body.flow.into());
-    one_tap.return_to = body.return_to.as_deref();
-    let Tapped { checkout, invitation } = checkout.tap(&signed.proof, &one_tap, &key).await?;
+    let (revision, device, ask, return_to) = (tap.revision, body.flow.into(), body.ask.clone(), body.return_to.clone());
+    let proof = signed.proof.clone();
+    // An order that was begun is never left without the wallet that it waits for.
+    let tapping = async move {
+        let mut one_tap = OneTap::new(revision, total, &ask, device);
+        one_tap.return_to = return_to.as_deref();
+        checkout.tap(&proof, &one_tap, &key).await
+    };
+    let Tapped { checkout, invitation } = finished("tapping a checkout", tapping).await?;
     invitation.ok_or_else(|| {
         // It is paid, or something has changed: the page is to be looked at again.
         let error = match checkout.status() {

@@ -9,12 +9,12 @@ use axum::{
 use firsthand::{
     Merchant,
     error::ProofError,
-    merchant::{BrowserProof, ProofRequest},
+    merchant::{BrowserProof, ProofRequest, Recognised},
     protocol::dpop::DpopError,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts};
 
-use crate::{layer::keep_private, problem::Problem};
+use crate::{layer::keep_private, limit, problem::Problem};
 
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -25,7 +25,7 @@ pub(crate) struct Signed {
     pub(crate) access_token: Option<String>,
 }
 
-/// Checks the proof of a request, if it brings one, but for its reuse.
+/// Checks the proof of a request, if it brings one, but for its reuse; counts what its key asks for.
 ///
 /// `Ok(None)` is a request that claims nothing. A token without a proof is an error, so is any other half of a claim.
 pub(crate) fn check(merchant: &Merchant, parts: &Parts) -> Result<Option<Signed>, Problem> {
@@ -45,7 +45,40 @@ pub(crate) fn check(merchant: &Merchant, parts: &Parts) -> Result<Option<Signed>
         ProofError::Dpop(DpopError::Url) => another_address(merchant, uri.path()),
         other => other.into(),
     })?;
+    if let Some(limits) = limit::of(parts) {
+        limits.key(&proof)?;
+    }
     Ok(Some(Signed { proof, access_token }))
+}
+
+/// Lets a signed request act: its body is the one that the proof names, its customer is known, and then the proof is used
+/// up, in a commit of its own. So a captured request cannot be sent a second time, to any node, and one whose body was
+/// exchanged on the way uses up nothing. What is to be done once also if the answer is lost has a key of its own.
+///
+/// `body` is none of a request that [changes nothing](is_safe): its proof is used up on this node alone.
+pub(crate) async fn admit(
+    merchant: &Merchant,
+    signed: &Signed,
+    body: Option<&[u8]>,
+) -> Result<Option<Recognised>, Problem> {
+    let Signed { proof, access_token } = signed;
+    match body {
+        Some(bytes) => proof.check_body(bytes, !bytes.is_empty())?,
+        None => merchant.look_once(proof)?,
+    }
+    // A proof without a token is nobody. It is no error: the key may not have met us yet.
+    let known = match access_token {
+        Some(token) => Some(merchant.recognise(proof, token).await?),
+        None => None,
+    };
+    match (body, &known) {
+        (None, _) => {}
+        (Some(_), Some(_)) => merchant.spend(proof).await?,
+        // Nobody does what anybody may do without a proof: that is worth no durable write, or whoever makes keys makes
+        // records without end.
+        (Some(_), None) => merchant.look_once(proof)?,
+    }
+    Ok(known)
 }
 
 /// The proof is for another address: most often because the shop was opened at another than it was told it has, such as
@@ -115,8 +148,8 @@ fn http_date(now: firsthand::time::UnixTime) -> String {
     httpdate::fmt_http_date(at)
 }
 
-/// For our own routes: a request that must be signed. Whether its proof was used before is for the route to settle,
-/// in the commit of its effect.
+/// For our own routes: a request that must be signed. Where it may change something, the route uses up its proof: in the
+/// commit of its effect where the library makes one of both, such as for a session that ends, else by [`admit`] before it.
 pub(crate) struct Proved(pub(crate) Signed);
 
 impl FromRequestParts<Merchant> for Proved {
@@ -125,9 +158,6 @@ impl FromRequestParts<Merchant> for Proved {
     async fn from_request_parts(parts: &mut Parts, merchant: &Merchant) -> Result<Self, Response> {
         let refuse = |problem: Problem| refused(merchant, problem);
         let signed = check(merchant, parts).map_err(refuse)?.ok_or_else(|| refuse(ProofError::Missing.into()))?;
-        if let Some(limits) = crate::limit::of(parts) {
-            limits.key(&signed.proof).map_err(refuse)?;
-        }
         if is_safe(&parts.method) {
             merchant.look_once(&signed.proof).map_err(|error| refuse(error.into()))?;
         }

@@ -1,8 +1,8 @@
 //! What a program counts of itself, and the text in which Prometheus reads it (exposition format 0.0.4).
 //!
-//! Counted are calls: how often, how long, how they went. There is no place for anything else: a label is a [`Label`], all
-//! of whose names stand in the program, or a word of the merchant's own set-up. So nobody outside makes a series more, and
-//! nothing that a customer says can be one.
+//! Counted are calls: how often, how long, how they went. There is no place for anything else: a label is one of a few names
+//! that all stand in the program, or a word of the merchant's own set-up. So nobody outside makes a series more, and nothing
+//! that a customer says can be one.
 //!
 //! [`Merchant::metrics`](crate::Merchant::metrics) writes what the library counts; `firsthand-axum` adds what it served, and
 //! serves the text on a listener of its own. The counters are there in any case: one costs an atomic addition.
@@ -13,12 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A label's value: one of a few names, all known when the program is built.
+/// A label's value: one of a few names, all known when the program is built. Made by [`labels!`](crate::metrics::labels).
+#[doc(hidden)]
 pub trait Label: Copy + 'static {
-    /// All names, each of `[a-z0-9_]`.
+    /// All names, each of `[a-z0-9_]`, in the order of their places.
     const NAMES: &'static [&'static str];
 
-    /// Which of them; one that is not there is counted nowhere.
+    /// Which of them.
     fn place(self) -> usize;
 
     /// Its name.
@@ -27,7 +28,31 @@ pub trait Label: Copy + 'static {
     }
 }
 
+/// An enum whose values are labels, each with its name: `enum Way { In => "in", Out => "out" }`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __labels {
+    ($(#[$about:meta])* $vis:vis enum $label:ident { $($(#[$doc:meta])* $value:ident => $name:literal),+ $(,)? }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $vis enum $label {
+            $($(#[$doc])* $value,)+
+        }
+
+        impl $crate::metrics::Label for $label {
+            const NAMES: &'static [&'static str] = &[$($name),+];
+
+            fn place(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+#[doc(hidden)]
+pub use __labels as labels;
+
 /// A counter for each name of a label.
+#[doc(hidden)]
 pub struct Counters<L: Label> {
     counts: Box<[AtomicU64]>,
     of: std::marker::PhantomData<fn(L)>,
@@ -65,6 +90,7 @@ const BUCKETS_US: [u64; 12] =
     [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000, 10_000_000];
 
 /// How long something took, each time.
+#[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Timings {
     /// Not summed up: the text does that.
@@ -75,7 +101,7 @@ pub struct Timings {
 
 impl Timings {
     /// Once more.
-    pub fn took(&self, time: Duration) {
+    fn took(&self, time: Duration) {
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let place = BUCKETS_US.iter().position(|end| us <= *end).and_then(|place| self.buckets.get(place));
         place.unwrap_or(&self.longer).fetch_add(1, Ordering::Relaxed);
@@ -84,65 +110,78 @@ impl Timings {
 }
 
 /// Calls of one kind of part: what was called, how it went, how long it took.
+#[doc(hidden)]
 #[derive(Debug)]
-pub(crate) struct Calls<C: Label, O: Label + Dropped> {
+pub struct Calls<C: Label, O: Dropped> {
     ended: Box<[Counters<O>]>,
     took: Box<[Timings]>,
     of: std::marker::PhantomData<fn(C)>,
 }
 
 /// An outcome of calls, one of which is that nobody waited for it.
-pub(crate) trait Dropped {
+#[doc(hidden)]
+pub trait Dropped: Label {
     /// Whoever called went away, such as a customer who closed the page.
     const DROPPED: Self;
 }
 
-impl<C: Label, O: Label + Dropped> Calls<C, O> {
-    pub(crate) fn new() -> Self {
+impl<C: Label, O: Dropped> Default for Calls<C, O> {
+    fn default() -> Self {
         Self {
             ended: C::NAMES.iter().map(|_| Counters::default()).collect(),
             took: C::NAMES.iter().map(|_| Timings::default()).collect(),
             of: std::marker::PhantomData,
         }
     }
+}
 
+impl<C: Label, O: Dropped> Calls<C, O> {
     /// A call begins.
-    pub(crate) fn begins(&self, call: C) -> Call<'_, C, O> {
+    pub fn begins(&self, call: C) -> Call<'_, C, O> {
         Call { calls: self, call, outcome: O::DROPPED, begun: Instant::now() }
     }
 
-    /// Writes them: `{name}_total` by call and outcome, `{name}_seconds` by call.
-    pub(crate) fn write(&self, text: &mut Text, rail: Option<&'static str>, name: &'static str) {
-        for (call, ended) in C::NAMES.iter().zip(&self.ended) {
-            for (outcome, count) in ended.each() {
-                let labels = [("call", *call), ("outcome", outcome), ("rail", rail.unwrap_or_default())];
-                text.sample(name, "_total", &labels, count);
-            }
-        }
+    /// What was called, how it ended, and how often.
+    pub fn ended(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
+        let calls = C::NAMES.iter().zip(&self.ended);
+        calls.flat_map(|(call, ended)| ended.each().map(|(outcome, count)| (*call, outcome, count)))
     }
 
-    pub(crate) fn write_times(&self, text: &mut Text, rail: Option<&'static str>, name: &'static str) {
-        for (call, took) in C::NAMES.iter().zip(&self.took) {
-            text.timings(name, &[("call", *call), ("rail", rail.unwrap_or_default())], took);
-        }
+    /// What was called, and how long it took.
+    pub fn took(&self) -> impl Iterator<Item = (&'static str, &Timings)> + '_ {
+        C::NAMES.iter().copied().zip(&self.took)
     }
 }
 
 /// A call that is under way. It counts when it is dropped, so that one that nobody waits for any more counts as well.
-pub(crate) struct Call<'a, C: Label, O: Label + Dropped> {
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Call<'a, C: Label, O: Dropped> {
     calls: &'a Calls<C, O>,
     call: C,
     outcome: O,
     begun: Instant,
 }
 
-impl<C: Label, O: Label + Dropped> Call<'_, C, O> {
-    pub(crate) fn ended(mut self, outcome: O) {
+impl<'a, C: Label, O: Dropped> Call<'a, C, O> {
+    /// It has come to an end, and this is how.
+    pub fn ended(mut self, outcome: O) {
         self.outcome = outcome;
+    }
+
+    /// It turns out to be one of those.
+    pub const fn belongs_to(&mut self, calls: &'a Calls<C, O>) {
+        self.calls = calls;
+    }
+
+    /// When it began.
+    #[must_use]
+    pub const fn begun(&self) -> Instant {
+        self.begun
     }
 }
 
-impl<C: Label, O: Label + Dropped> Drop for Call<'_, C, O> {
+impl<C: Label, O: Dropped> Drop for Call<'_, C, O> {
     fn drop(&mut self) {
         let place = self.call.place();
         if let (Some(ended), Some(took)) = (self.calls.ended.get(place), self.calls.took.get(place)) {
@@ -152,18 +191,7 @@ impl<C: Label, O: Label + Dropped> Drop for Call<'_, C, O> {
     }
 }
 
-/// The kinds of metrics that are written here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Grows until the program ends.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// How long things took.
-    Histogram,
-}
-
-/// The text as it is written: first what a metric is, then its samples.
+/// What was counted, in the text that Prometheus reads: shown, it is that text.
 #[derive(Clone, Debug, Default)]
 pub struct Text(String);
 
@@ -171,57 +199,80 @@ impl Text {
     /// The media type of the text.
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// An empty text.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    /// A metric that grows until the program ends: its name, which ends in `_total`, and what it is in a sentence.
+    #[doc(hidden)]
+    pub fn counter(&mut self, name: &'static str, help: &str) -> Samples<'_> {
+        self.metric(name, "counter", help)
     }
 
-    /// Begins a metric: its name, and what it is in a sentence.
-    pub fn metric(&mut self, name: &str, kind: Kind, help: &str) {
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
-        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+    /// A metric that goes up and down.
+    #[doc(hidden)]
+    pub fn gauge(&mut self, name: &'static str, help: &str) -> Samples<'_> {
+        self.metric(name, "gauge", help)
     }
 
-    /// A sample of the metric that was begun. Labels without a value are left out.
-    pub fn sample(&mut self, name: &str, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.line(format_args!("{name}{suffix}{} {value}", Labels(labels, None)));
+    /// A metric of how long things took, in seconds.
+    #[doc(hidden)]
+    pub fn histogram(&mut self, name: &'static str, help: &str) -> Histograms<'_> {
+        Histograms(self.metric(name, "histogram", help))
     }
 
-    /// The samples of a histogram; none if nothing has happened yet.
-    pub fn timings(&mut self, name: &str, labels: &[(&str, &str)], timings: &Timings) {
+    fn metric(&mut self, name: &'static str, kind: &str, help: &str) -> Samples<'_> {
+        let mut samples = Samples { text: &mut self.0, name };
+        samples.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+        samples
+    }
+}
+
+impl Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The samples of one metric, which all have its name.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Samples<'a> {
+    text: &'a mut String,
+    name: &'static str,
+}
+
+impl Samples<'_> {
+    /// One of them. Labels without a value are left out.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        let name = self.name;
+        self.line(format_args!("{name}{} {value}", Labels(labels, None)));
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        // A text that is kept in memory takes everything.
+        let _ = writeln!(self.text, "{line}");
+    }
+}
+
+/// The same of a histogram.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Histograms<'a>(Samples<'a>);
+
+impl Histograms<'_> {
+    /// One of them; nothing if nothing has happened yet.
+    pub fn timings(&mut self, labels: &[(&str, &str)], timings: &Timings) {
         let counts: Vec<u64> = timings.buckets.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let all = counts.iter().sum::<u64>() + timings.longer.load(Ordering::Relaxed);
         if all == 0 {
             return;
         }
-        let mut below = 0;
+        let (name, mut below) = (self.0.name, 0);
         for (end, count) in BUCKETS_US.iter().zip(counts) {
             below += count;
-            self.line(format_args!("{name}_bucket{} {below}", Labels(labels, Some(&seconds(*end)))));
+            self.0.line(format_args!("{name}_bucket{} {below}", Labels(labels, Some(&seconds(*end)))));
         }
-        self.line(format_args!("{name}_bucket{} {all}", Labels(labels, Some("+Inf"))));
-        self.line(format_args!(
-            "{name}_sum{} {}",
-            Labels(labels, None),
-            seconds(timings.sum_us.load(Ordering::Relaxed))
-        ));
-        self.line(format_args!("{name}_count{} {all}", Labels(labels, None)));
-    }
-
-    /// The whole text.
-    #[must_use]
-    pub fn finish(self) -> String {
-        self.0
-    }
-
-    fn line(&mut self, line: fmt::Arguments<'_>) {
-        // A text that is kept in memory takes everything.
-        let _ = writeln!(self.0, "{line}");
+        self.0.line(format_args!("{name}_bucket{} {all}", Labels(labels, Some("+Inf"))));
+        let sum = seconds(timings.sum_us.load(Ordering::Relaxed));
+        self.0.line(format_args!("{name}_sum{} {sum}", Labels(labels, None)));
+        self.0.line(format_args!("{name}_count{} {all}", Labels(labels, None)));
     }
 }
 
@@ -259,19 +310,10 @@ impl Display for Labels<'_> {
 mod tests {
     use super::*;
 
-    #[derive(Clone, Copy)]
-    enum Way {
-        In,
-        Dropped,
-        /// What a label that grew would be: nowhere, and no panic.
-        Nowhere,
-    }
-
-    impl Label for Way {
-        const NAMES: &'static [&'static str] = &["in", "dropped"];
-
-        fn place(self) -> usize {
-            self as usize
+    labels! {
+        enum Way {
+            In => "in",
+            Dropped => "dropped",
         }
     }
 
@@ -280,32 +322,49 @@ mod tests {
     }
 
     #[test]
-    fn calls_count_however_they_end() {
-        let calls = Calls::<Way, Way>::new();
+    fn a_label_stands_at_the_place_of_its_name() {
+        assert_eq!([Way::In, Way::Dropped].map(Label::name), ["in", "dropped"]);
+    }
+
+    #[test]
+    fn calls_count_however_they_end_and_where_they_belong() {
+        let (calls, others) = (Calls::<Way, Way>::default(), Calls::default());
         calls.begins(Way::In).ended(Way::In);
         calls.begins(Way::In).ended(Way::In);
         drop(calls.begins(Way::In));
-        calls.begins(Way::Nowhere).ended(Way::Nowhere);
-        let mut text = Text::new();
-        text.metric("calls_total", Kind::Counter, "Calls.");
-        calls.write(&mut text, None, "calls");
+        let mut elsewhere = calls.begins(Way::In);
+        elsewhere.belongs_to(&others);
+        elsewhere.ended(Way::In);
+        assert_eq!(calls.ended().collect::<Vec<_>>(), [("in", "in", 2), ("in", "dropped", 1)]);
+        assert_eq!(others.ended().collect::<Vec<_>>(), [("in", "in", 1)]);
+        let mut text = Text::default();
+        let mut samples = text.counter("calls_total", "Calls.");
+        for (call, outcome, count) in calls.ended() {
+            samples.sample(&[("call", call), ("outcome", outcome)], count);
+        }
         assert_eq!(
-            text.finish(),
+            text.to_string(),
             "# HELP calls_total Calls.\n# TYPE calls_total counter\n\
              calls_total{call=\"in\",outcome=\"in\"} 2\ncalls_total{call=\"in\",outcome=\"dropped\"} 1\n"
         );
+        let mut text = Text::default();
+        let mut histograms = text.histogram("call_seconds", "Calls.");
+        for (call, took) in calls.took() {
+            histograms.timings(&[("call", call)], took);
+        }
+        assert!(text.to_string().ends_with("call_seconds_count{call=\"in\"} 3\n"), "{text}");
     }
 
     #[test]
     fn a_histogram_is_summed_up_and_a_label_cannot_break_out() {
         let timings = Timings::default();
-        let mut text = Text::new();
-        text.timings("none", &[], &timings);
+        let mut text = Text::default();
+        text.histogram("none", "").timings(&[], &timings);
         for us in [1, 500, 501, 2_000_000, 99_000_000] {
             timings.took(Duration::from_micros(us));
         }
-        text.timings("t_seconds", &[("list", "a\"b\\c\nd"), ("empty", "")], &timings);
-        let text = text.finish();
+        text.histogram("t_seconds", "").timings(&[("list", "a\"b\\c\nd"), ("empty", "")], &timings);
+        let text = text.to_string();
         let label = r#"list="a\"b\\c\nd""#;
         for line in [
             format!("t_seconds_bucket{{{label},le=\"0.0005\"}} 2"),
@@ -318,6 +377,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
-        assert!(!text.contains("none") && text.lines().count() == BUCKETS_US.len() + 3, "{text}");
+        let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(samples.len() == BUCKETS_US.len() + 3 && samples.iter().all(|line| line.starts_with("t_")), "{text}");
     }
 }

@@ -314,6 +314,9 @@ pub enum NoticeError {
     /// It is authentic and makes no sense.
     #[error("the notice cannot be read")]
     Unreadable,
+    /// The rail did not say in time what it is, such as one that asks its provider: to be sent again.
+    #[error("what the notice says is not known in time: send it again")]
+    Unanswered,
 }
 
 impl NoticeError {
@@ -324,6 +327,7 @@ impl NoticeError {
             Self::NoNotices => "notice_not_taken",
             Self::NotAuthentic => "notice_not_authentic",
             Self::Unreadable => "notice_unreadable",
+            Self::Unanswered => "notice_unanswered",
         }
     }
 }

@@ -37,7 +37,6 @@ use firsthand::{
     format::{Against, Authentic, Channel, Format, Unverified, sd_jwt_vc::SdJwtVc},
     limits::Limits,
     merchant::{AskRequest, BrowserProof, IssuerProfile, ProofRequest},
-    metrics::Text,
     pairwise::{PURPOSE, Pairwise, ShopDid, TEMPLATE},
     presentation::RequestId,
     protocol::{
@@ -551,9 +550,7 @@ fn app(shop: &TestShop) -> Router {
 }
 
 fn merchant_metrics(shop: &TestShop) -> String {
-    let mut text = Text::new();
-    shop.merchant().metrics(&mut text);
-    text.finish()
+    shop.merchant().metrics().to_string()
 }
 
 thread_local! {

@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use crate::{
     checkouts::{HOME, Till, basket, done_order, filled, led_to, looked, plainly},
     orders::fields,
-    setting::refused,
+    setting::{refused, signed_headers},
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -356,6 +356,33 @@ async fn what_cannot_be_used_below_an_order_says_nothing_of_ordering() {
         assert!(text.contains("has changed nothing") && !text.contains("Nothing was ordered"), "{at}: {text}");
     }
     has(&browser.plain_form("/wallet/checkout", &large).await.text(), &["Nothing was ordered."]);
+}
+
+/// Whoever exchanges a body on the way finds out nothing, and does not use up the proof of whoever sent it.
+#[tokio::test]
+async fn a_body_that_was_exchanged_uses_up_no_proof() {
+    let till = Till::open().await;
+    let mut browser = till.customer().await;
+    let json = |quantity: i64| basket(&[("book", quantity)]).to_string();
+    let form = |quantity: u32| format!("item=book&quantity={quantity}");
+    for (path, kind, one, many, done) in [
+        ("/wallet/checkout", FORM, form(1), form(2), StatusCode::NO_CONTENT),
+        ("/wallet/checkouts", "application/json", json(1), json(2), StatusCode::CREATED),
+    ] {
+        let claims = browser.claims(&Method::POST, path, Some(one.as_bytes()));
+        let mut headers = signed_headers(&browser, &browser.sign(&claims), Some(kind));
+        headers.insert("idempotency-key", http::HeaderValue::from_static("once"));
+        for body in [many.as_bytes(), b""] {
+            let reply = browser.send(&Method::POST, path, headers.clone(), body).await;
+            let code =
+                if body.is_empty() && kind != FORM { (400, "invalid_request") } else { (401, "invalid_dpop_proof") };
+            refused(&reply, code.0, code.1);
+        }
+        let reply = browser.send(&Method::POST, path, headers.clone(), one.as_bytes()).await;
+        assert_eq!(reply.status, done, "{path}: {}", reply.text());
+        let reply = browser.send(&Method::POST, path, headers, one.as_bytes()).await;
+        refused(&reply, 401, "invalid_dpop_proof");
+    }
 }
 
 /// Stock whose first hold never answers, as if the program had stopped there.

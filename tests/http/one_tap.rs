@@ -1,7 +1,10 @@
 //! One tap: a checkout is completed by one presentation, in which the wallet shows what the sale needs and authorises the
 //! payment; and whatever is not as it was agreed to pays nothing.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -13,11 +16,12 @@ use firsthand::{
     checkout::{Status, Wishes},
     merchant::{Basket, Checkout, Completion, GuestCheckout, TypeMetadata},
     money::{Currency, Money, Quantity},
-    order::{Buyer, DeliverySource, OrderState},
+    order::{Buyer, DeliverySource, OrderId, OrderState},
     protocol::openid4vp::dc_api::Protocol,
     store::Memory,
     testing::{FakeExecutor, cast::Cast},
-    trade::{FlatRates, Item, Items, Shelf, Trade, Way},
+    time::UnixTime,
+    trade::{FlatRates, Held, Hold, Inventory, Item, Items, Shelf, Trade, TradeError, Way},
 };
 use firsthand_axum::{
     CustomerLayer, Known, Problem, routes,
@@ -44,6 +48,10 @@ struct Cellar {
 
 impl Cellar {
     async fn at_home_in(country: &str) -> Self {
+        Self::with(country, |shelf| shelf).await
+    }
+
+    async fn with<I: Inventory>(country: &str, inventory: impl FnOnce(Shelf) -> I) -> Self {
         let (store, bank) = (Memory::new(), FakeExecutor::new());
         let shelf = Shelf::new(store.clone());
         let wine = Item::new("riesling", "Riesling", euro("12.00")).sent(1_300).needs(&TestShop::age());
@@ -51,7 +59,7 @@ impl Cellar {
         let near = Way::new("parcel", "Parcel", euro("4.90"));
         let far = Way::new("far", "Parcel abroad", euro("14.90"));
         let trade = Trade::new(Currency::EUR, Items::new([wine, book]).unwrap())
-            .inventory(shelf.clone())
+            .inventory(inventory(shelf.clone()))
             .shipping(FlatRates::new().way(near, &["DE"], 20_000).way(far, &["AT"], 20_000))
             .home(country)
             .address_from(&TestShop::address());
@@ -108,6 +116,53 @@ async fn answered(browser: &mut Browser, asking: &Asking, persona: &str) -> Repl
     let request = browser.wallet_reads(asking).await;
     let reply = browser.wallet_answers(&request, persona, &[]).await;
     redeemed(browser, asking, &reply).await
+}
+
+/// Stock that takes two seconds to look.
+#[derive(Debug)]
+struct Slow(Shelf);
+
+impl Inventory for Slow {
+    async fn hold(&self, hold: &Hold) -> Result<Held, TradeError> {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        self.0.hold(hold).await
+    }
+
+    async fn sell(&self, hold: &Hold) -> Result<Held, TradeError> {
+        self.0.sell(hold).await
+    }
+
+    async fn free(&self, order: &OrderId, now: UnixTime) -> Result<(), TradeError> {
+        self.0.free(order, now).await
+    }
+
+    async fn left(&self, items: &[String], now: UnixTime) -> Result<Vec<Option<u32>>, TradeError> {
+        self.0.left(items, now).await
+    }
+}
+
+/// The browser goes away in the middle of a tap: the wallet that the order waits for is asked all the same, and who taps again
+/// gets what was asked.
+#[tokio::test(start_paused = true)]
+async fn a_tap_whose_browser_goes_away_is_brought_to_its_end() {
+    let cellar = Cellar::with("DE", Slow).await;
+    let (guest, mut browser) = (cellar.guest("riesling").await, cellar.browser());
+    browser.get("/wallet/me").await; // brings a nonce
+    let body = tap(&guest, "tap");
+    let mut away = browser.clone();
+    let waited = tokio::time::timeout(Duration::from_secs(1), away.post_json("/wallet/presentations", &body)).await;
+    assert!(waited.is_err());
+    assert!(!guest.checkout.reload().await.unwrap().awaits_wallet().await.unwrap());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let checkout = guest.checkout.reload().await.unwrap();
+    assert_eq!(checkout.status(), Status::CompleteInProgress);
+    assert!(checkout.awaits_wallet().await.unwrap());
+    assert_eq!(cellar.left("riesling").await, (1, 1));
+
+    let asking = tapped(&mut browser, &guest, "tap").await;
+    answered(&mut browser, &asking, "adult").await;
+    assert_eq!(guest.checkout.reload().await.unwrap().status(), Status::Completed);
+    assert_eq!((cellar.bank.calls(), cellar.left("riesling").await), (1, (1, 0)));
 }
 
 #[tokio::test]

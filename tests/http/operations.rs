@@ -194,7 +194,7 @@ async fn what_is_served_is_counted_by_route_method_and_code() {
         (r#"firsthand_http_requests_total{route="/fails",method="get",status="5xx"}"#, 1),
         (r#"firsthand_http_requests_total{route="none",method="get",status="4xx"}"#, 1),
         (r#"firsthand_http_requests_total{route="/merchant/api/orders",method="get",status="4xx"}"#, 1),
-        (r#"firsthand_http_request_seconds_count{route="/fails"}"#, 1),
+        (r#"firsthand_http_request_seconds_count{route="/fails",method="get"}"#, 1),
         (r#"firsthand_problems_total{code="misuse"}"#, 1),
         (r#"firsthand_store_calls_total{call="load",outcome="done"}"#, 5),
         (r#"firsthand_store_calls_total{call="commit",outcome="done"}"#, 4),
@@ -217,6 +217,13 @@ fn well_formed(text: &str) {
     let (mut told, mut samples) = (BTreeSet::new(), BTreeSet::new());
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            let ending = match kind {
+                "counter" => name.ends_with("_total"),
+                "histogram" => name.ends_with("_seconds"),
+                _ => !name.ends_with("_total"),
+            };
+            assert!(ending, "{line}");
             assert!(told.insert(rest.split(' ').next().unwrap().to_owned()), "{line} twice");
             continue;
         }
@@ -323,7 +330,8 @@ async fn a_node_whose_store_is_silent_lives_and_is_not_ready() {
     assert_eq!(began.elapsed().as_secs(), 2, "a load balancer does not wait for ever");
     assert_eq!(run.look("/health").await.status, StatusCode::OK);
     let text = run.operations.metrics();
-    assert!(sample(&text, r#"firsthand_store_calls_total{call="load",outcome="dropped"}"#) >= 1, "{text}");
+    assert!(sample(&text, r#"firsthand_store_calls_total{call="load",outcome="unanswered"}"#) >= 1, "{text}");
+    assert_eq!(sample(&text, r#"firsthand_store_calls_total{call="load",outcome="dropped"}"#), 0, "nobody has left");
 
     store.silent.store(false, Ordering::SeqCst);
     check(&run.look("/ready").await, 200, "store", "yes");

@@ -715,6 +715,9 @@ async fn a_bank_that_never_answers_holds_up_nothing() {
     till.bank.decide(&id, 1, Outcome::Paid);
     till.later(120).await;
     assert_eq!((till.stands(&id).await.0, till.bank.calls()), (OrderState::Paid, 1));
+    let metrics = till.shop.merchant().metrics().to_string();
+    assert!(metrics.contains("{call=\"submit\",outcome=\"unanswered\",rail=\"wallet\"} 1\n"), "{metrics}");
+    assert!(!metrics.contains("outcome=\"dropped\",rail="), "{metrics}");
 }
 
 /// Whatever call to the store fails while an answer is redeemed, and however: the payment is authorised once, handed over once

@@ -16,7 +16,7 @@ use firsthand::{
 };
 
 use super::operators::Operator;
-use crate::problem::Problem;
+use crate::{problem::Problem, task::finished};
 
 /// What can be done about an order.
 #[derive(Clone, Debug)]
@@ -300,8 +300,7 @@ impl Hand<'_> {
             }
             done
         };
-        let broken_off = || Error::Misuse(format!("{act} of the back office was broken off"));
-        tokio::spawn(acting).await.unwrap_or_else(|_| Err(broken_off().into()))
+        finished(act, acting).await
     }
 }
 

@@ -120,8 +120,7 @@ pub(super) fn row(name: &str, value: impl Part) -> Html {
 
 /// The page that refuses somebody at the door: nothing of the shop stands on it.
 pub(super) fn refused_page(lang: Lang, problem: Problem) -> Response {
-    let status = problem.status();
-    let text = match status {
+    let text = match problem.status() {
         StatusCode::UNAUTHORIZED => lang.say(
             "These pages open with the key of an operator: it is the password; the name does not matter.",
             "Diese Seiten öffnen sich mit dem Schlüssel einer Bedienung: Er ist das Passwort; der Name ist gleich.",
@@ -143,9 +142,5 @@ pub(super) fn refused_page(lang: Lang, problem: Problem) -> Response {
         lang.say("Office", "Kontor"),
         text
     );
-    let mut response = (status, page).into_response();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
-    }
-    response
+    problem.as_page(page)
 }

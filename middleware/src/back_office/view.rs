@@ -60,19 +60,19 @@ impl Here {
 /// Why a form did nothing.
 #[derive(Debug)]
 pub(super) struct Trouble {
-    pub(super) status: StatusCode,
-    code: &'static str,
+    pub(super) problem: Problem,
     /// What was typed, for the page that comes back.
     typed: HashMap<String, String>,
 }
 
 impl Trouble {
     pub(super) fn new(code: &'static str) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, code, typed: HashMap::new() }
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Problem::new(status, code, words::trouble(code, status).0).into()
     }
 
     pub(super) fn words(&self, lang: Lang) -> &'static str {
-        let words = words::trouble(self.code, self.status);
+        let words = words::trouble(self.problem.code(), self.problem.status());
         lang.say(words.0, words.1)
     }
 }
@@ -90,7 +90,7 @@ pub(super) fn iban(typed: &str) -> Result<Iban, Trouble> {
 
 impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Self {
-        Self { status: problem.status(), code: problem.code(), typed: HashMap::new() }
+        Self { problem, typed: HashMap::new() }
     }
 }
 

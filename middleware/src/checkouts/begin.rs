@@ -10,7 +10,7 @@ use firsthand::{
     merchant::Basket,
     trade::{ITEMS_MAX, Item},
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::{
     caller::{Caller, Trouble},
@@ -20,7 +20,7 @@ use super::{
 };
 #[cfg(feature = "openapi")]
 use crate::problem::Problem;
-use crate::{routes::Body, web::escape};
+use crate::web::escape;
 
 /// The checkout page without anything in it.
 #[cfg_attr(feature = "openapi", utoipa::path(
@@ -43,14 +43,9 @@ pub(crate) async fn nothing(caller: Caller) -> Response {
         (status = 422, content_type = "text/html", body = String, description = "Nothing is wanted, or something of it has to be mended, and is said beside its field"),
     )
 ))]
-pub(crate) async fn begin(
-    State(merchant): State<Merchant>,
-    caller: Caller,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+pub(crate) async fn begin(State(merchant): State<Merchant>, caller: Caller) -> Response {
     let answer = async {
-        let sent = caller.read(&headers, body)?;
+        let sent = caller.read()?;
         begun(&merchant, &caller, &sent, "").await
     };
     caller.finish(&merchant, answer.await)

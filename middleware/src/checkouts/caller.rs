@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequestParts, OriginalUri},
+    body::Bytes,
+    extract::{FromRequest, OriginalUri, Request},
     response::{IntoResponse, Response},
 };
 use firsthand::{
@@ -13,12 +14,12 @@ use firsthand::{
     merchant::{Checkout, GuestLink, Order, Recognised},
     order::OrderId,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
     CheckoutPage,
     form::Sent,
-    view::{Frame, word},
+    view::{self, Frame},
 };
 use crate::{
     extract::page as hosted,
@@ -26,6 +27,7 @@ use crate::{
     layer::{Visit, keep_private, not_known, soften_redirect},
     limit::{self, Limits},
     problem::{Problem, challenge},
+    request_id::RequestId,
     routes::Body,
     same_origin,
     signed::{self, Signed, is_navigation, is_safe, refused},
@@ -49,16 +51,21 @@ pub(crate) struct Caller {
     pub(super) path: String,
     /// What the address says besides: `said`, `was`, `go`, `wait`.
     query: Vec<(String, String)>,
+    /// The form that was sent, or what is wrong with it; nothing by whoever only looks.
+    form: Result<Bytes, Problem>,
+    /// What the request is called.
+    request: Option<RequestId>,
 }
 
-impl FromRequestParts<Merchant> for Caller {
+impl FromRequest<Merchant> for Caller {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, merchant: &Merchant) -> Result<Self, Response> {
+    async fn from_request(request: Request, merchant: &Merchant) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
         let refuse = |problem: Problem| refused(merchant, problem);
-        let (safe, limits) = (is_safe(&parts.method), limit::of(parts).cloned());
+        let (safe, limits) = (is_safe(&parts.method), limit::of(&parts).cloned());
         let visit = parts.extensions.get::<Visit>().cloned();
-        let signed = signed::check(merchant, parts).map_err(refuse)?;
+        let signed = signed::check(merchant, &parts).map_err(refuse)?;
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let query: Vec<(String, String)> = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
             .take(8)
@@ -80,39 +87,38 @@ impl FromRequestParts<Merchant> for Caller {
             path: uri.path().to_owned(),
             settings,
             query,
+            form: Ok(Bytes::new()),
+            request: parts.extensions.get().cloned(),
         };
-        let limits = caller.limits.as_ref();
-        match (&signed, &visit) {
-            (Some(Signed { proof, access_token }), _) => {
-                if let Some(limits) = limits {
-                    limits.key(proof).map_err(refuse)?;
-                }
-                if let Some(token) = access_token {
-                    let known = merchant.recognise(proof, token).await.map_err(|error| refuse(error.into()))?;
-                    caller.known = Some(known);
-                }
-                let used = match (safe, &caller.known) {
-                    (false, Some(_)) => merchant.spend(proof).await,
-                    _ => merchant.look_once(proof),
-                };
-                used.map_err(|error| refuse(error.into()))?;
+        if signed.is_none() {
+            if !safe {
+                let from_here = same_origin::check(merchant, &parts.headers);
+                let allowed = from_here.and_then(|()| caller.limits.as_ref().map_or(Ok(()), Limits::form));
+                // A person reads why in a page, whoever sent them here.
+                allowed.map_err(|problem| match reads_pages(&parts.headers) {
+                    true => caller.finish(merchant, Err(problem.into())),
+                    false => refuse(problem),
+                })?;
             }
-            (None, visit) => {
-                if !safe {
-                    let from_here = same_origin::check(merchant, &parts.headers);
-                    let allowed = from_here.and_then(|()| limits.map_or(Ok(()), Limits::form));
-                    // A person reads why in a page, whoever sent them here.
-                    allowed.map_err(|problem| match reads_pages(&parts.headers) {
-                        true => caller.finish(merchant, Err(problem.into())),
-                        false => refuse(problem),
-                    })?;
-                }
-                if let Some(visit) = visit.as_ref().filter(|visit| visit.cookie.is_some()) {
-                    caller.known = visit.ask().await?.cloned();
-                }
+            if let Some(visit) = visit.as_ref().filter(|visit| visit.cookie().is_some()) {
+                caller.known = visit.ask().await?.cloned();
             }
         }
-        Ok(Self { signed, ..caller })
+        caller.signed = signed;
+        let mut sent = None;
+        if !safe {
+            let headers = parts.headers.clone();
+            let Ok(body) = Body::from_request(Request::from_parts(parts, body), merchant).await;
+            match &body.0 {
+                Ok(bytes) => sent = Some(bytes.clone()),
+                Err(problem) => return Err(caller.finish(merchant, Err(problem.clone().into()))),
+            }
+            caller.form = body.form(&headers);
+        }
+        if let Some(signed) = &caller.signed {
+            caller.known = signed::admit(merchant, signed, sent.as_deref()).await.map_err(refuse)?;
+        }
+        Ok(caller)
     }
 }
 
@@ -191,13 +197,9 @@ impl Caller {
         if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
     }
 
-    /// The form, whose bytes the proof names if there is one.
-    pub(super) fn read(&self, headers: &HeaderMap, body: Body) -> Result<Sent, Problem> {
-        let bytes = body.form(headers)?;
-        if let Some(signed) = &self.signed {
-            signed.proof.check_body(&bytes, !bytes.is_empty())?;
-        }
-        Ok(Sent::read(&bytes))
+    /// The form that was sent.
+    pub(super) fn read(&self) -> Result<Sent, Problem> {
+        self.form.as_ref().map(|bytes| Sent::read(bytes)).map_err(Clone::clone)
     }
 
     /// What this name leads to, for whoever asks.
@@ -248,7 +250,8 @@ impl Caller {
             if self.is_safe {
                 return hosted(StatusCode::OK, web::shell_page(mount, self.lang), &policy);
             }
-            let mut page = hosted(StatusCode::UNAUTHORIZED, web::post_page_asking(mount, self.lang, None), &policy);
+            let page = hosted(StatusCode::UNAUTHORIZED, web::post_page_asking(mount, self.lang, None), &policy);
+            let mut page = not_known(false).as_page(page);
             page.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(""));
             return page;
         }
@@ -337,7 +340,8 @@ impl Caller {
                 ),
             ),
         };
-        let html = word(&self.frame(), title, text);
-        self.page(problem.status(), html)
+        let html = view::refused(&self.frame(), title, text, self.request.as_ref().map(RequestId::as_str));
+        let page = self.page(problem.status(), html);
+        problem.as_page(page)
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     problem::Problem,
     routes::{Answer, Body, Named, parse, recognise},
     same_origin,
-    signed::{Proved, Signed},
+    signed::{self, Proved, Signed},
 };
 
 pub(super) fn routes() -> Router<Merchant> {
@@ -64,9 +64,9 @@ pub(crate) async fn begin(
     sent: Body,
 ) -> Answer {
     let answer = async {
-        let key = key(&headers)?;
-        let basket = read::<BasketBody>(&signed, &headers, sent)?.basket()?;
-        let known = acting(&merchant, &signed).await?;
+        let (key, bytes) = (key(&headers)?, sent.json(&headers)?);
+        let basket = parse::<BasketBody>(&bytes)?.basket()?;
+        let known = acting(&merchant, &signed, &bytes).await?;
         let checkout = known.check_out(&basket, &key).await?;
         Ok((StatusCode::CREATED, shown(&merchant, &page, &checkout, None, true).await?))
     };
@@ -123,11 +123,11 @@ pub(crate) async fn change(
     sent: Body,
 ) -> Answer {
     let answer = async {
-        let key = key(&headers)?;
-        let body: BasketBody = read(&signed, &headers, sent)?;
+        let (key, bytes) = (key(&headers)?, sent.json(&headers)?);
+        let body: BasketBody = parse(&bytes)?;
         let seen = Seen::of(&headers, body.revision)?;
         let basket = body.basket()?;
-        let known = acting(&merchant, &signed).await?;
+        let known = acting(&merchant, &signed, &bytes).await?;
         let checkout = theirs(&known, &id).await?;
         let checkout = checkout.update(seen.revision, &basket, &key).await.map_err(|error| seen.refused(error))?;
         shown(&merchant, &page, &checkout, None, false).await
@@ -163,10 +163,10 @@ pub(crate) async fn complete(
     sent: Body,
 ) -> Answer {
     let answer = async {
-        let key = key(&headers)?;
-        let body: CompleteBody = read(&signed, &headers, sent)?;
+        let (key, bytes) = (key(&headers)?, sent.json(&headers)?);
+        let body: CompleteBody = parse(&bytes)?;
         let seen = Seen::of(&headers, body.revision)?;
-        let known = acting(&merchant, &signed).await?;
+        let known = acting(&merchant, &signed, &bytes).await?;
         let checkout = agreed(theirs(&known, &id).await?, &body, &seen, key).await?;
         shown(&merchant, &page, &checkout, None, false).await
     };
@@ -176,7 +176,7 @@ pub(crate) async fn complete(
 /// The customer gives it up. Giving it up twice is giving it up once.
 #[cfg_attr(feature = "openapi", utoipa::path(
     post, operation_id = "cancel_checkout", path = "/checkouts/{id}/cancel", tag = "customer", security(("dpop" = [])),
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = String, Path)),
     responses(
         (status = 200, body = CheckoutBody),
         (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -190,14 +190,10 @@ pub(crate) async fn cancel(
     Proved(signed): Proved,
     Settings(page): Settings,
     Named(id): Named,
-    headers: HeaderMap,
     sent: Body,
 ) -> Answer {
     let answer = async {
-        key(&headers)?;
-        let bytes = sent.0?;
-        signed.proof.check_body(&bytes, !bytes.is_empty())?;
-        let known = acting(&merchant, &signed).await?;
+        let known = acting(&merchant, &signed, &sent.0?).await?;
         let checkout = theirs(&known, &id).await?.cancel().await?;
         shown(&merchant, &page, &checkout, None, false).await
     };
@@ -336,7 +332,7 @@ pub(crate) async fn guest_complete(
 /// A guest gives it up.
 #[cfg_attr(feature = "openapi", utoipa::path(
     post, operation_id = "cancel_guest_checkout", path = "/checkouts/guest/{link}/cancel", tag = "browser",
-    params(("link" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("link" = String, Path)),
     responses(
         (status = 200, body = CheckoutBody),
         (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -353,7 +349,6 @@ pub(crate) async fn guest_cancel(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     from_here(&merchant, &limits, &headers)?;
-    key(&headers)?;
     let (checkout, link) = guest(&merchant, &link).await?;
     let checkout = checkout.cancel().await?;
     Ok(private(shown(&merchant, &page, &checkout, Some(&link), false).await?))
@@ -420,18 +415,9 @@ async fn agreed(
     }
 }
 
-/// A body that a proof names.
-fn read<T: serde::de::DeserializeOwned>(signed: &Signed, headers: &HeaderMap, sent: Body) -> Result<T, Problem> {
-    let bytes = sent.json(headers)?;
-    signed.proof.check_body(&bytes, true)?;
-    parse(&bytes)
-}
-
-/// The customer who does something: the proof is used up.
-async fn acting(merchant: &Merchant, signed: &Signed) -> Result<Recognised, Problem> {
-    let known = recognise(merchant, signed).await?;
-    merchant.spend(&signed.proof).await?;
-    Ok(known)
+/// The customer who does something, by the body that their proof names: the proof is used up.
+async fn acting(merchant: &Merchant, signed: &Signed, body: &[u8]) -> Result<Recognised, Problem> {
+    Ok(signed::admit(merchant, signed, Some(body)).await?.ok_or(Refusal::NotKnown)?)
 }
 
 async fn theirs(known: &Recognised, id: &str) -> Result<Checkout, Problem> {

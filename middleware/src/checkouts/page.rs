@@ -29,7 +29,7 @@ use super::{
 use crate::problem::Problem;
 use crate::{
     lang::Lang,
-    routes::{Body, Named, asset},
+    routes::{Named, asset},
     web,
 };
 
@@ -63,7 +63,7 @@ pub(crate) async fn style(headers: HeaderMap) -> Response {
         (status = 404, content_type = "text/html", body = String),
     )
 ))]
-pub(crate) async fn show(State(merchant): State<Merchant>, caller: Caller, Named(name): Named) -> Response {
+pub(crate) async fn show(State(merchant): State<Merchant>, Named(name): Named, caller: Caller) -> Response {
     let answer = async {
         match caller.find(&merchant, &name).await? {
             Found::Checkout(checkout) => shown(&merchant, &caller, *checkout).await,
@@ -88,15 +88,9 @@ pub(crate) async fn show(State(merchant): State<Merchant>, caller: Caller, Named
         (status = 422, content_type = "text/html", body = String, description = "Something has to be mended, and is said beside its field"),
     )
 ))]
-pub(crate) async fn act(
-    State(merchant): State<Merchant>,
-    caller: Caller,
-    Named(name): Named,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+pub(crate) async fn act(State(merchant): State<Merchant>, Named(name): Named, caller: Caller) -> Response {
     let answer = async {
-        let sent = caller.read(&headers, body)?;
+        let sent = caller.read()?;
         match caller.find(&merchant, &name).await {
             Ok(Found::Checkout(checkout)) => acted(&merchant, &caller, *checkout, &name, &sent).await,
             // Nothing that the customer has typed is lost because they took their time.

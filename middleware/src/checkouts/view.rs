@@ -133,12 +133,23 @@ impl Frame<'_> {
 
 /// A page with nothing but a word, and the way on.
 pub(super) fn word(frame: &Frame<'_>, title: &str, text: &str) -> String {
+    words(frame, title, text, "")
+}
+
+/// A page for something that was refused: with what the request is called, for whoever asks the shop about it.
+pub(super) fn refused(frame: &Frame<'_>, title: &str, text: &str, request: Option<&str>) -> String {
+    let ask = frame.say("If you ask the shop about this, name", "Wenn Sie den Shop danach fragen, nennen Sie");
+    let ask = request.map(|request| format!("<p class=\"note\">{ask} <code>{}</code>.</p>\n", escape(request)));
+    words(frame, title, text, &ask.unwrap_or_default())
+}
+
+fn words(frame: &Frame<'_>, title: &str, text: &str, more: &str) -> String {
     let back = format!(
         "<p><a class=\"button\" href=\"{}\" data-firsthand-native>{}</a></p>",
         frame.back(),
         frame.say("Back to the shop", "Zurück zum Shop")
     );
-    let main = format!("<h1>{}</h1>\n<p>{}</p>\n{back}", escape(title), escape(text));
+    let main = format!("<h1>{}</h1>\n<p>{}</p>\n{more}{back}", escape(title), escape(text));
     frame.html(title, "", &main)
 }
 

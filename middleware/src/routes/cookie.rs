@@ -128,7 +128,7 @@ pub(crate) async fn register_device(
     headers: HeaderMap,
 ) -> Response {
     let answer = async {
-        let carried = visit.cookie.as_ref().ok_or(ProofError::Token)?;
+        let carried = visit.cookie().ok_or(ProofError::Token)?;
         limits.cookie(carried.value())?;
         let proof = text(&headers, &RESPONSE)?.ok_or(ProofError::Challenge)?;
         Ok(renewed(&merchant, &merchant.bind_cookie(carried.value(), proof).await?))

@@ -295,12 +295,14 @@ pub(crate) async fn authorize(
 ) -> Result<Response, Problem> {
     limits.issuer()?;
     let (mount, lang) = (merchant.mount(), Lang::of(&headers));
-    let (status, html) = match merchant.authorization_request(&query.unwrap_or_default()).await {
-        Ok(ConsentRequest { wallet, place, .. }) => (StatusCode::OK, web::consent_page(mount, lang, &wallet, &place)),
-        Err(Error::Issue(IssueError::RequestUri)) => (StatusCode::BAD_REQUEST, web::consent_over_page(mount, lang)),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(page(status, html, &HeaderValue::from_static(web::PAGE_CSP)))
+    let page = |html| page(StatusCode::OK, html, &HeaderValue::from_static(web::PAGE_CSP));
+    match merchant.authorization_request(&query.unwrap_or_default()).await {
+        Ok(ConsentRequest { wallet, place, .. }) => Ok(page(web::consent_page(mount, lang, &wallet, &place))),
+        Err(over @ Error::Issue(IssueError::RequestUri)) => {
+            Ok(Problem::from(over).as_page(page(web::consent_over_page(mount, lang))))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What a wallet asks the customer to consent to.
@@ -767,7 +769,7 @@ impl Refused {
                 match error.fault() {
                     Fault::Operations | Fault::Merchant => {
                         // Logged, and told to nobody.
-                        let problem = Problem::from_ref(error);
+                        let problem = Problem::from_error(error);
                         (name, status, problem.to_string(), false)
                     }
                     _ => {

@@ -52,7 +52,7 @@ impl FromRequestParts<Merchant> for Here {
 
     async fn from_request_parts(parts: &mut Parts, merchant: &Merchant) -> Result<Self, Self::Rejection> {
         let cookie = parts.extensions.get::<Visit>().filter(|_| !claims(parts)).cloned();
-        let cookie = match cookie.filter(|visit| visit.cookie.is_some()) {
+        let cookie = match cookie.filter(|visit| visit.cookie().is_some()) {
             Some(visit) => visit.ask().await?.cloned().ok_or_else(|| not_known(false)),
             None => {
                 let Proved(signed) = Proved::from_request_parts(parts, merchant).await?;

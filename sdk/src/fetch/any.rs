@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 use crate::{
     fetch::{Fetch, FetchError, FetchRequest, Fetched},
-    metrics::{Calls, Dropped, Label},
+    metrics::{Calls, Dropped, Label, labels},
 };
 
 /// Some implementation of [`Fetch`]. Every fetch of the library goes through here, and is counted here.
@@ -23,7 +23,7 @@ pub(crate) type FetchCalls = Calls<FetchCall, FetchOutcome>;
 
 impl AnyFetch {
     pub(crate) fn new(fetch: impl Fetch) -> Self {
-        Self(Arc::new(Counted { fetch: Box::new(fetch), calls: Calls::new() }))
+        Self(Arc::new(Counted { fetch: Box::new(fetch), calls: Calls::default() }))
     }
 
     pub(crate) fn calls(&self) -> &FetchCalls {
@@ -47,33 +47,27 @@ impl fmt::Debug for AnyFetch {
     }
 }
 
-/// How it is fetched.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum FetchCall {
-    Get,
-    Post,
-}
-
-impl Label for FetchCall {
-    const NAMES: &'static [&'static str] = &["get", "post"];
-
-    fn place(self) -> usize {
-        self as usize
+labels! {
+    /// How it is fetched.
+    pub(crate) enum FetchCall {
+        Get => "get",
+        Post => "post",
     }
 }
 
-/// How it went, by the names of [`FetchError::code`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum FetchOutcome {
-    Done,
-    Refused,
-    TooLarge,
-    TooManyRedirects,
-    Status,
-    Timeout,
-    Failed,
-    Setup,
-    Dropped,
+labels! {
+    /// How it went, by the names of [`FetchError::code`].
+    pub(crate) enum FetchOutcome {
+        Done => "done",
+        Refused => "refused",
+        TooLarge => "too_large",
+        TooManyRedirects => "too_many_redirects",
+        Status => "status",
+        Timeout => "timeout",
+        Failed => "failed",
+        Setup => "setup",
+        Dropped => "dropped",
+    }
 }
 
 impl FetchOutcome {
@@ -88,15 +82,6 @@ impl FetchOutcome {
             Err(FetchError::Failed(_)) => Self::Failed,
             Err(FetchError::Setup(_)) => Self::Setup,
         }
-    }
-}
-
-impl Label for FetchOutcome {
-    const NAMES: &'static [&'static str] =
-        &["done", "refused", "too_large", "too_many_redirects", "status", "timeout", "failed", "setup", "dropped"];
-
-    fn place(self) -> usize {
-        self as usize
     }
 }
 

@@ -5,15 +5,14 @@
 
 use std::fmt;
 
-use aws_lc_rs::{rand::SystemRandom, signature::ECDSA_P256_SHA256_FIXED_SIGNING, signature::EcdsaKeyPair};
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{ClientIdPrefix, Merchant, RENEW_WITHIN_S, operate::House};
 use crate::{
     fetch::{FetchError, FetchRequest, Fetched, Post, RetryAfter, address::is_loopback},
     protocol::{
-        dpop::content_digest,
+        dpop,
         jose::{SigningKey, base64url_encode},
     },
     time::UnixTime,
@@ -346,22 +345,12 @@ impl Merchant {
 
     /// A POST that a browser with a new key could have sent.
     fn signed_post(&self, path: &str, body: String) -> Option<FetchRequest> {
-        let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).ok()?;
-        let key = SigningKey::from_pkcs8_der(pair.as_ref()).ok()?;
-        let url = self.address(path);
-        let claims = json!({
-            "jti": base64url_encode(&self.random::<16>()),
-            "htm": "POST",
-            "htu": url.as_str(),
-            "iat": self.now().as_secs(),
-            "nonce": self.nonce(),
-            "content_digest": content_digest(body.as_bytes()),
-        });
-        let mut head = Map::new();
-        head.insert("typ".to_owned(), "dpop+jwt".into());
-        head.insert("jwk".to_owned(), key.public_key().to_jwk());
-        let proof = key.sign_jws(&head, &claims).ok()?;
-        let post = Post { content_type: "application/json", headers: vec![("dpop", proof)], body: Bytes::from(body) };
+        let key = SigningKey::from_ed25519_seed(&self.random::<32>()).ok()?;
+        let (url, jti, nonce) = (self.address(path), base64url_encode(&self.random::<16>()), self.nonce());
+        let (iat, body) = (self.now(), Bytes::from(body));
+        let making = dpop::Making { method: "POST", url: &url, jti: &jti, iat, nonce: &nonce, body: &body };
+        let proof = dpop::make(&key, &making).ok()?;
+        let post = Post { content_type: "application/json", headers: vec![("dpop", proof)], body };
         Some(FetchRequest::get(url, "application/json", ANSWER_BYTES_MAX).post(post))
     }
 

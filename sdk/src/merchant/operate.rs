@@ -8,10 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::Merchant;
-use crate::{
-    metrics::{Counters, Kind, Label, Text},
-    store::Key,
-};
+use crate::metrics::{Counters, Label, Text, labels};
 
 /// How long a store may take to say that it is there, in seconds. A shop whose store takes longer serves nobody well.
 const STORE_ANSWERS_WITHIN_S: u64 = 2;
@@ -37,21 +34,14 @@ impl Default for Operated {
     }
 }
 
-/// The parts of [housekeeping](Merchant::housekeeping).
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Work {
-    Orders,
-    Expired,
-    Checkouts,
-    TrustLists,
-    Webhooks,
-}
-
-impl Label for Work {
-    const NAMES: &'static [&'static str] = &["orders", "expired", "checkouts", "trust_lists", "webhooks"];
-
-    fn place(self) -> usize {
-        self as usize
+labels! {
+    /// The parts of [housekeeping](Merchant::housekeeping).
+    pub(super) enum Work {
+        Orders => "orders",
+        Expired => "expired",
+        Checkouts => "checkouts",
+        TrustLists => "trust_lists",
+        Webhooks => "webhooks",
     }
 }
 
@@ -173,71 +163,84 @@ impl Merchant {
         }
     }
 
-    /// What this node has counted since it began, and what stands in it now: appended to the text that Prometheus reads.
+    /// What this node has counted since it began, and what stands in it now, in the text that Prometheus reads.
     ///
     /// No sample is about a customer, an order or an amount.
-    pub fn metrics(&self, text: &mut Text) {
-        let inner = &self.0;
-        text.metric("firsthand_build_info", Kind::Gauge, "The version of the library.");
-        text.sample("firsthand_build_info", "", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    #[must_use]
+    pub fn metrics(&self) -> Text {
+        let (inner, mut text) = (&self.0, Text::default());
+        let mut build = text.gauge("firsthand_build_info", "The version of the library.");
+        build.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
 
-        text.metric("firsthand_store_calls_total", Kind::Counter, "Calls of the store, by how they ended.");
-        inner.store.calls().write(text, None, "firsthand_store_calls");
-        text.metric("firsthand_store_call_seconds", Kind::Histogram, "How long calls of the store took.");
-        inner.store.calls().write_times(text, None, "firsthand_store_call_seconds");
+        let mut calls = text.counter("firsthand_store_calls_total", "Calls of the store, by how they ended.");
+        for (call, outcome, count) in inner.store.calls().ended() {
+            calls.sample(&[("call", call), ("outcome", outcome)], count);
+        }
+        let mut times = text.histogram("firsthand_store_call_seconds", "How long calls of the store took.");
+        for (call, took) in inner.store.calls().took() {
+            times.timings(&[("call", call)], took);
+        }
 
-        text.metric(
-            "firsthand_fetches_total",
-            Kind::Counter,
-            "Fetches from other people's servers, by how they ended.",
-        );
-        inner.fetch.calls().write(text, None, "firsthand_fetches");
-        text.metric("firsthand_fetch_seconds", Kind::Histogram, "How long fetches took.");
-        inner.fetch.calls().write_times(text, None, "firsthand_fetch_seconds");
+        let what = "Fetches from other people's servers, by how they ended.";
+        let mut fetches = text.counter("firsthand_fetches_total", what);
+        for (call, outcome, count) in inner.fetch.calls().ended() {
+            fetches.sample(&[("call", call), ("outcome", outcome)], count);
+        }
+        let mut times = text.histogram("firsthand_fetch_seconds", "How long fetches took.");
+        for (call, took) in inner.fetch.calls().took() {
+            times.timings(&[("call", call)], took);
+        }
 
         if !inner.rails.is_empty() {
-            text.metric("firsthand_rail_calls_total", Kind::Counter, "Calls of the rails, by what they said.");
+            let mut calls = text.counter("firsthand_rail_calls_total", "Calls of the rails, by what they said.");
             for rail in &inner.rails {
-                rail.calls().write(text, Some(rail.id()), "firsthand_rail_calls");
+                for (call, outcome, count) in rail.calls().ended() {
+                    calls.sample(&[("call", call), ("outcome", outcome), ("rail", rail.id())], count);
+                }
             }
-            text.metric("firsthand_rail_call_seconds", Kind::Histogram, "How long calls of the rails took.");
+            let mut times = text.histogram("firsthand_rail_call_seconds", "How long calls of the rails took.");
             for rail in &inner.rails {
-                rail.calls().write_times(text, Some(rail.id()), "firsthand_rail_call_seconds");
+                for (call, took) in rail.calls().took() {
+                    times.timings(&[("call", call), ("rail", rail.id())], took);
+                }
             }
         }
 
-        let (house, operated) = ("firsthand_housekeeping_rounds_total", &inner.operated);
-        text.metric(house, Kind::Counter, "Rounds of housekeeping, by how they ended.");
-        for (outcome, rounds) in [("done", &operated.done), ("failed", &operated.failed)] {
-            for (work, count) in rounds.each() {
-                text.sample(house, "", &[("work", work), ("outcome", outcome)], count);
+        let operated = &inner.operated;
+        let what = "Rounds of housekeeping, by how they ended.";
+        let mut rounds = text.counter("firsthand_housekeeping_rounds_total", what);
+        for (outcome, counted) in [("done", &operated.done), ("failed", &operated.failed)] {
+            for (work, count) in counted.each() {
+                rounds.sample(&[("work", work), ("outcome", outcome)], count);
             }
         }
-        let last = "firsthand_housekeeping_done_timestamp_seconds";
-        text.metric(last, Kind::Gauge, "When each part of housekeeping was last done.");
+        let what = "When each part of housekeeping was last done.";
+        let mut last = text.gauge("firsthand_housekeeping_done_timestamp_seconds", what);
         for (work, at) in Work::NAMES.iter().zip(&operated.done_at) {
             match at.load(Ordering::Relaxed) {
                 0 => {}
-                at => text.sample(last, "", &[("work", *work)], at),
+                at => last.sample(&[("work", *work)], at),
             }
         }
 
-        let ends = "firsthand_certificate_ends_timestamp_seconds";
-        text.metric(ends, Kind::Gauge, "When the certificate that signs requests ends.");
-        text.sample(ends, "", &[], inner.keys.identity().leaf().not_after().as_secs());
+        let what = "When the certificate that signs requests ends.";
+        let mut ends = text.gauge("firsthand_certificate_ends_timestamp_seconds", what);
+        ends.sample(&[], inner.keys.identity().leaf().not_after().as_secs());
         let lists = self.trust_lists();
         if !lists.is_empty() {
-            let until = "firsthand_trust_list_believed_until_timestamp_seconds";
-            text.metric(until, Kind::Gauge, "Until when a published list of issuers is believed; 0 if it is not.");
+            let what = "Until when a published list of issuers is believed; 0 if it is not.";
+            let mut until = text.gauge("firsthand_trust_list_believed_until_timestamp_seconds", what);
             for list in &lists {
                 let at = list.believed_until.map_or(0, crate::time::UnixTime::as_secs);
-                text.sample(until, "", &[("list", list.url.as_str())], at);
+                until.sample(&[("list", list.url.as_str())], at);
             }
-            text.metric("firsthand_trust_list_issuers", Kind::Gauge, "How many issuers a published list brings.");
+            let what = "How many issuers a published list brings.";
+            let mut issuers = text.gauge("firsthand_trust_list_issuers", what);
             for list in &lists {
-                text.sample("firsthand_trust_list_issuers", "", &[("list", list.url.as_str())], list.issuers);
+                issuers.sample(&[("list", list.url.as_str())], list.issuers);
             }
         }
+        text
     }
 
     /// The shop closes: [housekeeping](Self::housekeeping) ends between two commits, open streams of events end, and
@@ -304,21 +307,10 @@ impl Merchant {
         }
     }
 
-    /// Whether the store answers in time. What it is asked for is nobody's record.
+    /// Whether the store answers in time.
     pub(super) async fn store_answers(&self) -> bool {
-        let within = Duration::from_secs(STORE_ANSWERS_WITHIN_S);
-        let nothing = Key::new("readiness", "readiness", "");
-        match tokio::time::timeout(within, self.load_one(&nothing)).await {
-            Ok(Ok(_)) => true,
-            Ok(Err(error)) => {
-                tracing::warn!(code = error.code(), %error, "the store does not answer");
-                false
-            }
-            Err(_) => {
-                tracing::warn!(within_s = STORE_ANSWERS_WITHIN_S, "the store does not answer in time");
-                false
-            }
-        }
+        let answers = self.0.store.answers(self.now(), Duration::from_secs(STORE_ANSWERS_WITHIN_S)).await;
+        answers.inspect_err(|error| tracing::warn!(code = error.code(), %error, "the store does not answer")).is_ok()
     }
 }
 

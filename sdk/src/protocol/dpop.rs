@@ -8,14 +8,14 @@
 use std::borrow::Cow;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::{Position, Url};
 
 use crate::{
     limits::Limits,
     protocol::{
         claims,
-        jose::{JoseError, Jws, PublicKey, Thumbprint, base64url_encode, sha256},
+        jose::{JoseError, Jws, PublicKey, SigningKey, Thumbprint, base64url_encode, sha256},
     },
     time::UnixTime,
 };
@@ -158,6 +158,42 @@ pub fn check(proof: &str, expected: &Expected<'_>, limits: &Limits) -> Result<Pr
     })
 }
 
+/// What a proof is made of, for one request that is about to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Making<'a> {
+    /// The method of the request.
+    pub method: &'a str,
+    /// Its URL.
+    pub url: &'a Url,
+    /// What names this proof and no other: random.
+    pub jti: &'a str,
+    /// When it is made.
+    pub iat: UnixTime,
+    /// The nonce that the server gave.
+    pub nonce: &'a str,
+    /// The body of the request, which the proof names by its [digest](content_digest).
+    pub body: &'a [u8],
+}
+
+/// Makes the proof of a request without an access token, as [`check`] reads it.
+///
+/// # Errors
+/// [`JoseError`] if the key does not sign.
+pub fn make(key: &SigningKey, making: &Making<'_>) -> Result<String, JoseError> {
+    let claims = json!({
+        "jti": making.jti,
+        "htm": making.method,
+        "htu": &making.url[..Position::AfterPath],
+        "iat": making.iat.as_secs(),
+        "nonce": making.nonce,
+        "content_digest": content_digest(making.body),
+    });
+    let mut head = Map::new();
+    head.insert("typ".to_owned(), TYPE.into());
+    head.insert("jwk".to_owned(), key.public_key().to_jwk());
+    key.sign_jws(&head, &claims)
+}
+
 /// The value of a `Content-Digest` field over `body` with SHA-256 (RFC 9530 section 2), which a client may sign as the
 /// claim `content_digest`, since a proof covers no body by itself.
 #[must_use]
@@ -247,8 +283,6 @@ fn normal_path(path: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::jose::SigningKey;
-    use serde_json::json;
 
     const NOW: UnixTime = UnixTime::from_secs(1_793_500_000);
 
@@ -284,6 +318,21 @@ mod tests {
             let proof = run(&header(&key), &bare, &key, None).unwrap();
             assert_eq!((proof.nonce, proof.content_digest), (None, None));
         }
+    }
+
+    #[test]
+    fn what_is_made_holds() {
+        let key = SigningKey::from_ed25519_seed(&[7; 32]).unwrap();
+        let url: Url = "https://shop.example/api/orders?a=1".parse().unwrap();
+        let making = Making { method: "POST", url: &url, jti: "1", iat: NOW, nonce: "n", body: b"body" };
+        let proof = make(&key, &making).unwrap();
+        let expected =
+            Expected { method: "POST", url: &url, now: NOW, iat_past_s: 60, iat_future_s: 5, access_token: None };
+        let checked = check(&proof, &expected, &Limits::default()).unwrap();
+        assert_eq!((checked.jti.as_str(), checked.nonce.as_deref(), checked.iat), ("1", Some("n"), NOW));
+        assert!(content_digest_matches(&checked.content_digest.unwrap(), b"body"));
+        let other = Expected { method: "PUT", ..expected };
+        assert!(matches!(check(&proof, &other, &Limits::default()), Err(DpopError::Method { .. })));
     }
 
     #[test]

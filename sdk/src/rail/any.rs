@@ -1,19 +1,22 @@
 //! The one boxed adapter: whichever rails a merchant gave, the rest of the library holds these.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tracing::Instrument;
 
 use super::{
     ActOutcome, CannotCollect, CaptureRequest, Means, Notice, NoticeError, NoticeRequest, Outcome, PaymentRequest,
     Rail, RefundOutcome, RefundRequest, TransferRequest,
+    wallet::{Evidence, Inquired, WalletRail},
 };
 use crate::{
-    metrics::{Calls, Dropped, Label},
+    metrics::{Calls, Dropped, Label, labels},
     money::Money,
+    order::{OrderId, RAIL_ANSWER_S},
 };
 
-/// Some [`Rail`]; a clone shares it. Every call that waits is counted here.
+/// Some [`Rail`]; a clone shares it. Every call that waits is counted here, and has an end: a rail that says nothing within
+/// [`RAIL_ANSWER_S`] has said that it does not know.
 #[derive(Clone)]
 pub(crate) struct AnyRail(Arc<Counted>);
 
@@ -27,7 +30,7 @@ pub(crate) type RailCalls = Calls<RailCall, RailOutcome>;
 
 impl AnyRail {
     pub(crate) fn new(rail: impl Rail) -> Self {
-        Self(Arc::new(Counted { rail: Box::new(rail), calls: Calls::new() }))
+        Self(Arc::new(Counted { rail: Box::new(rail), calls: Calls::default() }))
     }
 
     pub(crate) fn calls(&self) -> &RailCalls {
@@ -71,50 +74,70 @@ impl AnyRail {
 
     /// [`Rail::pay`].
     pub(crate) async fn pay(&self, payment: &PaymentRequest) -> Outcome {
-        self.counted(RailCall::Pay, self.0.rail.pay(payment), RailOutcome::of).await
+        self.counted(RailCall::Pay, self.0.rail.pay(payment)).await
     }
 
     /// [`Rail::inquire`].
     pub(crate) async fn inquire(&self, payment: &PaymentRequest) -> Outcome {
-        self.counted(RailCall::Inquire, self.0.rail.inquire(payment), RailOutcome::of).await
+        self.counted(RailCall::Inquire, self.0.rail.inquire(payment)).await
     }
 
     /// [`Rail::capture`].
     pub(crate) async fn capture(&self, capture: &CaptureRequest) -> ActOutcome {
-        self.counted(RailCall::Capture, self.0.rail.capture(capture), RailOutcome::of_act).await
+        self.counted(RailCall::Capture, self.0.rail.capture(capture)).await
     }
 
     /// [`Rail::inquire_capture`].
     pub(crate) async fn inquire_capture(&self, capture: &CaptureRequest) -> ActOutcome {
-        self.counted(RailCall::InquireCapture, self.0.rail.inquire_capture(capture), RailOutcome::of_act).await
+        self.counted(RailCall::InquireCapture, self.0.rail.inquire_capture(capture)).await
     }
 
     /// [`Rail::void`].
     pub(crate) async fn void(&self, payment: &PaymentRequest) -> ActOutcome {
-        self.counted(RailCall::Void, self.0.rail.void(payment), RailOutcome::of_act).await
+        self.counted(RailCall::Void, self.0.rail.void(payment)).await
     }
 
     /// [`Rail::refund`].
     pub(crate) async fn refund(&self, refund: &RefundRequest) -> RefundOutcome {
-        self.counted(RailCall::Refund, self.0.rail.refund(refund), RailOutcome::of_refund).await
+        self.counted(RailCall::Refund, self.0.rail.refund(refund)).await
     }
 
     /// [`Rail::inquire_refund`].
     pub(crate) async fn inquire_refund(&self, refund: &RefundRequest) -> RefundOutcome {
-        self.counted(RailCall::InquireRefund, self.0.rail.inquire_refund(refund), RailOutcome::of_refund).await
+        self.counted(RailCall::InquireRefund, self.0.rail.inquire_refund(refund)).await
     }
 
     /// [`Rail::notice`].
     pub(crate) async fn notice(&self, request: &NoticeRequest<'_>) -> Result<Notice, NoticeError> {
-        self.counted(RailCall::Notice, self.0.rail.notice(request), RailOutcome::of_notice).await
+        self.counted(RailCall::Notice, self.0.rail.notice(request)).await
     }
 
-    async fn counted<T>(&self, which: RailCall, answer: Answer<'_, T>, outcome: fn(&T) -> RailOutcome) -> T {
+    /// [`Executor::submit`](super::wallet::Executor::submit), if this is the rail of wallets.
+    pub(crate) async fn submit(&self, wallet: &WalletRail, evidence: &Evidence) -> Outcome {
+        self.counted(RailCall::Submit, Box::pin(wallet.submit(evidence))).await
+    }
+
+    /// [`Executor::inquire`](super::wallet::Executor::inquire), if this is the rail of wallets.
+    pub(crate) async fn look(&self, wallet: &WalletRail, order: &OrderId, attempt: u32) -> Inquired {
+        self.counted(RailCall::Look, Box::pin(wallet.look(order, attempt))).await
+    }
+
+    async fn counted<T: Told>(&self, which: RailCall, answer: Answer<'_, T>) -> T {
         let call = self.0.calls.begins(which);
         let span = tracing::debug_span!("rail", rail = self.id(), call = which.name());
-        let said = answer.instrument(span).await;
-        call.ended(outcome(&said));
-        said
+        let within = Duration::from_secs(RAIL_ANSWER_S);
+        match tokio::time::timeout(within, answer.instrument(span)).await {
+            Ok(told) => {
+                call.ended(told.outcome());
+                told
+            }
+            Err(_) => {
+                call.ended(RailOutcome::Unanswered);
+                let (rail, call) = (self.id(), which.name());
+                tracing::warn!(rail, call, within_s = RAIL_ANSWER_S, "a rail does not answer in time");
+                T::UNANSWERED
+            }
+        }
     }
 }
 
@@ -124,84 +147,108 @@ impl fmt::Debug for AnyRail {
     }
 }
 
-/// What a rail is asked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RailCall {
-    Pay,
-    Inquire,
-    Capture,
-    InquireCapture,
-    Void,
-    Refund,
-    InquireRefund,
-    Notice,
-}
-
-impl Label for RailCall {
-    const NAMES: &'static [&'static str] =
-        &["pay", "inquire", "capture", "inquire_capture", "void", "refund", "inquire_refund", "notice"];
-
-    fn place(self) -> usize {
-        self as usize
+labels! {
+    /// What a rail is asked.
+    pub(crate) enum RailCall {
+        Pay => "pay",
+        Inquire => "inquire",
+        Capture => "capture",
+        InquireCapture => "inquire_capture",
+        Void => "void",
+        Refund => "refund",
+        InquireRefund => "inquire_refund",
+        Notice => "notice",
+        Submit => "submit",
+        Look => "look",
     }
 }
 
-/// How it went. What a rail says of why it declined is its own, and stands with the order.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RailOutcome {
-    Done,
-    Authorised,
-    Pending,
-    ByHand,
-    Declined,
-    /// Nobody knows: it is asked again.
-    Unknown,
-    /// A notice that is not followed.
-    Refused,
-    Dropped,
+labels! {
+    /// How it went. What a rail says of why it declined is its own, and stands with the order.
+    pub(crate) enum RailOutcome {
+        Done => "done",
+        Authorised => "authorised",
+        Pending => "pending",
+        ByHand => "by_hand",
+        Declined => "declined",
+        /// Nobody knows: it is asked again.
+        Unknown => "unknown",
+        /// An executor never got it.
+        NotHere => "not_here",
+        /// A notice that is not followed.
+        Refused => "refused",
+        /// The rail said nothing in time, which is as good as not knowing.
+        Unanswered => "unanswered",
+        Dropped => "dropped",
+    }
 }
 
-impl RailOutcome {
-    const fn of(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Authorised { .. } => Self::Authorised,
-            Outcome::Paid => Self::Done,
-            Outcome::Pending | Outcome::Continue(_) => Self::Pending,
-            Outcome::Declined(_) => Self::Declined,
-            Outcome::Unknown => Self::Unknown,
+/// What a rail says.
+trait Told {
+    /// What it has said if it says nothing.
+    const UNANSWERED: Self;
+
+    /// How that counts.
+    fn outcome(&self) -> RailOutcome;
+}
+
+impl Told for Outcome {
+    const UNANSWERED: Self = Self::Unknown;
+
+    fn outcome(&self) -> RailOutcome {
+        match self {
+            Self::Authorised { .. } => RailOutcome::Authorised,
+            Self::Paid => RailOutcome::Done,
+            Self::Pending | Self::Continue(_) => RailOutcome::Pending,
+            Self::Declined(_) => RailOutcome::Declined,
+            Self::Unknown => RailOutcome::Unknown,
         }
     }
+}
 
-    const fn of_act(outcome: &ActOutcome) -> Self {
-        match outcome {
-            ActOutcome::Done => Self::Done,
-            ActOutcome::UnderWay => Self::Pending,
-            ActOutcome::Declined(_) => Self::Declined,
-            ActOutcome::Unknown => Self::Unknown,
+impl Told for ActOutcome {
+    const UNANSWERED: Self = Self::Unknown;
+
+    fn outcome(&self) -> RailOutcome {
+        match self {
+            Self::Done => RailOutcome::Done,
+            Self::UnderWay => RailOutcome::Pending,
+            Self::Declined(_) => RailOutcome::Declined,
+            Self::Unknown => RailOutcome::Unknown,
         }
-    }
-
-    const fn of_refund(outcome: &RefundOutcome) -> Self {
-        match outcome {
-            RefundOutcome::Done => Self::Done,
-            RefundOutcome::UnderWay => Self::Pending,
-            RefundOutcome::ByHand => Self::ByHand,
-            RefundOutcome::Declined(_) => Self::Declined,
-            RefundOutcome::Unknown => Self::Unknown,
-        }
-    }
-
-    const fn of_notice(outcome: &Result<Notice, NoticeError>) -> Self {
-        if outcome.is_ok() { Self::Done } else { Self::Refused }
     }
 }
 
-impl Label for RailOutcome {
-    const NAMES: &'static [&'static str] =
-        &["done", "authorised", "pending", "by_hand", "declined", "unknown", "refused", "dropped"];
+impl Told for RefundOutcome {
+    const UNANSWERED: Self = Self::Unknown;
 
-    fn place(self) -> usize {
-        self as usize
+    fn outcome(&self) -> RailOutcome {
+        match self {
+            Self::Done => RailOutcome::Done,
+            Self::UnderWay => RailOutcome::Pending,
+            Self::ByHand => RailOutcome::ByHand,
+            Self::Declined(_) => RailOutcome::Declined,
+            Self::Unknown => RailOutcome::Unknown,
+        }
+    }
+}
+
+impl Told for Result<Notice, NoticeError> {
+    const UNANSWERED: Self = Err(NoticeError::Unanswered);
+
+    fn outcome(&self) -> RailOutcome {
+        if self.is_ok() { RailOutcome::Done } else { RailOutcome::Refused }
+    }
+}
+
+impl Told for Inquired {
+    const UNANSWERED: Self = Self::Known(Outcome::UNANSWERED);
+
+    fn outcome(&self) -> RailOutcome {
+        match self {
+            Self::Known(outcome) => outcome.outcome(),
+            Self::NotHere => RailOutcome::NotHere,
+        }
     }
 }
 

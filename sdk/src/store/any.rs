@@ -1,6 +1,6 @@
 //! The one boxed adapter: whichever store a merchant gave, the rest of the library holds this.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tracing::Instrument;
 
@@ -9,7 +9,7 @@ use super::StoreIdentity;
 use super::{Key, Prefix, Store, StoreError, Stored, Version, Write};
 use crate::{
     env::Env,
-    metrics::{Calls, Dropped, Label},
+    metrics::{Calls, Dropped, Label, labels},
     time::UnixTime,
 };
 
@@ -38,7 +38,7 @@ pub(crate) type StoreCalls = Calls<StoreCall, StoreOutcome>;
 
 impl AnyStore {
     pub(crate) fn new(store: impl Store) -> Self {
-        Self { counted: Arc::new(Counted { store: Box::new(store), calls: Calls::new() }), clock: None }
+        Self { counted: Arc::new(Counted { store: Box::new(store), calls: Calls::default() }), clock: None }
     }
 
     /// Commits nothing that was decided long ago by this clock, and sweeps later than that.
@@ -90,6 +90,16 @@ impl AnyStore {
         self.counted(StoreCall::Sweep, self.store().sweep(now.minus_s(SWEPT_AFTER_S), limit)).await
     }
 
+    /// Whether it answers within this time, for whoever asks how the shop stands. What it is asked for is nobody's record.
+    pub(crate) async fn answers(&self, now: UnixTime, within: Duration) -> Result<(), StoreError> {
+        let call = self.counted.calls.begins(StoreCall::Load);
+        let nothing = [Key::new("readiness", "readiness", "")];
+        let answer = self.store().load(&nothing, now).instrument(tracing::trace_span!("store", call = "load"));
+        let found = tokio::time::timeout(within, answer).await;
+        call.ended(found.as_ref().map_or(StoreOutcome::Unanswered, StoreOutcome::of));
+        found.map_or_else(|late| Err(StoreError::Unavailable(late.into())), |found| found.map(drop))
+    }
+
     /// [`Store::identity`].
     #[cfg(any(test, feature = "sqlite", feature = "postgres"))]
     pub(crate) fn identity(&self) -> Option<&StoreIdentity> {
@@ -109,34 +119,30 @@ impl AnyStore {
     }
 }
 
-/// What a store is asked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum StoreCall {
-    Load,
-    Commit,
-    Scan,
-    Sweep,
-}
-
-impl Label for StoreCall {
-    const NAMES: &'static [&'static str] = &["load", "commit", "scan", "sweep"];
-
-    fn place(self) -> usize {
-        self as usize
+labels! {
+    /// What a store is asked.
+    pub(crate) enum StoreCall {
+        Load => "load",
+        Commit => "commit",
+        Scan => "scan",
+        Sweep => "sweep",
     }
 }
 
-/// How it went, by the names of [`StoreError::code`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum StoreOutcome {
-    Done,
-    /// Somebody else was first: ordinary, and decided anew.
-    Conflict,
-    Unknown,
-    Refused,
-    Unreadable,
-    Unavailable,
-    Dropped,
+labels! {
+    /// How it went, by the names of [`StoreError::code`].
+    pub(crate) enum StoreOutcome {
+        Done => "done",
+        /// Somebody else was first: ordinary, and decided anew.
+        Conflict => "conflict",
+        Unknown => "unknown",
+        Refused => "refused",
+        Unreadable => "unreadable",
+        Unavailable => "unavailable",
+        /// It did not answer as soon as whoever asked has to know.
+        Unanswered => "unanswered",
+        Dropped => "dropped",
+    }
 }
 
 impl StoreOutcome {
@@ -149,15 +155,6 @@ impl StoreOutcome {
             Err(StoreError::Schema { .. } | StoreError::Unreadable { .. }) => Self::Unreadable,
             Err(StoreError::Unavailable(_)) => Self::Unavailable,
         }
-    }
-}
-
-impl Label for StoreOutcome {
-    const NAMES: &'static [&'static str] =
-        &["done", "conflict", "unknown", "refused", "unreadable", "unavailable", "dropped"];
-
-    fn place(self) -> usize {
-        self as usize
     }
 }
 

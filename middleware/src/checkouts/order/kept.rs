@@ -27,8 +27,8 @@ use super::{
 ))]
 pub(crate) async fn kept(
     State(merchant): State<Merchant>,
-    caller: Caller,
     path: Result<Path<(String, String)>, PathRejection>,
+    caller: Caller,
 ) -> Response {
     let answer = async {
         let Path((name, file)) = path.map_err(|_| Refusal::NoSuchCheckout)?;

@@ -10,7 +10,7 @@ use firsthand::{
     money::Money,
     receipt::{Means, Receipt, ReceiptKind},
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::{
     super::{
@@ -22,10 +22,7 @@ use super::{
 };
 #[cfg(feature = "openapi")]
 use crate::problem::Problem;
-use crate::{
-    routes::{Body, Named},
-    web::escape,
-};
+use crate::{routes::Named, web::escape};
 
 /// The receipts of an order.
 #[cfg_attr(feature = "openapi", utoipa::path(
@@ -37,7 +34,7 @@ use crate::{
         (status = 404, content_type = "text/html", body = String),
     )
 ))]
-pub(crate) async fn receipt(State(merchant): State<Merchant>, caller: Caller, Named(name): Named) -> Response {
+pub(crate) async fn receipt(State(merchant): State<Merchant>, Named(name): Named, caller: Caller) -> Response {
     let answer = async {
         match door(&merchant, &caller, &name).await? {
             Door::Order(order) => shown(&merchant, &caller, &name, &order, None).await,
@@ -58,15 +55,9 @@ pub(crate) async fn receipt(State(merchant): State<Merchant>, caller: Caller, Na
         (status = 409, content_type = "text/html", body = String, description = "So many wallets have it that no other gets it"),
     )
 ))]
-pub(crate) async fn offer(
-    State(merchant): State<Merchant>,
-    caller: Caller,
-    Named(name): Named,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+pub(crate) async fn offer(State(merchant): State<Merchant>, Named(name): Named, caller: Caller) -> Response {
     let answer = async {
-        let number = caller.read(&headers, body)?.key;
+        let number = caller.read()?.key;
         match door(&merchant, &caller, &name).await? {
             Door::Order(order) => shown(&merchant, &caller, &name, &order, Some(&number)).await,
             closed => Ok(closed.answer(&merchant, &caller, &name)),

@@ -8,9 +8,9 @@ use firsthand::{
     Error, Merchant,
     merchant::Order,
     money::Quantity,
-    order::{Eligibility, Exemption, Part, WithdrawalLine},
+    order::{AfterError, Eligibility, Exemption, OrderError, Part, WithdrawalLine},
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::{
     super::{
@@ -23,11 +23,7 @@ use super::{
 };
 #[cfg(feature = "openapi")]
 use crate::problem::Problem;
-use crate::{
-    lang::Lang,
-    routes::{Body, Named},
-    web::escape,
-};
+use crate::{lang::Lang, routes::Named, web::escape};
 
 /// The first step of a withdrawal: from what.
 #[cfg_attr(feature = "openapi", utoipa::path(
@@ -39,7 +35,7 @@ use crate::{
         (status = 404, content_type = "text/html", body = String),
     )
 ))]
-pub(crate) async fn withdrawal(State(merchant): State<Merchant>, caller: Caller, Named(name): Named) -> Response {
+pub(crate) async fn withdrawal(State(merchant): State<Merchant>, Named(name): Named, caller: Caller) -> Response {
     let answer = async {
         let order = match door(&merchant, &caller, &name).await? {
             Door::Order(order) => order,
@@ -67,15 +63,9 @@ pub(crate) async fn withdrawal(State(merchant): State<Merchant>, caller: Caller,
         (status = 422, content_type = "text/html", body = String, description = "Something has to be mended, and is said beside its field"),
     )
 ))]
-pub(crate) async fn withdraw(
-    State(merchant): State<Merchant>,
-    caller: Caller,
-    Named(name): Named,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+pub(crate) async fn withdraw(State(merchant): State<Merchant>, Named(name): Named, caller: Caller) -> Response {
     let answer = async {
-        let sent = caller.read(&headers, body)?;
+        let sent = caller.read()?;
         match door(&merchant, &caller, &name).await? {
             Door::Order(order) => stated(&caller, &name, &order, &sent).await,
             closed => Ok(closed.answer(&merchant, &caller, &name)),
@@ -106,17 +96,17 @@ async fn stated(caller: &Caller, name: &str, order: &Order, sent: &Sent) -> Resu
     let said = async { order.withdraw(parts, &sent.key).await?.commit().await };
     match said.await {
         Ok(_) => Ok(caller.to(&address(caller, name, "said=withdrawn"))),
-        Err(Error::Order(refused)) if refused.code() == "order_over" => Ok(caller.to(&back)),
+        Err(Error::Order(OrderError::Over(_))) => Ok(caller.to(&back)),
         Err(Error::Order(refused)) => {
             let order = order.reload().await?;
             let (_, errors) = chosen(caller.lang, &order, sent);
-            let notice = match refused.code() {
+            let notice = match refused {
                 _ if !errors.is_empty() => None,
-                "key_differs" => Some(caller.lang.say(
+                OrderError::After(AfterError::KeyDiffers) => Some(caller.lang.say(
                     "You withdrew from something in another tab or window meanwhile. Here is what is left; this did not count.",
                     "Sie haben inzwischen in einem anderen Tab oder Fenster etwas widerrufen. Das ist noch übrig; dies hier zählte nicht.",
                 )),
-                "after_sale_full" => Some(caller.lang.say(
+                OrderError::After(AfterError::Full) => Some(caller.lang.say(
                     "This order has had so many withdrawals that this page takes no more. Please write to the shop.",
                     "Diese Bestellung hatte schon so viele Widerrufe, dass diese Seite keinen mehr annimmt. Bitte schreiben Sie dem Shop.",
                 )),

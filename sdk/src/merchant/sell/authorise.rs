@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BY_CUSTOMER, Loaded, Order, entry,
-    pay::{ROUND_S, in_time, payment},
+    pay::{ROUND_S, payment},
     queue::{by_time, newest_first, shard_of},
 };
 use crate::{
@@ -264,7 +264,7 @@ impl Merchant {
     }
 
     async fn hand_over(&self, id: &OrderId, attempt: u32) -> Result<(), Error> {
-        let rail = self.wallet_rail()?;
+        let (rail, wallet) = (self.rail(WalletRail::ID)?, self.wallet_rail()?);
         let key = authorisation_key(id, attempt);
         let Some(stored) = self.load_one(&key).await? else { return Ok(()) };
         let (record, version): (AuthorisationRecord, Version) = (stored.read()?, stored.version);
@@ -276,9 +276,9 @@ impl Merchant {
         let said = match record.stage {
             Stage::Held if is_over => return self.settled(record, version, Stage::Dropped).await,
             Stage::Held => Inquired::NotHere,
-            Stage::Sent => match in_time(rail.look(id, attempt)).await {
-                Some(Inquired::NotHere) if is_over => return self.settled(record, version, Stage::Dropped).await,
-                said => said.unwrap_or(Inquired::Known(Outcome::Unknown)),
+            Stage::Sent => match rail.look(wallet, id, attempt).await {
+                Inquired::NotHere if is_over => return self.settled(record, version, Stage::Dropped).await,
+                said => said,
             },
             Stage::Done | Stage::Dropped => return Ok(()),
         };
@@ -288,7 +288,7 @@ impl Merchant {
             Inquired::Known(outcome) => outcome,
             Inquired::NotHere => {
                 let evidence = self.evidence_of(&record, &order.record)?;
-                in_time(rail.submit(&evidence)).await.unwrap_or(Outcome::Unknown)
+                rail.submit(wallet, &evidence).await
             }
         };
         // At it, or in doubt: it is asked about later. What is authorised does not become less by that.

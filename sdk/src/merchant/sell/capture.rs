@@ -1,10 +1,7 @@
 //! Collecting what is authorised, and giving up what is not needed: committed first, then the rail is told, then what it
 //! said is committed.
 
-use super::{
-    Order, Pending,
-    pay::{in_time, payment},
-};
+use super::{Order, Pending, pay::payment};
 use crate::{
     error::Error,
     merchant::Merchant,
@@ -32,7 +29,7 @@ impl Order {
         let Some(request) = begun.and_then(|attempt| request_of(&order.record, attempt, key)) else { return Ok(order) };
         let rail = order.record.last_attempt().map_or("", |last| &last.rail);
         let outcome = match merchant.rail(rail) {
-            Ok(rail) => in_time(rail.capture(&request)).await.unwrap_or(ActOutcome::Unknown),
+            Ok(rail) => rail.capture(&request).await,
             Err(_) => ActOutcome::Unknown,
         };
         merchant.capture_answered(&request, outcome).await
@@ -123,7 +120,7 @@ impl Merchant {
         for capture in attempt.captures.iter().filter(silent) {
             let Some(request) = request_of(order, attempt.number, &capture.key) else { continue };
             let outcome = match self.rail(&attempt.rail) {
-                Ok(rail) => in_time(rail.inquire_capture(&request)).await.unwrap_or(ActOutcome::Unknown),
+                Ok(rail) => rail.inquire_capture(&request).await,
                 // A rail that the merchant has taken out of the program since: see `Order::decide_capture`.
                 Err(_) => ActOutcome::Unknown,
             };
@@ -146,7 +143,7 @@ impl Merchant {
         let (Some(found), Some(payment)) = (found, payment(&order.record, attempt)) else { return Ok(order) };
         let tries = found.void.as_ref().map_or(0, |void| void.tries);
         let outcome = match self.rail(&found.rail) {
-            Ok(rail) => in_time(rail.void(&payment)).await.unwrap_or(ActOutcome::Unknown),
+            Ok(rail) => rail.void(&payment).await,
             // A rail that the merchant has taken out of the program since: the authorisation ends by itself.
             Err(_) => ActOutcome::Unknown,
         };

@@ -1,8 +1,6 @@
 //! Paying an order: the attempt is committed, then the rail is called, then what it said is committed. Whatever is lost
 //! in between is asked about, and never done again.
 
-use std::{future::Future, time::Duration};
-
 use super::{DUE, Loaded, Order, OrderEntry, Pending, TRIED};
 use crate::{
     error::{Error, Refusal},
@@ -35,7 +33,7 @@ impl Order {
         // Only whoever began the attempt carries it out.
         match begun.and_then(|attempt| payment(&order.record, attempt)) {
             Some(payment) => {
-                let outcome = in_time(rail.pay(&payment)).await.unwrap_or(Outcome::Unknown);
+                let outcome = rail.pay(&payment).await;
                 merchant.answered(&payment, outcome).await
             }
             None => Ok(order),
@@ -57,7 +55,7 @@ impl Order {
         else {
             return Ok(order);
         };
-        let outcome = in_time(rail.inquire(&payment)).await.unwrap_or(Outcome::Unknown);
+        let outcome = rail.inquire(&payment).await;
         // That the rail does not answer a page makes nothing doubtful.
         if outcome == Outcome::Unknown { Ok(order) } else { self.merchant.answered(&payment, outcome).await }
     }
@@ -228,7 +226,7 @@ impl Merchant {
             }
             let Some(payment) = payment(&record, attempt.number) else { continue };
             let outcome = match rail_of(attempt) {
-                Some(rail) => in_time(rail.inquire(&payment)).await.unwrap_or(Outcome::Unknown),
+                Some(rail) => rail.inquire(&payment).await,
                 // A rail that the merchant has taken out of the program since: see `Order::decide`.
                 None => Outcome::Unknown,
             };
@@ -271,9 +269,4 @@ pub(super) fn payment(order: &OrderRecord, attempt: u32) -> Option<PaymentReques
         reference: order.reference.clone(),
         begun_at: found.begun_at,
     })
-}
-
-/// What a rail says, if it says it in time: silence tells nothing.
-pub(super) async fn in_time<T>(act: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(Duration::from_secs(RAIL_ANSWER_S), act).await.ok()
 }

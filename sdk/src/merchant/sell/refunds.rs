@@ -1,6 +1,6 @@
 //! Money that goes back: decided and committed first, then carried out by the rail, or by the merchant's hand.
 
-use super::{OWED, Order, Plan, order_key, pay::in_time, pending::Pending, read_entry, refund_key};
+use super::{OWED, Order, Plan, order_key, pending::Pending, read_entry, refund_key};
 use crate::{
     customer::CustomerId,
     error::{Error, Refusal},
@@ -241,7 +241,7 @@ impl Refund {
         }
         let Some((rail, request)) = request_of(&begun.record, &record) else { return Ok(begun) };
         let outcome = match merchant.rail(&rail) {
-            Ok(rail) => in_time(rail.refund(&request)).await.unwrap_or(RefundOutcome::Unknown),
+            Ok(rail) => rail.refund(&request).await,
             // A rail that the merchant has taken out of the program since.
             Err(_) => RefundOutcome::ByHand,
         };
@@ -414,7 +414,7 @@ impl Merchant {
         }
         let Some((rail, request)) = request_of(order, &record) else { return Ok(()) };
         let outcome = match self.rail(&rail) {
-            Ok(rail) => in_time(rail.inquire_refund(&request)).await.unwrap_or(RefundOutcome::Unknown),
+            Ok(rail) => rail.inquire_refund(&request).await,
             // A rail that the merchant has taken out of the program since: only the merchant can find out.
             Err(_) => RefundOutcome::ByHand,
         };

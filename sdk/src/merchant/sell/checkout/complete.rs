@@ -29,7 +29,7 @@ use crate::{
 
 use super::super::{
     BY_CUSTOMER, Pending, PlacedDraft, Plan, entry,
-    pay::{ROUND_S, in_time, payment},
+    pay::{ROUND_S, payment},
     queue::{named, newest_first},
     reference_key,
 };
@@ -306,7 +306,7 @@ impl Merchant {
         match placing.await?.commit().await? {
             Placed::Begun(payment) => {
                 let rail = self.rail(agreed.rail.as_deref().ok_or(Refusal::RailNeeded)?)?.clone();
-                let outcome = in_time(rail.pay(&payment)).await.unwrap_or(Outcome::Unknown);
+                let outcome = rail.pay(&payment).await;
                 self.answered(&payment, outcome).await?;
                 Ok(())
             }

@@ -61,6 +61,9 @@ impl Checkout {
     /// wallet tells one that has another price, nothing is paid: the checkout opens again, and whoever
     /// [takes it over](crate::merchant::Recognised::take_over_checkout) or [looks again](Checkout::refreshed) sees the price there.
     ///
+    /// A handler is dropped when its browser goes away. Call this on a task of its own (`tokio::spawn`), or the order waits a
+    /// quarter of an hour for a wallet that was never asked.
+    ///
     /// # Errors
     /// As [`Checkout::complete`] and [`Merchant::ask_together`].
     pub async fn tap(&self, browser: &BrowserProof, tap: &OneTap<'_>, key: &IdempotencyKey) -> Result<Tapped, Error> {
