@@ -1187,7 +1187,8 @@ async fn row_124_no_refund_is_made_twice_or_above_what_was_received() {
         assert_eq!(refund.send().await.unwrap_err().code(), "already_refunded");
         assert!(!refund.sent_by_hand().await.unwrap().is_new(), "done is done");
     }
-    let happened = format!("{PAID} refund_owed refund_owed sending_stopped refund_begun refunded refund_begun refunded");
+    let happened =
+        format!("{PAID} refund_owed refund_owed sending_stopped refund_begun refunded refund_begun refunded");
     selling.stands(&id, OrderState::Paid, [TEA, 0, 0, TEA], &happened).await;
     assert_eq!(selling.rail.refunded_minor(&id), TEA);
 }

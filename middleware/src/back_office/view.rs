@@ -60,7 +60,8 @@ impl Here {
 /// Why a form did nothing.
 #[derive(Debug)]
 pub(super) struct Trouble {
-    pub(super) problem: Problem,
+    /// Boxed, for an error is the rarer answer.
+    pub(super) problem: Box<Problem>,
     /// What was typed, for the page that comes back.
     typed: HashMap<String, String>,
 }
