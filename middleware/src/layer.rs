@@ -75,6 +75,7 @@ impl CustomerLayer {
     /// A layer for this merchant.
     #[must_use]
     pub fn new(merchant: Merchant) -> Self {
+        let checkout_page = Arc::new(CheckoutPage::new().sending_to(&merchant.sends_to()));
         Self {
             merchant,
             settings: Arc::new(Settings {
@@ -83,7 +84,7 @@ impl CustomerLayer {
                 content_security_policy: HeaderValue::from_static(crate::web::PAGE_CSP),
                 limiter: Arc::new(Limiter::default()),
                 host_cookie: false,
-                checkout_page: Arc::default(),
+                checkout_page,
                 request_ids: RequestIds::Own,
                 served: Arc::default(),
             }),
@@ -159,7 +160,7 @@ impl CustomerLayer {
     /// What the shop says on its [checkout page](CheckoutPage), and in the links of a checkout.
     #[must_use]
     pub fn checkout_page(mut self, page: CheckoutPage) -> Self {
-        Arc::make_mut(&mut self.settings).checkout_page = Arc::new(page);
+        Arc::make_mut(&mut self.settings).checkout_page = Arc::new(page.sending_to(&self.merchant.sends_to()));
         self
     }
 }
