@@ -12,6 +12,8 @@ mod checkout_cookie;
 mod checkout_mend;
 #[path = "http/checkout_order.rs"]
 mod checkout_order;
+#[path = "http/checkout_page.rs"]
+mod checkout_page;
 #[path = "http/checkouts.rs"]
 mod checkouts;
 #[path = "http/cookie.rs"]

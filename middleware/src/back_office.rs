@@ -358,7 +358,7 @@ impl Desk {
             self.operator.name(),
         );
         match trouble {
-            Some(trouble) => trouble.problem.clone().as_page(page),
+            Some(trouble) => trouble.problem.clone().into_page(page),
             None => page.into_response(),
         }
     }

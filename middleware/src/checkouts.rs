@@ -49,6 +49,7 @@ pub(crate) fn routes() -> Router<Merchant> {
 ///     .withdrawal("/withdrawal")
 ///     .countries(&["DE", "AT"])
 ///     .rail("psp", "Card or PayPal", "Karte oder PayPal")
+///     .without_wallet("No wallet? Come to the counter with your card.", "Keine Wallet? Kommen Sie mit dem Ausweis in den Laden.")
 ///     .text("Wine is sold to adults", "Wine is sold to adults", "Wein gibt es ab 18 Jahren")
 ///     .stylesheet("/shop.css");
 /// ```
@@ -69,7 +70,10 @@ pub struct CheckoutPage {
     privacy: Option<String>,
     withdrawal: Option<String>,
     stylesheet: Option<String>,
+    /// Empty while nothing says them.
     countries: Vec<String>,
+    /// What whoever has no wallet can do: in English, in German.
+    without_wallet: Option<[String; 2]>,
     /// By the rail's name: in English, in German.
     rails: Vec<(String, [String; 2])>,
     /// By the text as the shop says it: in English, in German.
@@ -85,7 +89,8 @@ impl Default for CheckoutPage {
             privacy: None,
             withdrawal: None,
             stylesheet: None,
-            countries: words::EUROPE.iter().map(|(code, _, _)| (*code).to_owned()).collect(),
+            countries: Vec::new(),
+            without_wallet: None,
             rails: Vec::new(),
             texts: HashMap::new(),
         }
@@ -142,11 +147,30 @@ impl CheckoutPage {
         self
     }
 
-    /// The countries to choose from, as two letters, the most likely one first; those of the European Economic Area,
-    /// Switzerland and the United Kingdom unless said. Whether something is sent there, the trade says.
+    /// The countries to choose from, as two letters, the most likely one first. Unless said, they are those that the trade
+    /// sends to, its home first ([`Merchant::sends_to`]); where it cannot tell, those of the European Economic Area,
+    /// Switzerland and the United Kingdom. Whether something is sent there, the trade says.
     #[must_use]
     pub fn countries(mut self, countries: &[&str]) -> Self {
         self.countries = countries.iter().map(|country| country.to_ascii_uppercase()).collect();
+        self
+    }
+
+    /// Those that the merchant sends to, if nothing else was said.
+    pub(crate) fn sending_to(mut self, countries: &[String]) -> Self {
+        if self.countries.is_empty() {
+            let europe = || words::EUROPE.iter().map(|(code, _, _)| (*code).to_owned()).collect();
+            self.countries = if countries.is_empty() { europe() } else { countries.to_vec() };
+        }
+        self
+    }
+
+    /// What somebody without a wallet can do where one has to show something, in English and German, such as "Call us, or
+    /// come to the counter with your identity card." It stands beside the question to the wallet, in place of the word
+    /// that they can remove what needs it.
+    #[must_use]
+    pub fn without_wallet(mut self, english: impl Into<String>, german: impl Into<String>) -> Self {
+        self.without_wallet = Some([english.into(), german.into()]);
         self
     }
 
@@ -175,7 +199,7 @@ impl<S: Sync> FromRequestParts<S> for Settings {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let said = parts.extensions.get::<Visit>().map(|visit| visit.settings.checkout_page.clone());
-        Ok(Self(said.unwrap_or_default()))
+        Ok(Self(said.unwrap_or_else(|| Arc::new(CheckoutPage::new().sending_to(&[])))))
     }
 }
 

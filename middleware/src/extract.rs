@@ -68,7 +68,7 @@ pub(crate) fn turn_away(visit: &Visit, parts: &Parts, ask: Option<&str>) -> Resp
         } else {
             let policy = HeaderValue::from_static(web::PAGE_CSP);
             let page = page(StatusCode::UNAUTHORIZED, web::post_page_asking(mount, lang, ask), &policy);
-            let mut page = not_known(false).as_page(page);
+            let mut page = not_known(false).into_page(page);
             page.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(""));
             page
         };

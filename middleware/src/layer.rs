@@ -76,6 +76,7 @@ impl CustomerLayer {
     /// A layer for this merchant.
     #[must_use]
     pub fn new(merchant: Merchant) -> Self {
+        let checkout_page = Arc::new(CheckoutPage::new().sending_to(&merchant.sends_to()));
         Self {
             merchant,
             settings: Arc::new(Settings {
@@ -84,7 +85,7 @@ impl CustomerLayer {
                 content_security_policy: HeaderValue::from_static(crate::web::PAGE_CSP),
                 limiter: Arc::new(Limiter::default()),
                 host_cookie: false,
-                checkout_page: Arc::default(),
+                checkout_page,
                 request_ids: RequestIds::Own,
                 served: Arc::default(),
             }),
@@ -168,7 +169,7 @@ impl CustomerLayer {
     /// What the shop says on its [checkout page](CheckoutPage), and in the links of a checkout.
     #[must_use]
     pub fn checkout_page(mut self, page: CheckoutPage) -> Self {
-        Arc::make_mut(&mut self.settings).checkout_page = Arc::new(page);
+        Arc::make_mut(&mut self.settings).checkout_page = Arc::new(page.sending_to(&self.merchant.sends_to()));
         self
     }
 }
@@ -205,7 +206,7 @@ enum Who {
     /// Whoever claims nothing. On our own routes, which check for themselves, also whoever brings a proof.
     Nobody,
     /// Whoever has the key of a proof that holds, and the customer if a token came with it.
-    Signed(Option<Recognised>),
+    Signed(Box<Option<Recognised>>),
     /// Whoever has this cookie, and no proof.
     ByCookie(Carried),
 }
@@ -234,7 +235,7 @@ impl Visit {
         self.asked.store(true, Ordering::Relaxed);
         match &self.who {
             Who::Nobody => Ok(None),
-            Who::Signed(recognised) => Ok(recognised.as_ref()),
+            Who::Signed(recognised) => Ok((**recognised).as_ref()),
             Who::ByCookie(cookie) => cookie.whose().await.map_err(|problem| signed::refused(&self.merchant, problem)),
         }
     }
@@ -327,10 +328,10 @@ impl CustomerLayer {
             return Ok((instead, body));
         };
         if is_safe(&parts.method) {
-            return Ok((Who::Signed(signed::admit(merchant, &signed, None).await?), body));
+            return Ok((Who::Signed(Box::new(signed::admit(merchant, &signed, None).await?)), body));
         }
         let bytes = self.whole(body).await?;
-        Ok((Who::Signed(signed::admit(merchant, &signed, Some(&bytes)).await?), Body::from(bytes)))
+        Ok((Who::Signed(Box::new(signed::admit(merchant, &signed, Some(&bytes)).await?)), Body::from(bytes)))
     }
 
     /// A body that is held until its digest is checked.

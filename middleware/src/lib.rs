@@ -168,6 +168,10 @@ pub mod guide {
     pub mod payments {}
     #[doc = include_str!("../guide/recognition.md")]
     pub mod recognition {}
+    // Its program compiles where there is a store in a file.
+    #[cfg(any(not(doctest), feature = "dev"))]
+    #[doc = include_str!("../guide/shop.md")]
+    pub mod shop {}
 }
 
 mod back_office;

@@ -189,7 +189,7 @@ impl Problem {
     }
 
     /// The same as a page that somebody reads: what watches still sees which refusal it is.
-    pub(crate) fn as_page(self, page: impl IntoResponse) -> Response {
+    pub(crate) fn into_page(self, page: impl IntoResponse) -> Response {
         self.answered_by(page.into_response())
     }
 

@@ -30,7 +30,7 @@ use crate::{
     session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
     time::UnixTime,
-    trade::{Shelf, Trade},
+    trade::{AnyShipping, Shelf, Trade},
     trust::{Trust, TrustList},
 };
 
@@ -259,6 +259,16 @@ impl Merchant {
     #[must_use]
     pub fn origin(&self) -> &Url {
         &self.0.origin
+    }
+
+    /// The countries that the shop sends to, as two letters, the one that most orders go to first; none where nothing says
+    /// so ([`Shipping::countries`](crate::trade::Shipping::countries)).
+    #[must_use]
+    pub fn sends_to(&self) -> Vec<String> {
+        let Some(trade) = &self.0.trade else { return Vec::new() };
+        let mut countries = trade.shipping.as_ref().and_then(AnyShipping::countries).unwrap_or_default();
+        countries.sort_by_key(|country| trade.home.as_ref() != Some(country));
+        countries
     }
 
     /// The path under which the routes are mounted, without a slash at its end.

@@ -20,6 +20,7 @@ mod draft;
 mod event;
 mod filed;
 mod fulfilment;
+mod postal_code;
 mod refund;
 mod totals;
 mod withdrawal;
@@ -39,6 +40,7 @@ pub use self::{
     draft::{Draft, DraftError, Line},
     event::{Happened, OrderEvent},
     fulfilment::{Fulfilment, Parcel, ParcelRecord},
+    postal_code::PostalCodes,
     refund::{BankAccount, RefundReason, RefundRecord, RefundState},
     totals::{Carriage, LineTax, Reduction, TaxPart, Totals},
     withdrawal::{

@@ -137,6 +137,12 @@ pub trait Shipping: std::fmt::Debug + Send + Sync + 'static {
         async { Ok(None) }
     }
 
+    /// The countries that anything is sent to, as two letters, if that is known beforehand: what the checkout page has to
+    /// choose from where the merchant says nothing else. `None` unless said.
+    fn countries(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// What is wrong with it for this shop, as far as that can be told before the first customer comes. Asked once, when the
     /// merchant is built. Whoever asks a carrier has nothing to say.
     ///

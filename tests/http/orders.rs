@@ -1074,7 +1074,7 @@ async fn row_121_notices_out_of_order_are_written_down_and_take_nothing_back() {
     browser.post_form(&format!("/merchant/orders/{id}/refund"), &all).await;
     let order = selling.order(&id).await;
     order.refunds().await.unwrap().remove(0).send().await.unwrap();
-    let happened = format!("{PAID} refund_owed refund_begun refunded");
+    let happened = format!("{PAID} refund_owed sending_stopped refund_begun refunded");
     let notice = selling.notice(&id, 1, euros(TEA), Outcome::Paid);
     assert_eq!(browser.notice("fake", &notice).await.status, StatusCode::NO_CONTENT);
     selling.stands(&id, OrderState::Paid, [TEA, 0, 0, TEA], &happened).await;

@@ -142,5 +142,5 @@ pub(super) fn refused_page(lang: Lang, problem: Problem) -> Response {
         lang.say("Office", "Kontor"),
         text
     );
-    problem.as_page(page)
+    problem.into_page(page)
 }

@@ -91,7 +91,7 @@ pub(super) fn iban(typed: &str) -> Result<Iban, Trouble> {
 
 impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Self {
-        Self { problem, typed: HashMap::new() }
+        Self { problem: Box::new(problem), typed: HashMap::new() }
     }
 }
 

@@ -251,7 +251,7 @@ impl Caller {
                 return hosted(StatusCode::OK, web::shell_page(mount, self.lang), &policy);
             }
             let page = hosted(StatusCode::UNAUTHORIZED, web::post_page_asking(mount, self.lang, None), &policy);
-            let mut page = not_known(false).as_page(page);
+            let mut page = not_known(false).into_page(page);
             page.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(""));
             return page;
         }
@@ -342,6 +342,6 @@ impl Caller {
         };
         let html = view::refused(&self.frame(), title, text, self.request.as_ref().map(RequestId::as_str));
         let page = self.page(problem.status(), html);
-        problem.as_page(page)
+        problem.into_page(page)
     }
 }

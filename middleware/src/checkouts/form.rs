@@ -4,10 +4,11 @@ use firsthand::{
     checkout::Wishes,
     merchant::Basket,
     money::Quantity,
-    order::{Address, DeliverySource},
+    order::{Address, DeliverySource, PostalCodes},
     trade::ITEMS_MAX,
 };
 
+use super::words;
 use crate::lang::Lang;
 
 /// The most fields that are read.
@@ -177,7 +178,7 @@ impl Sent {
         let is_whole = faults.is_empty();
         let is_fit = faults.iter().all(|fault| fault.kind == Kind::Missing);
         let said = faults.iter().filter(|fault| ordering || fault.kind == Kind::Unfit);
-        errors.extend(said.map(|fault| (fault.field.to_owned(), fault.text.to_owned())));
+        errors.extend(said.map(|fault| (fault.field.to_owned(), fault.text.clone())));
         if is_whole {
             return (basket.deliver_to(typed), errors);
         }
@@ -223,7 +224,7 @@ fn quantity_fault(lang: Lang, typed: &str) -> String {
 struct Fault {
     field: &'static str,
     kind: Kind,
-    text: &'static str,
+    text: String,
 }
 
 /// How.
@@ -238,6 +239,7 @@ enum Kind {
 /// All that is wrong with an address, as it stands on the page.
 fn wrong(lang: Lang, address: &Address, countries: &[String]) -> Vec<Fault> {
     let mut faults = Vec::new();
+    let mut add = |field, kind, text: &str| faults.push(Fault { field, kind, text: text.to_owned() });
     let parts = [
         ("name", &address.name, lang.say("Enter a name.", "Geben Sie einen Namen an.")),
         ("street", &address.street, lang.say("Enter the street and number.", "Geben Sie Straße und Hausnummer an.")),
@@ -247,30 +249,36 @@ fn wrong(lang: Lang, address: &Address, countries: &[String]) -> Vec<Fault> {
     for (field, text, wanted) in parts {
         if text.len() > FIELD_BYTES_MAX {
             let text = lang.say("This is too long for a label.", "Das ist zu lang für einen Aufkleber.");
-            faults.push(Fault { field, kind: Kind::Unfit, text });
+            add(field, Kind::Unfit, text);
         } else if !Address::is_printable(text) {
             let text = lang.say(
                 "There is a character in this that cannot be printed on a label. Please type it again.",
                 "Darin ist ein Zeichen, das sich nicht auf einen Aufkleber drucken lässt. Bitte tippen Sie es neu.",
             );
-            faults.push(Fault { field, kind: Kind::Unfit, text });
-        } else if text.is_empty() && !wanted.is_empty() {
-            faults.push(Fault { field, kind: Kind::Missing, text: wanted });
-        } else if field == "postal_code" && address.country == "DE" && !is_german_code(text) {
-            let text = lang.say("A German postal code has five digits.", "Eine Postleitzahl hat fünf Ziffern.");
-            faults.push(Fault { field, kind: Kind::Missing, text });
+            add(field, Kind::Unfit, text);
+        } else if field == "postal_code" {
+            postal_code_fault(lang, address).iter().for_each(|text| add(field, Kind::Missing, text));
+        } else if text.is_empty() {
+            add(field, Kind::Missing, wanted);
         }
     }
     if !countries.contains(&address.country) {
         let text = lang.say("Choose a country.", "Wählen Sie ein Land.");
-        let kind = if address.country.is_empty() { Kind::Missing } else { Kind::Unfit };
-        faults.push(Fault { field: "country", kind, text });
+        add("country", if address.country.is_empty() { Kind::Missing } else { Kind::Unfit }, text);
     }
     faults
 }
 
-fn is_german_code(text: &str) -> bool {
-    text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit())
+/// What is wrong with the postal code, where it is known how those of the country look.
+fn postal_code_fault(lang: Lang, address: &Address) -> Option<String> {
+    let codes = PostalCodes::of(&address.country)?;
+    if address.postal_code.is_empty() {
+        let text = lang.say("Enter the postal code.", "Geben Sie die Postleitzahl an.");
+        return codes.are_needed().then(|| text.to_owned());
+    }
+    let looks = lang.say("postal codes look like", "Postleitzahlen sehen so aus wie");
+    let text = || format!("{}: {looks} {}.", words::country(lang, &address.country), codes.example());
+    (!codes.fit(&address.postal_code)).then(text)
 }
 
 #[cfg(test)]
@@ -360,7 +368,30 @@ mod tests {
         let missing = names(empty.basket(Lang::En, nobody, true, &countries()).1);
         assert_eq!(missing, ["name", "street", "postal_code", "locality"]);
         let half = Sent::read(b"name=Anna&country=FR");
-        assert_eq!(names(half.basket(Lang::De, nobody, true, &countries()).1), ["street", "locality", "country"]);
+        assert_eq!(
+            names(half.basket(Lang::De, nobody, true, &countries()).1),
+            ["street", "postal_code", "locality", "country"]
+        );
+    }
+
+    #[test]
+    fn a_postal_code_has_the_form_of_its_country() {
+        let said = |lang: Lang, country: &str, code: &str| {
+            let form = format!("name=Anna&street=Ring+1&postal_code={code}&locality=Wien&country={country}");
+            let countries = ["DE", "AT", "IE", "AE"].map(str::to_owned);
+            let (basket, errors) = Sent::read(form.as_bytes()).basket(lang, Known::default(), true, &countries);
+            assert_eq!(matches!(basket.typed, TypedAddress::Address(_)), errors.is_empty());
+            errors.into_iter().map(|(field, text)| format!("{field}: {text}")).collect::<Vec<_>>()
+        };
+        let none: [&str; 0] = [];
+        for (country, code) in [("AT", "1010"), ("AT", "A-1010"), ("DE", "10115"), ("IE", ""), ("AE", ""), ("AE", "12")]
+        {
+            assert_eq!(said(Lang::En, country, code), none, "{country} {code}");
+        }
+        assert_eq!(said(Lang::En, "AT", ""), ["postal_code: Enter the postal code."]);
+        assert_eq!(said(Lang::En, "AT", "10115"), ["postal_code: Austria: postal codes look like 1010."]);
+        let german = "postal_code: Deutschland: Postleitzahlen sehen so aus wie 10115.";
+        assert_eq!(said(Lang::De, "DE", "1010"), [german]);
     }
 
     #[test]

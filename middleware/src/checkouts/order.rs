@@ -21,7 +21,7 @@ pub(super) use self::after::After;
 use super::{
     caller::{Caller, Found, Trouble},
     view::{Frame, sums},
-    words::{day, grouped},
+    words::{address_lines, day, grouped},
 };
 use crate::web::escape;
 
@@ -185,7 +185,8 @@ pub(super) fn ordered(frame: &Frame<'_>, shown: &Ordered<'_>) -> String {
     main.push_str(&lines(frame, order));
     main.push_str(&after::told(frame, order, &shown.after));
     if let Some(delivery) = &shown.delivery {
-        let lines: Vec<String> = delivery.for_page().lines().iter().map(|line| escape(line)).collect();
+        let lines = address_lines(frame.lang, &delivery.for_page());
+        let lines: Vec<String> = lines.iter().map(|line| escape(line)).collect();
         let _ = writeln!(
             main,
             "<section><h2>{}</h2>\n<address>{}</address></section>",

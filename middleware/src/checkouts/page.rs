@@ -174,6 +174,9 @@ fn open_page(
 ) -> Result<Response, Trouble> {
     let address = checkout.address()?.map(|told| (told.for_page(), told.source()));
     let so_far = checkout.typed_so_far()?;
+    // The country that was typed or chosen, else the one that most orders go to.
+    let typed = so_far.as_ref().map(|address| address.country.clone()).filter(|country| country.len() == 2);
+    let estimated_for = typed.or_else(|| merchant.sends_to().into_iter().next());
     let is_guest = caller.link().is_some();
     let has_acted = sent.is_some() || caller.asks("said").is_some() || has_failed(checkout);
     let has_ordered = sent.is_some_and(|sent| sent.act == "complete") || caller.asks("said") == Some("not_ready");
@@ -182,6 +185,7 @@ fn open_page(
         checkout,
         address,
         so_far,
+        estimated_for,
         sent,
         errors,
         has_acted,

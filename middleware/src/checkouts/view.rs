@@ -161,6 +161,8 @@ pub(super) struct Shown<'a> {
     pub(super) address: Option<(Address, DeliverySource)>,
     /// What was typed of an address that is not whole yet.
     pub(super) so_far: Option<Address>,
+    /// The country that sending has its price for, as long as the address is not known.
+    pub(super) estimated_for: Option<String>,
     /// What was sent, where that is to be mended.
     pub(super) sent: Option<&'a Sent>,
     pub(super) errors: &'a Errors,

@@ -2,6 +2,7 @@
 
 use firsthand::{
     checkout::{Message, MessageCode},
+    order::Address,
     time::UnixTime,
 };
 
@@ -122,6 +123,14 @@ pub(super) fn country(lang: Lang, code: &str) -> String {
     named.map_or(code, |(_, english, german)| lang.say(english, german)).to_owned()
 }
 
+/// An address as a page shows it, with the name of its country.
+pub(super) fn address_lines(lang: Lang, address: &Address) -> Vec<String> {
+    let mut lines = address.lines();
+    lines.pop();
+    lines.push(country(lang, &address.country));
+    lines
+}
+
 /// A day as people write it.
 pub(super) fn day(lang: Lang, at: UnixTime) -> String {
     const MONTHS: [&str; 12] = [
@@ -200,5 +209,14 @@ mod tests {
         assert_eq!((percent(Lang::En, "5.5").as_str(), percent(Lang::De, "5.5").as_str()), ("5.5%", "5,5\u{a0}%"));
         assert_eq!(grouped("DE8937 0400440532013000"), "DE89 3704 0044 0532 0130 00");
         assert_eq!((country(Lang::De, "AT").as_str(), country(Lang::En, "ZZ").as_str()), ("Österreich", "ZZ"));
+        let address = |country: &str| Address {
+            name: "Anna".into(),
+            street: "Ring 1".into(),
+            postal_code: "1010".into(),
+            locality: "Wien".into(),
+            country: country.into(),
+        };
+        assert_eq!(address_lines(Lang::De, &address("AT")), ["Anna", "Ring 1", "1010 Wien", "Österreich"]);
+        assert_eq!(address_lines(Lang::De, &address("ZZ"))[3], "ZZ");
     }
 }

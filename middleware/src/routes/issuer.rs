@@ -299,7 +299,7 @@ pub(crate) async fn authorize(
     match merchant.authorization_request(&query.unwrap_or_default()).await {
         Ok(ConsentRequest { wallet, place, .. }) => Ok(page(web::consent_page(mount, lang, &wallet, &place))),
         Err(over @ Error::Issue(IssueError::RequestUri)) => {
-            Ok(Problem::from(over).as_page(page(web::consent_over_page(mount, lang))))
+            Ok(Problem::from(over).into_page(page(web::consent_over_page(mount, lang))))
         }
         Err(error) => Err(error.into()),
     }

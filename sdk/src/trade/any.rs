@@ -153,6 +153,11 @@ impl AnyShipping {
         in_time("shipping", self.0.at_most_g(consignment)).await
     }
 
+    /// [`Shipping::countries`].
+    pub(crate) fn countries(&self) -> Option<Vec<String>> {
+        self.0.countries()
+    }
+
     /// [`Shipping::check`].
     pub(crate) fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
         self.0.check(opening)
@@ -167,12 +172,17 @@ impl fmt::Debug for AnyShipping {
 
 /// [`Shipping`] with boxed futures, so that it can be an object.
 trait DynShipping: fmt::Debug + Send + Sync {
+    fn countries(&self) -> Option<Vec<String>>;
     fn check(&self, opening: &mut Opening) -> Result<(), OpeningError>;
     fn ways<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Vec<Way>>;
     fn at_most_g<'a>(&'a self, consignment: &'a Consignment) -> Answer<'a, Option<u64>>;
 }
 
 impl<T: Shipping> DynShipping for T {
+    fn countries(&self) -> Option<Vec<String>> {
+        Shipping::countries(self)
+    }
+
     fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
         Shipping::check(self, opening)
     }

@@ -99,6 +99,17 @@ impl Shipping for FlatRates {
         Ok(there.map(|priced| priced.up_to_g).max().filter(|most| consignment.weight_g > *most))
     }
 
+    fn countries(&self) -> Option<Vec<String>> {
+        let mut named: Vec<String> = Vec::new();
+        for country in self.ways.iter().flat_map(|priced| &priced.countries) {
+            let country = country.to_ascii_uppercase();
+            if !named.contains(&country) {
+                named.push(country);
+            }
+        }
+        Some(named)
+    }
+
     fn check(&self, opening: &mut Opening) -> Result<(), OpeningError> {
         for Priced { way, countries, free_from, .. } in &self.ways {
             let what = format!("the way {:?}", way.method);
@@ -159,6 +170,12 @@ mod tests {
         for (country, weight_g) in [("DE", 10_001), ("US", 1), ("", 1), ("DEU", 1), ("D", 1)] {
             assert!(offered(country, weight_g, "10").await.is_empty(), "{country} {weight_g}");
         }
+    }
+
+    #[test]
+    fn the_countries_that_anything_is_sent_to_are_told() {
+        assert_eq!(rates().countries().unwrap(), ["DE", "AT", "NL"]);
+        assert!(FlatRates::new().countries().unwrap().is_empty());
     }
 
     #[tokio::test]

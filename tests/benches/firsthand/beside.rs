@@ -210,7 +210,7 @@ mod by_ssi {
         let (revealed, holds) = presented.decode_reveal_verify_any(&by_issuer).await.expect("an SD-JWT");
         holds.expect("the issuer's signature");
         let holder = revealed.claims().private.get("cnf").and_then(|cnf| cnf.get("jwk")).expect("the holder's key");
-        let holder: JWK = serde_json::from_value(holder.clone().into()).expect("a key");
+        let holder: JWK = serde_json::from_value(holder.clone()).expect("a key");
         let proof = presented.decode_kb().expect("a proof").expect("a proof");
         let claims = &proof.signing_bytes.payload;
         assert!(claims.aud == CLIENT && claims.nonce.0 == NONCE && claims.sd_hash.verify(revealed.sd_alg, presented));

@@ -49,6 +49,17 @@ impl Shown<'_> {
         } else {
             format!("<noscript><p class=\"notice\">{without}</p></noscript>\n")
         };
+        let no_wallet = match &frame.page.without_wallet {
+            _ if needed.is_empty() => String::new(),
+            Some([english, german]) => format!("<p class=\"note\">{}</p>\n", escape(frame.say(english, german))),
+            None => format!(
+                "<p class=\"note\">{}</p>\n",
+                frame.say(
+                    "Without a wallet: remove what needs this, and order the rest.",
+                    "Ohne Wallet: Entfernen Sie, was das braucht, und bestellen Sie den Rest.",
+                )
+            ),
+        };
         let class = if needed.is_empty() { "proofs optional" } else { "proofs" };
         let list = if needed.is_empty() { String::new() } else { format!("<ul>{purposes}</ul>\n") };
         format!(
@@ -56,7 +67,7 @@ impl Shown<'_> {
 <h2 id=\"proofs-title\">{title}</h2>
 <p>{text}</p>
 {list}{without}<firsthand-button ask=\"{}\" return-to=\"{}\"></firsthand-button>
-</section>
+{no_wallet}</section>
 ",
             escape(&names.join(" ")),
             escape(&frame.here("")),
@@ -118,7 +129,8 @@ impl Shown<'_> {
         let fields = self.fields(&typed);
         match told {
             Some((address, source)) => {
-                let lines: Vec<String> = address.lines().iter().map(|line| escape(line)).collect();
+                let lines = words::address_lines(frame.lang, address);
+                let lines: Vec<String> = lines.iter().map(|line| escape(line)).collect();
                 let masked = *source == DeliverySource::Wallet(firsthand::Device::CrossDevice);
                 let note = if masked {
                     frame.say(
@@ -311,7 +323,7 @@ impl Shown<'_> {
         let mut html = format!(
             "<section class=\"sums\" aria-labelledby=\"sums\">\n<h2 id=\"sums\">{}</h2>\n{}",
             frame.say("In all", "Zusammen"),
-            sums(frame, &offering.totals, shipping, frame.say("To pay", "Zu zahlen"))
+            sums(frame, &offering.totals, shipping, &self.total_said())
         );
         if offering.provisional {
             let _ = writeln!(
@@ -337,8 +349,47 @@ impl Shown<'_> {
         html
     }
 
+    /// What the last sum is called: what is in it of sending, as long as that is not settled.
+    fn total_said(&self) -> String {
+        let (frame, offering) = (self.frame, self.checkout.offering());
+        match (&offering.carriage, &self.estimated_for) {
+            (None, _) if offering.ships => frame.say("To pay, without sending", "Zu zahlen, ohne Versand").to_owned(),
+            (Some(_), Some(country)) if offering.ships && self.address.is_none() => {
+                let country = escape(&words::country(frame.lang, country));
+                let said = frame.say("To pay, with sending to", "Zu zahlen, mit Versand nach:");
+                format!("{said} {country}")
+            }
+            _ => frame.say("To pay", "Zu zahlen").to_owned(),
+        }
+    }
+
+    /// Why it cannot be ordered yet, however often the button is pressed: a wallet has to show something first.
+    fn waits_for(&self) -> Option<&str> {
+        let frame = self.frame;
+        if self.checkout.offering().missing.is_empty() {
+            return None;
+        }
+        Some(if self.may_take_over {
+            frame.say(
+                "You can order here once you go on as yourself, and your wallet has shown what is needed.",
+                "Sie können hier bestellen, sobald Sie als Sie selbst weitermachen und Ihre Wallet gezeigt hat, was nötig ist.",
+            )
+        } else {
+            frame.say(
+                "You can order here once your wallet has shown what is asked for above.",
+                "Sie können hier bestellen, sobald Ihre Wallet gezeigt hat, wonach oben gefragt ist.",
+            )
+        })
+    }
+
     pub(super) fn order(&self) -> String {
         let frame = self.frame;
+        let (waits, disabled) = match self.waits_for() {
+            Some(text) => {
+                (format!("<p class=\"notice\" id=\"waits\">{text}</p>\n"), " disabled aria-describedby=\"waits\"")
+            }
+            None => (String::new(), ""),
+        };
         let links = frame.links();
         let read = if links.is_empty() {
             String::new()
@@ -352,7 +403,7 @@ impl Shown<'_> {
         // The words that the law wants on this button (Directive 2011/83/EU, Article 8 (2)), and no others.
         format!(
             "<div class=\"order\">
-{read}<button class=\"main\" name=\"act\" value=\"complete\">{}</button>
+{read}{waits}<button class=\"main\" name=\"act\" value=\"complete\"{disabled}>{}</button>
 <p class=\"note\">{} {}</p>
 </div>
 ",
