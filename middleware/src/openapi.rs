@@ -64,6 +64,7 @@ pub fn merchant_openapi_json(mount: &str) -> String {
         office::refund,
         office::capture,
         office::close,
+        office::send_anyway,
         office::release,
         office::decide,
         office::after::send_parcel,

@@ -231,7 +231,7 @@ async fn the_merchant_sees_what_is_to_be_sent() {
         let merchant = shop.office(Options { language, phone, ..Options::default() }).await;
         merchant.open("/merchant").await;
         merchant.sees(say("To send", "Zu versenden")).await;
-        merchant.sees("3 × tea").await;
+        merchant.sees("3 × Sencha from the slopes").await;
         merchant.whole_picture(&format!("office-to-send-{language}")).await;
         looks::fits(&merchant, "what is to be sent").await;
         crate::checkout::is_accessible(&merchant, "what is to be sent").await;

@@ -331,7 +331,7 @@ async fn the_merchant_sees_what_is_held_until_it_is_let_go() {
         is_accessible(&merchant, "holds").await;
         merchant.open("/merchant/stock").await;
         merchant.sees("riesling").await;
-        let held = "document.querySelector('tr:has(a[href*=tasting]) td:last-child').textContent";
+        let held = "document.querySelector('tr:has(a[href*=tasting]) td:nth-child(3)').textContent";
         assert_eq!(merchant.eval(held).await, json!("2"));
         looks::fits(&merchant, "stock").await;
         merchant.whole_picture(&state("stock")).await;

@@ -48,7 +48,7 @@ async fn a_merchant_runs_the_shop_from_pages_without_a_script() {
 
     let merchant = office(&shop, Options::default()).await;
     merchant.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
-    merchant.sees("Orders whose payment waits for something").await;
+    merchant.sees("Not paid yet").await;
     merchant.picture("office-today").await;
     merchant.press("Transfers").await;
     merchant.sees("Book a transfer by hand").await;
@@ -62,7 +62,7 @@ async fn a_merchant_runs_the_shop_from_pages_without_a_script() {
         write(&merchant, "book", name, text).await;
     }
     merchant.click("form:has(input[value=book]) button").await;
-    merchant.sees("Booked to its order.").await;
+    merchant.sees("Paid: now pack it.").await;
     merchant.picture("office-transfers").await;
     merchant.press("Orders").await;
     merchant.sees("For the books").await;
@@ -78,7 +78,7 @@ async fn a_merchant_runs_the_shop_from_pages_without_a_script() {
     send(&merchant, "refund").await;
     merchant.sees("The refund is owed now and stands under “Refunds”.").await;
     merchant.press("Refunds").await;
-    merchant.sees("Send it").await;
+    merchant.sees("I will transfer it myself").await;
     merchant.picture("office-refunds").await;
     merchant.press("Bank").await;
     merchant.sees("Hand in a statement").await;
@@ -104,7 +104,7 @@ async fn the_merchants_pages_fit_a_phone_in_german() {
     guest.leave().await;
     let merchant = office(&shop, Options { language: "de", phone: true, ..Options::default() }).await;
     for (path, text, name) in [
-        ("", "Bestellungen, deren Zahlung auf etwas wartet", "phone-office-today"),
+        ("", "Noch nicht bezahlt", "phone-office-today"),
         ("/orders", "Für die Buchhaltung", "phone-office-orders"),
         ("/transfers", "Überweisung von Hand buchen", "phone-office-transfers"),
         ("/refunds", "Sie schulden niemandem etwas.", "phone-office-refunds"),
@@ -188,7 +188,7 @@ async fn the_merchants_pages_are_accessible_in_each_state() {
                 write(&merchant, "book", name, text).await;
             }
             merchant.click("form:has(input[value=book]) button").await;
-            merchant.sees("Booked to its order.").await;
+            merchant.sees("Paid: now pack it.").await;
             is_accessible(&merchant, "booked").await;
             merchant.open(&format!("{OFFICE}/orders")).await;
             merchant.click("tbody th a").await;

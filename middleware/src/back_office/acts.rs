@@ -45,6 +45,8 @@ pub(super) enum OrderAct {
         key: String,
         happened: bool,
     },
+    /// What was stopped may be sent all the same.
+    SendAnyway,
     /// A parcel has left the shop. Without lines it has all in it that is unsent.
     Sent {
         lines: Option<Vec<Part>>,
@@ -102,6 +104,7 @@ impl OrderAct {
             Self::Refund { .. } => "refund",
             Self::Capture { .. } => "capture",
             Self::CloseShort => "close_short",
+            Self::SendAnyway => "send_anyway",
             Self::Release => "release",
             Self::Decide { .. } => "decide",
             Self::DecideCapture { .. } => "decide_capture",
@@ -175,6 +178,7 @@ impl Hand<'_> {
                 OrderAct::Refund { amount, key } => order.refund(amount, &key).await?.commit().await,
                 OrderAct::Capture { amount, key } => order.capture(amount, &key).await,
                 OrderAct::CloseShort => order.close_short().await?.commit().await,
+                OrderAct::SendAnyway => order.send_anyway().await?.commit().await,
                 OrderAct::Release => order.release().await,
                 OrderAct::Decide { attempt, happened } => order.decide(attempt, happened).await?.commit().await,
                 OrderAct::DecideCapture { attempt, key, happened } => {

@@ -373,6 +373,24 @@ impl Desk {
         Ok((count, section_at("to-send", title, html!("<ul class=\"lines\">{}</ul>{}", rows, more))))
     }
 
+    /// What would be to pack, and is stopped, for the first page.
+    pub(super) async fn stopped_orders(&self) -> Result<Html, Error> {
+        let orders = self.merchant.orders_stopped(LIST).await?;
+        if orders.is_empty() {
+            return Ok(Html::default());
+        }
+        let rows: Html = orders
+            .iter()
+            .map(|order| html!("<li>{} {}</li>", self.order_link(order), goods(order.lines(), &order.unsent())))
+            .collect();
+        let title = self.say("Stopped: look before you send", "Angehalten: erst nachsehen, dann senden");
+        let why = self.say(
+            "Money for these was taken back, goes back, or will not come.",
+            "Geld dafür wurde zurückgeholt, geht zurück oder kommt nicht.",
+        );
+        Ok(section_at("stopped", title, html!("<p>{}</p><ul class=\"lines\">{}</ul>", why, rows)))
+    }
+
     /// The withdrawals that wait for the merchant, for the first page.
     pub(super) async fn open_withdrawals(&self) -> Result<(String, Html), Error> {
         let orders = self.merchant.open_withdrawals(LIST + 1).await?;

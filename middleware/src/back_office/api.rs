@@ -50,6 +50,7 @@ pub(super) fn routes() -> Router<Arc<Office>> {
         .route("/orders/{id}/refunds", post(refund))
         .route("/orders/{id}/captures", post(capture))
         .route("/orders/{id}/close", post(close))
+        .route("/orders/{id}/send-anyway", post(send_anyway))
         .route("/orders/{id}/release", post(release))
         .route("/orders/{id}/decide", post(decide))
         .merge(bank::routes())
@@ -284,6 +285,19 @@ pub(crate) async fn capture(api: Api, At(id): At<String>, body: Body) -> Result<
 ))]
 pub(crate) async fn close(api: Api, At(id): At<String>) -> Result<Json<OrderBody>, Problem> {
     api.act(&id, OrderAct::CloseShort).await
+}
+
+/// Lets be sent what is stopped, for money for it was taken back, goes back, or will not come. Twice is once.
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post, path = "/orders/{id}/send-anyway", tag = "orders", operation_id = "send_order_anyway",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = OrderBody),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+))]
+pub(crate) async fn send_anyway(api: Api, At(id): At<String>) -> Result<Json<OrderBody>, Problem> {
+    api.act(&id, OrderAct::SendAnyway).await
 }
 
 /// Tells the rail at once to give up what is left of an authorisation that the order does not need.

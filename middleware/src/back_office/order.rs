@@ -53,6 +53,7 @@ impl Desk {
             "refund" => (OrderAct::Refund { amount: sent.amount("amount", currency)?, key }, "refunded"),
             "capture" => (OrderAct::Capture { amount: sent.amount("amount", currency)?, key }, "captured"),
             "close" => (OrderAct::CloseShort, "closed"),
+            "send_anyway" => (OrderAct::SendAnyway, "let_go"),
             "release" => (OrderAct::Release, "released"),
             "decide" => (OrderAct::Decide { attempt: attempt()?, happened: happened()? }, "decided"),
             "decide_capture" => {
@@ -323,6 +324,22 @@ impl Desk {
         )
     }
 
+    /// Money that it was to be sent for is gone, or will not come.
+    fn stopped(&self, path: &str) -> Html {
+        let inside = html!(
+            "<h3>{}</h3><p>{}</p>{}",
+            self.say("Stopped: do not send", "Angehalten: bitte nicht senden"),
+            self.say(
+                "Money for it was taken back, goes back, or will not come; what happened says which. Take off what you will \
+                 not supply, or let it go.",
+                "Geld dafür wurde zurückgeholt, geht zurück oder kommt nicht; unten steht, was geschah. Nehmen Sie heraus, \
+                 was Sie nicht liefern, oder geben Sie es frei.",
+            ),
+            self.sure(self.say("I have looked: it is to be sent.", "Ich habe nachgesehen: Es soll gesendet werden.")),
+        );
+        self.form(path, "send_anyway", &[], inside, self.say("Let it be sent", "Zum Senden freigeben"))
+    }
+
     /// What is ticked for an amount that goes back.
     pub(super) const fn goes_back(&self) -> &'static str {
         self.say("Yes, this amount goes back to the customer.", "Ja, dieser Betrag geht an den Kunden zurück.")
@@ -335,6 +352,9 @@ impl Desk {
         let state = order.state();
         let mut acts = Vec::new();
         let settled = order.ledger().settled().map_err(firsthand::order::OrderError::from)?;
+        if order.record().waits_stopped() {
+            acts.push(self.stopped(&path));
+        }
         if state == OrderState::Authorised && !order.is_to_be_captured() {
             acts.push(self.waits_for_the_money());
         }

@@ -79,7 +79,8 @@ impl Desk {
             card(self.href("/transfers"), transfers, ("transfers without an order", "Überweisungen ohne Bestellung")),
             dead,
         );
-        Ok(html!("{}{}{}{}", cards, packing, withdrawals, waiting))
+        let stopped = self.stopped_orders().await?;
+        Ok(html!("{}{}{}{}{}", cards, stopped, packing, withdrawals, waiting))
     }
 
     /// The orders that are not paid: how much is missing, and until when they wait.

@@ -40,6 +40,10 @@ pub(super) fn done(tag: &str) -> Option<Words> {
             "Nothing more will be collected: the order is paid as far as it will be.",
             "Es wird nichts mehr eingezogen: Die Bestellung ist bezahlt, so weit sie es wird.",
         ),
+        "let_go" => (
+            "It may be sent: it stands under “To send”.",
+            "Es darf gesendet werden: Die Bestellung steht unter „Zu versenden“.",
+        ),
         "released" => {
             ("What was left of the authorisation is given up.", "Was von der Zusage übrig war, ist freigegeben.")
         }
@@ -143,6 +147,14 @@ pub(super) fn trouble(code: &str, status: StatusCode) -> Words {
         "not_to_be_sent" => (
             "Nobody has paid or promised to pay: nothing is sent yet.",
             "Niemand hat gezahlt oder es zugesagt: Noch wird nichts gesendet.",
+        ),
+        "sending_stopped" => (
+            "This order is stopped: money for it was taken back, goes back, or will not come. Look at it first.",
+            "Diese Bestellung ist angehalten: Geld dafür wurde zurückgeholt, geht zurück oder kommt nicht. Sehen Sie erst nach.",
+        ),
+        "taken_already" => (
+            "The payment provider has taken this money back by itself: send nothing. If it is settled, say that it is done.",
+            "Der Zahlungsanbieter hat dieses Geld selbst zurückgeholt: Senden Sie nichts. Ist es erledigt, bestätigen Sie das.",
         ),
         "invalid_parcel" => (
             "The carrier and the tracking number are up to 64 characters each, and the address of a page about it begins with https.",
@@ -528,6 +540,8 @@ mod tests {
             "more_than_bought",
             "key_differs",
             "not_to_be_sent",
+            "sending_stopped",
+            "taken_already",
             "invalid_parcel",
             "no_such_parcel",
             "no_such_withdrawal",

@@ -2,8 +2,8 @@
 
 /// How the postal codes of a country are written.
 ///
-/// For the countries of the European Economic Area, Switzerland, the United Kingdom and some others that shops send to, by the
-/// Universal Postal Union. Only the form is known here, and no code is looked up. It is for what people type:
+/// For the countries of the European Economic Area, Switzerland, the United Kingdom and some others that shops send to, as their
+/// posts write them. Only the form is known here, and no code is looked up. It is for what people type:
 /// [`Address::check`](super::Address::check) takes what a wallet told or a program sent as it is.
 ///
 /// ```

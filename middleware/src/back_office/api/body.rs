@@ -133,6 +133,8 @@ pub(crate) struct OrderBody {
     outstanding: AmountBody,
     /// What of the price will not be collected.
     waived: AmountBody,
+    /// Whether nothing more of it is sent before somebody has looked: money for it was taken back, goes back, or will not come.
+    stopped: bool,
     /// All that ever arrived: what is settled, owed and refunded.
     received: AmountBody,
     /// What counts towards the price.
@@ -198,6 +200,7 @@ impl OrderBody {
             total: totals.total.into(),
             outstanding: order.outstanding().into(),
             waived: order.record().waived.into(),
+            stopped: order.record().stopped,
             received: ledger.received.into(),
             settled: ledger.settled().map_err(OrderError::from)?.into(),
             owed: ledger.owed.into(),
