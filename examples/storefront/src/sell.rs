@@ -116,16 +116,16 @@ impl Till {
         for _ in 0..TRIES {
             let placed = match known {
                 Some(known) => {
-                    let step = known.place(draft.clone(), &form.form).await?;
-                    self.not_by_mistake(&content, form, step.is_new()).await?;
+                    let decide = || known.place(draft.clone(), &form.form);
+                    let step = self.not_by_mistake(&content, form, decide).await?;
                     let before = known.orders(None, 1).await?.first().map(Order::placed_at);
                     let name = known.id().as_str();
                     let order = self.sell(view, step, |order| order, Some((name, before)), &content).await?;
                     order.map(|order| (format!("/orders/{}", order.id()), order))
                 }
                 None => {
-                    let step = self.merchant.place_as_guest(draft.clone(), &form.form).await?;
-                    self.not_by_mistake(&content, form, step.is_new()).await?;
+                    let decide = || self.merchant.place_as_guest(draft.clone(), &form.form);
+                    let step = self.not_by_mistake(&content, form, decide).await?;
                     let guest = self.sell(view, step, |guest| &guest.order, None, &content).await?;
                     guest.map(|guest| (format!("/o/{}", guest.link.reveal()), guest.order))
                 }
@@ -142,12 +142,25 @@ impl Till {
     }
 
     /// Whoever has gone back to the till meant it once: the same once more is ordered when they say so.
-    async fn not_by_mistake(&self, content: &str, form: &OrderForm, is_new: bool) -> Result<(), Trouble> {
-        if !is_new || form.again == "1" {
-            return Ok(());
+    async fn not_by_mistake<T: Send, F>(
+        &self,
+        content: &str,
+        form: &OrderForm,
+        decide: impl Fn() -> F + Send + Sync,
+    ) -> Result<Pending<T>, Trouble>
+    where
+        F: Future<Output = Result<Pending<T>, Error>> + Send,
+    {
+        let step = decide().await?;
+        if !step.is_new() || form.again == "1" {
+            return Ok(step);
         }
-        let before = self.database.ordered_before(content, self.merchant.now().as_secs()).await?;
-        before.map_or(Ok(()), |before| Err(Trouble::Repeated(before)))
+        let Some(before) = self.database.ordered_before(content, self.merchant.now().as_secs()).await? else {
+            return Ok(step);
+        };
+        // Pressed twice at once, what was ordered before may be this very form: then it is that order.
+        let step = decide().await?;
+        if step.is_new() { Err(Trouble::Repeated(before)) } else { Ok(step) }
     }
 
     /// The order, the sale and what leaves the shelf, as one commit; `None` if somebody else was faster, and it has to be
