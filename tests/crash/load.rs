@@ -208,6 +208,8 @@ impl Guest {
             ("place", "Köln"),
             ("country", "DE"),
             ("street", &street),
+            // After a kill people come back under the same names, and mean it.
+            ("again", "1"),
         ];
         let typed = typed.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let fields = form.hidden.into_iter().chain(typed).collect();
