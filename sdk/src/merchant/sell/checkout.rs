@@ -485,7 +485,7 @@ impl Merchant {
 
     /// What the shop sells under these names, in their order, as its catalogue says now; `None` for what it does not. For a page
     /// that has to name what no checkout holds yet. Names are a stranger's, at most
-    /// [`ITEMS_MAX`](crate::trade::ITEMS_MAX) of them are looked up.
+    /// [`ITEMS_MAX`] of them are looked up.
     ///
     /// # Errors
     /// [`Error::Misuse`] without a [`Trade`]; [`Error::Unavailable`] if the catalogue does not answer.
