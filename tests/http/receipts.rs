@@ -1,6 +1,8 @@
 //! Receipts: offered on an order's page to customers and to guests, taken by a wallet, shown again for what only buyers may
 //! do; and everybody who tries to get, or to be, what they are not.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -22,11 +24,13 @@ use firsthand::{
     receipt::{Receipt, ReceiptIssuer},
     store::{Memory, Store},
     testing::{
+        Clock,
         authority::{Authority, Leaf, certificate_pem},
         faulty::{Fault, Faulty},
         issuer::{Credential, Issuer},
         wallet::Wallet,
     },
+    time::UnixTime,
 };
 use firsthand_axum::{
     CustomerLayer, Known, Problem, routes,
@@ -498,6 +502,37 @@ async fn an_order_has_so_many_receipts_in_wallets_and_no_more() {
     assert_eq!(order.receipts_in_wallets().await.unwrap().len(), 32);
     let full = posted(&mut guest, &format!("{page}/receipts/{number}/offers")).await;
     refused(&full, 400, "too_many_credentials");
+}
+
+/// Whoever draws an entry of a status list here draws the same one several times.
+#[derive(Debug)]
+struct Stammering {
+    clock: Clock,
+    drawn: AtomicU64,
+}
+
+impl Env for Stammering {
+    fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        match <&mut [u8; 8]>::try_from(&mut *bytes) {
+            Ok(entry) => *entry = (self.drawn.fetch_add(1, Ordering::SeqCst) / 8).to_be_bytes(),
+            Err(_) => self.clock.fill(bytes),
+        }
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_are_issued_together_have_entries_of_their_own() {
+    let env = Stammering { clock: Clock::at(shop().clock().now()), drawn: AtomicU64::new(0) };
+    let shop = TestShop::with(|builder| selling(builder.store(Memory::new())).credential_batch(4).env(env));
+    let (order, page) = paid(&shop).await;
+    let mut guest = browser(&shop);
+    let offer = offer_of(&mut guest, &page, order.reference().as_str()).await;
+    receive(&guest, &mut Wallet::new(), &offer).await;
+    assert_eq!(order.receipts_in_wallets().await.unwrap().len(), 4);
 }
 
 #[tokio::test]

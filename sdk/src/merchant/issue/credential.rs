@@ -465,7 +465,7 @@ impl Merchant {
         (at, expires_at): (UnixTime, UnixTime),
         writes: &mut Vec<Write>,
     ) -> Result<IssuedRecord, Error> {
-        let place = self.place(lists).await?;
+        let place = self.place(lists, writes).await?;
         let issued = IssuedRecord {
             grant: making.visitor.token.grant.clone(),
             list: place.list,

@@ -144,17 +144,20 @@ impl Merchant {
         }
     }
 
-    /// An entry of any of the lists, drawn at random, that is no decoy: free, unless somebody else takes it first.
-    pub(super) async fn place(&self, lists: Lists) -> Result<Place, Error> {
+    /// An entry of any of the lists, drawn at random, that is no decoy and that none of these writes takes: free, unless
+    /// somebody else takes it first.
+    pub(super) async fn place(&self, lists: Lists, writes: &[Write]) -> Result<Place, Error> {
         let list = u32::try_from(self.draw(lists.count.into())).unwrap_or(0);
         let stored = self.load_one(&list_key(list)).await?;
         let stored = stored.ok_or_else(|| Error::Misuse(format!("the status list {list} is gone")))?;
         let decoys = Decoys::of(&stored.read()?)?;
         loop {
             // Every second entry is one: this ends soon.
-            let index = self.draw(ENTRIES);
-            if !decoys.has(index) {
-                return Ok(Place { list, index });
+            let place = Place { list, index: self.draw(ENTRIES) };
+            let key = entry_key(&place);
+            // A batch that took one entry twice would be one commit that names a record twice.
+            if !decoys.has(place.index) && writes.iter().all(|write| *write.key() != key) {
+                return Ok(place);
             }
         }
     }
