@@ -2,17 +2,14 @@
 //! writes, of the same size, to the same store, in turns.
 //!
 //! `cargo bench -p firsthand-tests --bench orders` prints the table; `-- --check` fails if a target is missed, and
-//! `-- --orders 200` takes that many orders for each row.
+//! `-- --orders 200` takes that many orders for each row, `-- --calls` tells what one asks of the store, call by call.
 
 use std::{
     env,
     io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -52,6 +49,11 @@ fn main() -> ExitCode {
             "{:<24} {:>7} {:>9} {:>9} {:>6} {:>15} {:>15} {:>15}",
             "store", "clients", "orders/s", "bare/s", "ratio", "order p50 p99", "bare p50 p99", "pay p50 p99"
         );
+        if given.iter().any(|arg| arg == "--calls") {
+            let measured = runtime.block_on(measure(sold, Memory::new(), 1, 1));
+            let _ = writeln!(out, "{}\n", measured.calls.join("\n"));
+            continue;
+        }
         table(sold, orders, &runtime, &folder, &mut missed);
         let _ = writeln!(out);
     }
@@ -99,8 +101,13 @@ fn table(sold: Sold, orders: usize, runtime: &Runtime, folder: &Path, missed: &m
     let mut row = |name: &str, clients: usize, measured: Measured| {
         let ratio = measured.ratio();
         if name == "memory" && clients == 1 {
-            let _ =
-                writeln!(out, "{:<24} one writes {} records, and reads {} times", "", measured.writes, measured.reads);
+            let _ = writeln!(
+                out,
+                "{:<24} one writes {} records, and reads {} times",
+                "",
+                measured.writes,
+                measured.reads()
+            );
         }
         let _ = writeln!(
             out,
@@ -156,9 +163,9 @@ struct Measured {
     bare: Times,
     /// The part of an order that is asked for with a payment.
     paying: Times,
-    /// How many records one order writes, and how often it reads.
+    /// How many records one order writes, and all that it asks of the store.
     writes: usize,
-    reads: usize,
+    calls: Vec<String>,
 }
 
 impl Measured {
@@ -166,11 +173,15 @@ impl Measured {
     fn ratio(&self) -> f64 {
         self.bare.total() / self.orders.total()
     }
+
+    fn reads(&self) -> usize {
+        self.calls.iter().filter(|call| !call.starts_with(COMMIT)).count()
+    }
 }
 
 /// Orders and bare commits in turns, by so many clients at once.
 async fn measure<S: Store + Clone>(sold: Sold, store: S, orders: usize, clients: usize) -> Measured {
-    let recorder = Recorder { store: store.clone(), commits: Arc::default(), reads: Arc::default() };
+    let recorder = Recorder { store: store.clone(), commits: Arc::default(), calls: Arc::default() };
     let sepa = Sepa::new("Blatt und Rebe", "DE89370400440532013000").expect("an account");
     let shelf = Shelf::new(recorder.clone());
     let shop = TestShop::with(|shop| {
@@ -181,11 +192,11 @@ async fn measure<S: Store + Clone>(sold: Sold, store: S, orders: usize, clients:
         shelf.stock(&tea(item), 1_000_000, merchant.now()).await.expect("a shelf");
     }
     recorder.commits.lock().expect("no panic").clear();
-    recorder.reads.store(0, Ordering::Relaxed);
+    recorder.told();
     sell(sold, &merchant, 0).await;
     let sample: Vec<Vec<Write>> = std::mem::take(&mut *recorder.commits.lock().expect("no panic"));
     assert_eq!(sample.len(), sold.commits(), "as many commits as are said above the table");
-    let reads = recorder.reads.load(Ordering::Relaxed);
+    let calls = recorder.told();
     let sample = Arc::new(sample);
 
     let mut measured = Measured {
@@ -193,7 +204,7 @@ async fn measure<S: Store + Clone>(sold: Sold, store: S, orders: usize, clients:
         bare: Times::default(),
         paying: Times::default(),
         writes: sample.iter().flatten().count(),
-        reads,
+        calls,
     };
     let mut turn = 0_usize;
     while measured.orders.0.len() < orders {
@@ -224,6 +235,7 @@ async fn measure<S: Store + Clone>(sold: Sold, store: S, orders: usize, clients:
                 measured_paying.extend(paying);
             }
             recorder.commits.lock().expect("no panic").clear();
+            recorder.told();
         }
         turn += 1;
     }
@@ -310,16 +322,31 @@ async fn bare(store: &impl Store, sample: &[Vec<Write>], name: &str, now: UnixTi
 struct Recorder<S> {
     store: S,
     commits: Arc<Mutex<Vec<Vec<Write>>>>,
-    reads: Arc<AtomicUsize>,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+const COMMIT: &str = "commit";
+
+impl<S> Recorder<S> {
+    fn note(&self, call: &str, kinds: impl Iterator<Item = &'static str>) {
+        let call = format!("{call:<7} {}", kinds.collect::<Vec<_>>().join(", "));
+        self.calls.lock().expect("no panic").push(call);
+    }
+
+    /// What was asked since this was called last.
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().expect("no panic"))
+    }
 }
 
 impl<S: Store> Store for Recorder<S> {
     async fn load(&self, keys: &[Key], now: UnixTime) -> Result<Vec<Option<Stored>>, StoreError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.note("load", keys.iter().map(|key| key.kind));
         self.store.load(keys, now).await
     }
 
     async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
+        self.note(COMMIT, writes.iter().map(|write| write.key().kind));
         self.commits.lock().expect("no panic").push(writes.to_vec());
         self.store.commit(writes, now).await
     }
@@ -331,7 +358,7 @@ impl<S: Store> Store for Recorder<S> {
         limit: usize,
         now: UnixTime,
     ) -> Result<Vec<(Key, Stored)>, StoreError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.note("scan", std::iter::once(prefix.kind));
         self.store.scan(prefix, after, limit, now).await
     }
 

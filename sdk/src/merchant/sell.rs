@@ -54,7 +54,7 @@ use self::{
 use super::{Merchant, customer_key, put, recognise::Recognised};
 use crate::{
     ask::{AskedFor, Proof},
-    checkout::CheckoutRecord,
+    checkout::{CheckoutId, CheckoutRecord},
     customer::CustomerId,
     error::{Error, Refusal},
     money::Money,
@@ -415,8 +415,20 @@ impl Merchant {
     where
         F: Fn(OrderRecord, UnixTime) -> Result<Option<Step>, Error> + Send + Sync + 'static,
     {
-        Pending::new(self, (id.clone(), Arc::new(decide)), |merchant, (id, decide)| async move {
-            let order = merchant.wanted(&id).await?;
+        self.step_from(None, id, decide).await
+    }
+
+    /// The same by whoever knows the checkout that it came from, and so need not look it up after the order.
+    async fn step_from<F>(&self, from: Option<&CheckoutId>, id: &OrderId, decide: F) -> Result<Pending<Order>, Error>
+    where
+        F: Fn(OrderRecord, UnixTime) -> Result<Option<Step>, Error> + Send + Sync + 'static,
+    {
+        let input = (id.clone(), from.cloned(), Arc::new(decide));
+        Pending::new(self, input, |merchant, (id, from, decide)| async move {
+            let order = match from {
+                Some(from) => merchant.wanted_with(&id, &from).await?,
+                None => merchant.wanted(&id).await?,
+            };
             match decide(order.record.clone(), merchant.now())? {
                 Some(mut step) => {
                     merchant.name_payers(&mut step).await?;

@@ -3,6 +3,7 @@
 
 use super::{DUE, Loaded, Order, OrderEntry, Pending, TRIED};
 use crate::{
+    checkout::CheckoutId,
     error::{Error, Refusal},
     merchant::Merchant,
     order::{Attempt, OrderError, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S, RefundRecord, Source},
@@ -95,10 +96,19 @@ impl Merchant {
 
     /// Writes down what a rail said of an attempt.
     pub(super) async fn answered(&self, payment: &PaymentRequest, outcome: Outcome) -> Result<Order, Error> {
+        self.answered_from(None, payment, outcome).await
+    }
+
+    /// The same by whoever knows the checkout that waits for it.
+    pub(super) async fn answered_from(
+        &self,
+        from: Option<&CheckoutId>,
+        payment: &PaymentRequest,
+        outcome: Outcome,
+    ) -> Result<Order, Error> {
         let (attempt, amount) = (payment.attempt, payment.amount);
-        let step = self
-            .step(&payment.order, move |order, now| Ok(order.answered(attempt, amount, outcome.clone(), now)?))
-            .await?;
+        let said = move |order: OrderRecord, now| Ok(order.answered(attempt, amount, outcome.clone(), now)?);
+        let step = self.step_from(from, &payment.order, said).await?;
         let is_new = step.is_new();
         let answered = step.commit().await?;
         if is_new {

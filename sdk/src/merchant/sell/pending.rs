@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use crate::{
     error::{Error, Refusal},
     merchant::{Merchant, RACES_MAX, lost_the_race},
-    store::{Key, StoreError, Write},
+    store::{Key, StoreError, Version, Write},
     time::UnixTime,
 };
 
@@ -67,10 +67,19 @@ impl<T: Send> Pending<T> {
         F: Fn(Merchant, I) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Plan<T>, Error>> + Send + 'static,
     {
-        let deciding = merchant.clone();
-        let again: Again<T> = Arc::new(move || Box::pin(decide(deciding.clone(), input.clone())));
+        let again = again(merchant, input, decide);
         let plan = again().await?;
         Ok(Self { merchant: merchant.clone(), plan, again })
+    }
+
+    /// The same, decided already: from what whoever asks has just read or written.
+    pub(in crate::merchant) fn decided<I, F, Fut>(merchant: &Merchant, plan: Plan<T>, input: I, decide: F) -> Self
+    where
+        I: Clone + Send + Sync + 'static,
+        F: Fn(Merchant, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Plan<T>, Error>> + Send + 'static,
+    {
+        Self { merchant: merchant.clone(), plan, again: again(merchant, input, decide) }
     }
 
     /// Whether something is to happen. `false`: this very step happened before, and a merchant who adds to it, such as by
@@ -107,14 +116,18 @@ impl<T: Send> Pending<T> {
         for _ in 0..RACES_MAX {
             let is_new = !plan.writes.is_empty();
             if !is_new {
-                return Ok(Committed { value: plan.value, is_new });
+                return Ok(Committed { value: plan.value, is_new, written: Vec::new() });
             }
             match merchant.0.store.commit(&plan.writes, plan.at).await {
-                Ok(_) => return Ok(Committed { value: plan.value, is_new }),
+                Ok(versions) => {
+                    let keys = plan.writes.iter().map(|write| write.key().clone());
+                    let written = keys.zip(versions).collect();
+                    return Ok(Committed { value: plan.value, is_new, written });
+                }
                 Err(error) if lost_the_race(&error) => plan = again().await?,
                 Err(error @ StoreError::Unknown(_)) => match &plan.witness {
                     Some(witness) if witness.saw(&merchant).await? => {
-                        return Ok(Committed { value: plan.value, is_new });
+                        return Ok(Committed { value: plan.value, is_new, written: Vec::new() });
                     }
                     _ => return Err(error.into()),
                 },
@@ -139,6 +152,26 @@ pub struct Committed<T> {
     /// Whether this call made it happen. `false`: somebody else did, or the same call before. Of those who say one thing at
     /// once, one hears `true`; none does if the one that happened never heard the store's answer.
     pub is_new: bool,
+    /// At which versions its records are now, as far as this call wrote them.
+    written: Vec<(Key, Option<Version>)>,
+}
+
+impl<T> Committed<T> {
+    /// The version of a record that this call wrote.
+    pub(super) fn version_of(&self, key: &Key) -> Option<Version> {
+        self.written.iter().find(|(written, _)| written == key)?.1
+    }
+}
+
+/// How something is decided, as often as it takes.
+fn again<T, I, F, Fut>(merchant: &Merchant, input: I, decide: F) -> Again<T>
+where
+    I: Clone + Send + Sync + 'static,
+    F: Fn(Merchant, I) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Plan<T>, Error>> + Send + 'static,
+{
+    let deciding = merchant.clone();
+    Arc::new(move || Box::pin(decide(deciding.clone(), input.clone())))
 }
 
 impl Witness {

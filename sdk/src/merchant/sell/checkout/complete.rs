@@ -10,7 +10,7 @@
 //! | the rail's answer | the checkout follows, and stock is told, by whoever looks next |
 
 use super::{
-    Checkout, DueCheckout, Once, Towards, Whose, checkout_writes, due_entry,
+    Checkout, DueCheckout, Once, Towards, Whose, checkout_key, checkout_writes, due_entry,
     once::IdempotencyKey,
     quote::{CouponUsed, coupon_key},
 };
@@ -103,13 +103,17 @@ impl Checkout {
         let agreed = Pending::new(&self.merchant, input, |merchant, (id, whose, completion, once)| async move {
             merchant.plan_agreeing(&id, whose, &completion, once, Awaited::default()).await
         });
-        agreed.await?.commit().await?.carried_out().await
+        let agreed = agreed.await?.committed().await?;
+        let version = agreed.version_of(&checkout_key(self.id()));
+        agreed.value.carried_out(version).await
     }
 
-    /// Goes on with what was agreed to, if nobody has.
-    pub(super) async fn carried_out(&self) -> Result<Self, Error> {
-        if let Stage::Holding(_) = self.record.stage {
-            self.merchant.carry_out(self).await?;
+    /// Goes on with what was agreed to, if nobody has; `version` is that of its record, if it was just written.
+    pub(super) async fn carried_out(&self, version: Option<Version>) -> Result<Self, Error> {
+        if let Stage::Holding(_) = self.record.stage
+            && let Some(record) = self.merchant.carry_out(self, version).await?
+        {
+            return Ok(Self { record, ..self.clone() });
         }
         self.reload().await
     }
@@ -272,10 +276,15 @@ impl Merchant {
         self.plan_checkout(record, Some(version), writes, whose)
     }
 
-    /// Goes on with a checkout whose terms are settled.
-    pub(super) async fn carry_out(&self, checkout: &Checkout) -> Result<(), Error> {
+    /// Goes on with a checkout whose terms are settled; `version` is that of its record, if it was just written. Says how it
+    /// stands then, where nobody has to look for that.
+    pub(super) async fn carry_out(
+        &self,
+        checkout: &Checkout,
+        version: Option<Version>,
+    ) -> Result<Option<CheckoutRecord>, Error> {
         let (record, now) = (&checkout.record, self.now());
-        let Stage::Holding(agreed) = &record.stage else { return Ok(()) };
+        let Stage::Holding(agreed) = &record.stage else { return Ok(None) };
         let trade = self.trade()?;
         let hold = hold(&agreed.order, &record.offering.lines, trade.hold_s, now);
         if let (Some(inventory), Some(hold)) = (&trade.inventory, hold) {
@@ -296,26 +305,35 @@ impl Merchant {
                 }
             };
             if let Some(why) = why {
-                return self.open_again(record, agreed, why).await;
+                self.open_again(record, agreed, why).await?;
+                return Ok(None);
             }
         }
         let input = (checkout.clone(), agreed.clone());
-        let placing = Pending::new(self, input, |merchant, (checkout, agreed)| async move {
-            merchant.plan_order(&checkout, &agreed).await
-        });
-        match placing.await?.commit().await? {
-            Placed::Begun(payment) => {
+        let decide = |merchant: Self, (checkout, agreed): (Checkout, Agreed)| async move {
+            let found = merchant.owned_checkout(checkout.id(), &checkout.whose).await?;
+            merchant.plan_order(found, &checkout.whose, &agreed).await
+        };
+        let placing = match version {
+            Some(version) => {
+                let plan = self.plan_order((record.clone(), version), &checkout.whose, agreed).await?;
+                Pending::decided(self, plan, input, decide)
+            }
+            None => Pending::new(self, input, decide).await?,
+        };
+        match placing.commit().await? {
+            Placed::Begun(payment, paying) => {
                 let rail = self.rail(agreed.rail.as_deref().ok_or(Refusal::RailNeeded)?)?.clone();
                 let outcome = rail.pay(&payment).await;
-                self.answered(&payment, outcome).await?;
-                Ok(())
+                let order = self.answered_from(Some(&record.id), &payment, outcome).await?;
+                Ok(Some(paying.settled(&order.record, self.now()).unwrap_or(*paying)))
             }
             Placed::Free => {
                 self.tell_inventory_by(&agreed.order).await;
-                Ok(())
+                Ok(None)
             }
-            Placed::Elsewhere => Ok(()),
-            Placed::Not(why) => self.open_again(record, agreed, why).await,
+            Placed::Elsewhere => Ok(None),
+            Placed::Not(why) => self.open_again(record, agreed, why).await.map(|()| None),
         }
     }
 
@@ -340,10 +358,13 @@ impl Merchant {
     }
 
     /// The order, with its payment begun, and the checkout that waits for it.
-    async fn plan_order(&self, checkout: &Checkout, agreed: &Agreed) -> Result<Plan<Placed>, Error> {
+    async fn plan_order(
+        &self,
+        (record, version): (CheckoutRecord, Version),
+        whose: &Whose,
+        agreed: &Agreed,
+    ) -> Result<Plan<Placed>, Error> {
         let now = self.now();
-        let id = checkout.id();
-        let (record, version) = self.owned_checkout(id, &checkout.whose).await?;
         if record.stage != Stage::Holding(agreed.clone()) {
             return Ok(Plan::nothing(Placed::Elsewhere, now));
         }
@@ -362,7 +383,7 @@ impl Merchant {
         let asked = offering.needs.iter().filter(|name| !agreed.awaited.proofs.contains(name));
         let asked: Vec<&Ask> =
             asked.map(|name| self.declared(name).ok_or(Refusal::NoSuchAsk)).collect::<Result<_, _>>()?;
-        let proofs = match checkout.whose.known().zip(customer.as_ref()) {
+        let proofs = match whose.known().zip(customer.as_ref()) {
             Some((known, customer)) => known.proofs(customer, &asked).await?,
             None => vec![None; asked.len()],
         };
@@ -381,7 +402,7 @@ impl Merchant {
             writes.push(put(key, &CouponUsed { order: agreed.order.clone() }, None, Expect::Absent)?);
         }
         let from = FromCheckout {
-            id: id.clone(),
+            id: record.id.clone(),
             coupons: offering.coupons.clone(),
             holds: trade.inventory.is_some() && is_counted(&offering.lines),
             vat_id: record.wishes.vat_id.clone().filter(|_| offering.reverse_charge),
@@ -420,13 +441,14 @@ impl Merchant {
             let placed = PlacedDraft { order: agreed.order.clone(), content: String::new() };
             writes.push(put(Key::new(PlacedDraft::KIND, digest, ""), &placed, None, Expect::Any)?);
         }
-        writes.extend(checkout_writes(&record.clone().paying(now)?, Some(version))?);
+        let paying = Box::new(record.clone().paying(now)?);
+        writes.extend(checkout_writes(&paying, Some(version))?);
         let plan = self.plan_step(step, None, writes)?;
         // Whoever was stopped for that long asks for no money: what was held may be somebody else's by now.
         if is_lost(agreed, plan.at) {
             return Ok(Plan::nothing(Placed::Not(interrupted()), plan.at));
         }
-        Ok(plan.map(|_| begun.map_or(Placed::Free, Placed::Begun)))
+        Ok(plan.map(|_| begun.map_or(Placed::Free, |payment| Placed::Begun(payment, paying))))
     }
 }
 
@@ -447,8 +469,8 @@ fn interrupted() -> Message {
 /// What became of placing the order of a checkout.
 #[derive(Clone)]
 enum Placed {
-    /// The payment is begun, and is carried out by whoever learns this.
-    Begun(PaymentRequest),
+    /// The payment is begun, and is carried out by whoever learns this; the checkout waits for it.
+    Begun(PaymentRequest, Box<CheckoutRecord>),
     /// Nothing is to be paid.
     Free,
     /// Somebody else went on with it.

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::complete::{first_look, hold, is_counted};
 use crate::{
     checkout::{CheckoutId, CheckoutRecord, Stage},
-    error::Error,
+    error::{Error, Refusal},
     merchant::{
         Merchant, put,
         sell::{
-            BY_CUSTOMER, Loaded, delivery_key,
+            BY_CUSTOMER, Loaded, delivery_key, order_key,
             pay::ROUND_S,
             queue::{newest_first, shard_of},
         },
@@ -20,7 +20,7 @@ use crate::{
     trade::{AnyInventory, Held},
 };
 
-use super::{checkout_writes, due_entry, due_key, quote::coupon_key};
+use super::{checkout_key, checkout_writes, due_entry, due_key, quote::coupon_key};
 
 /// How many tasks are struck off in one commit.
 const STRUCK_OFF: usize = 50;
@@ -108,10 +108,24 @@ impl Merchant {
         &self,
         order: &OrderRecord,
     ) -> Result<Option<(CheckoutRecord, Version)>, Error> {
-        match &order.checkout {
-            Some(from) if !order.is_confirmed() && !order.state.is_over() => self.load_checkout(&from.id).await,
-            _ => Ok(None),
+        match waiting(order) {
+            Some(id) => self.load_checkout(id).await,
+            None => Ok(None),
         }
+    }
+
+    /// An order with the checkout that it came from, for whoever knows the names of both.
+    pub(in crate::merchant::sell) async fn wanted_with(
+        &self,
+        id: &OrderId,
+        from: &CheckoutId,
+    ) -> Result<Loaded, Error> {
+        let mut found = self.0.store.load(&[order_key(id), checkout_key(from)], self.now()).await?.into_iter();
+        let order = found.next().flatten().ok_or(Refusal::NoSuchOrder)?;
+        let record: OrderRecord = order.read()?;
+        let checkout = found.next().flatten().filter(|_| waiting(&record) == Some(from));
+        let checkout = checkout.map(|stored| Ok::<_, Error>((stored.read()?, stored.version))).transpose()?;
+        Ok(Loaded { record, version: order.version, checkout })
     }
 
     /// The write by which what may be held for an order that never was is let go.
@@ -220,6 +234,12 @@ impl Merchant {
     fn inventory(&self) -> Option<&AnyInventory> {
         self.0.trade.as_ref().and_then(|trade| trade.inventory.as_ref())
     }
+}
+
+/// The checkout that waits for what becomes of an order.
+fn waiting(order: &OrderRecord) -> Option<&CheckoutId> {
+    let from = order.checkout.as_ref().filter(|_| !order.is_confirmed() && !order.state.is_over())?;
+    Some(&from.id)
 }
 
 fn task(order: &OrderId, act: StockAct, lines: &[Line]) -> Result<Write, Error> {

@@ -561,14 +561,14 @@ async fn what_was_interrupted_is_taken_up_by_its_key_or_given_up_after_a_minute(
     assert_eq!((open.status(), codes(&open)), (Status::ReadyForComplete, vec!["interrupted"]));
     assert_eq!(shop.left("sencha").await, (4, 0));
     // Whoever was only slow finds that it is over.
-    merchant.carry_out(&agreed).await.unwrap();
+    merchant.carry_out(&agreed, None).await.unwrap();
     assert_eq!(open.reload().await.unwrap().status(), Status::ReadyForComplete);
     assert_eq!((shop.rail.calls(), shop.left("sencha").await), (1, (4, 0)));
     // Whoever was stopped for that long, and finds it as they left it, asks for no money either.
     let checkout = shop.guest(&tea(1)).await.checkout;
     let agreed = agree(&checkout, "c").await;
     shop.shop.advance_s(crate::checkout::HOLDING_S + 1);
-    merchant.carry_out(&agreed).await.unwrap();
+    merchant.carry_out(&agreed, None).await.unwrap();
     let open = checkout.reload().await.unwrap();
     assert_eq!((open.status(), codes(&open)), (Status::ReadyForComplete, vec!["interrupted"]));
     assert_eq!((shop.rail.calls(), shop.left("sencha").await), (1, (4, 0)));
