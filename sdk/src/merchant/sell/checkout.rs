@@ -32,7 +32,7 @@ use crate::{
     },
     customer::CustomerId,
     error::{Error, Refusal},
-    merchant::{Merchant, customer_key, put, recognise::Recognised},
+    merchant::{Committed, Merchant, customer_key, put, recognise::Recognised},
     order::{Address, Buyer, DeliveryAddress},
     protocol::jose::{base64url_encode, sha256},
     rail::WalletRail,
@@ -123,6 +123,8 @@ pub struct Checkout {
     merchant: Merchant,
     record: CheckoutRecord,
     whose: Whose,
+    /// That of the record, where it was read or written as it is here.
+    version: Option<Version>,
 }
 
 /// Whose checkout it is, and how that is known.
@@ -364,8 +366,9 @@ impl Merchant {
             merchant.plan_change(record, None, change, &whose).await
         })
         .await?
-        .commit()
+        .committed()
         .await
+        .map(Committed::checkout)
     }
 
     /// A guest's form is one checkout, by its name.
@@ -451,14 +454,15 @@ impl Merchant {
         let record = CheckoutRecord { operation: base64url_encode(&self.random::<16>()), ..record };
         writes.extend(checkout_writes(&record, version)?);
         let witness = Some(Witness { key: checkout_key(&record.id), operation: record.operation.clone() });
-        Ok(Plan { writes, value: Checkout { merchant: self.clone(), record, whose }, witness, at: self.now() })
+        let value = Checkout { merchant: self.clone(), record, whose, version: None };
+        Ok(Plan { writes, value, witness, at: self.now() })
     }
 
     /// A checkout as it stands by now: one whose order is decided follows it.
     async fn checkout_of(&self, id: &CheckoutId, whose: Whose) -> Result<Checkout, Error> {
-        let record = self.checkout_followed(id).await?.ok_or(Refusal::NoSuchCheckout)?;
+        let (record, version) = self.checkout_followed(id).await?.ok_or(Refusal::NoSuchCheckout)?;
         let record = whose.owned(record).await?;
-        Ok(Checkout { merchant: self.clone(), record, whose })
+        Ok(Checkout { merchant: self.clone(), record, whose, version })
     }
 
     /// A checkout that is to be changed, if it is theirs by now.
@@ -628,8 +632,10 @@ impl Checkout {
         let input = (self.id().clone(), self.whose.clone());
         Pending::new(&self.merchant, input, |merchant, (id, whose)| async move {
             let (record, version) = merchant.owned_checkout(&id, &whose).await?;
-            let unchanged =
-                |record, whose| Ok(Plan::nothing(Self { merchant: merchant.clone(), record, whose }, merchant.now()));
+            let unchanged = |record, whose| {
+                let now = merchant.now();
+                Ok(Plan::nothing(Self { merchant: merchant.clone(), record, whose, version: Some(version) }, now))
+            };
             if record.stage != Stage::Open {
                 return unchanged(record, whose);
             }
@@ -704,7 +710,7 @@ impl Checkout {
             match record.clone().canceled(merchant.now())? {
                 Some(canceled) => merchant.plan_checkout(canceled, Some(version), Vec::new(), whose),
                 None => {
-                    let checkout = Self { merchant: merchant.clone(), record, whose };
+                    let checkout = Self { merchant: merchant.clone(), record, whose, version: Some(version) };
                     Ok(Plan::nothing(checkout, merchant.now()))
                 }
             }
@@ -712,6 +718,14 @@ impl Checkout {
         .await?
         .commit()
         .await
+    }
+}
+
+impl Committed<Checkout> {
+    /// The checkout, with the version at which it was just written.
+    fn checkout(self) -> Checkout {
+        let version = self.version_of(&checkout_key(self.value.id())).or(self.value.version);
+        Checkout { version, ..self.value }
     }
 }
 

@@ -10,7 +10,7 @@
 //! | the rail's answer | the checkout follows, and stock is told, by whoever looks next |
 
 use super::{
-    Checkout, DueCheckout, Once, Towards, Whose, checkout_key, checkout_writes, due_entry,
+    Checkout, DueCheckout, Once, Towards, Whose, checkout_writes, due_entry,
     once::IdempotencyKey,
     quote::{CouponUsed, coupon_key},
 };
@@ -18,7 +18,7 @@ use crate::{
     ask::Ask,
     checkout::{Agreed, Awaited, CheckoutId, CheckoutRecord, HOLDING_S, Message, MessageCode, Stage, Status, short_of},
     error::{Error, Refusal},
-    merchant::{Merchant, RACES_MAX, put, recognise::Customer},
+    merchant::{Committed, Merchant, RACES_MAX, put, recognise::Customer},
     money::Money,
     order::{Draft, FromCheckout, Line, OrderId, OrderRecord, Placing},
     rail::{Outcome, PaymentRequest, Reference, WalletRail},
@@ -99,21 +99,49 @@ impl Checkout {
         }
         let content = ("complete", self.id(), completion);
         let once = Once::new(&self.merchant, &self.whose.principal(), key, &content);
-        let input = (self.id().clone(), self.whose.clone(), completion.clone(), once);
-        let agreed = Pending::new(&self.merchant, input, |merchant, (id, whose, completion, once)| async move {
-            merchant.plan_agreeing(&id, whose, &completion, once, Awaited::default()).await
-        });
-        let agreed = agreed.await?.committed().await?;
-        let version = agreed.version_of(&checkout_key(self.id()));
-        agreed.value.carried_out(version).await
+        self.agreed(completion, once, Awaited::default()).await?.checkout().carried_out().await
     }
 
-    /// Goes on with what was agreed to, if nobody has; `version` is that of its record, if it was just written.
-    pub(super) async fn carried_out(&self, version: Option<Version>) -> Result<Self, Error> {
+    /// What the customer agrees to is settled, once. First by what they were shown: if it does not stand like that any more,
+    /// or this was said before, the commit finds out, and it is looked at.
+    pub(super) async fn agreed(
+        &self,
+        completion: &Completion,
+        once: Once,
+        awaited: Awaited,
+    ) -> Result<Committed<Self>, Error> {
+        let Self { merchant, record, whose, version } = self;
+        let shown = version.filter(|_| record.changeable(completion.revision).is_ok());
+        let first = match shown {
+            Some(version) => {
+                let found = (record.clone(), version);
+                merchant.plan_agreeing(found, whose.clone(), completion, &once, awaited.clone()).await.ok()
+            }
+            None => None,
+        };
+        let input = (self.id().clone(), whose.clone(), completion.clone(), once, awaited);
+        let decide = |merchant: Merchant, (id, whose, completion, once, awaited): (_, Whose, _, Once, _)| async move {
+            let (was_said, found) = merchant.said_of(&once, &id).await?;
+            let (record, version) = whose.owned_now(found).await?;
+            if was_said {
+                let now = merchant.now();
+                return Ok(Plan::nothing(Self { merchant, record, whose, version: Some(version) }, now));
+            }
+            merchant.plan_agreeing((record, version), whose, &completion, &once, awaited).await
+        };
+        let pending = match first {
+            Some(plan) => Pending::decided(merchant, plan, input, decide),
+            None => Pending::new(merchant, input, decide).await?,
+        };
+        pending.committed().await
+    }
+
+    /// Goes on with what was agreed to, if nobody has.
+    pub(super) async fn carried_out(self) -> Result<Self, Error> {
         if let Stage::Holding(_) = self.record.stage
-            && let Some(record) = self.merchant.carry_out(self, version).await?
+            && let Some(record) = self.merchant.carry_out(&self).await?
         {
-            return Ok(Self { record, ..self.clone() });
+            return Ok(Self { record, version: None, ..self });
         }
         self.reload().await
     }
@@ -181,7 +209,7 @@ impl Merchant {
             self.commit_if_first(&[Write::delete(due.clone(), Expect::Version(version))], self.now()).await?;
             return Ok(());
         };
-        let record = self.checkout_followed(&id).await?;
+        let record = self.checkout_followed(&id).await?.map(|(record, _)| record);
         let now = self.now();
         // Whoever wants it looked at meanwhile has written this very entry anew.
         let mut writes = vec![Write::delete(due.clone(), Expect::Version(version))];
@@ -207,7 +235,10 @@ impl Merchant {
     }
 
     /// A checkout as it stands by now: what was begun and left is given up, and what is being paid follows its order.
-    pub(super) async fn checkout_followed(&self, id: &CheckoutId) -> Result<Option<CheckoutRecord>, Error> {
+    pub(super) async fn checkout_followed(
+        &self,
+        id: &CheckoutId,
+    ) -> Result<Option<(CheckoutRecord, Option<Version>)>, Error> {
         for _ in 0..RACES_MAX {
             let Some((record, version)) = self.load_checkout(id).await? else { return Ok(None) };
             let now = self.now();
@@ -222,31 +253,26 @@ impl Merchant {
                 }
                 _ => None,
             };
-            let Some((next, stock)) = next else { return Ok(Some(record)) };
+            let Some((next, stock)) = next else { return Ok(Some((record, Some(version)))) };
             let mut writes = checkout_writes(&next, Some(version))?;
             writes.extend(stock);
             if self.commit_if_first(&writes, now).await? {
-                return Ok(Some(next));
+                return Ok(Some((next, None)));
             }
         }
         Err(Refusal::Overtaken.into())
     }
 
     /// What the customer agrees to is compared with what the shop offers now, and settled.
-    pub(super) async fn plan_agreeing(
+    async fn plan_agreeing(
         &self,
-        id: &CheckoutId,
+        (record, version): (CheckoutRecord, Version),
         whose: Whose,
         completion: &Completion,
-        once: Once,
+        once: &Once,
         awaited: Awaited,
     ) -> Result<Plan<Checkout>, Error> {
         let now = self.now();
-        let (was_said, found) = self.said_of(&once, id).await?;
-        let (record, version) = whose.owned_now(found).await?;
-        if was_said {
-            return Ok(Plan::nothing(Checkout { merchant: self.clone(), record, whose }, now));
-        }
         record.changeable(completion.revision)?;
         let address = self.address_of(&record)?;
         let so_far = self.so_far_of(&record)?;
@@ -271,18 +297,13 @@ impl Merchant {
             at: now,
         };
         // What was proved since it was looked at counts.
-        let writes = vec![once.write(id, now)?, due_entry(id, first_look(&agreed))?];
+        let writes = vec![once.write(&record.id, now)?, due_entry(&record.id, first_look(&agreed))?];
         let record = CheckoutRecord { offering, ..record }.agreed(completion.revision, completion.total, agreed)?;
         self.plan_checkout(record, Some(version), writes, whose)
     }
 
-    /// Goes on with a checkout whose terms are settled; `version` is that of its record, if it was just written. Says how it
-    /// stands then, where nobody has to look for that.
-    pub(super) async fn carry_out(
-        &self,
-        checkout: &Checkout,
-        version: Option<Version>,
-    ) -> Result<Option<CheckoutRecord>, Error> {
+    /// Goes on with a checkout whose terms are settled. Says how it stands then, where nobody has to look for that.
+    pub(super) async fn carry_out(&self, checkout: &Checkout) -> Result<Option<CheckoutRecord>, Error> {
         let (record, now) = (&checkout.record, self.now());
         let Stage::Holding(agreed) = &record.stage else { return Ok(None) };
         let trade = self.trade()?;
@@ -314,7 +335,7 @@ impl Merchant {
             let found = merchant.owned_checkout(checkout.id(), &checkout.whose).await?;
             merchant.plan_order(found, &checkout.whose, &agreed).await
         };
-        let placing = match version {
+        let placing = match checkout.version {
             Some(version) => {
                 let plan = self.plan_order((record.clone(), version), &checkout.whose, agreed).await?;
                 Pending::decided(self, plan, input, decide)

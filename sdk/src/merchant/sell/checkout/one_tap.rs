@@ -1,11 +1,11 @@
 //! One tap: the customer's wallet shows what the sale needs, and authorises the payment, in one presentation.
 
-use super::{Checkout, Once, checkout_key, complete::Completion, once::IdempotencyKey};
+use super::{Checkout, Once, complete::Completion, once::IdempotencyKey};
 use crate::{
     ask::{Ask, Device},
     checkout::{Awaited, AwaitedAddress, Stage, Status},
     error::{Error, Refusal},
-    merchant::{AskTogether, BrowserProof, Invitation, Merchant, Pending},
+    merchant::{AskTogether, BrowserProof, Invitation, Merchant},
     money::Money,
     order::{Address, NotAuthorised},
     presentation::Verified,
@@ -78,13 +78,9 @@ impl Checkout {
         merchant.wallet_rail()?.takes_from(tap.device)?;
         // Where nothing is paid, everything has to be known before.
         let awaited = if tap.total.is_zero() { Awaited::default() } else { merchant.awaited(self)? };
-        let input = (self.id().clone(), self.whose.clone(), completion, once, awaited);
-        let agreed = Pending::new(merchant, input, |merchant, (id, whose, completion, once, awaited)| async move {
-            merchant.plan_agreeing(&id, whose, &completion, once, awaited).await
-        });
-        let agreed = agreed.await?.committed().await?;
-        let (version, is_new) = (agreed.version_of(&checkout_key(self.id())), agreed.is_new);
-        let checkout = agreed.value.carried_out(version).await?;
+        let agreed = self.agreed(&completion, once, awaited).await?;
+        let is_new = agreed.is_new;
+        let checkout = agreed.checkout().carried_out().await?;
         let Stage::Paying(agreed) = &checkout.record.stage else { return Ok(Tapped { checkout, invitation: None }) };
         let order = merchant.order(&agreed.order).await?.ok_or(Refusal::NoSuchOrder)?;
         // What was agreed to says what is asked, also when it is asked once more.

@@ -531,15 +531,7 @@ async fn what_was_interrupted_is_taken_up_by_its_key_or_given_up_after_a_minute(
         let completion = pay(checkout, FakeRail::ID);
         let once =
             Once::new(merchant, &checkout.whose.principal(), &key(at), &("complete", checkout.id(), &completion));
-        let input = (checkout.id().clone(), checkout.whose.clone(), completion, once);
-        Pending::new(merchant, input, |merchant, (id, whose, completion, once)| async move {
-            merchant.plan_agreeing(&id, whose, &completion, once, Default::default()).await
-        })
-        .await
-        .unwrap()
-        .commit()
-        .await
-        .unwrap()
+        checkout.agreed(&completion, once, Default::default()).await.unwrap().checkout()
     };
     // The process died after the terms were settled: the same key goes on.
     let checkout = shop.guest(&tea(1)).await.checkout;
@@ -561,14 +553,14 @@ async fn what_was_interrupted_is_taken_up_by_its_key_or_given_up_after_a_minute(
     assert_eq!((open.status(), codes(&open)), (Status::ReadyForComplete, vec!["interrupted"]));
     assert_eq!(shop.left("sencha").await, (4, 0));
     // Whoever was only slow finds that it is over.
-    merchant.carry_out(&agreed, None).await.unwrap();
+    merchant.carry_out(&agreed).await.unwrap();
     assert_eq!(open.reload().await.unwrap().status(), Status::ReadyForComplete);
     assert_eq!((shop.rail.calls(), shop.left("sencha").await), (1, (4, 0)));
     // Whoever was stopped for that long, and finds it as they left it, asks for no money either.
     let checkout = shop.guest(&tea(1)).await.checkout;
     let agreed = agree(&checkout, "c").await;
     shop.shop.advance_s(crate::checkout::HOLDING_S + 1);
-    merchant.carry_out(&agreed, None).await.unwrap();
+    merchant.carry_out(&agreed).await.unwrap();
     let open = checkout.reload().await.unwrap();
     assert_eq!((open.status(), codes(&open)), (Status::ReadyForComplete, vec!["interrupted"]));
     assert_eq!((shop.rail.calls(), shop.left("sencha").await), (1, (4, 0)));

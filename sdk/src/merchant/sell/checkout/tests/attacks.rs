@@ -37,15 +37,7 @@ pub(super) async fn agreed(shop: &Shop, checkout: &Checkout, at: &str) -> Checko
     let completion = pay(checkout, FakeRail::ID);
     let content = ("complete", checkout.id(), &completion);
     let once = Once::new(shop.merchant(), &checkout.whose.principal(), &key(at), &content);
-    let input = (checkout.id().clone(), checkout.whose.clone(), completion, once);
-    Pending::new(shop.merchant(), input, |merchant, (id, whose, completion, once)| async move {
-        merchant.plan_agreeing(&id, whose, &completion, once, Default::default()).await
-    })
-    .await
-    .unwrap()
-    .commit()
-    .await
-    .unwrap()
+    checkout.agreed(&completion, once, Default::default()).await.unwrap().checkout()
 }
 
 #[tokio::test]

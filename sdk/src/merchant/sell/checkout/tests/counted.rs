@@ -106,7 +106,7 @@ async fn a_checkout_whose_order_was_let_go_by_then_is_opened_again() {
     let agreed = attacks::agreed(&shop, &checkout, "a").await;
     let Stage::Holding(terms) = &agreed.record.stage else { panic!("{agreed:?}") };
     shop.shelf.free(&terms.order, shop.merchant().now()).await.unwrap();
-    let open = agreed.carried_out(None).await.unwrap();
+    let open = agreed.carried_out().await.unwrap();
     assert_eq!((open.status(), codes(&open)), (Status::ReadyForComplete, vec!["interrupted"]));
     assert_eq!((shop.rail.calls(), shop.left("sencha").await), (0, (5, 0)));
     // The next attempt is another order.

@@ -100,7 +100,7 @@ async fn what_was_used_under_a_former_name_is_not_let_off_by_what_was_agreed_to_
     assert_eq!(older.merge(&proof).await.unwrap(), *older.id());
 
     let calls = shop.rail.calls();
-    merchant.carry_out(&older.checkout(begun.id()).await.unwrap(), None).await.unwrap();
+    merchant.carry_out(&older.checkout(begun.id()).await.unwrap()).await.unwrap();
     let found = older.checkout(begun.id()).await.unwrap();
     assert_eq!((codes(&found)[0], found.order().await.unwrap().is_none()), ("discount_used", true));
     assert_eq!((shop.rail.calls(), shop.left("book").await), (calls, (4, 0)), "no payment, and nothing is held");
