@@ -156,6 +156,7 @@ impl OrderState {
 
 /// One attempt to pay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Attempt {
     /// Which one, from 1.
     pub number: u32,
@@ -203,6 +204,7 @@ pub enum Source {
 
 /// Settled money of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Settled {
     /// Where it came from.
     pub by: Source,
@@ -212,6 +214,7 @@ pub struct Settled {
 
 /// Where every cent of an order is: `received = settled + owed + refunded`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Ledger {
     /// All that ever arrived.
     pub received: Money,
@@ -288,6 +291,7 @@ impl Ledger {
 
 /// An order as it is stored. Its delivery address, what happened and what goes back are records of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct OrderRecord {
     /// Its name.
     pub id: OrderId,
@@ -349,6 +353,7 @@ impl Persisted for OrderRecord {
 
 /// What a transition leads to, to be committed as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
     /// The order from now on.
     pub order: OrderRecord,
@@ -510,6 +515,7 @@ impl OrderError {
 
 /// What an order is made of, besides its draft.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Placing {
     /// Its name.
     pub id: OrderId,

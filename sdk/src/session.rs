@@ -13,6 +13,9 @@ use crate::{
 
 pub mod cookie;
 
+#[doc = include_str!("session/lighter_proofs.md")]
+pub mod lighter_proofs {}
+
 /// How long a session lives without being used, in seconds.
 pub const IDLE_S: u64 = 7 * 24 * 3600;
 /// How long a session lives at most, in seconds.

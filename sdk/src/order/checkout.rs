@@ -12,6 +12,7 @@ use crate::{
 
 /// What an order knows of the checkout that it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FromCheckout {
     /// Which.
     pub id: CheckoutId,

@@ -194,6 +194,7 @@ pub enum DeliverySource {
 
 /// The address of an order as stored: until its time is over.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DeliveryRecord {
     /// Who said it.
     pub source: DeliverySource,

@@ -16,6 +16,7 @@ use crate::{
 
 /// An amount that goes back, as stored beside its order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RefundRecord {
     /// Its name within the order: says what caused it, so that a cause has its effect once.
     pub key: String,
