@@ -17,6 +17,7 @@ use firsthand::{
     Merchant,
     fetch::{Fetch, FetchError, FetchRequest, Fetched},
     testing::{FakeRail, TestShop},
+    trade::Shelf,
 };
 use firsthand_axum::{CustomerLayer, Known, routes};
 use futures_util::FutureExt;
@@ -106,6 +107,7 @@ impl Nodes {
             let clock = self.world.state().clock.clone();
             let (disk, fetch) =
                 (Disk::new(&self.world, life, self.flaw), Issuer(self.shop.clone(), self.world.clone()));
+            let shelf = Shelf::new(disk.clone());
             let shop = self.shop.in_the_time_of(&clock, |builder| {
                 builder
                     .store(disk)
@@ -113,7 +115,7 @@ impl Nodes {
                     .ask(&TestShop::age())
                     .ask(&TestShop::address())
                     .rail(self.rail.clone())
-                    .trade(till::trade())
+                    .trade(till::trade(shelf))
             });
             let merchant = shop.merchant().clone();
             Node { app: app(&merchant, &self.world), merchant, serving: Vec::new() }

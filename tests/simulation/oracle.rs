@@ -19,6 +19,8 @@ use crate::{
 
 /// How old a proof may be, and how far in the future, in seconds.
 const PROOF_S: (i64, i64) = (120, 30);
+/// How long a request may take, in seconds, before what it decided is too old to be committed.
+const SLEPT_S: u64 = 60;
 /// How many sessions a key may have begun after one that is still there for certain.
 const SESSIONS_OF_A_KEY: u32 = 3;
 
@@ -299,6 +301,7 @@ impl State {
             (request.browser, request.wrote.clone(), std::mem::take(&mut request.ends), request.body.clone());
         let is_done = (200..300).contains(&status);
 
+        let hit = hit || now.since_s(begun_at) > SLEPT_S;
         if status >= 500 {
             let excused = hit && code == "unavailable";
             oracle.must(excused, || format!("request {number} ({:?}): {status} {code}, for no reason", read.deed));
@@ -318,7 +321,16 @@ impl State {
             };
             oracle.must(once, || format!("request {number} ({:?}): one proof has two effects", read.deed));
         }
-        if (400..500).contains(&status) {
+        if code == "binding_locked" {
+            let of = browser.and_then(|browser| oracle.person(browser));
+            let ends = |one: &Request| one.read.deed.ends() && one.browser.and_then(|one| oracle.person(one)) == of;
+            let was_ended = oracle.requests.values().any(ends);
+            oracle.must(was_ended, || format!("request {number}: nobody has ever signed out, and a key is locked"));
+        }
+        // What ends much one after the other, and takes so long that it is to be signed once more, has begun.
+        let in_steps = matches!(read.deed, Deed::ForgetMe | Deed::ForgetDevice | Deed::RevokeAll);
+        let goes_on = in_steps && code == "use_dpop_nonce";
+        if (400..500).contains(&status) && !goes_on {
             let left: Vec<&str> = wrote.iter().copied().filter(|kind| !may_stay(&read.deed, kind)).collect();
             oracle.must(left.is_empty(), || {
                 format!("request {number} ({:?}) is refused ({code}), and leaves {left:?}", read.deed)
@@ -333,7 +345,7 @@ impl State {
                 session.ended.get_or_insert(tick);
             }
         }
-        if (400..500).contains(&status) && read.deed.ends() {
+        if (400..500).contains(&status) && read.deed.ends() && !goes_on {
             for session in oracle.sessions.values_mut() {
                 session.doubts.remove(&number);
             }

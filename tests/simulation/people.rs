@@ -85,17 +85,19 @@ pub fn move_in(world: &World, nodes: &Nodes) {
 }
 
 impl Doing {
-    /// One of the browsers; of those that know a session, if there are any, in most cases.
     pub fn any_device(&self) -> usize {
         let mut state = self.world.state();
-        let known: Vec<usize> = (0..state.folk.devices.len())
-            .filter(|device| state.folk.devices[*device].browser.token.is_some())
-            .collect();
         let all = state.folk.devices.len();
-        match state.numbers.chance(700) {
-            true => state.numbers.of(&known).unwrap_or_else(|| state.numbers.below(all)),
-            false => state.numbers.below(all),
-        }
+        state.numbers.below(all)
+    }
+
+    /// A browser that has a session, as far as it knows.
+    pub fn known_device(&self) -> Option<usize> {
+        let mut state = self.world.state();
+        let devices = &state.folk.devices;
+        let known: Vec<usize> =
+            (0..devices.len()).filter(|device| devices[*device].browser.token.is_some()).collect();
+        state.numbers.of(&known)
     }
 
     pub fn person(&self, device: usize) -> usize {
@@ -216,7 +218,7 @@ impl Doing {
 
     /// A browser brings a question and a code, its own or not.
     pub async fn redeem(&self, device: usize, id: &str, code: Option<&str>) -> Reply {
-        let mut body = json!({ "presentation": id });
+        let mut body = json!({ "presentation": id, "device": "Firefox on Android" });
         if let Some(code) = code {
             body["response_code"] = code.into();
         }
@@ -248,7 +250,7 @@ impl Doing {
 
     /// A key that is known begins a session by itself.
     pub async fn resume(&self, device: usize) {
-        self.tab(device, async |tab| tab.redeem(&json!({})).await).await;
+        self.tab(device, async |tab| tab.redeem(&json!({ "device": "A telephone" })).await).await;
         self.look(device).await;
     }
 

@@ -54,6 +54,22 @@ const DEEDS: [(&str, usize); 24] = [
     ("steal", 9),
 ];
 
+/// What is done most often by somebody who is known, and by nobody else.
+const BY_KNOWN: [&str; 12] = [
+    "look",
+    "act",
+    "me",
+    "sign out",
+    "revoke one",
+    "revoke all",
+    "forget device",
+    "forget me",
+    "write down a code",
+    "begin a checkout",
+    "old token",
+    "old nonce",
+];
+
 /// What a history came to.
 pub struct Ended {
     pub wrong: Vec<String>,
@@ -188,14 +204,17 @@ impl History {
 
     /// One thing, and nothing beside it.
     async fn alone(&self, deed: impl Future<Output = ()>) {
-        let mut deed = Box::pin(deed);
+        let (mut deed, mut idle) = (Box::pin(deed), false);
         for _ in 0..TURNS_MAX {
             if deed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
                 return;
             }
-            if !self.world().let_one_go_on() {
+            // Whoever does not wait for a turn is at work, or waits for the time.
+            let waits = self.world().let_one_go_on();
+            if idle && !waits {
                 self.leap(1).await;
             }
+            idle = !waits;
             self.settle().await;
         }
         self.world().state().oracle.broken("it never comes to rest");
@@ -204,7 +223,13 @@ impl History {
 
 impl Doing {
     async fn does(&self, what: &'static str) {
-        let device = self.any_device();
+        let of_known = BY_KNOWN.contains(&what) && self.world.chance(930);
+        let (device, what) = match of_known.then(|| self.known_device()) {
+            // Whoever is nobody yet comes in first.
+            Some(None) => (self.any_device(), "sign in"),
+            Some(Some(known)) => (known, what),
+            None => (self.any_device(), what),
+        };
         match what {
             "sign in" => self.sign_in(device).await,
             "ask" => {

@@ -35,11 +35,11 @@ pub struct Cart {
     agreed: Option<(String, Value)>,
 }
 
-/// How the shop sells, from a shelf in its own store.
-pub fn trade() -> Trade {
+/// How the shop sells from this shelf.
+pub fn trade(shelf: Shelf) -> Trade {
     let euro = |minor| Money::new(minor, Currency::EUR).expect("an amount");
     let items = ITEMS.map(|(name, minor, _)| Item::new(name, format!("A {name}"), euro(minor)));
-    Trade::new(Currency::EUR, Items::new(items).expect("names")).hold_s(300)
+    Trade::new(Currency::EUR, Items::new(items).expect("names")).inventory(shelf).hold_s(300)
 }
 
 /// Everything that there is, is put on the shelf.
