@@ -2,23 +2,21 @@
 
 use std::collections::BTreeSet;
 
+use crate::{
+    oracle::{Session, Verdict},
+    people::Doing,
+    till::{ITEMS, shelf},
+};
 use firsthand::{
     env::Env,
     merchant::Order,
     order::{OrderId, OrderState},
     store::{Key, Store},
 };
-use http::Method;
-
-use crate::{
-    oracle::{Session, Verdict},
-    people::Doing,
-    till::{ITEMS, shelf},
-};
 
 /// What is gone once its time is over and somebody has swept.
-const PASSES: [&str; 7] =
-    ["spent_proof", "presentation", "session", "customer_session", "session_answer", "begun_checkout", "stock_hold"];
+const PASSES: [&str; 6] =
+    ["spent_proof", "presentation", "session", "customer_session", "session_answer", "begun_checkout"];
 
 /// Whoever has a session is known by it at every node, and whoever has none is not.
 pub async fn of_sessions(doing: &Doing) {
@@ -29,9 +27,10 @@ pub async fn of_sessions(doing: &Doing) {
         state.oracle.sessions.iter().map(of).collect()
     };
     for (token, device, verdict) in all {
-        let mut tab = doing.browser(device);
-        tab.token = Some(token);
-        let reply = tab.signed(Method::GET, "/", None).await;
+        let known = doing.browser(device).token;
+        doing.world.state().folk.devices[device].browser.token = Some(token);
+        let reply = doing.look(device).await;
+        doing.world.state().folk.devices[device].browser.token = known;
         let right = match verdict {
             Verdict::Open => reply.status == 200,
             Verdict::Over => reply.code() == "invalid_token",

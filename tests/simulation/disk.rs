@@ -71,9 +71,9 @@ impl Disk {
         match state.numbers.below(1000) {
             0..4 => Fate::Down,
             4..6 => Fate::DiesBefore,
-            6..10 if is_commit => Fate::Lost,
-            10..20 if is_commit => Fate::DoneAndLost,
-            20..24 if is_commit => Fate::DiesAfter,
+            6..16 if is_commit => Fate::Lost,
+            16..36 if is_commit => Fate::DoneAndLost,
+            36..42 if is_commit => Fate::DiesAfter,
             _ => Fate::Fine,
         }
     }

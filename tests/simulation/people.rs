@@ -95,8 +95,7 @@ impl Doing {
     pub fn known_device(&self) -> Option<usize> {
         let mut state = self.world.state();
         let devices = &state.folk.devices;
-        let known: Vec<usize> =
-            (0..devices.len()).filter(|device| devices[*device].browser.token.is_some()).collect();
+        let known: Vec<usize> = (0..devices.len()).filter(|device| devices[*device].browser.token.is_some()).collect();
         state.numbers.of(&known)
     }
 

@@ -26,8 +26,11 @@ const AT_ONCE: usize = 5;
 /// How long a history may take to come to rest, in turns.
 const TURNS_MAX: usize = 50_000;
 
+/// How far the clock leaps, in seconds.
+const LEAPS_S: [u64; 16] = [1, 1, 2, 5, 20, 20, 61, 61, 70, 130, 400, 1_000, 4_000, 90_000, 610_000, 1_300_000];
+
 /// What is done, and how often of so many.
-const DEEDS: [(&str, usize); 24] = [
+const DEEDS: [(&str, usize); 25] = [
     ("sign in", 16),
     ("ask", 3),
     ("answer", 4),
@@ -46,8 +49,9 @@ const DEEDS: [(&str, usize); 24] = [
     ("recover", 5),
     ("old token", 6),
     ("old nonce", 3),
-    ("begin a checkout", 8),
-    ("pay", 12),
+    ("begin a checkout", 3),
+    ("buy", 14),
+    ("pay", 7),
     ("keep house", 5),
     ("replay", 12),
     ("bend", 5),
@@ -55,7 +59,7 @@ const DEEDS: [(&str, usize); 24] = [
 ];
 
 /// What is done most often by somebody who is known, and by nobody else.
-const BY_KNOWN: [&str; 12] = [
+const BY_KNOWN: [&str; 13] = [
     "look",
     "act",
     "me",
@@ -66,6 +70,7 @@ const BY_KNOWN: [&str; 12] = [
     "forget me",
     "write down a code",
     "begin a checkout",
+    "buy",
     "old token",
     "old nonce",
 ];
@@ -140,7 +145,7 @@ impl History {
 
     async fn trouble(&self) {
         let deeds: Vec<&'static str> = DEEDS.iter().flat_map(|(deed, often)| vec![*deed; *often]).collect();
-        let mut left = 8 + self.world().below(24);
+        let (mut left, mut idle) = (8 + self.world().below(24), 0);
         for _ in 0..TURNS_MAX {
             let (under_way, what) = {
                 let mut state = self.world().state();
@@ -157,9 +162,8 @@ impl History {
                     self.doing.nodes.kill(node);
                 }
                 3..14 => {
-                    let secs = [1, 20, 70, 130, 400, 1_000, 4_000, 90_000, 610_000, 1_300_000];
-                    let secs = secs[self.world().below(secs.len())];
-                    self.leap(secs).await;
+                    let secs = self.world().below(LEAPS_S.len());
+                    self.leap(LEAPS_S[secs]).await;
                 }
                 14..150 if left > 0 && under_way < AT_ONCE => {
                     left -= 1;
@@ -172,8 +176,12 @@ impl History {
                     let what = self.world().state().numbers.of(&deeds).expect("deeds");
                     self.start(what);
                 }
-                // Whoever waits, waits for the time.
-                _ => self.leap(20).await,
+                // Whoever waits, waits for the time: a moment for others, or until somebody's patience ends.
+                _ if idle < 50 => idle += 1,
+                _ => {
+                    idle = 0;
+                    self.leap(20).await;
+                }
             }
             self.settle().await;
         }
@@ -188,10 +196,9 @@ impl History {
             return;
         }
         self.alone(audit::of_sessions(&self.doing)).await;
+        // Whoever starts anew knows no more than the store.
         let nodes = self.world().state().lives.len();
-        for node in 0..nodes {
-            self.doing.nodes.kill(node);
-        }
+        self.doing.nodes.kill(self.world().below(nodes));
         self.alone(audit::of_sessions(&self.doing)).await;
         for secs in [61, 400, 4_000, 90_000, 200_000] {
             self.leap(secs).await;
@@ -204,17 +211,16 @@ impl History {
 
     /// One thing, and nothing beside it.
     async fn alone(&self, deed: impl Future<Output = ()>) {
-        let (mut deed, mut idle) = (Box::pin(deed), false);
+        let (mut deed, mut idle) = (Box::pin(deed), 0);
         for _ in 0..TURNS_MAX {
             if deed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
                 return;
             }
             // Whoever does not wait for a turn is at work, or waits for the time.
-            let waits = self.world().let_one_go_on();
-            if idle && !waits {
+            idle = if self.world().let_one_go_on() { 0 } else { idle + 1 };
+            if idle > 50 {
                 self.leap(1).await;
             }
-            idle = !waits;
             self.settle().await;
         }
         self.world().state().oracle.broken("it never comes to rest");
@@ -277,7 +283,10 @@ impl Doing {
             "old nonce" => {
                 self.old_nonce(device).await;
             }
-            "begin a checkout" => self.begin_checkout(device).await,
+            "begin a checkout" => {
+                self.begin_checkout(device).await;
+            }
+            "buy" => self.buy(device).await,
             "pay" => {
                 self.pay().await;
             }

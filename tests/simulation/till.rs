@@ -77,7 +77,7 @@ impl Doing {
     }
 
     /// Somebody begins a checkout, or their browser sends the same once more.
-    pub async fn begin_checkout(&self, device: usize) {
+    pub async fn begin_checkout(&self, device: usize) -> usize {
         let number = {
             let mut state = self.world.state();
             let own: Vec<usize> =
@@ -99,17 +99,30 @@ impl Doing {
         let Cart { key, basket, .. } = self.world.state().folk.carts[number].clone();
         let reply = self.keyed(device, "/wallet/checkouts", &key, &basket).await;
         self.show(number, &reply);
+        number
+    }
+
+    /// From the basket to the order; most browsers send it again when they hear nothing.
+    pub async fn buy(&self, device: usize) {
+        let number = self.begin_checkout(device).await;
+        for _ in 0..1 + self.world.below(2) {
+            self.pay_for(number).await;
+        }
     }
 
     /// Somebody pays; or their browser sends the same once more.
     pub async fn pay(&self) -> Option<()> {
-        let (number, cart) = {
+        let number = {
             let mut state = self.world.state();
             let open: Vec<usize> =
                 (0..state.folk.carts.len()).filter(|cart| state.folk.carts[*cart].shown.is_some()).collect();
-            let number = state.numbers.of(&open)?;
-            (number, state.folk.carts[number].clone())
+            state.numbers.of(&open)?
         };
+        self.pay_for(number).await
+    }
+
+    async fn pay_for(&self, number: usize) -> Option<()> {
+        let cart = self.world.state().folk.carts[number].clone();
         let shown = cart.shown?;
         let (key, agreed) = match cart.agreed {
             Some(again) if self.world.chance(600) => again,
