@@ -288,7 +288,8 @@ impl State {
     pub fn answers(&mut self, number: u64, status: u16, body: &Value) {
         let now = self.clock.now();
         let code = body["code"].as_str().filter(|_| status >= 400).unwrap_or_default().to_owned();
-        self.count(&format!("answer: {status} {code}"));
+        let about = self.oracle.requests.get(&number).map_or("nothing", |request| request.read.deed.name());
+        self.count(&format!("{about}: {status} {code}"));
         self.note(|| format!("request {number} is answered {status} {code}"));
         let oracle = &mut self.oracle;
         oracle.tick += 1;

@@ -99,6 +99,14 @@ impl Doing {
         state.numbers.of(&known)
     }
 
+    /// A browser that had a session at some time.
+    pub fn device_of_before(&self) -> Option<usize> {
+        let mut state = self.world.state();
+        let devices = &state.folk.devices;
+        let before: Vec<usize> = (0..devices.len()).filter(|device| !devices[*device].tokens.is_empty()).collect();
+        state.numbers.of(&before)
+    }
+
     pub fn person(&self, device: usize) -> usize {
         self.world.state().folk.devices[device].person
     }
@@ -293,14 +301,15 @@ impl Doing {
         Some(())
     }
 
-    /// Somebody comes back by a code of theirs, with a browser that they have.
-    pub async fn recover(&self, device: usize) -> Option<()> {
-        let person = self.person(device);
-        let code = {
+    /// Somebody comes back by a code of theirs, with any browser that they have.
+    pub async fn recover(&self) -> Option<()> {
+        let (device, code) = {
             let mut state = self.world.state();
-            let codes = state.folk.codes.iter().filter(|(whose, _)| *whose == person);
-            let codes: Vec<String> = codes.map(|(_, code)| code.clone()).collect();
-            state.numbers.of(&codes)?
+            let codes = state.folk.codes.clone();
+            let (person, code) = state.numbers.of(&codes)?;
+            let devices = &state.folk.devices;
+            let theirs: Vec<usize> = (0..devices.len()).filter(|device| devices[*device].person == person).collect();
+            (state.numbers.of(&theirs)?, code)
         };
         let body = json!({ "code": code });
         self.tab(device, async |tab| {

@@ -37,6 +37,29 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// What it is called where it is counted.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Look => "look",
+            Self::Act => "act",
+            Self::Me => "me",
+            Self::Sessions => "sessions",
+            Self::Ask => "ask",
+            Self::Answer(_) => "answer",
+            Self::Begin { presentation: Some(_), .. } => "redeem",
+            Self::Begin { presentation: None, .. } => "resume",
+            Self::SignOut => "sign out",
+            Self::Revoke(_) => "revoke one",
+            Self::RevokeAll => "revoke all",
+            Self::ForgetDevice => "forget device",
+            Self::ForgetMe => "forget me",
+            Self::MakeCode => "write down a code",
+            Self::Recover(_) => "recover",
+            Self::Checkout => "checkout",
+            Self::Other => "anything else",
+        }
+    }
+
     /// Whether it ends sessions.
     pub const fn ends(&self) -> bool {
         matches!(

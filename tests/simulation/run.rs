@@ -31,7 +31,7 @@ const LEAPS_S: [u64; 16] = [1, 1, 2, 5, 20, 20, 61, 61, 70, 130, 400, 1_000, 4_0
 
 /// What is done, and how often of so many.
 const DEEDS: [(&str, usize); 25] = [
-    ("sign in", 16),
+    ("sign in", 8),
     ("ask", 3),
     ("answer", 4),
     ("come in", 6),
@@ -40,13 +40,13 @@ const DEEDS: [(&str, usize); 25] = [
     ("act", 12),
     ("me", 3),
     ("resume", 8),
-    ("sign out", 5),
+    ("sign out", 6),
     ("revoke one", 4),
     ("revoke all", 3),
     ("forget device", 2),
     ("forget me", 2),
-    ("write down a code", 5),
-    ("recover", 5),
+    ("write down a code", 7),
+    ("recover", 7),
     ("old token", 6),
     ("old nonce", 3),
     ("begin a checkout", 3),
@@ -145,7 +145,7 @@ impl History {
 
     async fn trouble(&self) {
         let deeds: Vec<&'static str> = DEEDS.iter().flat_map(|(deed, often)| vec![*deed; *often]).collect();
-        let (mut left, mut idle) = (8 + self.world().below(24), 0);
+        let (mut left, mut idle) = (18 + self.world().below(24), 0);
         for _ in 0..TURNS_MAX {
             let (under_way, what) = {
                 let mut state = self.world().state();
@@ -265,7 +265,7 @@ impl Doing {
             }
             "act" => self.act(device).await,
             "me" => self.me(device).await,
-            "resume" => self.resume(device).await,
+            "resume" => self.resume(self.device_of_before().unwrap_or(device)).await,
             "sign out" => self.sign_out(device).await,
             "revoke one" => {
                 self.revoke_one(device).await;
@@ -277,7 +277,7 @@ impl Doing {
                 self.write_down_code(device).await;
             }
             "recover" => {
-                self.recover(device).await;
+                self.recover().await;
             }
             "old token" => self.old_token(device).await,
             "old nonce" => {

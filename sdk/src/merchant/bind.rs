@@ -135,7 +135,7 @@ impl Merchant {
                 writes.push(put(customer_key(&customer), &record, None, Expect::Version(record_version))?);
                 let begin =
                     Begin { rung: shown.rung, rung_at: Some(now), by: Some(shown.name.clone()), ..Begin::default() };
-                self.begin(browser, &customer, &begin, None, writes).await
+                self.begin(browser, &customer, &begin, None, writes, now).await
             };
             if let Some(outcome) = races.settled(step.await) {
                 return outcome;
@@ -169,7 +169,7 @@ impl Merchant {
         writes.extend(first_key(browser, &customer, Some(&new.name), (false, None), now)?);
         writes.extend(bound(new, &customer, None, now)?);
         let begin = Begin { rung: new.rung, rung_at: Some(now), by: Some(new.name.clone()), ..Begin::default() };
-        match self.begin(browser, &customer, &begin, None, writes).await {
+        match self.begin(browser, &customer, &begin, None, writes, now).await {
             Err(Error::Unavailable { source, .. }) if super::recognise::is_race(source.as_ref()) => {
                 Err(Refusal::Overtaken.into())
             }

@@ -316,7 +316,7 @@ impl Merchant {
             proved_at: (is_them && !across_devices).then_some(answered_at),
             across_devices: across_devices || has_joined,
         };
-        let grant = self.begin(browser, &customer, &begin, asked.return_to, writes).await?;
+        let grant = self.begin(browser, &customer, &begin, asked.return_to, writes, now).await?;
         self.tell(request);
         Ok((grant, asked.payment))
     }
@@ -430,7 +430,7 @@ impl Merchant {
                 let key = binding_key(&browser.key_name());
                 let writes = vec![Write::Check { key, expect: Expect::Version(version) }, browser.spent(now)?];
                 let begin = Begin { across_devices: binding.across_devices, ..Begin::default() };
-                self.begin(browser, &binding.customer, &begin, None, writes).await
+                self.begin(browser, &binding.customer, &begin, None, writes, now).await
             };
             if let Some(outcome) = races.settled(step.await) {
                 return outcome;
@@ -486,8 +486,8 @@ impl Merchant {
         Ok((record, stored.version))
     }
 
-    /// Begins a session in one commit with `writes`, and ends the oldest of the key, if it has as many as it may have. What
-    /// those could read, the key still can.
+    /// Begins a session in one commit with `writes`, which the caller has decided `now`, and ends the oldest of the key, if it
+    /// has as many as it may have. What those could read, the key still can.
     pub(super) async fn begin(
         &self,
         browser: &BrowserProof,
@@ -495,8 +495,8 @@ impl Merchant {
         begin: &Begin,
         return_to: Option<String>,
         mut writes: Vec<Write>,
+        now: UnixTime,
     ) -> Result<SessionGrant, Error> {
-        let now = self.now();
         let access_token = AccessToken::from_random(self.random());
         let Begin { rung, rung_at, by, proved_at, across_devices } = begin.clone();
         let session = SessionRecord {
