@@ -10,7 +10,7 @@ use crate::{
 use firsthand::{
     env::Env,
     merchant::Order,
-    order::{OrderId, OrderState},
+    order::{Happened, OrderId, OrderState},
     store::{Key, Store},
 };
 
@@ -66,23 +66,30 @@ pub async fn of_sales(doing: &Doing) {
             continue;
         };
         let is_paid = order.state() == OrderState::Paid;
+        // What was paid after its hold had ended, and when others had it, is sold to nobody: the merchant is told.
+        let events = order.events().await.expect("a store that answers");
+        let is_missing = events.iter().any(|event| matches!(event.what, Happened::StockMissing { .. }));
         let total = order.record().total.minor();
         let mut state = doing.world.state();
         state.count(&format!("audit: an order that is {}", order.state().name()));
         state.oracle.must(taken == if is_paid { total } else { 0 }, || {
             format!("{taken} were taken of {total} for {id}, which is {}", order.state().name())
         });
+        let told = sold.iter().filter(|(_, order)| **order == id.to_string()).count();
+        state.oracle.must(told <= 1, || format!("{id} was told as the order of {told} checkouts"));
         let from = checkout_of(&order);
         if is_paid {
             let is_one = from.is_some_and(|from| checkouts.insert(from));
             state.oracle.must(is_one, || format!("{id} is the second order of its checkout, or of none"));
+            if is_missing {
+                state.count("audit: an order of what was sold to others");
+                continue;
+            }
             for line in &order.record().lines {
                 let which = ITEMS.iter().position(|(item, ..)| *item == line.item);
                 gone[which.expect("something that is sold")] += u64::from(line.quantity.count());
             }
         }
-        let told = sold.iter().filter(|(_, order)| **order == id.to_string()).count();
-        state.oracle.must(told <= 1, || format!("{id} was told as the order of {told} checkouts"));
     }
     for ((item, _, stocked), gone) in ITEMS.iter().zip(gone) {
         let count = shelf(&doing.world).count(item, doing.world.now()).await.expect("a store that answers");
