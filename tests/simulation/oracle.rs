@@ -393,8 +393,10 @@ impl Oracle {
             || self.verdict(session, begun_at) == Verdict::Over && session.ended.is_none();
         let others = browser != Some(session.browser);
         let is_open = self.verdict(session, now) == Verdict::Open;
-        let is_first =
-            read.proof.as_ref().and_then(|proof| self.proofs.get(&proof.text)).is_some_and(|used| used.came == 1);
+        let is_first = read
+            .proof
+            .as_ref()
+            .is_some_and(|proof| proof.fits && self.proofs.get(&proof.text).is_some_and(|used| used.came == 1));
         let must_hold = is_open && !others && !hit && is_first && matches!(read.deed, Deed::Look | Deed::Act);
         if is_done && was_over {
             self.broken(format!("request {number} ({:?}): a session that has ended opens something", read.deed));

@@ -1,6 +1,7 @@
 //! A request as the oracle reads it off the wire: what it is about, whose key signed it, and which token it carries.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use firsthand::protocol::dpop::content_digest;
 use http::header;
 use serde_json::Value;
 
@@ -100,6 +101,8 @@ pub struct Proof {
     /// Whose it is: what tells one public key from another.
     pub key: String,
     pub made_at: i64,
+    /// Whether it was made for this very request.
+    pub fits: bool,
 }
 
 /// A request, read.
@@ -117,7 +120,7 @@ impl Read {
         Self {
             deed: deed(sent),
             is_safe: sent.method.is_safe(),
-            proof: text(header::HeaderName::from_static("dpop")).and_then(proof),
+            proof: text(header::HeaderName::from_static("dpop")).and_then(|text| proof(text, sent)),
             token: text(header::AUTHORIZATION).and_then(|text| text.strip_prefix("DPoP ")).map(str::to_owned),
         }
     }
@@ -149,9 +152,17 @@ fn deed(sent: &Sent) -> Deed {
     }
 }
 
-fn proof(text: &str) -> Option<Proof> {
+fn proof(text: &str, sent: &Sent) -> Option<Proof> {
     let mut parts = text.split('.').map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap_or_default());
     let (head, claims) = (parts.next()?, parts.next()?);
     let (head, claims): (Value, Value) = (serde_json::from_slice(&head).ok()?, serde_json::from_slice(&claims).ok()?);
-    Some(Proof { text: text.to_owned(), key: head["jwk"]["x"].as_str()?.to_owned(), made_at: claims["iat"].as_i64()? })
+    let says = |name: &str| claims[name].as_str();
+    let of_body = says("content_digest").is_none_or(|digest| digest == content_digest(&sent.body));
+    let of_address = says("htu").is_some_and(|url| url.ends_with(sent.uri.path()));
+    Some(Proof {
+        text: text.to_owned(),
+        key: head["jwk"]["x"].as_str()?.to_owned(),
+        made_at: claims["iat"].as_i64()?,
+        fits: says("htm") == Some(sent.method.as_str()) && of_address && of_body,
+    })
 }
