@@ -40,6 +40,50 @@ use crate::{
 /// How many histories are run every day: as many as half a minute has room for.
 const RUNS: u64 = 1_000;
 
+/// How often each of these happens in as many histories at least, so that they cannot become empty.
+const AT_LEAST: [(&str, u64); 40] = [
+    ("act: 200", 300),
+    ("act: 401 invalid_dpop_proof", 100),
+    ("act: 401 invalid_token", 100),
+    ("answer: 409 already_answered", 50),
+    ("audit: a session in doubt", 500),
+    ("audit: a session that is over", 500),
+    ("audit: an open session", 1_000),
+    ("audit: an order that is cancelled", 10),
+    ("audit: an order that is paid", 50),
+    ("checkout: 200", 100),
+    ("checkout: 201", 200),
+    ("checkout: 409 checkout_over", 5),
+    ("checkout: an order", 40),
+    ("forget device: 204", 15),
+    ("forget me: 200", 15),
+    ("network: a request comes twice", 500),
+    ("network: a request is lost", 300),
+    ("network: an answer is lost", 300),
+    ("node: dies after it has committed", 50),
+    ("node: dies before it commits", 20),
+    ("node: dies while it reads", 30),
+    ("node: ends", 300),
+    ("recover: 200", 8),
+    ("recover: 403 not_recognised", 4),
+    ("redeem: 200", 1_500),
+    ("redeem: 403 binding_locked", 4),
+    ("redeem: 403 other_browser", 100),
+    ("redeem: 403 wrong_response_code", 15),
+    ("redeem: 409 already_redeemed", 200),
+    ("redeem: 409 not_answered", 50),
+    ("resume: 200", 100),
+    ("resume: 403 binding_locked", 30),
+    ("resume: 403 unknown_key", 200),
+    ("revoke all: 204", 30),
+    ("revoke one: 204", 30),
+    ("sign out: 204", 80),
+    ("store: a commit is cut off", 50),
+    ("store: a commit is done, and its answer lost", 200),
+    ("store: a commit is lost, and nobody can tell", 100),
+    ("store: conflict", 300),
+];
+
 #[test]
 fn no_history_takes_anybody_for_somebody_else_or_does_anything_twice() {
     if let Some(seed) = number("FIRSTHAND_SIMULATION_SEED") {
@@ -72,6 +116,12 @@ fn no_history_takes_anybody_for_somebody_else_or_does_anything_twice() {
     println!("{runs} histories from seed {first} in {:?}, {each:?} each with two at a time", begun.elapsed());
     for (what, count) in &counts {
         println!("{count:>10} {what}");
+    }
+    if runs >= RUNS {
+        for (what, least) in AT_LEAST {
+            let count = counts.get(what).copied().unwrap_or_default();
+            assert!(count >= least, "{what:?} happened {count} times in {runs} histories: they have become empty");
+        }
     }
 }
 

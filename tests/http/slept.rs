@@ -96,3 +96,19 @@ async fn a_replay_that_is_kept_waiting_begins_nothing() {
     store.sleeps_after("binding", 300, &shop);
     refused(&browser.send(&Method::POST, path, headers, body).await, 401, "use_dpop_nonce");
 }
+
+/// A key is opened, and the session that opens it begins: not the second before.
+#[tokio::test]
+async fn whoever_comes_back_while_a_second_passes_is_back() {
+    let (shop, store) = shop();
+    let mut browser = browser(&shop);
+    browser.sign_in("adult").await;
+    let code = browser.signed(Method::POST, "/wallet/recovery-code", None).await.json();
+    assert_eq!(browser.delete("/wallet/sessions/current").await.status, StatusCode::NO_CONTENT);
+    browser.token = None;
+    store.sleeps_after("binding", 1, &shop);
+    let back = browser.post_json("/wallet/recovery", &code).await;
+    assert_eq!(back.status, StatusCode::OK, "{}", back.text());
+    browser.token = back.json()["access_token"].as_str().map(str::to_owned);
+    assert_eq!(browser.get("/wallet/me").await.status, StatusCode::OK);
+}

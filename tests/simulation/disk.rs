@@ -79,7 +79,7 @@ impl Disk {
     }
 
     async fn dies<T>(&self, when: &str) -> T {
-        self.world.hit(self.life, &format!("node {} dies {when}", self.life.node));
+        self.world.hit(self.life, &format!("node: dies {when}"));
         self.world.state().dying = Some(self.life.node);
         pending().await
     }

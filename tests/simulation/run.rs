@@ -145,7 +145,7 @@ impl History {
 
     async fn trouble(&self) {
         let deeds: Vec<&'static str> = DEEDS.iter().flat_map(|(deed, often)| vec![*deed; *often]).collect();
-        let (mut left, mut idle) = (18 + self.world().below(24), 0);
+        let (mut left, mut idle) = (14 + self.world().below(22), 0);
         for _ in 0..TURNS_MAX {
             let (under_way, what) = {
                 let mut state = self.world().state();

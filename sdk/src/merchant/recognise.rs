@@ -486,8 +486,8 @@ impl Merchant {
         Ok((record, stored.version))
     }
 
-    /// Begins a session in one commit with `writes`, which the caller has decided `now`, and ends the oldest of the key, if it
-    /// has as many as it may have. What those could read, the key still can.
+    /// Begins a session in one commit with `writes`, which were `decided` then, and ends the oldest of the key, if it has as
+    /// many as it may have. What those could read, the key still can.
     pub(super) async fn begin(
         &self,
         browser: &BrowserProof,
@@ -495,8 +495,10 @@ impl Merchant {
         begin: &Begin,
         return_to: Option<String>,
         mut writes: Vec<Write>,
-        now: UnixTime,
+        decided: UnixTime,
     ) -> Result<SessionGrant, Error> {
+        // Not before its key was opened, which the writes may do.
+        let now = self.now();
         let access_token = AccessToken::from_random(self.random());
         let Begin { rung, rung_at, by, proved_at, across_devices } = begin.clone();
         let session = SessionRecord {
@@ -528,7 +530,7 @@ impl Merchant {
         let at_most = Some(now.plus_s(LIFETIME_S));
         writes.push(put(session_key(&access_token.digest()), &session, Some(session.expires_at()), Expect::Absent)?);
         writes.push(put(session_entry(&session), &entry, at_most, Expect::Absent)?);
-        self.commit_session(&access_token, &writes, now).await?;
+        self.commit_session(&access_token, &writes, decided).await?;
         let expires_in_s = expires_in_s(&session, now);
         Ok(SessionGrant { access_token, expires_in_s, customer: customer.clone(), return_to })
     }
