@@ -289,7 +289,7 @@ impl State {
         let now = self.clock.now();
         let code = body["code"].as_str().filter(|_| status >= 400).unwrap_or_default().to_owned();
         let about = self.oracle.requests.get(&number).map_or("nothing", |request| request.read.deed.name());
-        self.count(&format!("{about}: {status} {code}"));
+        self.count(format!("{about}: {status} {code}").trim_end());
         self.note(|| format!("request {number} is answered {status} {code}"));
         let oracle = &mut self.oracle;
         oracle.tick += 1;
