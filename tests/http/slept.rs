@@ -11,22 +11,30 @@ use http::{Method, StatusCode};
 
 use crate::setting::{browser, refused, signed_headers};
 
+/// When a store sleeps, and for how long.
+#[derive(Clone, Debug)]
+struct Nap {
+    after: &'static str,
+    secs: u64,
+    clock: Clock,
+}
+
 /// A store that sleeps once, when it has found a record of this kind.
 #[derive(Clone, Debug, Default)]
 struct Sleepy {
     memory: Memory,
-    plan: Arc<Mutex<Option<(&'static str, u64, Clock)>>>,
+    plan: Arc<Mutex<Option<Nap>>>,
 }
 
 impl Sleepy {
-    fn sleeps_after(&self, kind: &'static str, secs: u64, shop: &TestShop) {
-        *self.plan.lock().unwrap() = Some((kind, secs, shop.clock().clone()));
+    fn sleeps_after(&self, after: &'static str, secs: u64, shop: &TestShop) {
+        *self.plan.lock().unwrap() = Some(Nap { after, secs, clock: shop.clock().clone() });
     }
 
     fn sleep(&self, kind: &str) {
-        let plan = self.plan.lock().unwrap().take_if(|(after, ..)| *after == kind);
-        if let Some((_, secs, clock)) = plan {
-            clock.advance_s(secs);
+        let nap = self.plan.lock().unwrap().take_if(|nap| nap.after == kind);
+        if let Some(nap) = nap {
+            nap.clock.advance_s(nap.secs);
         }
     }
 }

@@ -65,7 +65,7 @@ pub struct Doing {
 
 /// Everybody gets their browsers: of two kinds of keys, and some with a clock that is wrong.
 pub fn move_in(world: &World, nodes: &Nodes) {
-    for person in 0..PEOPLE.len() {
+    for (person, name) in PEOPLE.into_iter().enumerate() {
         for _ in 0..1 + world.below(3) {
             let mut browser = Browser::new(&nodes.shop, nodes.wire());
             if world.chance(300) {
@@ -78,7 +78,7 @@ pub fn move_in(world: &World, nodes: &Nodes) {
             let mut state = world.state();
             let number = state.folk.devices.len();
             state.oracle.has_key(key, number, person);
-            state.note(|| format!("browser {number} belongs to {}", PEOPLE[person]));
+            state.note(|| format!("browser {number} belongs to {name}"));
             state.folk.devices.push(Device { person, browser, tokens: Vec::new(), nonces: Vec::new() });
         }
     }
