@@ -86,6 +86,8 @@ mod seen;
 mod sessions;
 #[path = "http/setting.rs"]
 mod setting;
+#[path = "http/slept.rs"]
+mod slept;
 #[path = "http/statements.rs"]
 mod statements;
 #[path = "http/status.rs"]

@@ -6,6 +6,8 @@ pub mod pooler;
 pub mod postgres;
 #[path = "support/program.rs"]
 pub mod program;
+#[path = "support/seeds.rs"]
+pub mod seeds;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 

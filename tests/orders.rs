@@ -20,13 +20,9 @@ mod shop;
 #[path = "orders/stage.rs"]
 mod stage;
 
-use std::{
-    collections::BTreeMap,
-    env,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
-    time::Instant,
-};
+use std::time::Instant;
+
+use firsthand_tests::seeds::{Counts, Seeds, number};
 
 use crate::run::{Kind, Theatre};
 
@@ -185,10 +181,6 @@ const OF_CHECKOUTS: [(&str, u64); 57] = [
     ("store: ambiguous, lost", 500),
 ];
 
-fn number(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
-}
-
 fn with_theatre<T>(act: impl AsyncFnOnce(Theatre) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(tokio::task::unconstrained(async {
@@ -215,17 +207,12 @@ fn runs(kind: Kind, at_least: &[(&str, u64)]) {
     }
     let runs = number("FIRSTHAND_MODEL_RUNS").unwrap_or(10_000);
     let first = number("FIRSTHAND_MODEL_FIRST").unwrap_or(1);
-    let (next, stop, begun) = (AtomicU64::new(0), AtomicBool::new(false), Instant::now());
-    let work = || {
+    let begun = Instant::now();
+    let work = |seeds: &Seeds| -> Counts {
         with_theatre(async |theatre| {
-            while !stop.load(Ordering::Relaxed) {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= runs {
-                    break;
-                }
-                let seed = first + number;
+            while let Some(seed) = seeds.next() {
                 if theatre.run(kind, seed, false).await.is_err() {
-                    stop.store(true, Ordering::Relaxed);
+                    seeds.stop();
                     let again = theatre.run(kind, seed, true).await;
                     let wrong = again.expect_err("a run that goes wrong once goes wrong again");
                     panic!("{wrong}\n{kind:?}: again with FIRSTHAND_MODEL_SEED={seed}");
@@ -234,16 +221,7 @@ fn runs(kind: Kind, at_least: &[(&str, u64)]) {
             theatre.stage.world().counts.clone()
         })
     };
-    let counts: BTreeMap<String, u64> = thread::scope(|scope| {
-        let workers = [scope.spawn(work), scope.spawn(work)];
-        let mut all = BTreeMap::new();
-        for worker in workers {
-            for (what, count) in worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-                *all.entry(what).or_default() += count;
-            }
-        }
-        all
-    });
+    let counts = Seeds::new(first, runs).run(work);
     println!("{kind:?}: {runs} runs from seed {first} in {:?}", begun.elapsed());
     for (what, count) in &counts {
         println!("{count:>10} {what}");

@@ -195,7 +195,10 @@ impl Table {
     /// be (conservative update).
     fn add(&mut self, places: &Places) {
         let count = self.least(places).saturating_add(1);
-        self.counts.resize(ROWS * ROW, 0);
+        if self.counts.is_empty() {
+            // Pages of zeros as the system hands them out, which cost nothing until something is counted there.
+            self.counts = vec![0; ROWS * ROW];
+        }
         for place in places {
             if let Some(there) = self.counts.get_mut(*place) {
                 *there = count.max(*there);

@@ -22,7 +22,7 @@ mod typed;
 
 use std::{fmt, future::Future, sync::Arc};
 
-pub(crate) use any::AnyStore;
+pub(crate) use any::{AnyStore, was_decided_long_ago};
 pub use memory::Memory;
 pub(crate) use ordered::{by_time, due_at, named, newest_first, shard_of, shards};
 #[cfg(feature = "postgres")]

@@ -21,6 +21,7 @@ use firsthand::{
     testing::{FakeRail, Mood},
     time::UnixTime,
 };
+use firsthand_tests::seeds::Numbers;
 use serde_json::Value;
 use url::Url;
 
@@ -28,38 +29,6 @@ use crate::{oracle::Oracle, shop::ITEMS};
 
 /// When every run begins: the day of a [`firsthand::testing::TestShop`].
 pub const BEGIN: i64 = 1_795_348_800;
-
-/// Numbers from a seed (SplitMix64).
-#[derive(Clone, Debug)]
-pub struct Numbers(u64);
-
-impl Numbers {
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap()
-    }
-
-    /// True in so many of a thousand cases.
-    pub fn chance(&mut self, permille: usize) -> bool {
-        self.below(1000) < permille
-    }
-
-    pub fn of<T: Clone>(&mut self, items: &[T]) -> Option<T> {
-        if items.is_empty() { None } else { items.get(self.below(items.len())).cloned() }
-    }
-}
 
 /// Who is at work: a browser, the merchant, a notice, housekeeping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

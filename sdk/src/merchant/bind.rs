@@ -19,7 +19,7 @@ use crate::{
     history::{Happened, HistoryEntry},
     merchant::{BrowserProof, Customer},
     protocol::jose::{base64url_encode, sha256},
-    store::{Expect, Key, Persisted, Prefix, StoreError, Version, Write},
+    store::{Expect, Key, Persisted, Prefix, StoreError, Version, Write, was_decided_long_ago},
     time::UnixTime,
 };
 
@@ -135,7 +135,7 @@ impl Merchant {
                 writes.push(put(customer_key(&customer), &record, None, Expect::Version(record_version))?);
                 let begin =
                     Begin { rung: shown.rung, rung_at: Some(now), by: Some(shown.name.clone()), ..Begin::default() };
-                self.begin(browser, &customer, &begin, None, writes).await
+                self.begin(browser, &customer, &begin, None, writes, now).await
             };
             if let Some(outcome) = races.settled(step.await) {
                 return outcome;
@@ -169,7 +169,7 @@ impl Merchant {
         writes.extend(first_key(browser, &customer, Some(&new.name), (false, None), now)?);
         writes.extend(bound(new, &customer, None, now)?);
         let begin = Begin { rung: new.rung, rung_at: Some(now), by: Some(new.name.clone()), ..Begin::default() };
-        match self.begin(browser, &customer, &begin, None, writes).await {
+        match self.begin(browser, &customer, &begin, None, writes, now).await {
             Err(Error::Unavailable { source, .. }) if super::recognise::is_race(source.as_ref()) => {
                 Err(Refusal::Overtaken.into())
             }
@@ -474,7 +474,9 @@ impl<'a> Races<'a> {
     pub(super) fn settled<T>(&mut self, outcome: Result<T, Error>) -> Option<Result<T, Error>> {
         let Err(Error::Unavailable { source, .. }) = &outcome else { return Some(outcome) };
         let Some(StoreError::Conflict(key)) = source.downcast_ref() else { return Some(outcome) };
-        if self.brought.iter().any(|write| write.key() == key) {
+        // What it brings was decided then, too: nothing is known of it any more.
+        let was_then = was_decided_long_ago(key) && !self.brought.is_empty();
+        if was_then || self.brought.iter().any(|write| write.key() == key) {
             return Some(Err(Refusal::Overtaken.into()));
         }
         self.left = self.left.saturating_sub(1);

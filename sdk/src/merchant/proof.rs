@@ -102,7 +102,7 @@ impl BrowserProof {
 
     /// A body may take its time after the headers: a proof that is checked when they arrive and used when the body is
     /// there could otherwise be sent again, with a body that is slower than we remember.
-    fn check_age(&self, now: UnixTime) -> Result<(), ProofError> {
+    pub(super) fn check_age(&self, now: UnixTime) -> Result<(), ProofError> {
         if now > self.good_until { Err(ProofError::UseNonce) } else { Ok(()) }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Farewell, Merchant, RACES_MAX,
-    bind::{BindingEntry, Shown, binding_entry, first_key, passkey_of},
+    bind::{BindingEntry, Races, Shown, binding_entry, first_key, passkey_of},
     customer_key,
     dids::{Replaced, index_of},
     held::{Act, HeldBinding},
@@ -316,7 +316,7 @@ impl Merchant {
             proved_at: (is_them && !across_devices).then_some(answered_at),
             across_devices: across_devices || has_joined,
         };
-        let grant = self.begin(browser, &customer, &begin, asked.return_to, writes).await?;
+        let grant = self.begin(browser, &customer, &begin, asked.return_to, writes, now).await?;
         self.tell(request);
         Ok((grant, asked.payment))
     }
@@ -418,18 +418,23 @@ impl Merchant {
     /// # Errors
     /// [`Refusal::UnknownKey`], [`Refusal::BindingLocked`], [`ProofError::Replayed`].
     pub async fn resume(&self, browser: &BrowserProof) -> Result<SessionGrant, Error> {
-        let now = self.now();
-        let (binding, version) = self.binding_of(browser).await?.ok_or(Refusal::UnknownKey)?;
-        if binding.locked {
-            return Err(Refusal::BindingLocked.into());
-        }
-        let key = binding_key(&browser.key_name());
-        let writes = vec![Write::Check { key, expect: Expect::Version(version) }, browser.spent(now)?];
-        let begin = Begin { across_devices: binding.across_devices, ..Begin::default() };
-        match self.begin(browser, &binding.customer, &begin, None, writes).await {
-            // The binding changed while we looked: it was locked or deleted.
-            Err(Error::Unavailable { source, .. }) if is_race(source.as_ref()) => Err(Refusal::BindingLocked.into()),
-            other => other,
+        // Whoever is first may have locked the key, and may as well have named the device.
+        let mut races = Races::of(&[]);
+        loop {
+            let step = async {
+                let now = self.now();
+                let (binding, version) = self.binding_of(browser).await?.ok_or(Refusal::UnknownKey)?;
+                if binding.locked {
+                    return Err(Refusal::BindingLocked.into());
+                }
+                let key = binding_key(&browser.key_name());
+                let writes = vec![Write::Check { key, expect: Expect::Version(version) }, browser.spent(now)?];
+                let begin = Begin { across_devices: binding.across_devices, ..Begin::default() };
+                self.begin(browser, &binding.customer, &begin, None, writes, now).await
+            };
+            if let Some(outcome) = races.settled(step.await) {
+                return outcome;
+            }
         }
     }
 
@@ -481,8 +486,8 @@ impl Merchant {
         Ok((record, stored.version))
     }
 
-    /// Begins a session in one commit with `writes`, and ends the oldest of the key, if it has as many as it may have. What
-    /// those could read, the key still can.
+    /// Begins a session in one commit with `writes`, which were `decided` then, and ends the oldest of the key, if it has as
+    /// many as it may have. What those could read, the key still can.
     pub(super) async fn begin(
         &self,
         browser: &BrowserProof,
@@ -490,7 +495,9 @@ impl Merchant {
         begin: &Begin,
         return_to: Option<String>,
         mut writes: Vec<Write>,
+        decided: UnixTime,
     ) -> Result<SessionGrant, Error> {
+        // Not before its key was opened, which the writes may do.
         let now = self.now();
         let access_token = AccessToken::from_random(self.random());
         let Begin { rung, rung_at, by, proved_at, across_devices } = begin.clone();
@@ -523,7 +530,7 @@ impl Merchant {
         let at_most = Some(now.plus_s(LIFETIME_S));
         writes.push(put(session_key(&access_token.digest()), &session, Some(session.expires_at()), Expect::Absent)?);
         writes.push(put(session_entry(&session), &entry, at_most, Expect::Absent)?);
-        self.commit_session(&access_token, &writes, now).await?;
+        self.commit_session(&access_token, &writes, decided).await?;
         let expires_in_s = expires_in_s(&session, now);
         Ok(SessionGrant { access_token, expires_in_s, customer: customer.clone(), return_to })
     }
@@ -582,9 +589,14 @@ impl Merchant {
 
     /// Ends a session, and signs out the key it belongs to: otherwise that key would begin the next one by itself, or
     /// go on with another one that it has.
-    async fn end_session(&self, customer: &CustomerId, id: &SessionId, spent: Option<Write>) -> Result<(), Error> {
+    async fn end_session(
+        &self,
+        customer: &CustomerId,
+        id: &SessionId,
+        proof: Option<&BrowserProof>,
+    ) -> Result<(), Error> {
         let key = self.key_of(customer, id).await?;
-        self.end_key(customer, &key, Fate::Locked, spent).await
+        self.end_key(customer, &key, Fate::Locked, proof).await
     }
 
     /// The browser's key that a session belongs to.
@@ -599,7 +611,7 @@ impl Merchant {
         &self,
         customer: &CustomerId,
         own: Option<&str>,
-        spent: Option<Write>,
+        proof: Option<&BrowserProof>,
     ) -> Result<(), Error> {
         for (key, entry) in self.walk::<BindingEntry>(customer).await? {
             // What has no sessions of its own stays: it is the way back.
@@ -608,7 +620,7 @@ impl Merchant {
             }
         }
         match own {
-            Some(own) => self.end_key(customer, own, Fate::Locked, spent).await,
+            Some(own) => self.end_key(customer, own, Fate::Locked, proof).await,
             None => Ok(()),
         }
     }
@@ -620,12 +632,12 @@ impl Merchant {
         customer: &CustomerId,
         key: &str,
         fate: Fate,
-        spent: Option<Write>,
+        proof: Option<&BrowserProof>,
     ) -> Result<(), Error> {
         let [sessions, answers] = [SessionEntry::KIND, AnswerEntry::KIND].map(|kind| of_key(kind, customer, key));
         for _ in 0..RACES_MAX {
             let now = self.now();
-            let mut writes: Vec<Write> = spent.iter().cloned().collect();
+            let mut writes: Vec<Write> = proof.map(|proof| proof.spent(now)).transpose()?.into_iter().collect();
             if let Some(bound) = self.load_one(&binding_key(key)).await? {
                 let binding: Binding = bound.read()?;
                 let until = binding.expires_at;
@@ -689,7 +701,7 @@ impl Merchant {
         &self,
         customer: &CustomerId,
         own: Option<&SessionRecord>,
-        spent: Option<Write>,
+        proof: Option<&BrowserProof>,
     ) -> Result<(), Error> {
         let own_entry = own.map(session_entry);
         // Once more than a race may be lost: the first round says that the customer leaves.
@@ -735,7 +747,7 @@ impl Merchant {
                 self.erase(&all, own_key.as_ref(), bound_by).await?;
                 keys = self.0.store.scan(&all, None, BATCH, now).await?;
             }
-            let mut writes: Vec<Write> = spent.iter().cloned().collect();
+            let mut writes: Vec<Write> = proof.map(|proof| proof.spent(now)).transpose()?.into_iter().collect();
             writes.push(Write::delete(customer_key(customer), expect));
             let ended: Vec<String> = keys.iter().map(|(entry, _)| entry.sort.clone()).collect();
             writes.extend(merged.iter().map(|name| deletion(customer_key(name))));
@@ -1074,40 +1086,42 @@ impl Recognised {
     /// [`ProofError::UseNonce`] if it is too old by now.
     pub async fn end(&self, what: Ending<'_>, proof: &BrowserProof) -> Result<(), Error> {
         let (merchant, customer, key) = (&self.merchant, self.id(), self.session.key.as_str());
-        let spent = Some(proof.spent(merchant.now())?);
+        // Before anything ends: with what ends last it is used up.
+        proof.check_age(merchant.now())?;
+        let proof = Some(proof);
         match what {
-            Ending::Visit => merchant.end_key(customer, key, Fate::Locked, spent).await,
+            Ending::Visit => merchant.end_key(customer, key, Fate::Locked, proof).await,
             Ending::Session(id) => {
                 let ended = BindingName::stored(&merchant.key_of(customer, id).await?);
                 let held = merchant.held(customer).await?;
                 held.find(&ended).map_or(Ok(()), |target| self.came_after(&held, target))?;
-                merchant.end_session(customer, id, spent).await
+                merchant.end_session(customer, id, proof).await
             }
             Ending::AllSessions => {
                 let held = merchant.held(customer).await?;
                 let open = |one: &&HeldBinding| one.binding.rung == Rung::BrowserKey && !one.binding.locked;
                 held.bindings.iter().filter(open).try_for_each(|one| self.came_after(&held, one))?;
-                merchant.end_sessions(customer, Some(key), spent).await
+                merchant.end_sessions(customer, Some(key), proof).await
             }
-            Ending::Device => self.forget_device_with(spent).await,
+            Ending::Device => self.forget_device_with(proof).await,
             Ending::Everything => {
                 // Also one who is leaving already, and was interrupted.
                 match self.may(Act::Leave).await {
                     Err(Error::Proof(_)) => {}
                     held => self.may_leave(&held?)?,
                 }
-                merchant.forget_with(customer, Some(&self.session), spent).await
+                merchant.forget_with(customer, Some(&self.session), proof).await
             }
         }
     }
 
-    async fn forget_device_with(&self, spent: Option<Write>) -> Result<(), Error> {
+    async fn forget_device_with(&self, proof: Option<&BrowserProof>) -> Result<(), Error> {
         let key = self.session.key.as_str();
         let bindings = self.merchant.bindings_of(self.id()).await?;
         if bindings.iter().all(|held| held.name.as_str() == key) {
-            return self.merchant.forget_with(self.id(), Some(&self.session), spent).await;
+            return self.merchant.forget_with(self.id(), Some(&self.session), proof).await;
         }
-        self.merchant.end_key(self.id(), key, Fate::Deleted, spent).await
+        self.merchant.end_key(self.id(), key, Fate::Deleted, proof).await
     }
 
     /// The digest of the session's token: what its record is stored under.

@@ -279,7 +279,7 @@ impl Merchant {
                 let record = CustomerRecord { recovered_at: Some(now), cooling_since, ..held.record.clone() };
                 writes.push(held.saved(&record)?);
                 let begin = Begin { rung: Rung::RecoveryCode, rung_at: Some(now), ..Begin::default() };
-                let grant = self.begin(browser, &held.id, &begin, None, writes).await?;
+                let grant = self.begin(browser, &held.id, &begin, None, writes, now).await?;
                 Ok((grant, signed_out))
             };
             if let Some(outcome) = races.settled(step.await) {

@@ -16,8 +16,16 @@ use crate::{
 /// How long ago a commit may have been decided. A store believes whom it asks about the time: whoever slept since would find
 /// that what expired meanwhile, such as the mark of something that works once, was never there.
 const DECIDED_S: u64 = 60;
+/// What a commit that was decided long ago has lost its race at: the name of no record, so that nobody takes it for the loss of
+/// one, such as of the mark that a proof was used.
+const DECIDED_LONG_AGO: &str = "decided_long_ago";
 /// How much longer than it counts an expired record stays: for who decided while it counted, and for clocks that differ.
 const SWEPT_AFTER_S: u64 = 120;
+
+/// Whether a race was lost because it was decided long ago, and not because of a record.
+pub(crate) fn was_decided_long_ago(conflict: &Key) -> bool {
+    conflict.kind == DECIDED_LONG_AGO
+}
 
 /// Some [`Store`]; a clone shares it. The library's code takes this, and so has no type parameter.
 ///
@@ -66,10 +74,8 @@ impl AnyStore {
 
     /// [`Store::commit`]; what was decided long ago has lost the race.
     pub(crate) async fn commit(&self, writes: &[Write], now: UnixTime) -> Result<Vec<Option<Version>>, StoreError> {
-        if let Some(write) = writes.first()
-            && self.is_stale(now)
-        {
-            return Err(StoreError::Conflict(write.key().clone()));
+        if !writes.is_empty() && self.is_stale(now) {
+            return Err(StoreError::Conflict(Key::new(DECIDED_LONG_AGO, "", "")));
         }
         self.counted(StoreCall::Commit, self.store().commit(writes, now)).await
     }
@@ -262,7 +268,8 @@ mod tests {
         // The mark has expired and is swept; what was decided before that finds nothing, and must not be believed.
         assert_eq!(store.sweep(UnixTime::from_secs(1_150), 9).await.unwrap(), 1);
         let late = store.clone().by_clock(Arc::new(At(1_150))).commit(&once, decided).await;
-        assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+        // The race is not lost at the mark: it was not there.
+        assert!(matches!(&late, Err(StoreError::Conflict(key)) if was_decided_long_ago(key)), "{late:?}");
         // Up to a minute the mark is still there to be found.
         let again = store.clone().by_clock(Arc::new(At(1_060)));
         assert!(!again.is_stale(decided));

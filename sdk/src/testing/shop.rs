@@ -43,6 +43,12 @@ impl Clock {
     pub fn at(now: UnixTime) -> Self {
         let mut seed = [0; 32];
         crate::env::SystemEnv.fill(&mut seed);
+        Self::seeded(now, seed)
+    }
+
+    /// The same, whose randomness is that of a seed: the same seed draws the same once more.
+    #[must_use]
+    pub fn seeded(now: UnixTime, seed: [u8; 32]) -> Self {
         Self(Arc::new(ClockState { now: AtomicI64::new(now.as_secs()), drawn: AtomicU64::new(0), seed }))
     }
 
@@ -174,18 +180,28 @@ impl TestShop {
     /// # Panics
     /// If the set-up contradicts itself.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test wants to stop at once, and nothing here comes from a stranger")]
     pub fn bare(&self, set_up: impl FnOnce(MerchantBuilder) -> MerchantBuilder) -> Self {
+        self.in_the_time_of(&self.0.clock, set_up)
+    }
+
+    /// The same as [`bare`](Self::bare) with time and randomness of another clock: one shop, whose keys and people cost much
+    /// to make, lives through many histories.
+    ///
+    /// # Panics
+    /// If the set-up contradicts itself.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test wants to stop at once, and nothing here comes from a stranger")]
+    pub fn in_the_time_of(&self, clock: &Clock, set_up: impl FnOnce(MerchantBuilder) -> MerchantBuilder) -> Self {
         let builder = Merchant::builder(self.merchant().origin().clone())
             .keys(self.0.keys.clone())
             .trust(self.0.cast.trust().expect("roots"))
             .fetch(self.0.network.clone())
-            .env(self.0.clock.clone())
+            .env(clock.clone())
             .wallet("Test Wallet", "https://wallet.example/authorize")
             .danger_capture(is_explained(&self.0.network));
         Self(Arc::new(Inner {
             merchant: set_up(builder).build().expect("a shop"),
-            clock: self.0.clock.clone(),
+            clock: clock.clone(),
             network: self.0.network.clone(),
             cast: self.0.cast.clone(),
             access: self.0.access.clone(),

@@ -125,7 +125,7 @@ impl Merchant {
                 writes.push(Write::check(binding_key(&by), Expect::Version(voucher.version)));
                 writes.push(held.saved(&held.record)?);
                 let begin = Begin { across_devices: true, ..Begin::default() };
-                self.begin(proof, &customer, &begin, None, writes).await
+                self.begin(proof, &customer, &begin, None, writes, now).await
             };
             if let Some(outcome) = races.settled(step.await) {
                 return outcome;
