@@ -9,8 +9,10 @@ pub type OperationId = String;
 /// A document, and where its operations are.
 pub struct Document {
     /// What it is called below `openapi/`.
+    #[allow(dead_code, reason = "it is for whoever reads the file")]
     pub name: &'static str,
     /// The path of its server.
+    #[allow(dead_code, reason = "it is for whoever reads the file")]
     pub base: String,
     operations: Vec<Operation>,
 }
@@ -19,6 +21,9 @@ pub struct Document {
 pub struct Operation {
     pub id: OperationId,
     method: Method,
+    /// The type of what it takes, if it takes something.
+    #[allow(dead_code, reason = "it is for whoever measures what a body costs")]
+    pub takes: Option<String>,
     /// Its path from the root of the origin.
     parts: Vec<String>,
 }
@@ -32,7 +37,9 @@ impl Document {
             let server = item["servers"][0]["url"].as_str().unwrap_or(&base).trim_end_matches('/');
             let path = format!("{server}{path}");
             for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "servers") {
+                let content = operation["requestBody"]["content"].as_object();
                 operations.push(Operation {
+                    takes: content.and_then(|content| content.keys().next().cloned()),
                     id: operation["operationId"].as_str().unwrap().to_owned(),
                     method: method.to_uppercase().parse().unwrap(),
                     parts: path.split('/').map(str::to_owned).collect(),
