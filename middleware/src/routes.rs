@@ -498,7 +498,7 @@ pub(crate) async fn withdraw(
     get, path = "/presentations/{id}/events", tag = "browser",
     params(("id" = String, Path), ("DPoP" = String, Header, description = "A proof by the key that asked")),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String, description = "`event: state` with the standing, whenever it changes; ends after a minute at most"),
+        (status = 200, content_type = "text/event-stream", body = serde_json::Value, description = "`event: state` with the standing, whenever it changes; ends after a minute at most"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 429, body = Problem, content_type = "application/problem+json"),

@@ -736,6 +736,7 @@ async fn a_pushed_request_with_one_thing_wrong_is_refused() {
         // Nobody is led anywhere.
         let page = laptop.clone().plain(&Method::GET, &path, &[], &[]).await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(page.header("content-type").starts_with("text/html"), "a person reads it: {path}");
         assert!(!page.headers.contains_key("location"));
     }
 }

@@ -116,6 +116,7 @@ pub(crate) async fn begin_cookie(
     ),
     responses(
         (status = 200, body = DeviceSessionBody, description = "Bound: with the next cookie and the next challenge"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "A header that cannot be read"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "No cookie of ours, or no proof that answers our challenge"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "This shop has no cookie"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "Bound already"),
@@ -145,6 +146,7 @@ pub(crate) async fn register_device(
     ),
     responses(
         (status = 200, body = DeviceSessionBody, description = "With the next cookie and the next challenge"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "A header that cannot be read"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Not a proof by the session's device"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "`Secure-Session-Challenge` has the challenge to answer"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "No such session, or not any more: the browser forgets it"),

@@ -134,7 +134,7 @@ pub(crate) async fn replace(
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/.well-known/did.json", tag = "public",
     responses(
-        (status = 200, content_type = "application/did+json", body = String, description = "A DID document: the shop's keys, current and previous"),
+        (status = 200, content_type = "application/did+json", body = Object, description = "A DID document: the shop's keys, current and previous"),
         (status = 304, description = "Known already"),
     )
 ))]

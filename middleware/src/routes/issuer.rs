@@ -298,7 +298,8 @@ pub(crate) async fn authorize(
     let page = |html| page(StatusCode::OK, html, &HeaderValue::from_static(web::PAGE_CSP));
     match merchant.authorization_request(&query.unwrap_or_default()).await {
         Ok(ConsentRequest { wallet, place, .. }) => Ok(page(web::consent_page(mount, lang, &wallet, &place))),
-        Err(over @ Error::Issue(IssueError::RequestUri)) => {
+        // A person reads this, whether the wallet was too late or wrote what nobody can read.
+        Err(over @ Error::Issue(IssueError::RequestUri | IssueError::Message(_))) => {
             Ok(Problem::from(over).into_page(page(web::consent_over_page(mount, lang))))
         }
         Err(error) => Err(error.into()),

@@ -26,7 +26,7 @@ pub(super) fn routes() -> Router<Merchant> {
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/events", tag = "customer", security(("dpop" = [])),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String, description = "`event: revoked` once the session has ended, and then the end; `:` now and then; ends after five minutes at most. In a shop that has a cookie, the cookie does in place of a proof"),
+        (status = 200, content_type = "text/event-stream", body = serde_json::Value, description = "`event: revoked` once the session has ended, and then the end; `:` now and then; ends after five minutes at most. In a shop that has a cookie, the cookie does in place of a proof"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 429, body = Problem, content_type = "application/problem+json"),
     )

@@ -14,6 +14,13 @@ use serde_json::{Map, Number, Value, map::Entry};
 /// take the most for their size. A list of four thousand issuers has a hundred thousand values.
 pub const VALUES_MAX: usize = 262_144;
 
+/// Values of a short text; of a longer one there may be one in [`BYTES_OF_A_VALUE`]. An object of seven bytes takes six hundred
+/// once it is read, so that what is allowed in one request would take 20 MB without this.
+const VALUES_OF_A_SHORT_TEXT: usize = 8_192;
+
+/// Bytes of a long text for each of its values: a list of issuers has forty, a credential's answer some thousand.
+const BYTES_OF_A_VALUE: usize = 16;
+
 /// Why a text is not the strict JSON that is read here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -77,7 +84,7 @@ impl JsonError {
 }
 
 /// Reads one JSON text: any value, white space around it allowed, arrays and objects at most `depth_max` deep, and at most
-/// [`VALUES_MAX`] values.
+/// [`VALUES_MAX`] values: fewer in a text of which a value takes less than 16 bytes on average, unless they are 8,192 at most.
 ///
 /// # Errors
 /// [`JsonError`] for everything that is not strict JSON as the module describes it.
@@ -85,11 +92,12 @@ pub fn parse(bytes: &[u8], depth_max: usize) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
     let mut reader = Reader { text, at: 0 };
     let mut open: Vec<Open> = Vec::new();
+    let values_max = (bytes.len() / BYTES_OF_A_VALUE).clamp(VALUES_OF_A_SHORT_TEXT, VALUES_MAX);
     let mut values = 0;
     loop {
         values += 1;
-        if values > VALUES_MAX {
-            return Err(JsonError::TooMany { limit: VALUES_MAX });
+        if values > values_max {
+            return Err(JsonError::TooMany { limit: values_max });
         }
         reader.skip_space();
         let mut value = match reader.peek() {
@@ -338,9 +346,14 @@ mod tests {
     #[test]
     fn refuses_more_values_than_are_read() {
         // The array is one of them.
-        let of = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
-        assert!(read(&of(VALUES_MAX)).is_ok());
-        assert_eq!(read(&of(VALUES_MAX + 1)), Err(JsonError::TooMany { limit: VALUES_MAX }));
+        let of = |count: usize, value: &str| format!("[{}0]", format!("{value},").repeat(count - 2));
+        let long = format!("\"{}\"", "a".repeat(16));
+        for (max, value) in [(VALUES_OF_A_SHORT_TEXT, "0"), (VALUES_MAX, long.as_str())] {
+            assert!(read(&of(max, value)).is_ok());
+            assert_eq!(read(&of(max + 1, value)), Err(JsonError::TooMany { limit: max }));
+        }
+        let dense = of(20_000, "0");
+        assert_eq!(read(&dense), Err(JsonError::TooMany { limit: VALUES_OF_A_SHORT_TEXT }));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::{
         ("lang" = Option<String>, Query, description = "`en` or `de`"),
     ),
     responses(
-        (status = 200, content_type = "text/plain", body = String, description = "To be saved; a receipt is `application/json`"),
+        (status = 200, content((String = "text/plain"), (Object = "application/json")), description = "To be saved; a receipt is `application/json`"),
         (status = 404, content_type = "text/html", body = String),
     )
 ))]
