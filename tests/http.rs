@@ -26,6 +26,8 @@ mod dc_api;
 mod dc_mdoc;
 #[path = "http/dids.rs"]
 mod dids;
+#[path = "http/discount_words.rs"]
+mod discount_words;
 #[path = "http/events.rs"]
 mod events;
 #[path = "http/haip.rs"]

@@ -30,7 +30,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use firsthand::{Merchant, rail::sepa::FILE_BYTES_MAX, trade::Shelf};
+use firsthand::{Merchant, rail::sepa::FILE_BYTES_MAX, time::UnixTime, trade::Shelf};
 use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
 use url::form_urlencoded;
 
@@ -226,6 +226,12 @@ impl Desk {
     /// One of two texts.
     const fn say(&self, en: &'static str, de: &'static str) -> &'static str {
         self.lang.say(en, de)
+    }
+
+    /// A moment, to the minute, by the clock of the shop.
+    fn moment(&self, at: UnixTime) -> Html {
+        let zone = self.merchant.time_zone();
+        html!("<time datetime=\"{}\">{}</time>", zone.stamp(at), self.lang.moment(zone, at))
     }
 
     /// The address of one of these pages, by its path, such as `/orders`; empty for the first one. A language that somebody

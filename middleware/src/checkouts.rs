@@ -9,11 +9,11 @@ use axum::{Router, extract::FromRequestParts};
 use firsthand::{
     Error, Merchant,
     error::Refusal,
-    merchant::{Checkout, Completion, GuestLink, IdempotencyKey},
+    merchant::{Basket, Checkout, Completion, GuestLink, IdempotencyKey},
 };
 use http::{StatusCode, request::Parts};
 
-use crate::{layer::Visit, problem::Problem, task::finished};
+use crate::{layer::Visit, limit::Limits, problem::Problem, task::finished};
 
 mod basket;
 pub(crate) mod begin;
@@ -24,7 +24,7 @@ pub(crate) mod json;
 pub(crate) mod order;
 pub(crate) mod page;
 mod view;
-mod words;
+pub(crate) mod words;
 
 /// The most that a basket with its address takes, in bytes.
 const BASKET_BYTES_MAX: usize = 64 * 1024;
@@ -200,6 +200,36 @@ impl<S: Sync> FromRequestParts<S> for Settings {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let said = parts.extensions.get::<Visit>().map(|visit| visit.settings.checkout_page.clone());
         Ok(Self(said.unwrap_or_else(|| Arc::new(CheckoutPage::new().sending_to(&[])))))
+    }
+}
+
+/// The words for a discount that a basket brings, and whoever asks may still try: whoever tries many is looking for one that
+/// was sent to somebody else.
+struct Words<'a> {
+    limits: Option<&'a Limits>,
+    /// How many were wrong before.
+    wrong: usize,
+}
+
+impl<'a> Words<'a> {
+    /// # Errors
+    /// So many from this address were wrong that it has to wait.
+    fn of(limits: Option<&'a Limits>, before: Option<&Checkout>, basket: &Basket) -> Result<Self, Problem> {
+        let (new, wrong) = match before.map(Checkout::record) {
+            Some(record) => (record.new_words(&basket.wishes), record.wrong_words),
+            None => (basket.wishes.codes.len(), 0),
+        };
+        if new > 0 {
+            limits.map_or(Ok(()), Limits::may_try_word)?;
+        }
+        Ok(Self { limits, wrong })
+    }
+
+    /// Those that turned out to be wrong are counted, and no others.
+    fn tried(&self, after: &Checkout) {
+        if let Some(limits) = self.limits {
+            limits.wrong_words(after.record().wrong_words.saturating_sub(self.wrong));
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, OriginalUri};
-use firsthand::money::Money;
+use firsthand::{
+    money::Money,
+    time::{Local, UnixTime, Zone},
+};
 use http::{HeaderMap, Uri, header, request::Parts};
 
 /// A language that our pages speak, and as an argument of a handler the one that the visitor likes best: what `?lang=` in the
@@ -68,6 +71,67 @@ impl Lang {
             Self::De => format!("{grouped}\u{a0}{symbol}"),
             Self::En if symbol.len() < 4 && symbol != code => format!("{symbol}{grouped}"),
             Self::En => format!("{symbol}\u{a0}{grouped}"),
+        }
+    }
+
+    /// The day that it is in a zone, as people write it: `24 November 2026`, `24.11.2026`.
+    #[must_use]
+    pub fn day(self, zone: Zone, at: UnixTime) -> String {
+        const MONTHS: [&str; 12] = [
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
+        ];
+        let Local { year, month, day, .. } = zone.local(at);
+        match self {
+            Self::De => format!("{day:02}.{month:02}.{year}"),
+            Self::En => {
+                let name = MONTHS.get(usize::from(month).saturating_sub(1)).copied().unwrap_or_default();
+                format!("{day} {name} {year}")
+            }
+        }
+    }
+
+    /// Day and time in a zone, as people write them: `24 November 2026, 14:05`, `24.11.2026, 14:05 Uhr`. Where no zone was
+    /// said, `UTC` stands beside it.
+    #[must_use]
+    pub fn moment(self, zone: Zone, at: UnixTime) -> String {
+        let Local { hour, minute, .. } = zone.local(at);
+        let utc = if zone == Zone::Utc { " UTC" } else { "" };
+        format!("{}, {hour:02}:{minute:02}{}{utc}", self.day(zone, at), self.say("", " Uhr"))
+    }
+
+    /// The same with the name of the zone, for what is kept and read elsewhere: `24 November 2026, 14:05 CET`,
+    /// `24.11.2026, 14:05 Uhr MEZ`.
+    #[must_use]
+    pub fn dated(self, zone: Zone, at: UnixTime) -> String {
+        let name = match (self, zone.name_at(at)) {
+            (_, "UTC") => return self.moment(zone, at),
+            (Self::De, "WET") => "WEZ",
+            (Self::De, "WEST") => "WESZ",
+            (Self::De, "CET") => "MEZ",
+            (Self::De, "CEST") => "MESZ",
+            (Self::De, "EET") => "OEZ",
+            (Self::De, "EEST") => "OESZ",
+            (_, name) => name,
+        };
+        format!("{} {name}", self.moment(zone, at))
+    }
+
+    /// The end of a period: its last day, if it ends with one, and else the moment.
+    pub(crate) fn last_of(self, zone: Zone, end: UnixTime) -> String {
+        match zone.is_midnight(end) {
+            true => format!("{} {}", self.say("the end of", "einschließlich"), self.day(zone, end.minus_s(1))),
+            false => self.moment(zone, end),
         }
     }
 
@@ -183,6 +247,37 @@ mod tests {
             let (mut parts, ()) = request.into_parts();
             assert_eq!(Lang::from_request_parts(&mut parts, &()).await.unwrap(), lang, "{uri} {accepts}");
         }
+    }
+
+    #[test]
+    fn times_are_written_by_the_clock_of_the_shop() {
+        let at = |text: &str| text.parse::<firsthand::time::Day>().unwrap().begins_at().plus_s(23 * 3600 + 5 * 60);
+        let (winter, summer) = (at("2026-11-24"), at("2026-07-01"));
+        for (zone, time, english, german) in [
+            (Zone::Utc, winter, "24 November 2026, 23:05 UTC", "24.11.2026, 23:05 Uhr UTC"),
+            (Zone::Wet, winter, "24 November 2026, 23:05", "24.11.2026, 23:05 Uhr"),
+            (Zone::Cet, winter, "25 November 2026, 00:05", "25.11.2026, 00:05 Uhr"),
+            (Zone::Cet, summer, "2 July 2026, 01:05", "02.07.2026, 01:05 Uhr"),
+        ] {
+            assert_eq!((Lang::En.moment(zone, time), Lang::De.moment(zone, time)), (english.into(), german.into()));
+        }
+        for (zone, time, english, german) in [
+            (Zone::Utc, winter, "UTC", "UTC"),
+            (Zone::Wet, summer, "WEST", "WESZ"),
+            (Zone::Cet, winter, "CET", "MEZ"),
+            (Zone::Cet, summer, "CEST", "MESZ"),
+            (Zone::Eet, winter, "EET", "OEZ"),
+            (Zone::Eet, summer, "EEST", "OESZ"),
+        ] {
+            let (shown, gezeigt) = (Lang::En.dated(zone, time), Lang::De.dated(zone, time));
+            assert_eq!((shown.rsplit(' ').next(), gezeigt.rsplit(' ').next()), (Some(english), Some(german)));
+            assert_eq!(shown.matches(english).count(), 1, "{shown}");
+        }
+        // What ends with a day ends with the whole of it.
+        let midnight = Zone::Cet.end_of_day(winter);
+        assert_eq!(Lang::En.last_of(Zone::Cet, midnight), "the end of 25 November 2026");
+        assert_eq!(Lang::De.last_of(Zone::Cet, midnight), "einschließlich 25.11.2026");
+        assert_eq!(Lang::De.last_of(Zone::Utc, midnight), "25.11.2026, 23:00 Uhr UTC");
     }
 
     #[test]

@@ -85,11 +85,15 @@ pub(crate) enum What {
     GuessByAddress,
     /// Wrong numbers that were typed for offers, of all.
     Guess,
+    /// Wrong words for a discount, from one client address.
+    WordByAddress,
+    /// Wrong words for a discount, of all.
+    Word,
 }
 
 impl What {
     /// How many there are.
-    const KINDS: usize = 21;
+    const KINDS: usize = 23;
 
     const fn max(self) -> u32 {
         match self {
@@ -135,6 +139,10 @@ impl What {
             // Far above what one address may, so that a few of them stop nobody else. The rest is for a crowd of addresses:
             // each number is one of a million, and five of them end an offer.
             Self::Guess => 3_000,
+            // A shop full of people behind one address, some of whom have the word of last spring.
+            Self::WordByAddress => 30,
+            // Far above what one address may; a word of 60 bits is not found by a crowd, either.
+            Self::Word => 3_000,
         }
     }
 }
@@ -398,9 +406,14 @@ impl Limits {
 
     /// Somebody types a number for an offer.
     pub(crate) fn may_guess(&self) -> Result<(), Problem> {
+        self.below(What::GuessByAddress, What::Guess)
+    }
+
+    /// Whether this address, and all together, are below their limits: nothing is counted.
+    fn below(&self, by_address: What, of_all: What) -> Result<(), Problem> {
         let is_at_limit = |what: What, name: &[u8]| self.limiter.counted(what, name, now()) >= self.limiter.max(what);
-        let here = self.network().is_some_and(|network| is_at_limit(What::GuessByAddress, &network));
-        if here || is_at_limit(What::Guess, &[]) {
+        let here = self.network().is_some_and(|network| is_at_limit(by_address, &network));
+        if here || is_at_limit(of_all, &[]) {
             return Err(too_many().into());
         }
         Ok(())
@@ -411,6 +424,19 @@ impl Limits {
         // What has happened is not refused any more: the next one is.
         let _ = self.address(What::GuessByAddress);
         let _ = self.limiter.count(What::Guess, &[], now());
+    }
+
+    /// Somebody tries a word for a discount.
+    pub(crate) fn may_try_word(&self) -> Result<(), Problem> {
+        self.below(What::WordByAddress, What::Word)
+    }
+
+    /// So many were wrong ones.
+    pub(crate) fn wrong_words(&self, count: usize) {
+        for _ in 0..count {
+            let _ = self.address(What::WordByAddress);
+            let _ = self.limiter.count(What::Word, &[], now());
+        }
     }
 
     /// A browser opens an event stream, which counts as open until what comes back is dropped.

@@ -193,14 +193,20 @@ impl Problem {
         self.answered_by(page.into_response())
     }
 
+    /// The same in the words of another protocol, which has statuses and headers of its own: what watches sees which refusal
+    /// it is.
+    pub(crate) fn told_by(self, mut response: Response) -> Response {
+        response.extensions_mut().insert(self);
+        response
+    }
+
     fn answered_by(self, mut response: Response) -> Response {
         *response.status_mut() = self.status;
         if let Some(retry_s) = self.retry_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_s));
         }
         // Tells the layer whose answer this is: it counts it, and adds what the request is called.
-        response.extensions_mut().insert(self);
-        response
+        self.told_by(response)
     }
 
     pub(crate) fn from_error(error: &Error) -> Self {

@@ -12,6 +12,7 @@ mod id;
 mod message;
 mod offering;
 mod wishes;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ pub use self::{
     message::{Message, MessageCode, Severity},
     offering::{Coupon, NotACouponName, Offered, Offering},
     wishes::{CODES_MAX, CheckedWishes, WishError, Wishes},
+    words::WRONG_WORDS_MAX,
 };
 use crate::{
     money::Money,
@@ -105,6 +107,9 @@ pub struct CheckoutRecord {
     /// How often it was tried to be completed.
     #[serde(default)]
     pub tries: usize,
+    /// How many words for a discount were wrong: at most [`WRONG_WORDS_MAX`].
+    #[serde(default, skip_serializing_if = "is_none_wrong")]
+    pub wrong_words: usize,
     /// When it began.
     pub begun_at: UnixTime,
     /// When it was changed last.
@@ -328,7 +333,8 @@ impl CheckoutRecord {
     /// [`CheckoutError::InProgress`], [`CheckoutError::Over`].
     pub fn changed(self, wishes: CheckedWishes, offering: Offering, now: UnixTime) -> Result<Self, CheckoutError> {
         self.is_open()?;
-        Ok(Self { wishes, offering, failed: Vec::new(), ..self }.next(now))
+        let (counted, offering) = self.counting(&wishes, offering);
+        Ok(Self { wishes, offering, failed: Vec::new(), ..counted }.next(now))
     }
 
     /// The customer agreed to it, and the shop offers something else by now: it is shown once more, and says so.
@@ -337,6 +343,7 @@ impl CheckoutRecord {
     /// As [`changed`](Self::changed).
     pub fn offered_anew(self, offering: Offering, why: Message, now: UnixTime) -> Result<Self, CheckoutError> {
         self.is_open()?;
+        let offering = self.telling(offering);
         Ok(Self { offering, failed: vec![why], ..self }.next(now))
     }
 
@@ -451,6 +458,11 @@ impl CheckoutRecord {
     fn next(self, now: UnixTime) -> Self {
         Self { revision: self.revision.saturating_add(1), changed_at: now, ..self }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_none_wrong(count: &usize) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use crate::{
     resolve::{DidResolver, ResolveError, any::AnyResolver},
     session::{Nonces, cookie::Challenges},
     store::{AnyStore, Expect, KEYS_MAX, Key, Persisted, Record, Store, StoreError, Stored, Version, Write},
-    time::UnixTime,
+    time::{UnixTime, Zone},
     trade::{AnyShipping, Shelf, Trade},
     trust::{Trust, TrustList},
 };
@@ -114,6 +114,7 @@ struct Inner {
     store: AnyStore,
     fetch: AnyFetch,
     env: Arc<dyn Env>,
+    zone: Zone,
     formats: Vec<Arc<dyn Format>>,
     asks: BTreeMap<String, Ask>,
     wallets: Vec<WalletApp>,
@@ -186,6 +187,7 @@ pub struct MerchantBuilder {
     fetch: Option<AnyFetch>,
     did_resolver: Option<AnyResolver>,
     env: Arc<dyn Env>,
+    zone: Zone,
     formats: Vec<Arc<dyn Format>>,
     asks: Vec<Ask>,
     wallets: Vec<WalletApp>,
@@ -224,6 +226,7 @@ impl Merchant {
             fetch: None,
             did_resolver: None,
             env: Arc::new(SystemEnv),
+            zone: Zone::Utc,
             formats: vec![
                 Arc::new(SdJwtVc::new()),
                 #[cfg(feature = "mdoc")]
@@ -307,6 +310,12 @@ impl Merchant {
     #[must_use]
     pub fn now(&self) -> UnixTime {
         self.0.env.now()
+    }
+
+    /// The time zone of the shop, by which times and days are shown to people.
+    #[must_use]
+    pub fn time_zone(&self) -> Zone {
+        self.0.zone
     }
 
     /// The development issuer and its people, if this is a development set-up.
@@ -530,6 +539,17 @@ impl MerchantBuilder {
     #[must_use]
     pub fn env(mut self, env: impl Env) -> Self {
         self.env = Arc::new(env);
+        self
+    }
+
+    /// The time zone of the shop: times on the merchant's and the customers' pages are written in it, and days begin and end
+    /// by it, such as those of the book of orders and the last one of the time to withdraw.
+    ///
+    /// UTC unless said here, which pages say beside each time: the machine's own zone would be another on each server, and
+    /// nothing else that the merchant says tells it for sure.
+    #[must_use]
+    pub const fn time_zone(mut self, zone: Zone) -> Self {
+        self.zone = zone;
         self
     }
 
@@ -883,6 +903,7 @@ impl MerchantBuilder {
             store: store.by_clock(Arc::clone(&self.env)),
             fetch,
             env: self.env,
+            zone: self.zone,
             formats: self.formats,
             asks,
             wallets: self.wallets,

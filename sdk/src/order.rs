@@ -55,7 +55,7 @@ use crate::{
     names::hex_name,
     rail::{ActOutcome, Outcome, Reference, RefundOutcome},
     store::Persisted,
-    time::UnixTime,
+    time::{UnixTime, Zone},
 };
 
 /// The most attempts to pay one order.
@@ -527,6 +527,8 @@ pub struct Placing {
     pub proofs: Vec<Proof>,
     /// The checkout that it comes from, if it does.
     pub checkout: Option<FromCheckout>,
+    /// Where the days of its periods end.
+    pub zone: Zone,
     /// Now.
     pub at: UnixTime,
 }
@@ -538,7 +540,7 @@ impl OrderRecord {
     /// [`DraftError`] if nothing is in it, or its sums do not work out.
     pub fn placed(draft: &Draft, placing: Placing) -> Result<Step, DraftError> {
         let total = draft.total()?;
-        let Placing { id, reference, buyer, proofs, checkout, at } = placing;
+        let Placing { id, reference, buyer, proofs, checkout, zone, at } = placing;
         let is_free = total.is_zero();
         if is_free && checkout.is_none() {
             return Err(DraftError::NothingToPay);
@@ -562,7 +564,7 @@ impl OrderRecord {
             inquiries: 0,
             sending: Vec::new(),
             checkout,
-            after: AfterSale { withdrawal_days: draft.days_to_withdraw(), ..AfterSale::default() },
+            after: AfterSale { withdrawal_days: draft.days_to_withdraw(), zone, ..AfterSale::default() },
             stopped: false,
             events: 0,
             operation: String::new(),

@@ -1,6 +1,10 @@
 //! One clock reading, as the library passes it around: nothing below the merchant reads a clock itself.
 
+mod zone;
+
 use serde::{Deserialize, Serialize};
+
+pub use zone::{Local, Zone};
 
 /// Whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

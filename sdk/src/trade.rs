@@ -177,6 +177,11 @@ pub trait Tax: std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// What is let off.
+///
+/// A word that is good once is money that lies under its letters: whoever guesses it has it. Draw it at random, at least 60
+/// bits of it, such as twelve letters and digits out of 32 (`7K2M-QXPA-94RD`), and make no two from one another. Short words that
+/// people remember (`SPRING`) are for what everybody may have, or for each customer once. A checkout takes
+/// [ten wrong words](crate::checkout::WRONG_WORDS_MAX), and the middleware a bounded number from one address in a minute.
 pub trait Discount: std::fmt::Debug + Send + Sync + 'static {
     /// What is let off of this (at most 20), in the order in which it is taken: what was entered and is not in the answer
     /// is told to the customer as a word that does not count here.

@@ -9,6 +9,7 @@ use firsthand::{
     order::{Address, Adjustment, AdjustmentReason, Exemption, Parcel, Part},
     receipt::ReceiptIssuer,
     store::{Memory, Store},
+    time::{Local, Zone},
     trade::{FlatRates, Item, Items, Shelf, Trade, Vat, Way},
 };
 use firsthand_axum::{
@@ -71,7 +72,7 @@ impl Till {
             redirect_uris: vec!["https://wallet.example/cb".into()],
         };
         let shop = TestShop::with(|shop| {
-            let shop = shop.store(store).rail(FakeRail::new()).trade(trade);
+            let shop = shop.store(store).rail(FakeRail::new()).trade(trade).time_zone(Zone::Cet);
             if !with_receipts {
                 return shop;
             }
@@ -190,10 +191,23 @@ async fn parcels_are_followed_on_the_page() {
     let rest = [parts("tea", 1), parts("cake", 1)].concat();
     till.sent(&order, Parcel::new("2", rest)).await;
     let german = looked(&mut guest, &format!("{path}?lang=de")).await.text();
-    shows(&german, &["Ein Teil ist angekommen; der Rest ist unterwegs. Sie ist bezahlt.", "Unterwegs seit", "Uhr UTC"]);
+    shows(&german, &["Ein Teil ist angekommen; der Rest ist unterwegs. Sie ist bezahlt.", "Unterwegs seit", " Uhr<"]);
     order.delivered("2").await.unwrap().commit().await.unwrap();
     let page = looked(&mut guest, &path).await.text();
     shows(&page, &["It has arrived. It is paid.", "1 × Cake"]);
+
+    // A time to withdraw ends with a whole day of the shop, and not at an hour that somebody would have to know.
+    let ends = "<time datetime=\"2026-12-09T00:00:00+01:00\">";
+    shows(&page, &[&format!("Until {ends}the end of 8 December 2026</time>.")]);
+    let german = looked(&mut guest, &format!("{path}?lang=de")).await.text();
+    shows(&german, &[&format!("Bis {ends}einschließlich 08.12.2026</time>.")]);
+    let stated = looked(&mut guest, &format!("{path}/withdraw")).await.text();
+    shows(&stated, &["the end of 8 December 2026"]);
+    let end = Zone::Cet.ends(&"2026-12-08".parse().unwrap());
+    till.shop.advance_s(end.since_s(till.merchant().now()) - 1);
+    assert!(looked(&mut guest, &path).await.text().contains("Withdraw from the contract here"));
+    till.shop.advance_s(1);
+    assert!(!looked(&mut guest, &path).await.text().contains("Withdraw from the contract here"));
 }
 
 #[tokio::test]
@@ -297,20 +311,20 @@ async fn a_guest_withdraws_in_two_steps_and_keeps_the_acknowledgement() {
     assert_eq!(file.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"withdrawal-1.txt\"");
     assert_eq!(file.header("cache-control"), "private, no-store");
-    let exact = till.merchant().now().to_string();
-    let clock = exact.split('T').nth(1).unwrap().get(..5).unwrap().to_owned();
+    let Local { hour, minute, .. } = Zone::Cet.local(till.merchant().now());
+    let clock = format!("{hour:02}:{minute:02}");
     shows(
         &file.text(),
         &[
             "From: Blatt & Rebe",
             order.reference().as_str(),
-            &format!("{clock} UTC"),
+            &format!("{clock} CET"),
             "2 × Sencha <b>100 g</b>",
             "goes back by",
         ],
     );
     let german = looked(&mut guest, &format!("{path}/kept/withdrawal-1.txt?lang=de")).await.text();
-    shows(&german, &["Bestätigung über den Eingang eines Widerrufs", "Uhr UTC"]);
+    shows(&german, &["Bestätigung über den Eingang eines Widerrufs", &format!("{clock} Uhr MEZ")]);
     for file in ["withdrawal-0.txt", "withdrawal-2.txt", "withdrawal-x.txt", "withdrawal-1.json", "receipt-1.json", "x"]
     {
         assert_eq!(looked(&mut guest, &format!("{path}/kept/{file}")).await.status, StatusCode::NOT_FOUND, "{file}");

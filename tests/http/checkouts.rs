@@ -118,7 +118,7 @@ impl Till {
     }
 
     /// A guest's checkout by JSON, and its path.
-    async fn guest(&self, browser: &mut Browser, mut basket: Value) -> (Value, String) {
+    pub async fn guest(&self, browser: &mut Browser, mut basket: Value) -> (Value, String) {
         basket["form"] = self.merchant().guest_form().into();
         let begun = plainly(browser, &Method::POST, "/wallet/checkouts/guest", None, &basket).await;
         assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
@@ -199,7 +199,7 @@ fn agreed(checkout: &Value, rail: &str) -> Value {
     json!({ "revision": checkout["revision"], "total": total, "payment": { "handler_id": rail } })
 }
 
-fn codes(checkout: &Value) -> Vec<&str> {
+pub fn codes(checkout: &Value) -> Vec<&str> {
     checkout["messages"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect()
 }
 

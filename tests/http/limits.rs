@@ -153,12 +153,12 @@ async fn row_130_one_address_brings_only_so_many_new_keys() {
 }
 
 /// A browser behind this address, in front of a shop with these limits; `app` keeps its counts between browsers.
-fn from(shop: &TestShop, app: &Router, address: &str) -> Browser {
+pub fn from(shop: &TestShop, app: &Router, address: &str) -> Browser {
     let address = SocketAddr::new(address.parse::<IpAddr>().unwrap(), 1234);
     Browser::new(shop, app.clone().layer(Extension(ConnectInfo(address))))
 }
 
-fn counting(shop: &TestShop, address: ClientAddress) -> Router {
+pub fn counting(shop: &TestShop, address: ClientAddress) -> Router {
     routes(shop.merchant()).layer(CustomerLayer::new(shop.merchant().clone()).client_address(address))
 }
 

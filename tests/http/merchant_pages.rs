@@ -3,6 +3,8 @@
 
 #[path = "merchant_pages/after_sale.rs"]
 mod after_sale;
+#[path = "merchant_pages/clock.rs"]
+mod clock;
 #[path = "merchant_pages/stock.rs"]
 mod stock;
 
@@ -17,6 +19,7 @@ use firsthand::{
     protocol::webhook::WebhookSecret,
     rail::{Outcome, Sepa},
     store::Memory,
+    time::Zone,
 };
 use firsthand_axum::{
     BackOffice, CustomerLayer, Operator, OperatorKey, Operators, merchant_pages, routes,
@@ -57,7 +60,9 @@ impl Office {
         let rail = FakeRail::new();
         let sepa = Sepa::new("Weingut Müller & Söhne", IBAN).unwrap();
         let erp = Webhook::new("erp", ERP.parse().unwrap(), [WebhookSecret::from_random([1; 32])]);
-        let shop = TestShop::with(|builder| builder.store(Memory::new()).rail(rail.clone()).rail(sepa).webhook(erp));
+        let shop = TestShop::with(|builder| {
+            builder.store(Memory::new()).rail(rail.clone()).rail(sepa).webhook(erp).time_zone(Zone::Cet)
+        });
         let (anna, ben) = (OperatorKey::random(), OperatorKey::random());
         let operators = Operators::new().key("anna", anna.digest()).key("ben", ben.digest());
         // Inside of the customers' layer, as a merchant may mount it.
@@ -916,7 +921,7 @@ async fn the_books_are_taken_as_csv_and_nothing_in_them_is_a_formula() {
     for nobody in ["Erika", "Heidestra", "Köln", "51147"] {
         assert!(!text.contains(nobody), "{nobody}");
     }
-    let day = |at: firsthand::time::UnixTime| firsthand::time::Day::of(at);
+    let day = |at| Zone::Cet.day(at);
     let period = format!("?from={0}&to={0}", day(first_day));
     let one = office.api(Method::GET, &format!("/orders.csv{period}"), None).await.text();
     let hostile = HOSTILE.replace('"', "\"\"");
@@ -924,7 +929,7 @@ async fn the_books_are_taken_as_csv_and_nothing_in_them_is_a_formula() {
         "order,placed_at,state,items,lines,discounts,shipping,tax_on_top,tax_by_rate,total,paid,owed_back,refunded,currency\r\n\
          \"{}\",\"{}\",\"paid\",\"'{hostile} x 2; Ein Buch, \"\"kurz\"\" x 1\",34.50,3.80,5.95,0.00,\"19%: 4.14; 7%: 0.70\",36.65,36.65,1.00,0.00,\"EUR\"\r\n",
         order.reference().as_str(),
-        order.placed_at(),
+        Zone::Cet.stamp(order.placed_at()),
     );
     assert_eq!(one, expected);
     let later = office.look(&format!("/orders.csv?from={}", day(office.merchant().now()))).await.text();

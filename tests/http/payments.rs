@@ -248,6 +248,7 @@ async fn what_a_wallet_signs_is_authorised_handed_over_and_paid_when_the_bank_sa
     assert_eq!(till.stands(id).await, (OrderState::Authorised, Some(Outcome::Authorised { until: None })));
     // Nobody can collect it: whoever runs the shop is offered nothing that cannot work, and told what is waited for.
     let page = till.order_page(id).await;
+    assert!(page.contains("money that still comes is owed back, too"), "calling it off stops no bank: {page}");
     assert!(page.contains("Your bank or payment provider tells when the money is there"), "{page}");
     assert!(!page.contains("value=\"capture\"") && !page.contains("value=\"sent\""), "{page}");
     assert!(!till.order(id).await.is_to_be_captured());

@@ -9,7 +9,7 @@ use std::{
 
 use axum::Router;
 use firsthand::{
-    merchant::Order,
+    merchant::{IssuerProfile, Order},
     money::{Currency, Money, Quantity},
     order::{Draft, OrderState},
     rail::{
@@ -74,6 +74,13 @@ impl Watched {
 
     fn problems(&self, code: &str) -> u64 {
         self.sample(&format!("firsthand_problems_total{{code=\"{code}\"}} "))
+    }
+
+    /// All refusals, whatever their code.
+    fn all_problems(&self) -> u64 {
+        let text = self.operations.metrics();
+        let counts = text.lines().filter_map(|line| line.strip_prefix("firsthand_problems_total{"));
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
     fn sample(&self, line: &str) -> u64 {
@@ -197,6 +204,40 @@ async fn a_refusal_that_is_a_page_is_seen_like_any_other() {
     for code in ["no_such_checkout", "cross_site", "operator_unknown", "form_over"] {
         assert!(capture.text().contains(&format!("code=\"{code}\"")), "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_words_of_oauth_is_seen_like_any_other() {
+    let capture = Capture::everything();
+    let _guard = capture.hears();
+    let shop = TestShop::with(|shop| {
+        let shop = shop.store(Memory::new()).rail(FakeRail::new());
+        shop.relationship(IssuerProfile::Open).display_name("Test Shop")
+    });
+    let layer = CustomerLayer::new(shop.merchant().clone());
+    let (operations, anna) = (layer.operations(), OperatorKey::random());
+    let app = routes(shop.merchant()).layer(layer);
+    let watched = Watched { shop, app, operations, anna };
+    let mut browser = watched.browser();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let json = [("content-type", "application/json"), ("authorization", "DPoP nothing")];
+    let grant =
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Apre-authorized_code&pre-authorized_code=x&tx_code=1";
+    for (path, headers, body, status) in [
+        ("/wallet/issuer/token", form.as_slice(), grant, 400),
+        ("/wallet/issuer/token", &form, "grant_type=password", 400),
+        ("/wallet/issuer/credentials", &json, "{}", 401),
+    ] {
+        let before = watched.all_problems();
+        let reply = browser.plain(&Method::POST, path, headers, body.as_bytes()).await;
+        assert_eq!(reply.status.as_u16(), status, "{}", reply.text());
+        // The wallet reads the standard's words, and nothing of ours.
+        let told = reply.json();
+        let names: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!((names, reply.header("content-type")), (vec!["error", "error_description"], "application/json"));
+        assert_eq!(watched.all_problems(), before + 1, "{path} {body}");
+    }
+    assert_eq!(watched.problems("no_such_grant"), 1, "{}", watched.operations.metrics());
 }
 
 /// What is logged, with the spans in which it is.

@@ -17,6 +17,7 @@ use firsthand_axum::{
     rail::{Sepa, WalletRail, wallet::Payee},
     routes,
     testing::{FakeExecutor, cast::ACCOUNT},
+    time::Zone,
     trade::{Codes, FlatRates, Item, Items, Off, Shelf, Trade, Vat, Way},
 };
 use maud::{DOCTYPE, Markup, html};
@@ -66,7 +67,7 @@ impl Kiosk {
         // Here nobody moves the money. In its place goes the interface of your bank or payment provider.
         let wallet = WalletRail::new(Payee::new(SHOP, IBAN)?, FakeExecutor::new());
         let builder = builder.ask(&age).ask(&address).ask(&pay).rail(Sepa::new(SHOP, IBAN)?).wallet_rail(wallet);
-        Ok(Self { merchant: builder.trade(trade).build()?, shelf, goods })
+        Ok(Self { merchant: builder.trade(trade).time_zone(Zone::Cet).build()?, shelf, goods })
     }
 
     /// On the first day so much is there. From then on it is counted on the merchant's pages.

@@ -20,8 +20,8 @@ use crate::{
     present, receipt,
     sell::{self, Store, Till},
     shop::{
-        self, AccountView, Customer, ProofView, PutBackForm, Recipient, Shop, WineForm, assets, database::Database,
-        page::CONTENT_SECURITY_POLICY, pages, view::View,
+        self, AccountView, Customer, ProofView, PutBackForm, Recipient, Shop, WineForm, ZONE, assets,
+        database::Database, page::CONTENT_SECURITY_POLICY, pages, view::View,
     },
 };
 
@@ -56,8 +56,8 @@ pub async fn till(args: &Args, database: Database) -> Result<Till, Error> {
     builder = store.of(builder).client_id_prefix(args.client_id_prefix.clone()).response_mode(args.response_mode);
     let sepa = Sepa::new(&args.sepa_payee, &args.sepa_iban).map_err(|error| Error::Misuse(error.to_string()))?;
     let merchant = builder.ask(&age()).ask(&address()).ask(&welcome()).rail(sepa.clone()).feed();
-    let merchant =
-        merchant.relationship(IssuerProfile::Open).display_name("Blatt & Rebe").receipts(receipt::seller()).build()?;
+    let merchant = merchant.relationship(IssuerProfile::Open).display_name("Blatt & Rebe").receipts(receipt::seller());
+    let merchant = merchant.time_zone(ZONE).build()?;
     Ok(Till::new(merchant, database, store))
 }
 

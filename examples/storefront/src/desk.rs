@@ -21,7 +21,6 @@ use firsthand_axum::{
     money::Currency,
     order::{BankAccount, OrderError, OrderId, OrderState},
     rail::reference::Reference,
-    time::Day,
 };
 use serde::Deserialize;
 
@@ -151,7 +150,7 @@ impl Desk {
                 withdrawn: merchant.open_withdrawals(LIST).await?.iter().map(summary).collect(),
                 owed,
                 files: merchant.refund_files(bank::FILES).await?,
-                file_on: Day::of(merchant.now().plus_s(24 * 60 * 60)).to_string(),
+                file_on: merchant.time_zone().day(merchant.now().plus_s(24 * 60 * 60)).to_string(),
                 steps: self.till.database.steps().await?,
                 stock: self.till.database.stock().await?,
             },

@@ -1,6 +1,6 @@
 //! A tea and wine shop that recognises its customers without cookies, as a program to walk through and to copy from.
 //!
-//! [`shop`] is the merchant's own code, and names no crate that recognises anybody.
+//! [`shop`] is the merchant's own code, and names nothing that recognises anybody.
 
 pub mod adopt;
 mod after;

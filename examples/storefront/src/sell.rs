@@ -33,7 +33,7 @@ use crate::{
         cart::Cart,
         catalogue::Kind,
         database::{Database, Transaction, sales::NewSale},
-        order::{AccountForm, CheckoutView, DeliveryChoice, Door, OrderForm, Repeated},
+        order::{AccountForm, Before, CheckoutView, DeliveryChoice, Door, OrderForm, Repeated},
         pages::{self, conflict},
         view::View,
         words::Words,
@@ -330,7 +330,7 @@ async fn place(
         }
         Err(Trouble::Repeated(before)) => {
             let typed_wanted = form.delivery == DeliveryChoice::Typed;
-            let repeated = Some(before);
+            let repeated = Some(if known.is_some() { Before::Theirs(before) } else { Before::Somebodys });
             let shown = CheckoutView { typed: form.address, typed_wanted, repeated, ..CheckoutView::default() };
             again(&till, &view, (known, customer), shown, StatusCode::CONFLICT).await
         }

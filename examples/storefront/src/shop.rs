@@ -1,7 +1,7 @@
 //! Blatt & Rebe, a tea and wine merchant: the merchant's own code.
 //!
-//! It names nothing of the crate that recognises customers. Whoever calls it says who the customer is, as a [`Customer`],
-//! and the shop answers with a page.
+//! It names nothing of what recognises customers, and of its crate two plain types alone: the time zone, and what postal
+//! codes look like. Whoever calls it says who the customer is, as a [`Customer`], and the shop answers with a page.
 
 pub mod after;
 pub mod assets;
@@ -28,6 +28,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
+use firsthand_axum::time::Zone;
 use serde::Deserialize;
 
 use self::{
@@ -38,6 +39,8 @@ use self::{
     view::View,
 };
 
+/// By whose clock the shop writes times: it is in Germany.
+pub const ZONE: Zone = Zone::Cet;
 /// The largest form that the shop reads, in bytes.
 const FORM_MAX: usize = 8 * 1024;
 

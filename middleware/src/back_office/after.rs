@@ -148,7 +148,7 @@ impl Desk {
                 self.say("The carrier’s page about it", "Die Seite des Versenders dazu")
             )
         });
-        let arrived = parcel.delivered_at.map(|at| row(self.say("Arrived", "Angekommen"), self.lang.moment(at)));
+        let arrived = parcel.delivered_at.map(|at| row(self.say("Arrived", "Angekommen"), self.moment(at)));
         let arrives = parcel.delivered_at.is_none().then(|| {
             let sure = self.sure(self.say(
                 "It has arrived: from then on the time to withdraw can run.",
@@ -166,7 +166,7 @@ impl Desk {
         html!(
             "<li><h3>{}</h3><dl>{}{}{}{}</dl>{}{}</li>",
             goods(order.lines(), &parcel.lines),
-            row(self.say("Sent", "Gesendet"), self.lang.moment(parcel.sent_at)),
+            row(self.say("Sent", "Gesendet"), self.moment(parcel.sent_at)),
             carrier,
             tracking,
             arrived,
@@ -188,7 +188,7 @@ impl Desk {
                     self.say(why.0, why.1),
                     goods(order.lines(), &record.lines),
                     self.lang.money(record.amount),
-                    self.lang.moment(record.at),
+                    self.moment(record.at),
                     self.say(state.0, state.1),
                 )
             })
@@ -207,7 +207,7 @@ impl Desk {
                 WithdrawalState::Due => html!(
                     "<p>{} {}</p>{}",
                     self.say("Pay back until", "Zurückzahlen bis"),
-                    self.lang.moment(one.refund_by),
+                    self.moment(one.refund_by),
                     self.settle(order, one, trouble)?
                 ),
                 _ => html!("<p>{}</p>", self.say("Settled", "Abgerechnet")),
@@ -223,7 +223,7 @@ impl Desk {
                 "<li><h3>{}</h3><p>{} {}</p>{}{}</li>",
                 acknowledged(one),
                 self.say("Withdrawn from", "Widerrufen"),
-                self.lang.moment(one.at),
+                self.moment(one.at),
                 letter,
                 state
             ));
@@ -234,7 +234,7 @@ impl Desk {
     }
 
     fn letter(&self, one: &Acknowledgement) -> Html {
-        html!("<pre class=\"letter\">{}</pre>", words::acknowledgement(self.lang, one))
+        html!("<pre class=\"letter\">{}</pre>", words::acknowledgement(self.lang, self.merchant.time_zone(), one))
     }
 
     /// The form that settles a withdrawal, with what it is worth.
@@ -359,7 +359,7 @@ impl Desk {
                     self.order_link(order),
                     goods(order.lines(), &order.unsent()),
                     self.say("placed", "bestellt"),
-                    self.lang.moment(order.placed_at())
+                    self.moment(order.placed_at())
                 )
             })
             .collect();
@@ -404,7 +404,7 @@ impl Desk {
                     self.order_link(order),
                     acknowledged(&one),
                     self.say("pay back until", "zurückzahlen bis"),
-                    self.lang.moment(one.refund_by)
+                    self.moment(one.refund_by)
                 )
             })
             .collect();

@@ -104,7 +104,7 @@ impl Api {
         let hand = self.hand();
         let order = hand.order(id).await?;
         let order = hand.order_act(order, act).await?;
-        Ok(Json(OrderBody::of(&order).await?))
+        Ok(Json(OrderBody::of(self.merchant.time_zone(), &order).await?))
     }
 }
 
@@ -167,7 +167,7 @@ fn parameters<T: DeserializeOwned>(parts: &Parts) -> Result<T, Problem> {
     params(
         ("state" = Option<String>, Query, description = "`placed`, `paying`, `authorised`, `paid`, `declined`, `unknown`, `cancelled` or `expired`"),
         ("reference" = Option<String>, Query, description = "The number of one order, `RF..`"),
-        ("from" = Option<String>, Query, description = "Placed on that day or later, in UTC: `2026-11-23`"),
+        ("from" = Option<String>, Query, description = "Placed on that day or later, in the shop's time zone: `2026-11-23`"),
         ("to" = Option<String>, Query, description = "Placed on that day or before"),
         ("after" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<usize>, Query, description = "1 to 100 on a page; 50 unless said"),
@@ -190,7 +190,8 @@ pub(crate) async fn orders(api: Api, Asked(asked): Asked) -> Result<Json<OrderLi
     if let Some(after) = &asked.after {
         query = query.after(&after.parse().map_err(|_| invalid("`after` is no `next` of a page"))?);
     }
-    let period = export::Period::read(&asked.from, &asked.to).map_err(|no| invalid(no.detail()))?;
+    let period =
+        export::Period::read(api.merchant.time_zone(), &asked.from, &asked.to).map_err(|no| invalid(no.detail()))?;
     let page = api.merchant.orders(&period.of(query)).await?;
     Ok(Json(OrderListBody::of(&page.orders, page.next.as_ref())))
 }
@@ -199,7 +200,7 @@ pub(crate) async fn orders(api: Api, Asked(asked): Asked) -> Result<Json<OrderLi
 #[cfg_attr(feature = "openapi", utoipa::path(
     get, path = "/orders.csv", tag = "orders", operation_id = "export_orders",
     params(
-        ("from" = Option<String>, Query, description = "Placed on that day or later, in UTC: `2026-11-23`"),
+        ("from" = Option<String>, Query, description = "Placed on that day or later, in the shop's time zone: `2026-11-23`"),
         ("to" = Option<String>, Query, description = "Placed on that day or before"),
     ),
     responses(
@@ -208,7 +209,8 @@ pub(crate) async fn orders(api: Api, Asked(asked): Asked) -> Result<Json<OrderLi
     )
 ))]
 pub(crate) async fn csv(api: Api, Asked(asked): Asked) -> Result<Response, Problem> {
-    let period = export::Period::read(&asked.from, &asked.to).map_err(|no| invalid(no.detail()))?;
+    let period =
+        export::Period::read(api.merchant.time_zone(), &asked.from, &asked.to).map_err(|no| invalid(no.detail()))?;
     api.hand().took("orders_csv");
     Ok(export::orders(&api.merchant, period, ""))
 }
@@ -223,7 +225,7 @@ pub(crate) async fn csv(api: Api, Asked(asked): Asked) -> Result<Response, Probl
     )
 ))]
 pub(crate) async fn order(api: Api, At(id): At<String>) -> Result<Json<OrderBody>, Problem> {
-    Ok(Json(OrderBody::of(&api.hand().order(&id).await?).await?))
+    Ok(Json(OrderBody::of(api.merchant.time_zone(), &api.hand().order(&id).await?).await?))
 }
 
 /// Calls an order off; what was paid of it is owed back. Twice is once.

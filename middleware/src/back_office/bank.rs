@@ -135,7 +135,7 @@ impl Desk {
                 "Jede Zahlung wird einmal gebucht, wie oft eine Datei sie auch nennt.",
             ),
         );
-        let tomorrow = Day::of(self.merchant.now().plus_s(24 * 60 * 60)).to_string();
+        let tomorrow = self.merchant.time_zone().day(self.merchant.now().plus_s(24 * 60 * 60)).to_string();
         let on = match typed(trouble, "file", "on") {
             "" => tomorrow,
             on => on.to_owned(),

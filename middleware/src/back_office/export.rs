@@ -14,7 +14,7 @@ use firsthand::{
     Error, Merchant,
     merchant::{Order, OrderCursor, OrderQuery},
     money::Money,
-    time::{Day, UnixTime},
+    time::{Day, UnixTime, Zone},
 };
 use futures_util::stream;
 use http::{HeaderValue, header};
@@ -65,13 +65,14 @@ impl NoPeriod {
 }
 
 impl Period {
-    /// Days as in a form; none is no bound.
-    pub(super) fn read(from: &str, to: &str) -> Result<Self, NoPeriod> {
-        let begin = |day: &str| match day.trim() {
+    /// Days as in a form, in the zone of the shop; none is no bound.
+    pub(super) fn read(zone: Zone, from: &str, to: &str) -> Result<Self, NoPeriod> {
+        let day = |day: &str| match day.trim() {
             "" => Ok(None),
-            day => day.parse::<Day>().map(|day| Some(day.begins_at())).map_err(|_| NoPeriod::NoDay),
+            day => day.parse::<Day>().map(Some).map_err(|_| NoPeriod::NoDay),
         };
-        let period = Self { from: begin(from)?, before: begin(to)?.map(|at| at.plus_s(24 * 60 * 60)) };
+        let period =
+            Self { from: day(from)?.map(|day| zone.begins(&day)), before: day(to)?.map(|day| zone.ends(&day)) };
         match period {
             // An empty book would look like a period in which nothing was sold.
             Self { from: Some(from), before: Some(before) } if from >= before => Err(NoPeriod::Backwards),
@@ -92,7 +93,7 @@ impl Period {
 }
 
 pub(super) async fn page(desk: Desk, Query(Asked { from, to, .. }): Query) -> Response {
-    match Period::read(&from, &to) {
+    match Period::read(desk.merchant.time_zone(), &from, &to) {
         Ok(period) => {
             desk.hand().took("orders_csv");
             orders(&desk.merchant, period, MARK)
@@ -138,14 +139,15 @@ async fn write_on(mut writing: Writing) -> Result<Option<(Bytes, Writing)>, Erro
                 return Err(error);
             }
         };
-        let lines: Result<Vec<String>, Error> = page.orders.iter().map(line).collect();
+        let zone = writing.merchant.time_zone();
+        let lines: Result<Vec<String>, Error> = page.orders.iter().map(|order| line(zone, order)).collect();
         writing.ready.push_back(lines?.concat());
         writing.ready.retain(|text| !text.is_empty());
         writing.next = page.next.map(Some);
     }
 }
 
-fn line(order: &Order) -> Result<String, Error> {
+fn line(zone: Zone, order: &Order) -> Result<String, Error> {
     let totals = order.totals()?;
     let ledger = order.ledger();
     let items: Vec<String> = order.lines().iter().map(|line| format!("{} x {}", line.title, line.quantity)).collect();
@@ -154,7 +156,7 @@ fn line(order: &Order) -> Result<String, Error> {
     let money = |money: Money| money.decimal();
     let cells = [
         cell(order.reference().as_str()),
-        cell(&order.placed_at().to_string()),
+        cell(&zone.stamp(order.placed_at())),
         cell(order.state().name()),
         cell(&items.join("; ")),
         money(totals.lines),
@@ -201,12 +203,20 @@ mod tests {
 
     #[test]
     fn a_period_is_two_days_or_fewer() {
-        let period = Period::read("2026-11-23", "2026-11-23").unwrap();
-        assert_eq!(period.from.map(|at| at.to_string()).as_deref(), Some("2026-11-23T00:00:00Z"));
-        assert_eq!(period.before.map(|at| at.to_string()).as_deref(), Some("2026-11-24T00:00:00Z"));
-        assert!(Period::read("", " ").is_ok_and(|all| all.from.is_none() && all.before.is_none()));
-        assert_eq!(Period::read("yesterday", "").unwrap_err(), NoPeriod::NoDay);
-        assert_eq!(Period::read("", "2026-02-30").unwrap_err(), NoPeriod::NoDay);
-        assert_eq!(Period::read("2026-11-24", "2026-11-23").unwrap_err(), NoPeriod::Backwards);
+        let read = |from, to| Period::read(Zone::Utc, from, to);
+        for (zone, day, [from, before]) in [
+            (Zone::Utc, "2026-11-23", ["2026-11-23T00:00:00Z", "2026-11-24T00:00:00Z"]),
+            (Zone::Cet, "2026-11-23", ["2026-11-22T23:00:00Z", "2026-11-23T23:00:00Z"]),
+            // The day when clocks are set back has 25 hours.
+            (Zone::Cet, "2026-10-25", ["2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"]),
+        ] {
+            let period = Period::read(zone, day, day).unwrap();
+            let bounds = [period.from, period.before].map(|at| at.unwrap().to_string());
+            assert_eq!(bounds, [from, before], "{zone:?}");
+        }
+        assert!(read("", " ").is_ok_and(|all| all.from.is_none() && all.before.is_none()));
+        assert_eq!(read("yesterday", "").unwrap_err(), NoPeriod::NoDay);
+        assert_eq!(read("", "2026-02-30").unwrap_err(), NoPeriod::NoDay);
+        assert_eq!(read("2026-11-24", "2026-11-23").unwrap_err(), NoPeriod::Backwards);
     }
 }

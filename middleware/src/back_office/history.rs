@@ -20,7 +20,7 @@ impl Desk {
         let list: Html = order
             .proofs()
             .iter()
-            .map(|proof| html!("<li><p>{}: {}</p></li>", self.lang.moment(proof.at), proof.purpose))
+            .map(|proof| html!("<li><p>{}: {}</p></li>", self.moment(proof.at), proof.purpose))
             .collect();
         section(self.say("What was proved", "Was nachgewiesen wurde"), html!("<ul class=\"records\">{}</ul>", list))
     }
@@ -31,7 +31,7 @@ impl Desk {
             .iter()
             .filter_map(|event| {
                 let told = words::told(self.lang, order.lines(), order.parcels(), &event.what)?;
-                Some(html!("<li>{} <span>{}</span></li>", self.lang.moment(event.at), told))
+                Some(html!("<li>{} <span>{}</span></li>", self.moment(event.at), told))
             })
             .collect();
         section(self.say("What happened", "Was geschah"), html!("<ol class=\"events\">{}</ol>", list))
@@ -52,7 +52,7 @@ impl Desk {
             .iter()
             .map(|event| {
                 let what = words::happened(self.lang, &event.what);
-                html!("<li>{} <span>{}</span></li>", self.lang.moment(event.at), what)
+                html!("<li>{} <span>{}</span></li>", self.moment(event.at), what)
             })
             .collect();
         html!(

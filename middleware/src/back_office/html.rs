@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
-use firsthand::{money::Money, time::UnixTime};
+use firsthand::money::Money;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::{lang::Lang, problem::Problem, web::escape};
@@ -103,13 +103,6 @@ impl Lang {
             Self::En => format!("{} {}", money.currency(), money.decimal()),
             Self::De => format!("{} {}", money.decimal().replace('.', ","), money.currency()),
         }
-    }
-
-    /// A moment, to the minute.
-    pub(super) fn moment(self, at: UnixTime) -> Html {
-        let exact = at.to_string();
-        let minute: String = exact.chars().take(16).collect();
-        html!("<time datetime=\"{}\">{} UTC</time>", exact, minute.replace('T', " "))
     }
 }
 

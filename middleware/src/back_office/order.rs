@@ -5,7 +5,7 @@ use firsthand::{
     Error,
     merchant::Order,
     order::{Attempt, Buyer, DeliverySource, LineTax, OrderState, RefundState, Source},
-    rail::ActOutcome,
+    rail::{ActOutcome, WalletRail},
 };
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     view::{Form, Here, Query, Sent, Trouble, field, section, typed},
     words,
 };
+use crate::checkouts::words::address_lines;
 
 pub(super) async fn page(desk: Desk, Path(id): Path<String>, Query(asked): Query) -> Response {
     desk.order_page(&id, &asked.said, None).await
@@ -93,7 +94,7 @@ impl Desk {
         let facts = html!(
             "<dl>{}{}{}{}{}{}{}{}</dl>",
             row(self.say("State", "Zustand"), self.state(order)),
-            row(self.say("Placed", "Bestellt"), lang.moment(order.placed_at())),
+            row(self.say("Placed", "Bestellt"), self.moment(order.placed_at())),
             row(self.say("Buyer", "Wer gekauft hat"), buyer),
             row(self.say("Total", "Summe"), lang.money(order.total())),
             row(self.say("Received", "Erhalten"), lang.money(ledger.received)),
@@ -175,13 +176,14 @@ impl Desk {
 
     async fn delivery(&self, order: &Order) -> Result<Html, Error> {
         let Some(delivery) = order.delivery().await? else { return Ok(Html::default()) };
-        let lines: Html = delivery.for_label().lines().iter().map(|line| html!("{}<br>", line)).collect();
+        let lines: Html =
+            address_lines(self.lang, delivery.for_label()).iter().map(|line| html!("{}<br>", line)).collect();
         let source = match delivery.source() {
             DeliverySource::Typed => self.say("typed", "eingetippt"),
             DeliverySource::Wallet(_) => self.say("from the customer’s wallet", "aus der Wallet des Kunden"),
             _ => "",
         };
-        let until = self.lang.moment(delivery.kept_until());
+        let until = self.moment(delivery.kept_until());
         Ok(section(
             self.say("Where it goes", "Wohin es geht"),
             html!(
@@ -231,7 +233,7 @@ impl Desk {
             )
         });
         let until = attempt.authorised_until().map(|until| {
-            html!("<p class=\"small\">{} {}</p>", self.say("Promised until", "Zugesagt bis"), lang.moment(until))
+            html!("<p class=\"small\">{} {}</p>", self.say("Promised until", "Zugesagt bis"), self.moment(until))
         });
         let contradicted = attempt.contradicted.then(|| {
             html!(
@@ -248,7 +250,7 @@ impl Desk {
             "<li><h3>{}: {}</h3><p>{}: {}</p>{}{}{}{}{}</li>",
             words::rail(lang, &attempt.rail),
             lang.money(attempt.amount),
-            lang.moment(attempt.begun_at),
+            self.moment(attempt.begun_at),
             words::stands(lang, order, attempt),
             until,
             captures,
@@ -355,6 +357,8 @@ impl Desk {
         if order.record().waits_stopped() {
             acts.push(self.stopped(&path));
         }
+        let by_wallet = state == OrderState::Authorised
+            && order.attempts().last().is_some_and(|attempt| attempt.rail == WalletRail::ID);
         if state == OrderState::Authorised && !order.is_to_be_captured() {
             acts.push(self.waits_for_the_money());
         }
@@ -415,10 +419,19 @@ impl Desk {
             let inside = html!(
                 "<h3>{}</h3>{}",
                 self.say("Cancel", "Stornieren"),
-                self.sure(self.say(
-                    "The order is over then; what was paid of it is owed back.",
-                    "Dann ist die Bestellung beendet; was davon bezahlt ist, ist zurückzuzahlen.",
-                )),
+                self.sure(match by_wallet {
+                    // Nobody holds up what a bank was told to do.
+                    true => self.say(
+                        "The order is over then. The customer has authorised the payment, and this does not stop it: money \
+                         that still comes is owed back, too.",
+                        "Dann ist die Bestellung beendet. Der Kunde hat die Zahlung freigegeben, und das hält sie nicht auf: \
+                         Auch Geld, das noch kommt, ist zurückzuzahlen.",
+                    ),
+                    false => self.say(
+                        "The order is over then; what was paid of it is owed back.",
+                        "Dann ist die Bestellung beendet; was davon bezahlt ist, ist zurückzuzahlen.",
+                    ),
+                }),
             );
             acts.push(self.form(&path, "cancel", &[], inside, self.say("Cancel the order", "Bestellung stornieren")));
         }

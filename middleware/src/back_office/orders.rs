@@ -5,6 +5,7 @@ use firsthand::{
     Error,
     merchant::{Order, OrderQuery},
     order::OrderState,
+    time::Zone,
 };
 
 use super::{
@@ -121,13 +122,13 @@ impl Desk {
                      <td data-label=\"{}\" class=\"number\">{}</td><td data-label=\"{}\">{}</td></tr>",
                     self.order_link(order),
                     placed,
-                    self.lang.moment(order.placed_at()),
+                    self.moment(order.placed_at()),
                     state,
                     self.state(order),
                     missing,
                     self.lang.money(order.outstanding()),
                     until,
-                    order.expires_at().map(|at| self.lang.moment(at)),
+                    order.expires_at().map(|at| self.moment(at)),
                 )
             })
             .collect();
@@ -201,10 +202,16 @@ impl Desk {
                 self.say("Placed from", "Bestellt von"),
                 self.say("to, that day included", "bis einschließlich"),
                 self.say("Take as CSV", "Als CSV holen"),
-                self.say(
-                    "One line for each order, days in UTC. Nothing about customers is in it.",
-                    "Eine Zeile je Bestellung, Tage in UTC. Über Kunden steht nichts darin.",
-                ),
+                match self.merchant.time_zone() {
+                    Zone::Utc => self.say(
+                        "One line for each order, days in UTC. Nothing about customers is in it.",
+                        "Eine Zeile je Bestellung, Tage in UTC. Über Kunden steht nichts darin.",
+                    ),
+                    _ => self.say(
+                        "One line for each order. Nothing about customers is in it.",
+                        "Eine Zeile je Bestellung. Über Kunden steht nichts darin.",
+                    ),
+                },
             ),
         )
     }
@@ -228,7 +235,7 @@ impl Desk {
                      <td data-label=\"{}\" class=\"number\">{}</td><td data-label=\"{}\" class=\"number\">{}</td></tr>",
                     self.order_link(order),
                     placed,
-                    self.lang.moment(order.placed_at()),
+                    self.moment(order.placed_at()),
                     state,
                     self.state(order),
                     total,

@@ -120,7 +120,7 @@ impl Desk {
             ),
             row(self.say("Why it was not taken", "Warum nicht angenommen"), html!("<code>{}</code>", dead.why)),
             row(self.say("Tries", "Versuche"), dead.tries),
-            row(self.say("Given up", "Aufgegeben"), self.lang.moment(dead.died_at)),
+            row(self.say("Given up", "Aufgegeben"), self.moment(dead.died_at)),
             self.form(
                 "/outbox",
                 "replay",

@@ -206,9 +206,9 @@ impl Desk {
             .filter(of_it)
             .take(LIST)
             .map(|order| {
-                let until = order.expires_at().map(|at| {
-                    html!(" <span>{} {}</span>", self.say("waits until", "wartet bis"), self.lang.moment(at))
-                });
+                let until = order
+                    .expires_at()
+                    .map(|at| html!(" <span>{} {}</span>", self.say("waits until", "wartet bis"), self.moment(at)));
                 html!(
                     "<li><span>{} {}</span>{}</li>",
                     self.order_link(order),
@@ -340,7 +340,7 @@ impl Desk {
                 )
             })
             .collect();
-        let until = self.lang.moment(held.until);
+        let until = self.moment(held.until);
         let words = self.say("held until", "vorgemerkt bis");
         Ok(html!("<li><h2>{}</h2><p>{} {}</p><ul class=\"lines\">{}</ul></li>", order, words, until, items))
     }

@@ -208,7 +208,7 @@ impl Desk {
             "<li><h3>{}</h3><p>{}, {}</p><p>{}</p><p class=\"small\">{}</p><div class=\"acts\">{}{}{}</div></li>",
             self.lang.money(transfer.amount),
             payer,
-            self.lang.moment(transfer.booked_at),
+            self.moment(transfer.booked_at),
             text,
             self.say(why.0, why.1),
             self.form("/transfers", "assign", &hidden, assign, self.say("Assign", "Zuordnen")),

@@ -7,12 +7,13 @@ use firsthand::{
     Error, Merchant,
     checkout::CheckoutError,
     error::Refusal,
-    merchant::Basket,
+    merchant::{Basket, Checkout},
     trade::{ITEMS_MAX, Item},
 };
 use http::StatusCode;
 
 use super::{
+    Words,
     caller::{Caller, Trouble},
     form::{Errors, FIELDS, Known, Sent, is_none, quantity_field},
     page::{new_key, wish_text},
@@ -62,8 +63,12 @@ pub(super) async fn begun(merchant: &Merchant, caller: &Caller, sent: &Sent, sai
     if basket.wishes.items.is_empty() {
         return Ok(caller.page(StatusCode::UNPROCESSABLE_ENTITY, empty(&caller.frame())));
     }
+    let words = Words::of(caller.limits.as_ref(), None, &basket)?;
     let name = match named(merchant, caller, sent, &basket).await {
-        Ok(name) => name,
+        Ok((name, checkout)) => {
+            words.tried(&checkout);
+            name
+        }
         Err(Error::Checkout(CheckoutError::Wish(wish))) => {
             let errors = vec![(quantity_field(0), wish_text(caller.lang, wish))];
             return to_mend(merchant, caller, sent, &errors).await;
@@ -74,12 +79,18 @@ pub(super) async fn begun(merchant: &Merchant, caller: &Caller, sent: &Sent, sai
     Ok(caller.to(&caller.at(&name, &query)))
 }
 
-/// The name under which whoever asks finds the checkout.
-async fn named(merchant: &Merchant, caller: &Caller, sent: &Sent, basket: &Basket) -> Result<String, Error> {
+/// The checkout, and the name under which whoever asks finds it.
+async fn named(
+    merchant: &Merchant,
+    caller: &Caller,
+    sent: &Sent,
+    basket: &Basket,
+) -> Result<(String, Checkout), Error> {
     if let Some(known) = &caller.known {
         let key = sent.form.as_deref().or(Some(sent.key.as_str()).filter(|key| !key.is_empty()));
         let key = key.and_then(|key| key.parse().ok()).map_or_else(|| new_key(merchant), Ok)?;
-        return Ok(known.check_out(basket, &key).await?.id().to_string());
+        let checkout = known.check_out(basket, &key).await?;
+        return Ok((checkout.id().to_string(), checkout));
     }
     let form = sent.form.clone().unwrap_or_else(|| merchant.guest_form());
     let begun = match merchant.check_out_as_guest(basket, &form).await {
@@ -89,7 +100,7 @@ async fn named(merchant: &Merchant, caller: &Caller, sent: &Sent, basket: &Baske
         }
         other => other?,
     };
-    Ok(begun.link.reveal().to_owned())
+    Ok((begun.link.reveal().to_owned(), begun.checkout))
 }
 
 fn empty(frame: &Frame<'_>) -> String {

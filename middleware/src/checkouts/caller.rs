@@ -13,6 +13,7 @@ use firsthand::{
     error::Refusal,
     merchant::{Checkout, GuestLink, Order, Recognised},
     order::OrderId,
+    time::Zone,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -45,6 +46,7 @@ pub(crate) struct Caller {
     pub(super) settings: Arc<CheckoutPage>,
     pub(super) limits: Option<Limits>,
     pub(super) lang: Lang,
+    zone: Zone,
     lang_said: bool,
     pub(super) mount: String,
     shop: String,
@@ -81,6 +83,7 @@ impl FromRequest<Merchant> for Caller {
             is_safe: safe,
             limits,
             lang: said.unwrap_or_else(|| Lang::of(&parts.headers)),
+            zone: merchant.time_zone(),
             lang_said: said.is_some(),
             mount: merchant.mount().trim_end_matches('/').to_owned(),
             shop: settings.shop.clone().unwrap_or_else(host),
@@ -170,6 +173,7 @@ impl Caller {
         Frame {
             page: &self.settings,
             lang: self.lang,
+            zone: self.zone,
             lang_said: self.lang_said,
             mount: &self.mount,
             shop: &self.shop,

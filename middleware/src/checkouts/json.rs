@@ -16,7 +16,7 @@ use firsthand::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{
-    BASKET_BYTES_MAX, CheckoutPage, Settings, bad_request,
+    BASKET_BYTES_MAX, CheckoutPage, Settings, Words, bad_request,
     basket::{BasketBody, CompleteBody, FormBody},
     body::{self, CheckoutBody},
     completed, guest,
@@ -59,6 +59,7 @@ pub(super) fn routes() -> Router<Merchant> {
 pub(crate) async fn begin(
     State(merchant): State<Merchant>,
     Proved(signed): Proved,
+    Extension(limits): Extension<Limits>,
     Settings(page): Settings,
     headers: HeaderMap,
     sent: Body,
@@ -67,7 +68,9 @@ pub(crate) async fn begin(
         let (key, bytes) = (key(&headers)?, sent.json(&headers)?);
         let basket = parse::<BasketBody>(&bytes)?.basket()?;
         let known = acting(&merchant, &signed, &bytes).await?;
+        let words = Words::of(Some(&limits), None, &basket)?;
         let checkout = known.check_out(&basket, &key).await?;
+        words.tried(&checkout);
         Ok((StatusCode::CREATED, shown(&merchant, &page, &checkout, None, true).await?))
     };
     Answer::signed(&merchant, answer.await)
@@ -117,6 +120,7 @@ pub(crate) async fn look(
 pub(crate) async fn change(
     State(merchant): State<Merchant>,
     Proved(signed): Proved,
+    Extension(limits): Extension<Limits>,
     Settings(page): Settings,
     Named(id): Named,
     headers: HeaderMap,
@@ -129,7 +133,9 @@ pub(crate) async fn change(
         let basket = body.basket()?;
         let known = acting(&merchant, &signed, &bytes).await?;
         let checkout = theirs(&known, &id).await?;
+        let words = Words::of(Some(&limits), Some(&checkout), &basket)?;
         let checkout = checkout.update(seen.revision, &basket, &key).await.map_err(|error| seen.refused(error))?;
+        words.tried(&checkout);
         shown(&merchant, &page, &checkout, None, false).await
     };
     Answer::signed(&merchant, answer.await)
@@ -242,7 +248,10 @@ pub(crate) async fn guest_begin(
     let mut body: BasketBody = parse(&sent.json(&headers)?)?;
     let needed = || bad_request("form_needed", "a guest's checkout needs the token of a form: `form`");
     let form = body.form.take().ok_or_else(needed)?;
-    let begun = merchant.check_out_as_guest(&body.basket()?, &form).await?;
+    let basket = body.basket()?;
+    let words = Words::of(Some(&limits), None, &basket)?;
+    let begun = merchant.check_out_as_guest(&basket, &form).await?;
+    words.tried(&begun.checkout);
     let body = shown(&merchant, &page, &begun.checkout, Some(&begun.link), true).await?;
     Ok(private((StatusCode::CREATED, body)))
 }
@@ -293,7 +302,9 @@ pub(crate) async fn guest_change(
     let seen = Seen::of(&headers, body.revision)?;
     let basket = body.basket()?;
     let (checkout, link) = guest(&merchant, &link).await?;
+    let words = Words::of(Some(&limits), Some(&checkout), &basket)?;
     let checkout = checkout.update(seen.revision, &basket, &key).await.map_err(|error| seen.refused(error))?;
+    words.tried(&checkout);
     Ok(private(shown(&merchant, &page, &checkout, Some(&link), false).await?))
 }
 

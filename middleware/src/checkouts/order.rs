@@ -21,7 +21,7 @@ pub(super) use self::after::After;
 use super::{
     caller::{Caller, Found, Trouble},
     view::{Frame, sums},
-    words::{address_lines, day, grouped},
+    words::{address_lines, grouped},
 };
 use crate::web::escape;
 
@@ -222,7 +222,7 @@ fn transfer(frame: &Frame<'_>, order: &Order) -> String {
         ("IBAN", escape(&grouped(transfer.iban.as_str()))),
         (frame.say("Amount", "Betrag"), escape(&frame.lang.amount(transfer.amount))),
         (frame.say("Reference", "Verwendungszweck"), escape(&grouped(transfer.reference.as_str()))),
-        (frame.say("Until", "Bis"), escape(&day(frame.lang, transfer.due_at))),
+        (frame.say("Until", "Bis"), escape(&frame.day(transfer.due_at))),
     ];
     let rows: String =
         rows.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n")).collect();

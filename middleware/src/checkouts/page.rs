@@ -18,7 +18,7 @@ use firsthand::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{
-    BASKET_BYTES_MAX, begin,
+    BASKET_BYTES_MAX, Words, begin,
     caller::{Caller, Found, Trouble},
     completed,
     form::{Errors, Known, Sent},
@@ -411,7 +411,10 @@ async fn changed(
 ) -> Result<Checkout, NotDone> {
     let Some(basket) = differing(checkout, basket) else { return Ok(checkout.clone()) };
     let key = key(merchant, &format!("{}.u", sent.key))?;
-    let changed = checkout.update(sent.revision, &basket, &key).await;
+    // What else was typed is not lost by whoever has to wait.
+    let words = Words::of(caller.limits.as_ref(), Some(checkout), &basket)
+        .map_err(|_| NotDone::mend("code", too_many_words(caller.lang)))?;
+    let changed = checkout.update(sent.revision, &basket, &key).await.inspect(|changed| words.tried(changed));
     changed.map_err(|error| match error {
         Error::Checkout(CheckoutError::Stale { .. }) | Error::Refused(Refusal::KeyUsed) => {
             NotDone::look("said=changed")
@@ -455,6 +458,13 @@ fn completion(revision: u64, total: Money, sent: &Sent) -> Completion {
 
 fn key(merchant: &Merchant, text: &str) -> Result<IdempotencyKey, Error> {
     text.parse().map_or_else(|_| new_key(merchant), Ok)
+}
+
+const fn too_many_words(lang: Lang) -> &'static str {
+    lang.say(
+        "Many wrong discount codes were entered from where you are. Wait a minute before you try one, or leave the field empty.",
+        "Von dort, wo Sie sind, wurden viele falsche Rabattcodes eingegeben. Warten Sie eine Minute, bevor Sie einen versuchen, oder lassen Sie das Feld leer.",
+    )
 }
 
 pub(super) fn wish_text(lang: Lang, wish: WishError) -> String {

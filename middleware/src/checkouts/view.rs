@@ -8,6 +8,7 @@ use firsthand::{
     merchant::Checkout,
     money::Money,
     order::{Address, DeliverySource, Totals},
+    time::{UnixTime, Zone},
 };
 
 mod how;
@@ -24,6 +25,8 @@ use crate::{lang::Lang, web::escape};
 pub(super) struct Frame<'a> {
     pub(super) page: &'a CheckoutPage,
     pub(super) lang: Lang,
+    /// Whose clock is read.
+    pub(super) zone: Zone,
     /// The language stands in the address, and goes on.
     pub(super) lang_said: bool,
     pub(super) mount: &'a str,
@@ -36,6 +39,11 @@ pub(super) struct Frame<'a> {
 impl Frame<'_> {
     pub(super) fn say<'b>(&self, english: &'b str, german: &'b str) -> &'b str {
         self.lang.say(english, german)
+    }
+
+    /// A day, by the shop's clock.
+    pub(super) fn day(&self, at: UnixTime) -> String {
+        self.lang.day(self.zone, at)
     }
 
     /// A text of the shop's own, in this language if the shop has it in it.
@@ -275,7 +283,9 @@ impl Shown<'_> {
                 let said = message.code == MessageCode::AddressMissing && has_field_of_address;
                 let early =
                     !self.has_ordered && matches!(message.code, MessageCode::AddressMissing | MessageCode::ProofNeeded);
-                if (grave || failed) && !said && !early {
+                // It stands where the field was.
+                let closed = message.code == MessageCode::DiscountCodesClosed;
+                if (grave || failed) && !said && !early && !closed {
                     faults.push((self.place(message), words::message(self.frame.lang, message)));
                 }
             }

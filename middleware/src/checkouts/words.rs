@@ -1,9 +1,8 @@
-//! What the checkout page says, in English and German: messages by their code, rails, countries, amounts and days.
+//! What the checkout page says, in English and German: messages by their code, rails, countries and amounts.
 
 use firsthand::{
     checkout::{Message, MessageCode},
     order::Address,
-    time::UnixTime,
 };
 
 use crate::lang::Lang;
@@ -26,6 +25,9 @@ fn german(message: &Message) -> Option<String> {
         (MessageCode::ItemUnavailable, _) => "Das wird nicht mehr verkauft. Bitte entfernen Sie es.",
         (MessageCode::ProofNeeded, _) => "Das muss Ihre Wallet zeigen.",
         (MessageCode::DiscountCodeInvalid, _) => "Dieses Wort gibt hier keinen Rabatt.",
+        (MessageCode::DiscountCodesClosed, _) => {
+            "Zu viele Rabattwörter waren falsch: Für diese Bestellung werden keine neuen mehr angenommen."
+        }
         (MessageCode::DiscountForCustomers, _) => {
             "Diesen Rabatt gibt es einmal pro Kundin oder Kunde: Zeigen Sie, wer Sie sind."
         }
@@ -124,40 +126,11 @@ pub(super) fn country(lang: Lang, code: &str) -> String {
 }
 
 /// An address as a page shows it, with the name of its country.
-pub(super) fn address_lines(lang: Lang, address: &Address) -> Vec<String> {
+pub(crate) fn address_lines(lang: Lang, address: &Address) -> Vec<String> {
     let mut lines = address.lines();
     lines.pop();
     lines.push(country(lang, &address.country));
     lines
-}
-
-/// A day as people write it.
-pub(super) fn day(lang: Lang, at: UnixTime) -> String {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let text = at.to_string();
-    let date = text.split('T').next().unwrap_or_default();
-    let parts: Vec<&str> = date.split('-').collect();
-    let [year, month, day] = parts.as_slice() else { return text };
-    match lang {
-        Lang::De => format!("{day}.{month}.{year}"),
-        Lang::En => {
-            let name = month.parse::<usize>().ok().and_then(|month| MONTHS.get(month.checked_sub(1)?));
-            format!("{} {} {year}", day.trim_start_matches('0'), name.unwrap_or(month))
-        }
-    }
 }
 
 /// A percentage as people write it.
@@ -203,9 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn days_and_rates_are_written_as_people_do() {
-        let at = UnixTime::from_secs(1_795_348_800);
-        assert_eq!((day(Lang::En, at).as_str(), day(Lang::De, at).as_str()), ("22 November 2026", "22.11.2026"));
+    fn rates_and_countries_are_written_as_people_do() {
         assert_eq!((percent(Lang::En, "5.5").as_str(), percent(Lang::De, "5.5").as_str()), ("5.5%", "5,5\u{a0}%"));
         assert_eq!(grouped("DE8937 0400440532013000"), "DE89 3704 0044 0532 0130 00");
         assert_eq!((country(Lang::De, "AT").as_str(), country(Lang::En, "ZZ").as_str()), ("Österreich", "ZZ"));

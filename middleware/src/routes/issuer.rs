@@ -760,30 +760,31 @@ impl From<Problem> for Refused {
 
 impl Refused {
     fn response(self, merchant: &Merchant) -> Response {
-        let (error, status, description, retry) = match &*self.0 {
+        let needs_token = self.1;
+        let (error, status, problem) = match *self.0 {
             Cause::Problem(problem) if problem.status() == StatusCode::TOO_MANY_REQUESTS => {
-                ("slow_down", problem.status(), problem.to_string(), true)
+                ("slow_down", problem.status(), problem)
             }
-            Cause::Problem(problem) => ("invalid_request", problem.status(), problem.to_string(), false),
+            Cause::Problem(problem) => ("invalid_request", problem.status(), problem),
             Cause::Error(error) => {
-                let (name, status) = named(error, self.1);
-                match error.fault() {
-                    Fault::Operations | Fault::Merchant => {
-                        // Logged, and told to nobody.
-                        let problem = Problem::from_error(error);
-                        (name, status, problem.to_string(), false)
-                    }
+                let (name, status) = named(&error, needs_token);
+                let problem = match error.fault() {
+                    // Logged, and told to nobody.
+                    Fault::Operations | Fault::Merchant => Problem::from_error(&error),
                     _ => {
                         tracing::info!(code = error.code(), %error, "a wallet is refused");
-                        (name, status, error.to_string(), false)
+                        Problem::new(status, error.code(), error.to_string())
                     }
-                }
+                };
+                (name, status, problem)
             }
         };
-        let body = OAuthErrorBody { error, error_description: ascii(&description) };
+        let retry = status == StatusCode::TOO_MANY_REQUESTS;
+        let body = OAuthErrorBody { error, error_description: ascii(&problem.to_string()) };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
-            let challenge = if self.1 { crate::problem::challenge(error) } else { HeaderValue::from_static("DPoP") };
+            let challenge =
+                if needs_token { crate::problem::challenge(error) } else { HeaderValue::from_static("DPoP") };
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         if retry {
@@ -791,7 +792,7 @@ impl Refused {
         }
         signed::refresh(merchant, &mut response);
         keep_private(&mut response);
-        response
+        problem.told_by(response)
     }
 }
 

@@ -54,6 +54,8 @@ codes! {
     ProofNeeded => "proof_needed",
     /// What was entered lets nothing off. About what was entered.
     DiscountCodeInvalid => "discount_code_invalid",
+    /// So many words were wrong that no new ones are taken.
+    DiscountCodesClosed => "discount_codes_closed",
     /// This is let off once for each customer, and nobody knows who this is. About what was entered, or the title.
     DiscountForCustomers => "discount_for_customers",
     /// What is let off once was let off. About what was entered, or the title.

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     money::{Currency, MoneyError, Quantity, Rate},
     order::{Draft, FromCheckout, LineTax, Placing},
+    time::Zone,
     trade::{Cut, Item, Levy, Way},
 };
 
@@ -233,6 +234,7 @@ fn begun() -> CheckoutRecord {
         failed: Vec::new(),
         stage: Stage::Open,
         tries: 0,
+        wrong_words: 0,
         begun_at: NOW,
         changed_at: NOW,
         operation: String::new(),
@@ -263,6 +265,7 @@ fn its_order(is_free: bool) -> OrderRecord {
         buyer: Buyer::Guest,
         proofs: Vec::new(),
         checkout: Some(from),
+        zone: Zone::Utc,
         at: NOW,
     };
     OrderRecord::placed(&draft, placing).unwrap().follow_checkout(false, NOW).unwrap().order

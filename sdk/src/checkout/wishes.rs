@@ -123,6 +123,14 @@ impl Wishes {
 #[serde(try_from = "Wishes", into = "Wishes")]
 pub struct CheckedWishes(Wishes);
 
+impl CheckedWishes {
+    /// The same with those of its words alone that are kept.
+    pub(crate) fn with_codes(mut self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        self.0.codes.retain(|code| keep(code));
+        self
+    }
+}
+
 impl std::ops::Deref for CheckedWishes {
     type Target = Wishes;
 

@@ -304,6 +304,7 @@ impl Merchant {
             buyer: known.map_or(Buyer::Guest, |known| Buyer::Customer(known.id().clone())),
             proofs,
             checkout: None,
+            zone: self.time_zone(),
             at: now,
         };
         let step = OrderRecord::placed(draft, placing)?;

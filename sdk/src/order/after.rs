@@ -11,7 +11,11 @@ use super::{
     fulfilment::ParcelRecord,
     withdrawal::{Exemption, WITHDRAWAL_DAYS, WithdrawalRecord},
 };
-use crate::{money::Quantity, names::is_key, time::UnixTime};
+use crate::{
+    money::Quantity,
+    names::is_key,
+    time::{UnixTime, Zone},
+};
 
 /// The most parcels of one order.
 pub const PARCELS_MAX: usize = 50;
@@ -49,6 +53,10 @@ pub struct AfterSale {
     /// How many days a consumer has to withdraw.
     #[serde(default = "usual_days")]
     pub withdrawal_days: u16,
+    /// The shop's time zone when it was placed: the last of these days ends with a day there. UTC for orders that are older
+    /// than zones.
+    #[serde(default, skip_serializing_if = "Zone::is_utc")]
+    pub zone: Zone,
     /// What was sent, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parcels: Vec<ParcelRecord>,
@@ -62,7 +70,13 @@ pub struct AfterSale {
 
 impl Default for AfterSale {
     fn default() -> Self {
-        Self { withdrawal_days: WITHDRAWAL_DAYS, parcels: Vec::new(), adjustments: Vec::new(), withdrawals: Vec::new() }
+        Self {
+            withdrawal_days: WITHDRAWAL_DAYS,
+            zone: Zone::Utc,
+            parcels: Vec::new(),
+            adjustments: Vec::new(),
+            withdrawals: Vec::new(),
+        }
     }
 }
 

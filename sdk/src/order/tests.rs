@@ -25,6 +25,7 @@ fn order_of(minor: i64) -> OrderRecord {
         buyer: Buyer::Guest,
         proofs: Vec::new(),
         checkout: None,
+        zone: Zone::Utc,
         at: NOW,
     };
     balanced(OrderRecord::placed(&draft, placing).unwrap()).order

@@ -7,7 +7,7 @@
 //! [`withdrawal_settled`](OrderRecord::withdrawal_settled) how much it is.
 //!
 //! What the library cannot know it decides for the customer. Goods that nobody has said to be delivered can be withdrawn
-//! from without an end, and a day counts as the latest that it can be anywhere. It knows no public holidays, and not
+//! from without an end, and a day counts as the latest that it can be anywhere, and until the end of the day in the shop. It knows no public holidays, and not
 //! whether the shop has told its customers of their right, without which they have twelve months more (Article 10).
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     money::{Money, Quantity},
     rail::Reference,
-    time::UnixTime,
+    time::{UnixTime, Zone},
 };
 
 /// How long a consumer has to withdraw, in days (Article 9(1)): a shop may give more, and not less.
@@ -138,7 +138,8 @@ pub struct WithdrawalLine {
     pub title: String,
     /// How many can be withdrawn from.
     pub left: u32,
-    /// Until when, if that is settled: goods can be withdrawn from before all of them have arrived, too.
+    /// Until when, if that is settled: the end of a day in the shop, so the midnight after it. Goods can be withdrawn from
+    /// before all of them have arrived, too.
     pub until: Option<UnixTime>,
     /// Why it is exempt, or may come to be: see [`Exemption::is_conditional`].
     pub exemption: Option<Exemption>,
@@ -365,7 +366,7 @@ impl OrderRecord {
         let days = self.after.withdrawal_days.max(WITHDRAWAL_DAYS);
         // Services and content without a medium: from the contract (Article 9(2)(a) and (c)).
         if self.is_intangible(item) {
-            return Some(last_moment(self.placed_at, days));
+            return Some(last_moment(self.placed_at, days, self.after.zone));
         }
         // Goods of one order: from the last of them (Article 9(2)(b)(i)).
         let is_goods = |part: &Part| !self.is_intangible(&part.item);
@@ -374,7 +375,7 @@ impl OrderRecord {
         }
         let parcels = self.after.parcels.iter().filter(|parcel| parcel.lines.iter().any(is_goods));
         let arrivals: Option<Vec<UnixTime>> = parcels.map(|parcel| parcel.delivered_at).collect();
-        arrivals?.into_iter().max().map(|arrived| last_moment(arrived, days))
+        arrivals?.into_iter().max().map(|arrived| last_moment(arrived, days, self.after.zone))
     }
 }
 
@@ -382,8 +383,9 @@ impl OrderRecord {
 ///
 /// The day of the event does not count, and a period that would end on a Saturday or Sunday ends with the next Monday
 /// (Regulation (EEC, Euratom) No 1182/71, Article 3(1), (2)(b) and (4)). Where the customer is it may be a day later than in
-/// UTC, and the last day ends up to twelve hours later.
-fn last_moment(event: UnixTime, days: u16) -> UnixTime {
+/// UTC, and the last day ends up to twelve hours later. The day that it is then in the shop is whole: what a page names is a
+/// day, and not an hour of it.
+fn last_moment(event: UnixTime, days: u16, zone: Zone) -> UnixTime {
     const DAY: i64 = 24 * 3600;
     let day = event.as_secs().div_euclid(DAY).saturating_add(1);
     let last = day.saturating_add(i64::from(days));
@@ -394,5 +396,5 @@ fn last_moment(event: UnixTime, days: u16) -> UnixTime {
         _ => 0,
     };
     let over = last.saturating_add(to_monday).saturating_add(1);
-    UnixTime::from_secs(over.saturating_mul(DAY).saturating_add(DAY / 2))
+    zone.end_of_day(UnixTime::from_secs(over.saturating_mul(DAY).saturating_add(DAY / 2)))
 }

@@ -8,6 +8,7 @@ use crate::{
         Placing, RefundReason, RefundRecord, RefundState, Settled, Source, Step,
     },
     rail::{Outcome, Reference},
+    time::Zone,
 };
 
 const NOON: UnixTime = UnixTime::from_secs(1_795_348_800);
@@ -61,6 +62,7 @@ impl Kept {
             buyer: Buyer::Guest,
             proofs: Vec::new(),
             checkout: None,
+            zone: Zone::Utc,
             at: NOON,
         };
         let step = OrderRecord::placed(draft, placing).unwrap();

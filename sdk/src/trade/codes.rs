@@ -66,7 +66,7 @@ impl Codes {
     }
 
     /// This is let off for whoever enters the word: 1 to 64 bytes. Of several that are given a limited number of times, each
-    /// has a word of its own.
+    /// has a word of its own, of at least 60 random bits: see [`Discount`].
     #[must_use]
     pub fn word(self, word: &str, off: Off) -> Self {
         self.with(Needs::Word(plain(word)), off)

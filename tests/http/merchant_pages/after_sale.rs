@@ -154,12 +154,13 @@ async fn the_acknowledgement_of_a_withdrawal_is_there_to_be_sent() {
     let office = Office::new();
     let order = sold(&office).await;
     let path = path_of(&order);
-    let at: String = office.merchant().now().to_string().replace('T', " ").chars().take(16).collect();
     // A letter whose key is not for an address as it is.
     order.withdraw(teas(2), "w?&#1").await.unwrap().commit().await.unwrap();
     let number = order.reference().printed();
-    let english = format!("Received: {at} UTC\nOrder: {number}\n\nYou have withdrawn from:\n2 × Sencha\n");
-    let german = format!("Eingegangen: {at} UTC\nBestellung: {number}\n\nWiderrufen haben Sie:\n2 × Sencha\n");
+    let english =
+        format!("Received: 22 November 2026, 13:00 CET\nOrder: {number}\n\nYou have withdrawn from:\n2 × Sencha\n");
+    let german =
+        format!("Eingegangen: 22.11.2026, 13:00 Uhr MEZ\nBestellung: {number}\n\nWiderrufen haben Sie:\n2 × Sencha\n");
     let page = office.look(&path).await.text();
     let print = format!("{path}/acknowledgement?withdrawal=w%3F%26%231");
     assert!(page.contains(&english) && page.contains(&format!("href=\"/merchant{print}\"")), "{page}");

@@ -19,7 +19,7 @@ pub struct CheckoutView {
     /// What had to be left out of the cart, because it is not there.
     pub shorts: Vec<Short>,
     /// The same order, if it was placed a moment ago: it is asked about before it is placed once more.
-    pub repeated: Option<Repeated>,
+    pub repeated: Option<Before>,
     /// What was typed, on a page that comes back.
     pub typed: AddressForm,
     /// What is wrong with it.
@@ -35,6 +35,15 @@ pub struct Repeated {
     pub number: String,
     /// When it was placed, in seconds since 1970.
     pub placed_s: i64,
+}
+
+/// The same order of a moment ago, as far as it may be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// The customer's own.
+    Theirs(Repeated),
+    /// A guest's: whoever types the same basket and the same address may be somebody else, and is told no more than that.
+    Somebodys,
 }
 
 /// The form that places an order, as it came.

@@ -1,6 +1,9 @@
 //! English and German.
 
 use axum::http::HeaderMap;
+use firsthand_axum::time::{Local, UnixTime};
+
+use super::ZONE;
 
 /// A text in both languages: English, German.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,34 +84,47 @@ impl Language {
         }
     }
 
-    /// A time, in seconds since 1970, to read: `22 November 2026, 14:05 UTC`.
+    /// A time, in seconds since 1970, to read by the shop's clock: `22 November 2026, 15:05`.
     #[must_use]
     pub fn moment(self, at_s: i64) -> String {
-        let Some((day, time)) = utc(at_s) else { return "–".to_owned() };
-        let month = self.month(day.month());
-        let german_point = self.say("", ".");
-        format!("{}{german_point} {month} {}, {:02}:{:02} UTC", day.day(), day.year(), time.hour(), time.minute())
+        let Local { hour, minute, .. } = ZONE.local(UnixTime::from_secs(at_s));
+        format!("{}, {hour:02}:{minute:02}{}", self.day(at_s), self.say("", " Uhr"))
+    }
+
+    /// The same with the name of the zone, for what is kept and read elsewhere: `22 November 2026, 15:05 CET`.
+    #[must_use]
+    pub fn dated(self, at_s: i64) -> String {
+        let name = match (self, ZONE.name_at(UnixTime::from_secs(at_s))) {
+            (Self::German, "CET") => "MEZ",
+            (Self::German, "CEST") => "MESZ",
+            (_, name) => name,
+        };
+        format!("{} {name}", self.moment(at_s))
     }
 
     /// Its day alone, to read: `22 November 2026`.
     #[must_use]
     pub fn day(self, at_s: i64) -> String {
-        let Some((day, _)) = utc(at_s) else { return "–".to_owned() };
-        format!("{}{} {} {}", day.day(), self.say("", "."), self.month(day.month()), day.year())
+        let Local { year, month, day, .. } = ZONE.local(UnixTime::from_secs(at_s));
+        format!("{day}{} {} {year}", self.say("", "."), self.month(month))
     }
 
-    fn month(self, month: i8) -> &'static str {
+    /// The end of a period: its last day, if it ends with one, and else the moment.
+    #[must_use]
+    pub fn last_of(self, end_s: i64) -> String {
+        match ZONE.is_midnight(UnixTime::from_secs(end_s)) {
+            true => format!("{} {}", self.say("the end of", "einschließlich"), self.day(end_s.saturating_sub(1))),
+            false => self.moment(end_s),
+        }
+    }
+
+    fn month(self, month: u8) -> &'static str {
         let names = match self {
             Self::English => "January February March April May June July August September October November December",
             Self::German => "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
         };
-        names.split(' ').nth(usize::try_from(month - 1).unwrap_or(0)).unwrap_or("–")
+        names.split(' ').nth(usize::from(month).saturating_sub(1)).unwrap_or("–")
     }
-}
-
-fn utc(at_s: i64) -> Option<(jiff::civil::Date, jiff::civil::Time)> {
-    let at = jiff::Timestamp::from_second(at_s).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
-    Some((at.date(), at.time()))
 }
 
 #[cfg(test)]
@@ -133,9 +149,15 @@ mod tests {
 
     #[test]
     fn a_moment_is_written_in_both_languages() {
-        assert_eq!(Language::English.moment(1_795_356_300), "22 November 2026, 14:05 UTC");
-        assert_eq!(Language::German.moment(1_795_356_300), "22. November 2026, 14:05 UTC");
+        assert_eq!(Language::English.moment(1_795_356_300), "22 November 2026, 15:05");
+        assert_eq!(Language::German.moment(1_795_356_300), "22. November 2026, 15:05 Uhr");
+        assert_eq!(Language::English.dated(1_795_356_300), "22 November 2026, 15:05 CET");
+        assert_eq!(Language::German.dated(1_783_000_800), "2. Juli 2026, 16:00 Uhr MESZ");
         assert_eq!(Language::German.day(1_772_323_200), "1. März 2026");
-        assert_eq!(Language::German.day(i64::MAX), "–");
+        // At the end of February in UTC it is March in the shop.
+        assert_eq!(Language::German.day(1_772_323_200 - 3600), "1. März 2026");
+        assert_eq!(Language::German.last_of(1_772_323_200 - 3600), "einschließlich 28. Februar 2026");
+        assert_eq!(Language::English.last_of(1_772_323_200), "1 March 2026, 01:00");
+        assert!(!Language::German.day(i64::MAX).is_empty());
     }
 }

@@ -9,6 +9,7 @@ use firsthand::{
     merchant::{Adjusted, Order},
     money::Quantity,
     order::{Acknowledgement, Adjustment, AdjustmentState, Parcel, ParcelRecord, Part, WithdrawalState},
+    time::Zone,
 };
 use serde::{Deserialize, Serialize};
 
@@ -255,12 +256,12 @@ pub(crate) struct AcknowledgementBody {
 }
 
 impl AcknowledgementBody {
-    pub(super) fn of(stated: &Acknowledgement) -> Self {
+    pub(super) fn of(zone: Zone, stated: &Acknowledgement) -> Self {
         Self {
             key: stated.key.clone(),
             at: stated.at.to_string(),
-            text_en: acknowledgement(Lang::En, stated),
-            text_de: acknowledgement(Lang::De, stated),
+            text_en: acknowledgement(Lang::En, zone, stated),
+            text_de: acknowledgement(Lang::De, zone, stated),
         }
     }
 }

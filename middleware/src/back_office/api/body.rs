@@ -6,6 +6,7 @@ use firsthand::{
     money::{Currency, Money},
     order::{Attempt, Capture, Happened, Line, LineTax, OrderError, OrderEvent},
     rail::{ActOutcome, Outcome},
+    time::Zone,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -172,7 +173,7 @@ pub(crate) struct OrderBody {
 }
 
 impl OrderBody {
-    pub(super) async fn of(order: &Order) -> Result<Self, Error> {
+    pub(super) async fn of(zone: Zone, order: &Order) -> Result<Self, Error> {
         let totals = order.totals()?;
         let ledger = order.ledger();
         let delivery = order.delivery().await?.map(|delivery| DeliveryBody {
@@ -218,7 +219,7 @@ impl OrderBody {
             parcels: order.parcels().iter().map(ParcelBody::of).collect(),
             adjustments: order.adjustments().await?.iter().map(AdjustmentBody::of).collect(),
             withdrawals: WithdrawalBody::all(order)?,
-            acknowledgements: order.acknowledgements().iter().map(AcknowledgementBody::of).collect(),
+            acknowledgements: order.acknowledgements().iter().map(|it| AcknowledgementBody::of(zone, it)).collect(),
             delivery,
             events: events.iter().map(EventBody::of).collect(),
         })

@@ -14,11 +14,8 @@ use firsthand::{
     time::UnixTime,
 };
 
-use super::{
-    super::{view::Frame, words::day},
-    below,
-};
-use crate::{lang::Lang, web::escape};
+use super::{super::view::Frame, below};
+use crate::web::escape;
 
 /// What has to be looked up to tell it.
 pub(in crate::checkouts) struct After {
@@ -263,7 +260,10 @@ pub(super) fn until(frame: &Frame<'_>, withdrawal: &Withdrawal) -> String {
     let open = || withdrawal.lines.iter().filter(|line| line.stands == Eligibility::Open);
     let last = open().map(|line| line.until).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
     match last {
-        Some(last) => format!("{} {}.", frame.say("Until", "Bis"), time(frame, last)),
+        Some(last) => {
+            let shown = frame.lang.last_of(frame.zone, last);
+            format!("{} {}.", frame.say("Until", "Bis"), stamped(frame, last, &shown))
+        }
         None => frame
             .say(
                 "You have at least fourteen days from when the last of it has arrived.",
@@ -282,7 +282,7 @@ pub(super) fn acknowledgements(frame: &Frame<'_>, order: &Order) -> String {
             WithdrawalState::Due => format!(
                 "{} {}.",
                 frame.say("What is due to you goes back by", "Was Ihnen zusteht, geht zurück bis"),
-                escape(&day(frame.lang, received.refund_by)),
+                escape(&frame.day(received.refund_by)),
             ),
             _ => frame.say("It is settled.", "Er ist abgerechnet.").to_owned(),
         };
@@ -308,7 +308,7 @@ pub(super) fn as_text(frame: &Frame<'_>, received: &Acknowledgement) -> String {
     let rows = [
         (frame.say("From", "Von"), frame.shop.to_owned()),
         (frame.say("Order", "Bestellung"), received.number.as_str().to_owned()),
-        (frame.say("Received on", "Eingegangen am"), moment(frame.lang, received.at)),
+        (frame.say("Received on", "Eingegangen am"), frame.lang.dated(frame.zone, received.at)),
     ];
     for (name, value) in rows {
         let _ = writeln!(text, "{name}: {value}");
@@ -325,7 +325,7 @@ pub(super) fn as_text(frame: &Frame<'_>, received: &Acknowledgement) -> String {
         text,
         "\n{} {}.",
         frame.say("What is due to you goes back by", "Was Ihnen zusteht, geht zurück bis"),
-        day(frame.lang, received.refund_by)
+        frame.day(received.refund_by)
     );
     text
 }
@@ -339,16 +339,13 @@ pub(super) fn things(frame: &Frame<'_>, order: &Order, parts: &[Part]) -> String
     parts.iter().map(|part| format!("{} × {}", part.quantity, title(part))).collect::<Vec<_>>().join(", ")
 }
 
-/// A day and time, for people and for programs.
+/// A day and time by the shop's clock, for people and for programs.
 pub(super) fn time(frame: &Frame<'_>, at: UnixTime) -> String {
-    format!("<time datetime=\"{at}\">{}</time>", escape(&moment(frame.lang, at)))
+    stamped(frame, at, &frame.lang.moment(frame.zone, at))
 }
 
-/// A day and time as people write it. The server knows no customer's clock, and says whose it is.
-pub(super) fn moment(lang: Lang, at: UnixTime) -> String {
-    let exact = at.to_string();
-    let clock: String = exact.chars().skip("2026-11-23T".len()).take("18:30".len()).collect();
-    format!("{}, {clock} {}", day(lang, at), lang.say("UTC", "Uhr UTC"))
+fn stamped(frame: &Frame<'_>, at: UnixTime, shown: &str) -> String {
+    format!("<time datetime=\"{}\">{}</time>", frame.zone.stamp(at), escape(shown))
 }
 
 /// A part of the page; nothing if there is nothing in it.

@@ -38,8 +38,8 @@ impl Shown<'_> {
                     "Eine Frage, und Ihre Wallet zeigt Ihnen, was es ist, bevor etwas geteilt wird:",
                 ),
                 frame.say(
-                    "Without JavaScript this page cannot ask a wallet. Remove what needs it, and order the rest.",
-                    "Ohne JavaScript kann diese Seite keine Wallet fragen. Entfernen Sie, was das braucht, und bestellen Sie den Rest.",
+                    "Without JavaScript this page cannot ask a wallet.",
+                    "Ohne JavaScript kann diese Seite keine Wallet fragen.",
                 ),
             )
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use firsthand::order::Line;
+use firsthand::{checkout::MessageCode, order::Line};
 
 use super::{Shown, described, words};
 use crate::web::escape;
@@ -115,18 +115,30 @@ impl Shown<'_> {
                 code = escape(code),
             );
         }
-        let typed = self.sent.and_then(|sent| sent.codes.iter().find(|code| !wishes.codes.contains(code)));
-        let _ = write!(
-            html,
+        html.push_str(&self.word());
+        html.push_str("</section>\n");
+        html
+    }
+
+    /// The field for a word that lets something off; none where so many were wrong that no other is taken.
+    fn word(&self) -> String {
+        let frame = self.frame;
+        if let Some(closed) = self.checkout.messages().find(|it| it.code == MessageCode::DiscountCodesClosed) {
+            return format!("<p class=\"note\">{}</p>\n", escape(&words::message(frame.lang, closed)));
+        }
+        let known = &self.checkout.wishes().codes;
+        let typed = self.sent.and_then(|sent| sent.codes.iter().find(|code| !known.contains(code)));
+        let error = self.error("code");
+        let (invalid, described) = described("code", error.is_some());
+        format!(
             "<div class=\"field\"><label for=\"code\">{}</label>
-<div class=\"row\"><input id=\"code\" name=\"code\" autocomplete=\"off\" autocapitalize=\"characters\" maxlength=\"64\" value=\"{}\">
-<button name=\"act\" value=\"update\">{}</button></div></div>
-</section>
+<div class=\"row\"><input id=\"code\" name=\"code\" autocomplete=\"off\" autocapitalize=\"characters\" maxlength=\"64\" value=\"{}\"{invalid}{described}>
+<button name=\"act\" value=\"update\">{}</button></div>{}</div>
 ",
             frame.say("Discount code", "Rabattcode"),
             escape(typed.map_or("", String::as_str)),
             frame.say("Apply", "Einlösen"),
-        );
-        html
+            error.map(|text| format!("\n<p class=\"error\" id=\"code-error\">{}</p>", escape(text))).unwrap_or_default(),
+        )
     }
 }

@@ -111,7 +111,7 @@ struct Quoted {
 impl Quoted {
     /// Whether there is anything to write for a checkout whose wishes stay.
     fn differs_from(&self, record: &CheckoutRecord) -> bool {
-        self.offering != record.offering || self.heading.is_new
+        record.telling(self.offering.clone()) != record.offering || self.heading.is_new
     }
 }
 
@@ -358,6 +358,7 @@ impl Merchant {
                 failed: Vec::new(),
                 stage: Stage::Open,
                 tries: 0,
+                wrong_words: 0,
                 begun_at: now,
                 changed_at: now,
                 operation: String::new(),
@@ -404,6 +405,7 @@ impl Merchant {
         typed: &Typed,
         whose: &Whose,
     ) -> Result<Quoted, Error> {
+        let wishes = record.taken(wishes);
         let heading = self.heading(record, typed, whose.known()).await?;
         let offering = self.quote(&wishes, heading.towards(), whose.known()).await?;
         Ok(Quoted { wishes, heading, offering })

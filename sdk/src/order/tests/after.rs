@@ -31,6 +31,7 @@ pub(super) fn of(draft: &Draft) -> OrderRecord {
         buyer: Buyer::Guest,
         proofs: Vec::new(),
         checkout: None,
+        zone: Zone::Utc,
         at: NOW,
     };
     OrderRecord::placed(draft, placing).unwrap().order

@@ -40,19 +40,33 @@ fn the_time_to_withdraw_begins_when_the_last_goods_arrived() {
 }
 
 #[test]
-fn the_last_day_is_whole_wherever_the_customer_is_and_no_weekend() {
+fn the_last_day_is_whole_wherever_the_customer_is_and_in_the_shop_and_no_weekend() {
     let until = |order: &OrderRecord| order.withdrawal(NOW).lines[0].until.unwrap().to_string();
-    // Monday 23 November 2026, in Kiribati a day later: fourteen days, and the noon after them.
+    // Monday 23 November 2026, in Kiribati a day later: fourteen days, the noon after them, and the day of the shop
+    // until its end.
     let monday = UnixTime::from_secs(1_795_435_200);
     assert_eq!(monday.to_string(), "2026-11-23T12:00:00Z");
-    assert_eq!(until(&arrived(monday)), "2026-12-09T12:00:00Z");
+    assert_eq!(until(&arrived(monday)), "2026-12-10T00:00:00Z");
     // Friday's end on a Saturday, Saturday's on a Sunday: both on the Monday.
-    assert_eq!(until(&arrived(monday.plus_s(4 * DAY))), "2026-12-15T12:00:00Z");
-    assert_eq!(until(&arrived(monday.plus_s(5 * DAY))), "2026-12-15T12:00:00Z");
-    assert_eq!(until(&arrived(monday.plus_s(6 * DAY))), "2026-12-15T12:00:00Z");
+    assert_eq!(until(&arrived(monday.plus_s(4 * DAY))), "2026-12-16T00:00:00Z");
+    assert_eq!(until(&arrived(monday.plus_s(5 * DAY))), "2026-12-16T00:00:00Z");
+    assert_eq!(until(&arrived(monday.plus_s(6 * DAY))), "2026-12-16T00:00:00Z");
     let longer = answered(paying(of(&draft().withdrawal_days(30))), Outcome::Paid);
     let longer = sent(longer, "1", &[part("tea", 3), part("cup", 1), part("cake", 1)], monday);
-    assert_eq!(until(&delivered(longer, "1", monday)), "2026-12-25T12:00:00Z");
+    assert_eq!(until(&delivered(longer, "1", monday)), "2026-12-26T00:00:00Z");
+    // Midnight is the shop's, in winter and in summer, and no earlier than the last noon anywhere.
+    let there = |zone: Zone, monday: UnixTime| {
+        let mut order = arrived(monday);
+        order.after.zone = zone;
+        let until = order.withdrawal(NOW).lines[0].until.unwrap();
+        assert!(zone.is_midnight(until));
+        until.to_string()
+    };
+    assert_eq!(there(Zone::Cet, monday), "2026-12-09T23:00:00Z");
+    assert_eq!(there(Zone::Eet, monday), "2026-12-09T22:00:00Z");
+    assert_eq!(there(Zone::Wet, monday), "2026-12-10T00:00:00Z");
+    // Over the change of the clocks on 28 March 2027.
+    assert_eq!(there(Zone::Cet, monday.plus_s(16 * 7 * DAY)), "2027-03-31T22:00:00Z");
     // Less than the law says is what the law says.
     assert_eq!(of(&draft().withdrawal_days(3)).after, AfterSale::default());
     // A clock at the end of all time is no reason to panic.

@@ -7,7 +7,7 @@ use crate::shop::{
     delivery::{AddressForm, Country, FieldError, LINE_MAX},
     legal::Leaf,
     money::{decimal, euros},
-    order::{CheckoutView, Repeated, grouped},
+    order::{Before, CheckoutView, grouped},
     page::Page,
     view::View,
 };
@@ -163,16 +163,30 @@ fn terms(view: &View) -> Markup {
 }
 
 /// That the same was ordered a moment ago, before it is ordered once more.
-fn ordered_before(view: &View, repeated: &Repeated) -> Markup {
+fn ordered_before(view: &View, before: &Before) -> Markup {
     html! {
         p.notice role="alert" {
-            (view.say("You ordered this at ", "Das haben Sie um "))
-            (view.language.moment(repeated.placed_s))
-            (view.say(": ", " bestellt: ")) code { (grouped(&repeated.number)) } ". "
-            (view.say(
-                "Nothing more was ordered. Press the button below only if you want it a second time.",
-                "Mehr wurde nicht bestellt. Drücken Sie den Knopf unten nur, wenn Sie es ein zweites Mal möchten.",
-            ))
+            @match before {
+                Before::Theirs(repeated) => {
+                    (view.say("You ordered this on ", "Das haben Sie am "))
+                    (view.language.moment(repeated.placed_s))
+                    (view.say(": ", " bestellt: ")) code { (grouped(&repeated.number)) } ". "
+                    (view.say(
+                        "Nothing more was ordered. Press the button below only if you want it a second time.",
+                        "Mehr wurde nicht bestellt. Drücken Sie den Knopf unten nur, wenn Sie es ein zweites Mal möchten.",
+                    ))
+                },
+                Before::Somebodys => {
+                    (view.say(
+                        "The same was ordered to this address within the last ten minutes. If that was you, your order counts, \
+                         and its page is the one that you were shown then; nothing more was ordered now. Press the button below \
+                         only if you want it a second time, or if it was not you.",
+                        "Dasselbe wurde in den letzten zehn Minuten an diese Anschrift bestellt. Wenn Sie das waren, gilt Ihre \
+                         Bestellung, und ihre Seite ist die, die Sie danach gesehen haben; jetzt wurde nichts bestellt. Drücken Sie \
+                         den Knopf unten nur, wenn Sie es ein zweites Mal möchten oder es nicht Sie waren.",
+                    ))
+                },
+            }
         }
     }
 }
@@ -267,13 +281,15 @@ fn typed(view: &View, shown: &CheckoutView, required: bool) -> Markup {
                 &typed.street,
                 line_error(view, errors.street, view.say("Which street?", "Welche Straße?")),
             ))
-            (field(
-                "postal_code",
-                view.say("Postal code", "Postleitzahl"),
-                "shipping postal-code",
-                &typed.postal_code,
-                postal_error(view, errors.postal_code, typed),
-            ))
+            // Where none is needed the country alone says, which is chosen in the same form.
+            (self::field(view, &Field {
+                name: "postal_code",
+                label: view.say("Postal code", "Postleitzahl"),
+                autocomplete: "shipping postal-code",
+                value: &typed.postal_code,
+                error: postal_error(view, errors.postal_code, typed),
+                required: false,
+            }))
             (field(
                 "place",
                 view.say("Town", "Ort"),

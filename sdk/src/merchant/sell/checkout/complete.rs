@@ -279,7 +279,10 @@ impl Merchant {
         let towards = Towards { to: address.as_ref(), so_far: so_far.as_ref() };
         let offering = self.quote(&record.wishes, towards, whose.known()).await?;
         let is_same = offering.is_same(&record.offering);
-        if !is_same || (offering.status_with(&awaited) != Status::ReadyForComplete && offering != record.offering) {
+        if !is_same
+            || (offering.status_with(&awaited) != Status::ReadyForComplete
+                && record.telling(offering.clone()) != record.offering)
+        {
             // Shown once more, at the prices of now, and agreed to anew.
             let why = Message::failed(MessageCode::OfferChanged, "Prices or stock have changed: look at it again.");
             let record = record.offered_anew(offering, why, now)?;
@@ -436,6 +439,7 @@ impl Merchant {
             buyer: record.buyer.clone(),
             proofs,
             checkout: Some(from),
+            zone: self.time_zone(),
             at: now,
         };
         let draft = draft(&record).withdrawal_days(trade.withdrawal_days);

@@ -81,7 +81,7 @@ fn until(view: &View, lines: &[WithdrawLine]) -> Markup {
     html! {
         @match last {
             Some(last) if open().all(|line| line.until_s.is_some()) => {
-                (view.say("Until ", "Bis ")) (view.language.moment(last)) "."
+                (view.say("Until ", "Bis ")) (view.language.last_of(last)) "."
             },
             _ => (view.say(
                 "You have fourteen days from when the last of it has arrived.",
@@ -190,7 +190,7 @@ fn file(view: &View, order: &OrderView, received: &AcknowledgementView) -> Strin
     let mut text = String::from(
         view.say("Acknowledgement of receipt of a withdrawal\n\n", "Bestätigung über den Eingang eines Widerrufs\n\n"),
     );
-    let moment = view.language.moment(received.at_s);
+    let moment = view.language.dated(received.at_s);
     for (what, said) in [
         (view.say("From", "Von"), "Blatt & Rebe"),
         (view.say("Order", "Bestellung"), grouped(&order.number).as_str()),

@@ -122,13 +122,13 @@ async fn the_acknowledgement_is_shown_and_kept_with_content_day_and_time() {
     for (language, words, file) in [
         (
             Language::English,
-            ["Received on", "22 November 2026, 14:05 UTC", "6 December 2026", "Save the acknowledgement"],
-            "Received%20on%3A%2022%20November%202026%2C%2014%3A05%20UTC%0A",
+            ["Received on", "22 November 2026, 15:05<", "6 December 2026", "Save the acknowledgement"],
+            "Received%20on%3A%2022%20November%202026%2C%2015%3A05%20CET%0A",
         ),
         (
             Language::German,
-            ["Eingegangen am", "22. November 2026, 14:05 UTC", "6. Dezember 2026", "Eingangsbestätigung sichern"],
-            "Eingegangen%20am%3A%2022%2E%20November%202026%2C%2014%3A05%20UTC%0A",
+            ["Eingegangen am", "22. November 2026, 15:05 Uhr<", "6. Dezember 2026", "Eingangsbestätigung sichern"],
+            "Eingegangen%20am%3A%2022%2E%20November%202026%2C%2015%3A05%20Uhr%20MEZ%0A",
         ),
     ] {
         let after = AfterView { acknowledgements: vec![received(Some(5700))], ..AfterView::default() };
