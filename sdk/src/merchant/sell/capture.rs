@@ -26,6 +26,10 @@ impl Order {
         let merchant = &self.merchant;
         let (order, begun) = merchant.begin_capturing(self.id(), amount, key).await?.commit().await?;
         // Only whoever began the capture carries it out.
+        let begun = begun.filter(|attempt| {
+            let capture = capture_of(&order.record, *attempt, key);
+            capture.is_some_and(|capture| merchant.may_tell(capture.begun_at))
+        });
         let Some(request) = begun.and_then(|attempt| request_of(&order.record, attempt, key)) else { return Ok(order) };
         let rail = order.record.last_attempt().map_or("", |last| &last.rail);
         let outcome = match merchant.rail(rail) {
@@ -141,6 +145,9 @@ impl Merchant {
         let (order, begun) = begun.await?.commit().await?;
         let found = order.record.attempts.iter().find(|found| begun && found.number == attempt);
         let (Some(found), Some(payment)) = (found, payment(&order.record, attempt)) else { return Ok(order) };
+        if !found.void.as_ref().is_some_and(|void| self.may_tell(void.begun_at)) {
+            return Ok(order);
+        }
         let tries = found.void.as_ref().map_or(0, |void| void.tries);
         let outcome = match self.rail(&found.rail) {
             Ok(rail) => rail.void(&payment).await,
@@ -153,7 +160,11 @@ impl Merchant {
 
 /// What a rail is told about a capture.
 fn request_of(order: &OrderRecord, attempt: u32, key: &str) -> Option<CaptureRequest> {
+    let amount = capture_of(order, attempt, key)?.amount;
+    Some(CaptureRequest { payment: payment(order, attempt)?, key: key.to_owned(), amount })
+}
+
+fn capture_of<'a>(order: &'a OrderRecord, attempt: u32, key: &str) -> Option<&'a Capture> {
     let found = order.attempts.iter().find(|found| found.number == attempt)?;
-    let capture = found.captures.iter().find(|capture| capture.key == key)?;
-    Some(CaptureRequest { payment: payment(order, attempt)?, key: key.to_owned(), amount: capture.amount })
+    found.captures.iter().find(|capture| capture.key == key)
 }

@@ -8,6 +8,7 @@ use crate::{
     merchant::Merchant,
     order::{Attempt, OrderError, OrderId, OrderRecord, OrderState, RAIL_ANSWER_S, RefundRecord, Source},
     rail::{AnyRail, Notice, NoticeRequest, Outcome, PaymentRequest, Said, TransferRequest},
+    time::UnixTime,
 };
 
 /// For how long a round asks rails, in seconds: the next round goes on.
@@ -33,11 +34,11 @@ impl Order {
         let (order, begun) = merchant.begin_paying(self.id(), &rail).await?.commit().await?;
         // Only whoever began the attempt carries it out.
         match begun.and_then(|attempt| payment(&order.record, attempt)) {
-            Some(payment) => {
+            Some(payment) if merchant.may_tell(payment.begun_at) => {
                 let outcome = rail.pay(&payment).await;
                 merchant.answered(&payment, outcome).await
             }
-            None => Ok(order),
+            _ => Ok(order),
         }
     }
 
@@ -92,6 +93,16 @@ impl Merchant {
             Ok(plan.map(|order| (order, attempt.map(|(number, _)| number))))
         })
         .await
+    }
+
+    /// Whether a rail may still be told what was begun then. Whoever was stopped for longer leaves it: somebody else may have
+    /// asked the rail, which had never heard of it, and the order has gone on from there.
+    pub(super) fn may_tell(&self, begun_at: UnixTime) -> bool {
+        let may = self.now().since_s(begun_at) <= RAIL_ANSWER_S;
+        if !may {
+            tracing::warn!("what was begun is not told to its rail: this program was stopped for too long");
+        }
+        may
     }
 
     /// Writes down what a rail said of an attempt.

@@ -235,7 +235,7 @@ impl Refund {
             .commit()
             .await?;
         let record = merchant.refund_record(id, key).await?;
-        if record.state != RefundState::Sending {
+        if record.state != RefundState::Sending || !record.begun_at.is_some_and(|at| merchant.may_tell(at)) {
             // Whoever asked the rail meanwhile has settled it: nobody is told on what has changed since.
             return begun.reload().await;
         }

@@ -347,6 +347,9 @@ impl Merchant {
         };
         match placing.commit().await? {
             Placed::Begun(payment, paying) => {
+                if !self.may_tell(payment.begun_at) {
+                    return Ok(Some(*paying));
+                }
                 let rail = self.rail(agreed.rail.as_deref().ok_or(Refusal::RailNeeded)?)?.clone();
                 let outcome = rail.pay(&payment).await;
                 let order = self.answered_from(Some(&record.id), &payment, outcome).await?;
