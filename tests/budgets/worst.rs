@@ -85,7 +85,7 @@ pub fn bodies(kind: &str, well: &Bytes, size: usize) -> Vec<(String, Vec<u8>)> {
         vec![
             ("JSON nested in arrays", filled(before, "[", "", size)),
             ("JSON nested in objects", filled(before, "{\"a\":", "", size)),
-            ("JSON of many objects", format!("{}", fill_list(before, "{\"\":0},", "0", after, size))),
+            ("JSON of many objects", fill_list(before, "{\"\":0},", "0", after, size)),
             ("JSON of many arrays", fill_list(before, "[],", "0", after, size)),
             ("JSON of many numbers", fill_list(before, "0,", "0", after, size)),
             ("JSON of a long number", fill("9", "")),
